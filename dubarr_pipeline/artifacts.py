@@ -1,0 +1,196 @@
+"""The JSON artifacts: values in the program, seconds with six decimals in the files.
+
+`artifacts.md` of the design names every field. Reading checks all of it, so that a damaged or edited
+file is refused by name instead of failing somewhere downstream.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.timeline.script import (
+    Context,
+    Diarization,
+    Kind,
+    Segment,
+    SpeakerProfile,
+    Transcript,
+    Turn,
+    Word,
+    WordSource,
+)
+from dubarr_pipeline.timeline.spans import Span, to_samples, to_seconds
+from dubarr_pipeline.workdir import read_json, write_json
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+_Model = TypeVar("_Model", bound=_Document)
+
+
+class _Timed(_Document):
+    start: float = Field(ge=0)
+    end: float
+
+    def span(self, rate: int) -> Span:
+        return Span(to_samples(self.start, rate), to_samples(self.end, rate))
+
+
+class _Turn(_Timed):
+    speaker: str
+    confidence: float = 1.0
+
+
+class _Diarization(_Document):
+    rate: int = Field(gt=0)
+    turns: list[_Turn]
+    names: dict[str, str] = {}
+
+
+class _Word(_Timed):
+    text: str
+    probability: float = 1.0
+
+
+class _Segment(_Timed):
+    index: int
+    speaker: str
+    text: str
+    kind: Kind = "speech"
+    words: list[_Word] = []
+    confidence: float = 1.0
+    source: WordSource = "subtitles"
+
+
+class _Transcript(_Document):
+    rate: int = Field(gt=0)
+    samples: int = Field(ge=0)
+    language: str
+    segments: list[_Segment]
+
+
+def span_seconds(span: Span, rate: int) -> dict[str, float]:
+    """The ``start`` and ``end`` of a span as files carry them."""
+    return {"start": to_seconds(span.start, rate), "end": to_seconds(span.end, rate)}
+
+
+def write_diarization(path: Path, diarization: Diarization, **details: Any) -> None:
+    """Write ``diarization.json``; `details` (engine, options) go beside the turns."""
+    rate = diarization.rate
+    turns = [
+        {**span_seconds(t.span, rate), "speaker": t.speaker, "confidence": round(t.confidence, 4)}
+        for t in diarization.turns
+    ]
+    write_json(path, {"rate": rate, "names": dict(diarization.names), "turns": turns, **details})
+
+
+def read_diarization(path: Path) -> Diarization:
+    """Read ``diarization.json``. Raises `ArtifactError`."""
+    found = _read(path, _Diarization)
+    turns = (Turn(t.span(found.rate), t.speaker, t.confidence) for t in found.turns)
+    return Diarization(found.rate, tuple(turns), found.names)
+
+
+def write_transcript(path: Path, transcript: Transcript, **details: Any) -> None:
+    """Write ``transcription.json``."""
+    rate = transcript.rate
+    document = {
+        "language": transcript.language,
+        "rate": rate,
+        "samples": transcript.samples,
+        "segments": [_segment_document(s, rate) for s in transcript.segments],
+    }
+    write_json(path, {**document, **details})
+
+
+def _segment_document(segment: Segment, rate: int) -> dict[str, Any]:
+    return {
+        "index": segment.index,
+        **span_seconds(segment.span, rate),
+        "speaker": segment.speaker,
+        "text": segment.text,
+        "kind": segment.kind,
+        "confidence": round(segment.confidence, 4),
+        "source": segment.source,
+        "words": [
+            {**span_seconds(w.span, rate), "text": w.text, "probability": round(w.probability, 4)}
+            for w in segment.words
+        ],
+    }
+
+
+def read_transcript(path: Path) -> Transcript:
+    """Read ``transcription.json``. Raises `ArtifactError`."""
+    found = _read(path, _Transcript)
+    segments = tuple(_segment(s, found.rate) for s in found.segments)
+    return Transcript(found.rate, found.samples, found.language, segments)
+
+
+def _segment(found: _Segment, rate: int) -> Segment:
+    words = tuple(Word(w.span(rate), w.text, w.probability) for w in found.words)
+    return Segment(
+        found.index,
+        found.span(rate),
+        found.speaker,
+        found.text,
+        found.kind,
+        words,
+        found.confidence,
+        found.source,
+    )
+
+
+_CONTEXT = TypeAdapter(Context)
+_SPEAKERS = TypeAdapter(dict[str, SpeakerProfile])
+
+
+def write_context(path: Path, context: Context, **details: Any) -> None:
+    """Write ``context.json``."""
+    write_json(path, {**_CONTEXT.dump_python(context, mode="json"), **details})
+
+
+def read_context(path: Path) -> Context:
+    """Read ``context.json``. Raises `ArtifactError`."""
+    document = read_json(path)
+    try:
+        return _CONTEXT.validate_python(document)
+    except ValidationError as error:
+        raise _damaged(path, error) from error
+
+
+def write_speakers(path: Path, speakers: tuple[SpeakerProfile, ...]) -> None:
+    """Write ``speakers.json``: the profile of every speaker by id."""
+    write_json(
+        path, {"speakers": _SPEAKERS.dump_python({s.speaker: s for s in speakers}, mode="json")}
+    )
+
+
+def read_speakers(path: Path) -> dict[str, SpeakerProfile]:
+    """Read ``speakers.json``. Raises `ArtifactError`."""
+    document = read_json(path)
+    try:
+        return _SPEAKERS.validate_python(document.get("speakers"))
+    except ValidationError as error:
+        raise _damaged(path, error) from error
+
+
+def _read(path: Path, model: type[_Model]) -> _Model:
+    document = read_json(path)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: ValidationError) -> ArtifactError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return ArtifactError(
+        f"{path} is damaged at {where!r}: {first['msg']}; delete it, and its stage makes it anew"
+    )

@@ -1,0 +1,1 @@
+"""Every model, behind what the pipeline asks of it."""

@@ -1,0 +1,324 @@
+"""What the pipeline asks of a model: one small interface per kind of work.
+
+An adapter holds a model and no policy. It is built cheaply, tells what it needs, loads inside its
+stage, and gives everything back in `unload`. Heavy libraries are imported in `load`, never above it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dubarr_pipeline.timeline.script import (
+    Context,
+    Cue,
+    Diarization,
+    Segment,
+    SpeakerProfile,
+    Transcript,
+)
+from dubarr_pipeline.timeline.spans import Span
+
+Samples = NDArray[np.float32]
+"""Sound as float32, full scale ±1.0: ``(channels, samples)``, or ``(samples,)`` where said mono."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage has come: `done` of `total` units, and a word on what it is at."""
+
+    done: float
+    total: float
+    note: str = ""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore_progress(_: Progress) -> None:
+    """Where nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing an engine cannot do without, and how to get it.
+
+    Attributes:
+        kind: what sort of thing it is.
+        name: the program, package, model or service.
+        present: whether it was found just now.
+        cure: the command or the page that brings it.
+    """
+
+    kind: Literal["program", "package", "model", "service", "disk", "data"]
+    name: str
+    present: bool
+    cure: str = ""
+
+
+class Engine(ABC):
+    """A model that is loaded for one stage and gone when the stage ends. Also a context manager."""
+
+    name: ClassVar[str]
+    """The name in settings, e.g. ``"espeak"``."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Name, version and model: what a result depends on. Part of every fingerprint; needs no `load`."""
+
+    @abstractmethod
+    def needs(self) -> tuple[Need, ...]:
+        """All that must be here before any work starts. Cheap: imports no heavy library."""
+
+    def load(self) -> None:  # noqa: B027 - optional: most small engines hold nothing
+        """Bring the model into memory. Raises `MissingRequirement` naming what to install."""
+
+    def unload(self) -> None:  # noqa: B027
+        """Give all memory back. Harmless when nothing is loaded."""
+
+    def __enter__(self) -> Self:
+        self.load()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unload()
+
+
+class AudioReader(Protocol):
+    """A sound file with random access; the stages' way to hand long films to engines."""
+
+    @property
+    def rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    def read(self, start: int, stop: int) -> Samples:
+        """Return ``(channels, stop - start)`` float32; beyond the file's ends there is silence."""
+        ...
+
+
+class VoiceActivityDetector(Engine):
+    """Finds where somebody speaks."""
+
+    @abstractmethod
+    def detect(self, blocks: Iterator[Samples]) -> list[Span]:
+        """Return the stretches with speech in 16 kHz samples.
+
+        Args:
+            blocks: mono float32 at 16 kHz, ``(samples,)`` each, of any length; read once, in order.
+        """
+
+
+class Separator(Engine):
+    """Takes the voices out of a sound."""
+
+    @abstractmethod
+    def separate(
+        self, source: AudioReader, speech: Sequence[Span]
+    ) -> Iterator[tuple[int, Samples]]:
+        """Yield ``(start, vocals)`` blocks in ascending order that never overlap.
+
+        `vocals` is ``(channels, n)`` float32 at the source's rate and layout. The blocks cover every
+        span of `speech` (samples of `source`); where no block lies, there is no voice.
+        """
+
+
+class Diarizer(Engine):
+    """Tells the speakers apart."""
+
+    @abstractmethod
+    def diarize(
+        self,
+        vocals: AudioReader,
+        speech: Sequence[Span],
+        cues: Sequence[Cue],
+        on_progress: OnProgress = ignore_progress,
+    ) -> Diarization:
+        """Return the turns of every speaker, ids ``SPEAKER_00``... by first appearance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a transcriber is given: the separated voices, where they are, who they are, what was written."""
+
+    vocals: AudioReader
+    speech: tuple[Span, ...]
+    diarization: Diarization
+    cues: tuple[Cue, ...]
+    language: str | None
+    """BCP-47 of the source if it is known."""
+
+
+class Transcriber(Engine):
+    """Writes down what is said."""
+
+    @abstractmethod
+    def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
+        """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader of the whole script produces."""
+
+    context: Context
+    speakers: tuple[SpeakerProfile, ...]
+
+
+class ScriptReader(Engine):
+    """Reads the whole script and says what it is about."""
+
+    @abstractmethod
+    def read(
+        self, transcript: Transcript, diarization: Diarization, vocals: AudioReader
+    ) -> Reading:
+        """Return the context, and a profile of every speaker of the diarization."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineToDraft:
+    """One line to translate.
+
+    Attributes:
+        budget_s: seconds that the spoken translation should take.
+        previous, following: source texts of the neighbouring lines, for sense.
+        existing: the line in a target-language subtitle that already exists, or None.
+    """
+
+    segment: Segment
+    budget_s: float
+    previous: tuple[str, ...] = ()
+    following: tuple[str, ...] = ()
+    existing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftBatch:
+    """Lines of one language that are translated in one call."""
+
+    source: str
+    target: str
+    lines: tuple[LineToDraft, ...]
+    context: Context
+    speakers: Mapping[str, SpeakerProfile] = field(default_factory=dict[str, SpeakerProfile])
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The versions of one translated line, shortest first. Never empty: a line without a version is absent
+    from the reply, and `fault` of the engine's log says why."""
+
+    index: int
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteRequest:
+    """A line whose take does not fit, and by how much.
+
+    Attributes:
+        text: the translation that was spoken.
+        measured_s, wanted_s: seconds that it took, and that it may take.
+        syllables: syllables to lose (negative) or to gain.
+        tried: every wording spoken so far, so that none is proposed again.
+    """
+
+    batch: DraftBatch
+    line: LineToDraft
+    text: str
+    measured_s: float
+    wanted_s: float
+    syllables: int
+    tried: tuple[str, ...] = ()
+
+
+class Translator(Engine):
+    """Turns lines into another language."""
+
+    can_rewrite: ClassVar[bool] = False
+    """Whether it can be asked for a shorter or fuller wording."""
+
+    @abstractmethod
+    def serves(self, source: str, target: str) -> bool:
+        """Whether it can translate between these BCP-47 languages. Cheap."""
+
+    @abstractmethod
+    def targets(self, source: str) -> tuple[str, ...]:
+        """The languages it can translate `source` into; for messages and choices."""
+
+    @abstractmethod
+    def draft(self, batch: DraftBatch) -> list[Draft]:
+        """Translate every line; a line that cannot be translated is missing from the answer."""
+
+    def rewrite(self, request: RewriteRequest) -> str:
+        """Return another wording. Only where `can_rewrite`.
+
+        Raises:
+            LineError: if no other wording could be had.
+        """
+        raise NotImplementedError(f"{self.name} cannot rewrite")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks a line: the speaker's profile, and a sample of their voice where there is one."""
+
+    speaker: str
+    profile: SpeakerProfile
+    ref: Path | None = None
+    ref_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    """One line to speak.
+
+    Attributes:
+        text: prepared for speech: no digits, symbols or markup that an engine would stumble over.
+        duration_s: asked-for length where the engine can be asked, else None: at its natural rate.
+    """
+
+    text: str
+    language: str
+    voice: Voice
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A rendering of a line: mono float32 ``(samples,)`` at `rate` Hz, edges without silence."""
+
+    samples: Samples
+    rate: int
+
+
+class Synthesizer(Engine):
+    """Speaks a line."""
+
+    fits_duration: ClassVar[bool] = False
+    """Whether `duration_s` is honoured (to within a few per cent) rather than ignored."""
+    clones: ClassVar[bool] = False
+    """Whether it needs a voice reference."""
+    deterministic: ClassVar[bool] = False
+    """Whether the same request gives the same samples."""
+    concurrency: ClassVar[int] = 1
+    """How many lines it can speak at once."""
+
+    @abstractmethod
+    def serves(self, language: str) -> bool:
+        """Whether it speaks this BCP-47 language. Never another one instead."""
+
+    @abstractmethod
+    def speak(self, request: SpeechRequest) -> Speech:
+        """Render the line.
+
+        Raises:
+            LineError: if this one line cannot be spoken, with the failure's name.
+        """

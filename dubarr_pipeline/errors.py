@@ -1,0 +1,131 @@
+"""The error tree. A message says what is wrong, where (video, stream, line, time) and the cure.
+
+DubbingError
+├── SettingsError            a setting, an option or an environment variable is wrong
+│   └── LanguageError        a language is unknown, the same as the source's, or not served
+├── SourceError              the video cannot be used as it is
+│   ├── SourceMissing        not there, or not readable
+│   ├── NotAVideo            no container that can be read, zero bytes, truncated
+│   ├── NoAudio              no audio stream to dub
+│   ├── NoScript             no subtitles, and no engine that could hear the words
+│   └── SourceChanged        the file is not the one that was registered
+├── WorkspaceError           the work folder cannot be used
+│   ├── NotWritable          no permission to write there
+│   ├── DiskFull             no room left
+│   ├── ArtifactError        an artifact is missing, damaged or of an unknown schema
+│   └── VideoBusy            another process works on this video
+├── MissingRequirement       a program, package, model or service that an engine needs is not here
+├── EngineError              an engine failed at its work
+│   ├── LineError            one line could not be made; carries the failure's name
+│   └── OutOfMemory          the engine ran out of (GPU) memory
+├── ServiceError             a server answered wrongly, too late or not at all
+│   ├── ServiceTimeout
+│   ├── ServiceUnavailable
+│   └── BadReply             the reply breaks its contract; the message names the fault
+├── MediaToolError           ffmpeg or mkvtoolnix failed; carries its own last words
+└── VerificationError        the finished file is not what it must be (a stream differs, a flag is wrong)
+"""
+
+
+class DubbingError(Exception):
+    """Anything that dubarr knows how to name."""
+
+
+class SettingsError(DubbingError):
+    """A setting, an option or an environment variable is wrong."""
+
+
+class LanguageError(SettingsError):
+    """A language is unknown, the same as the source's, or served by no engine."""
+
+
+class SourceError(DubbingError):
+    """The video cannot be used as it is."""
+
+
+class SourceMissing(SourceError):
+    """The video is not there, or cannot be read."""
+
+
+class NotAVideo(SourceError):
+    """No container that can be read: not a video, zero bytes, or truncated."""
+
+
+class NoAudio(SourceError):
+    """The video has no audio stream that could be dubbed."""
+
+
+class NoScript(SourceError):
+    """There are no subtitles, and no engine is configured that could hear the words."""
+
+
+class SourceChanged(SourceError):
+    """The file is no longer the one that was registered."""
+
+
+class WorkspaceError(DubbingError):
+    """The work folder cannot be used."""
+
+
+class NotWritable(WorkspaceError):
+    """There is no permission to write in the work folder."""
+
+
+class DiskFull(WorkspaceError):
+    """There is no room left on the disk that holds the work folder."""
+
+
+class ArtifactError(WorkspaceError):
+    """An artifact is missing, damaged, or of a schema that this version cannot read."""
+
+
+class VideoBusy(WorkspaceError):
+    """Another process is working on this video."""
+
+
+class MissingRequirement(DubbingError):
+    """A program, package, model or service that an engine needs is not here."""
+
+
+class EngineError(DubbingError):
+    """An engine failed at its work."""
+
+
+class LineError(EngineError):
+    """One line could not be made.
+
+    Attributes:
+        failure: the short stable name that the report counts, e.g. ``"empty_translation"``.
+    """
+
+    def __init__(self, failure: str, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class OutOfMemory(EngineError):
+    """An engine ran out of memory; a smaller batch or another device may do."""
+
+
+class ServiceError(DubbingError):
+    """A server answered wrongly, too late, or not at all."""
+
+
+class ServiceTimeout(ServiceError):
+    """A server did not answer in the time it was given."""
+
+
+class ServiceUnavailable(ServiceError):
+    """A server cannot be reached, or refuses work."""
+
+
+class BadReply(ServiceError):
+    """A server's reply breaks its contract; the message names the fault."""
+
+
+class MediaToolError(DubbingError):
+    """ffmpeg or mkvtoolnix failed; the message carries its own last words."""
+
+
+class VerificationError(DubbingError):
+    """A finished file is not what it must be: a stream differs, a flag is wrong."""

@@ -1,0 +1,1 @@
+"""Dubbing's arithmetic: plain Python and numpy/scipy, no files, no processes, no models."""
