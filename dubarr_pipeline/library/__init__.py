@@ -1,0 +1,1 @@
+"""Videos, what is asked of them, and whether it can be done."""

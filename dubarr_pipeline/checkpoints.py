@@ -1,0 +1,143 @@
+"""Keep or redo: the one place that decides whether a stage's earlier result still stands.
+
+The materialization store is the checkpoint table. A `Record` is what a materialization says of its
+stage; beside the artifacts lies a manifest that seals every file the stage left. A result is kept if
+
+1. it was made for the same fingerprint (inputs, engine, model, options, code version), and
+2. it was made from the very results that its input stages have now, and
+3. every file that it left is still whole.
+
+Anything else is a named reason to redo the stage. The first two are compared without touching a file;
+the third costs one `stat` per file, and reads a file again only if its stat has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.media.identity import FileIdentity, identify, is_same
+from dubarr_pipeline.workdir import WorkDir, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store says of a stage's last result.
+
+    Attributes:
+        fingerprint: digest of all that the result depends on.
+        production: names this very result; a reused result keeps the name it was made under.
+        manifest: digest of the manifest that seals the files.
+        inputs: input stage -> the production that this result was made from.
+    """
+
+    fingerprint: str
+    production: str
+    manifest: str
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether the result is kept, and why not, in words for the log and for ``dubarr plan``."""
+
+    keep: bool
+    reason: str
+
+
+def fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
+    """Return 32 hex digits over all that a stage's result depends on.
+
+    Args:
+        stage: the stage's name.
+        code_version: raised whenever the stage's code would make another result.
+        facts: JSON-able values: digests of inputs, engine identities, options. Order does not matter.
+    """
+    document = json.dumps([stage, code_version, facts], sort_keys=True, default=str)
+    return hashlib.sha256(document.encode()).hexdigest()[:32]
+
+
+def decide(
+    work: WorkDir, stage: str, wanted: str, inputs: Mapping[str, str], record: Record | None
+) -> Decision:
+    """Say whether the last result of a stage stands.
+
+    Args:
+        work: the video's folder.
+        stage: the stage's name.
+        wanted: the fingerprint that the result must have now.
+        inputs: input stage -> its production now.
+        record: what the store says, or None if the stage was never materialized.
+    """
+    if record is None:
+        return Decision(False, "not made yet")
+    if record.fingerprint != wanted:
+        return Decision(False, "an input, an option, an engine or the code has changed")
+    changed = sorted(name for name in inputs if record.inputs.get(name) != inputs[name])
+    if changed:
+        return Decision(False, f"made from an earlier result of {', '.join(changed)}")
+    fault = damage(work, stage, record.manifest)
+    return Decision(False, fault) if fault else Decision(True, "nothing has changed")
+
+
+def seal(
+    work: WorkDir, stage: str, made_for: str, inputs: Mapping[str, str], files: Iterable[Path]
+) -> Record:
+    """Write down what a stage left, and return the record for the store.
+
+    Raises:
+        ArtifactError: if a file that the stage should have left is not there.
+    """
+    seals: dict[str, dict[str, Any]] = {}
+    for path in sorted(set(files)):
+        if not path.is_file():
+            raise ArtifactError(f"stage {stage} did not leave {path}")
+        seals[str(path.relative_to(work.root))] = asdict(identify(path))
+    manifest = _manifest(work, stage)
+    write_json(manifest, {"stage": stage, "fingerprint": made_for, "files": seals})
+    return Record(made_for, uuid.uuid4().hex, _digest(manifest), dict(inputs))
+
+
+def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:
+    """Return what is wrong with the files that a stage left, or None if all are whole."""
+    manifest = _manifest(work, stage)
+    if not manifest.is_file() or _digest(manifest) != manifest_digest:
+        return "its list of files is missing or was changed"
+    for name, identity in read_json(manifest)["files"].items():
+        path = work.root / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if not is_same(path, FileIdentity(**identity)):
+            return f"{name} is damaged"
+    return None
+
+
+def sealed_files(work: WorkDir, stage: str) -> list[Path]:
+    """Return the files that a stage left, by its manifest; empty if it left none."""
+    try:
+        files = read_json(_manifest(work, stage))["files"]
+    except ArtifactError:
+        return []
+    return [work.root / name for name in files]
+
+
+def forget(work: WorkDir, stage: str) -> list[Path]:
+    """Remove what a stage left, and its manifest; return the files that were removed."""
+    removed = [path for path in sealed_files(work, stage) if path.exists()]
+    for path in (*removed, _manifest(work, stage)):
+        path.unlink(missing_ok=True)
+    return removed
+
+
+def _manifest(work: WorkDir, stage: str) -> Path:
+    return work.checkpoints / f"{stage}.json"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]

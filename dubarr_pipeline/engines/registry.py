@@ -1,0 +1,164 @@
+"""Every engine there is, as data: one row feeds construction, the choices, and `dubarr engines`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from dubarr_pipeline.engines.interfaces import Engine
+from dubarr_pipeline.errors import SettingsError
+
+Kind = Literal[
+    "voice_activity",
+    "separation",
+    "diarization",
+    "transcription",
+    "context",
+    "translation",
+    "synthesis",
+]
+KINDS: tuple[Kind, ...] = (
+    "voice_activity",
+    "separation",
+    "diarization",
+    "transcription",
+    "context",
+    "translation",
+    "synthesis",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """One engine: where its class lies, under which licence it works, and what it is good for."""
+
+    kind: Kind
+    name: str
+    where: str
+    """``module:class`` below ``dubarr_pipeline.engines``."""
+    licence: str
+    summary: str
+
+
+ENGINES: tuple[EngineRow, ...] = (
+    EngineRow(
+        "voice_activity",
+        "silero",
+        "voice_activity.silero:SileroDetector",
+        "MIT",
+        "finds speech with the Silero network; CPU, ships with faster-whisper",
+    ),
+    EngineRow(
+        "separation",
+        "lite",
+        "separation.lite:LiteSeparator",
+        "Apache-2.0",
+        "centre mask or Wiener filter inside speech; CPU, no model",
+    ),
+    EngineRow(
+        "diarization",
+        "cue-clusters",
+        "diarization.cue_clusters:CueClusterDiarizer",
+        "Apache-2.0",
+        "names in the subtitles, else clusters of subtitle cues by timbre and pitch",
+    ),
+    EngineRow(
+        "transcription",
+        "subtitles",
+        "transcription.subtitles:SubtitleTranscriber",
+        "Apache-2.0",
+        "takes the words from the subtitles, the times from the sound",
+    ),
+    EngineRow(
+        "context",
+        "plain",
+        "context.plain:PlainReader",
+        "Apache-2.0",
+        "reads names, forms of address and tone from the text by plain means",
+    ),
+    EngineRow(
+        "translation",
+        "lite",
+        "translation.lite:LiteTranslator",
+        "GPL-2.0 programs",
+        "existing target-language subtitles, else Apertium's rules",
+    ),
+    EngineRow(
+        "translation",
+        "openai",
+        "translation.openai:OpenAITranslator",
+        "the server's",
+        "any LLM behind an OpenAI-compatible server",
+    ),
+    EngineRow(
+        "synthesis",
+        "espeak",
+        "synthesis.espeak:EspeakSynthesizer",
+        "GPL-3.0 library",
+        "robot voice, pitched to the speaker, fitted to the second; CPU",
+    ),
+    EngineRow(
+        "synthesis",
+        "openai",
+        "synthesis.openai:OpenAISynthesizer",
+        "the server's",
+        "any voice behind an OpenAI-compatible speech server",
+    ),
+    EngineRow(
+        "synthesis",
+        "tone",
+        "synthesis.tone:ToneSynthesizer",
+        "Apache-2.0",
+        "hums the line: for dry runs and tests",
+    ),
+)
+
+PROFILES: Mapping[str, Mapping[Kind, str]] = {
+    "lite": {
+        "voice_activity": "silero",
+        "separation": "lite",
+        "diarization": "cue-clusters",
+        "transcription": "subtitles",
+        "context": "plain",
+        "translation": "lite",
+        "synthesis": "espeak",
+    },
+}
+"""Profile -> the engine of every kind. `lite` runs on any laptop: no downloads, no accounts."""
+
+
+def profile_engines(profile: str, chosen: Mapping[Kind, str] | None = None) -> dict[Kind, str]:
+    """Return the engine of every kind: the profile's, or the one that was chosen instead.
+
+    Raises:
+        SettingsError: if the profile or an engine is unknown; it lists the choices.
+    """
+    if profile not in PROFILES:
+        raise SettingsError(f"unknown profile {profile!r}; choose one of: {', '.join(PROFILES)}")
+    engines = {**PROFILES[profile], **(chosen or {})}
+    for kind, name in engines.items():
+        row(kind, name)
+    return engines
+
+
+def row(kind: Kind, name: str) -> EngineRow:
+    """Find an engine's row. Raises `SettingsError` with the choices."""
+    for found in ENGINES:
+        if (found.kind, found.name) == (kind, name):
+            return found
+    names = ", ".join(r.name for r in ENGINES if r.kind == kind)
+    raise SettingsError(f"unknown {kind} engine {name!r}; choose one of: {names}")
+
+
+def build(kind: Kind, name: str, **options: Any) -> Engine:
+    """Construct an engine; cheap, loads nothing.
+
+    Args:
+        kind: the kind of work.
+        name: the engine's name.
+        options: what its constructor takes.
+    """
+    module, _, cls = row(kind, name).where.partition(":")
+    return getattr(import_module(f"dubarr_pipeline.engines.{module}"), cls)(**options)

@@ -1,0 +1,143 @@
+"""A video and what is asked of it: ``video.json``, the first file in every work folder."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from dubarr_pipeline.errors import ArtifactError, SourceChanged, SourceMissing
+from dubarr_pipeline.media.identity import FileIdentity, identify, is_same
+from dubarr_pipeline.workdir import WorkDir, read_json, write_json
+
+KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One film, episode or clip to be dubbed.
+
+    Attributes:
+        key: the Dagster partition: a readable slug and 8 hex digits of the content's digest.
+        source: where the file lies; data, never identity.
+        identity: size, times and content digest of the file when it was registered.
+        target_langs: BCP-47 tags of the tracks to make, in the order in which they are muxed.
+        profile: the engine profile.
+        overrides: settings for this video alone, by dotted name.
+        library: the library that it was found in, if any.
+    """
+
+    key: str
+    source: Path
+    identity: FileIdentity
+    target_langs: tuple[str, ...]
+    profile: str
+    overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    library: str | None = None
+
+    def work(self, work_dir: Path) -> WorkDir:
+        """Its work folder."""
+        return WorkDir(work_dir / self.key)
+
+
+_VIDEO = TypeAdapter(Video)
+
+
+def slug(stem: str) -> str:
+    """Return a file's stem as lower-case ASCII words joined by dashes, 60 characters at most."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "video"
+
+
+def find_source(path: Path) -> Path:
+    """Return the absolute path of a video that can be opened.
+
+    Raises:
+        SourceMissing: if it is not there, not a file, or not readable.
+    """
+    absolute = path.absolute()
+    if absolute.is_dir():
+        raise SourceMissing(f"{str(path)!r} is a folder: name the video file in it")
+    try:
+        with absolute.open("rb"):
+            return absolute
+    except FileNotFoundError:
+        raise SourceMissing(f"{str(path)!r} is not there: check the path") from None
+    except OSError as error:
+        raise SourceMissing(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def make_video(source: Path, work_dir: Path, **wishes: Any) -> Video:
+    """Return the video of a file: the one that is registered for the same content, or a new one.
+
+    Args:
+        source: the file, as `find_source` returned it.
+        work_dir: where the work folders lie.
+        wishes: ``target_langs``, ``profile``, ``overrides``, ``library``.
+    """
+    identity = identify(source)
+    known = find_by_digest(work_dir, identity.digest)
+    if known is not None:
+        return replace(known, source=source, identity=identity, **wishes)
+    return Video(f"{slug(source.stem)}-{identity.digest[:8]}", source, identity, **wishes)
+
+
+def save_video(video: Video, work_dir: Path) -> None:
+    """Write ``video.json``; the earlier one is replaced whole."""
+    document = {**asdict(video), "source": str(video.source)}
+    write_json(video.work(work_dir).video, document)
+
+
+def load_video(key: str, work_dir: Path) -> Video:
+    """Read ``video.json`` of a partition.
+
+    Raises:
+        ArtifactError: if the video was never registered here, or the file is damaged.
+    """
+    path = WorkDir(work_dir / key).video
+    if not path.is_file():
+        raise ArtifactError(
+            f"no video {key!r} in {work_dir}: register it with `dubarr dub VIDEO --to LANGS`"
+        )
+    try:
+        return _VIDEO.validate_python({k: v for k, v in read_json(path).items() if k != "schema"})
+    except ValidationError as error:
+        raise ArtifactError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
+
+
+def registered(work_dir: Path) -> Iterator[str]:
+    """Yield the keys of all videos that have a work folder, in order."""
+    if work_dir.is_dir():
+        for folder in sorted(work_dir.iterdir()):
+            if (folder / "video.json").is_file():
+                yield folder.name
+
+
+def find_by_digest(work_dir: Path, digest: str) -> Video | None:
+    """Return the video with this content, whatever its name was."""
+    for key in registered(work_dir):
+        if key.endswith(digest[:8]):
+            video = load_video(key, work_dir)
+            if video.identity.digest == digest:
+                return video
+    return None
+
+
+def check_source(video: Video) -> None:
+    """See that the source is still the file that was registered.
+
+    Raises:
+        SourceMissing: if it has gone.
+        SourceChanged: if its content is another one.
+    """
+    source = find_source(video.source)
+    if not is_same(source, video.identity):
+        raise SourceChanged(
+            f"{str(source)!r} has changed since it was registered as {video.key}: "
+            f"run `dubarr dub` on it again; it is then dubbed anew beside the earlier result"
+        )
