@@ -208,15 +208,21 @@ class DraftBatch:
     lines: tuple[LineToDraft, ...]
     context: Context
     speakers: Mapping[str, SpeakerProfile] = field(default_factory=dict[str, SpeakerProfile])
+    earlier: tuple[tuple[str, str], ...] = ()
+    """The lines before these and the wording they got, so that names and tone stay the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The versions of one translated line, shortest first. Never empty: a line without a version is absent
-    from the reply, and `fault` of the engine's log says why."""
+    """The versions of one translated line, shortest first.
+
+    Never empty: a line without a version is absent from the reply, or names the `fault` for which
+    none could be had.
+    """
 
     index: int
     versions: tuple[str, ...]
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +245,19 @@ class RewriteRequest:
     tried: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an engine's work has cost so far: tokens written, and seconds spent on them."""
+
+    tokens: int = 0
+    busy_s: float = 0.0
+
+
 class Translator(Engine):
     """Turns lines into another language."""
 
+    concurrency: ClassVar[int] = 1
+    """How many calls it can answer at once."""
     can_rewrite: ClassVar[bool] = False
     """Whether it can be asked for a shorter or fuller wording."""
 
@@ -264,6 +280,10 @@ class Translator(Engine):
             LineError: if no other wording could be had.
         """
         raise NotImplementedError(f"{self.name} cannot rewrite")
+
+    def usage(self) -> Usage:
+        """Tokens written since `load`; nothing where there is no language model."""
+        return Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +330,8 @@ class Synthesizer(Engine):
     """Whether the same request gives the same samples."""
     concurrency: ClassVar[int] = 1
     """How many lines it can speak at once."""
+    max_characters: ClassVar[int | None] = None
+    """Longest text it takes in one request; longer lines are split at clause borders and joined."""
 
     @abstractmethod
     def serves(self, language: str) -> bool:

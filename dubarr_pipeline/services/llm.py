@@ -1,0 +1,117 @@
+"""A language model behind ``POST /v1/chat/completions`` that must answer in a given JSON form."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dubarr_pipeline.errors import BadReply
+from dubarr_pipeline.services.server import Server, ServerOptions
+from dubarr_pipeline.services.wire import (
+    ChatMessage,
+    ChatReply,
+    ChatRequest,
+    JsonSchema,
+    ResponseFormat,
+)
+
+_Form = TypeVar("_Form", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class LLMOptions:
+    """Which model answers, and how.
+
+    Attributes:
+        server_priority: send each call's priority along (vLLM: ``--scheduling-policy priority``);
+            off by default, because some servers refuse unknown fields.
+        schema: ask the server to hold its reply to the schema; the reply is checked in any case.
+    """
+
+    server: ServerOptions
+    model: str
+    temperature: float = 0.3
+    seed: int | None = None
+    max_tokens: int = 4096
+    server_priority: bool = False
+    schema: bool = True
+
+
+class LLMService:
+    """Asks a language model for JSON, and counts its tokens. For many threads."""
+
+    def __init__(self, options: LLMOptions) -> None:
+        self.options = options
+        self._server = Server(options.server)
+        self._lock = threading.Lock()
+        self.tokens = 0
+        self.busy_s = 0.0
+
+    def close(self) -> None:
+        """Drop all connections."""
+        self._server.close()
+
+    def reachable(self) -> bool:
+        """Whether the server answers at all."""
+        return self._server.reachable()
+
+    def ask(self, messages: list[ChatMessage], form: type[_Form], priority: int) -> _Form:
+        """Return the reply in its form; lower priorities are answered first where the server can.
+
+        Raises:
+            ServiceTimeout, ServiceUnavailable: if no answer can be had.
+            BadReply: if the answer is not of the form; the message names the fault.
+        """
+        started = time.monotonic()
+        response = self._server.post("chat/completions", self._body(messages, form, priority))
+        try:
+            reply = ChatReply.model_validate_json(response.content)
+        except ValidationError as error:
+            raise BadReply(f"the answer is no chat completion: {_first(error)}") from error
+        self._count(reply, time.monotonic() - started)
+        choice = reply.choices[0]
+        try:
+            return form.model_validate_json(bare_json(choice.message.content))
+        except ValidationError as error:
+            cut = " (the reply was cut off)" if choice.finish_reason == "length" else ""
+            raise BadReply(f"the reply is not the JSON asked for{cut}: {_first(error)}") from error
+
+    def _body(
+        self, messages: list[ChatMessage], form: type[BaseModel], priority: int
+    ) -> dict[str, object]:
+        schema = JsonSchema(name=form.__name__, schema=form.model_json_schema())  # pyright: ignore[reportCallIssue]
+        request = ChatRequest(
+            model=self.options.model,
+            messages=messages,
+            temperature=self.options.temperature,
+            seed=self.options.seed,
+            max_tokens=self.options.max_tokens,
+            response_format=ResponseFormat(json_schema=schema) if self.options.schema else None,
+            priority=priority if self.options.server_priority else None,
+        )
+        return request.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def _count(self, reply: ChatReply, seconds: float) -> None:
+        with self._lock:
+            self.busy_s += seconds
+            self.tokens += reply.usage.completion_tokens if reply.usage else 0
+
+
+def bare_json(content: str) -> str:
+    """The JSON object in a model's reply, freed of its thoughts and of a Markdown fence."""
+    content = re.sub(r"(?s)<think>.*?</think>", "", content).strip()
+    fenced = re.search(r"(?s)```(?:json)?\s*(.*?)```", content)
+    content = fenced.group(1) if fenced else content
+    first, last = content.find("{"), content.rfind("}")
+    return content[first : last + 1] if 0 <= first < last else content
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    where = ".".join(str(part) for part in found["loc"])
+    return f"{where}: {found['msg']}" if where else found["msg"]
