@@ -1,0 +1,216 @@
+"""The linear programme of a placement: lines and rows in, whole samples out.
+
+Per line there are small non-negative variables, each a step of one kind with its own price; start and
+length are sums of them, so that a piecewise-linear convex cost needs no further rows. All numbers are
+offsets from the line's own onset, hence small, whole and exact in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+from scipy.sparse import csr_matrix
+
+Part = Literal["start", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What each kind of step costs per sample; see `placement.PlacementCosts`."""
+
+    onset_near: float = 1.0
+    onset_far: float = 4.0
+    early: float = 2.0
+    tempo_easy: float = 0.7
+    tempo_near: float = 5.0
+    tempo_far: float = 12.0
+    duration: float = 1.0
+    overrun: float = 6.0
+    miss: float = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One take in whole samples.
+
+    Attributes:
+        onset: where the original starts; `earliest` and `latest` bound the start around it.
+        end: the end of its reach: a wall.
+        natural: the take's own length; `shrink` and `grow` are the lengths that the tempo bands end
+            at, nearest first (easy, near, far).
+        short, long: lengths between which the duration costs nothing.
+        overrun: ends after this cost.
+    """
+
+    onset: int
+    earliest: int
+    latest: int
+    end: int
+    natural: int
+    shrink: tuple[int, int, int]
+    grow: tuple[int, int, int]
+    short: int
+    long: int
+    overrun: int
+    near: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The end of line `first` lies at least `-room` before the start of line `second`.
+
+    ``end(first) <= start(second) + room``; a negative `room` is a gap to be kept.
+    """
+
+    first: int
+    second: int
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """Start and length of one line, and the samples by which it is shorter than its top tempo allows."""
+
+    start: int
+    length: int
+    missing: int
+
+
+class _Builder:
+    """Collects variables and rows of a sparse linear programme."""
+
+    def __init__(self) -> None:
+        self.costs: list[float] = []
+        self.uppers: list[float] = []
+        self.terms: list[tuple[int, int, float]] = []
+        self.limits: list[float] = []
+
+    def variable(self, cost: float, upper: float) -> int:
+        self.costs.append(cost)
+        self.uppers.append(upper)
+        return len(self.costs) - 1
+
+    def row(self, terms: Sequence[tuple[int, float]], limit: float) -> None:
+        at = len(self.limits)
+        self.terms.extend((at, column, factor) for column, factor in terms)
+        self.limits.append(limit)
+
+    def solve(self) -> NDArray[np.float64]:
+        rows, columns, factors = zip(*self.terms, strict=True) if self.terms else ((), (), ())
+        shape = (len(self.limits), len(self.costs))
+        matrix = csr_matrix((factors, (rows, columns)), shape=shape) if self.terms else None
+        bounds = np.column_stack([np.zeros(len(self.costs)), np.array(self.uppers)])
+        found = linprog(
+            np.array(self.costs),
+            A_ub=matrix,
+            b_ub=np.array(self.limits) if self.terms else None,
+            bounds=bounds,
+            method="highs-ds",
+        )
+        if found.x is None:
+            raise ArithmeticError(f"the placement could not be solved: {found.message}")
+        return found.x
+
+
+Sum = list[tuple[int, float]]
+
+
+def solve(lines: Sequence[Line], rows: Sequence[Row], prices: Prices) -> list[Solved]:
+    """Return start and length of every line at the least total price.
+
+    There is always a solution: what cannot be had is reported as `Solved.missing`.
+
+    Raises:
+        ArithmeticError: if the solver gives up, which it must not.
+    """
+    if not lines:
+        return []
+    programme = _Builder()
+    starts: list[Sum] = []
+    lengths: list[Sum] = []
+    misses: list[int] = []
+    for line in lines:
+        start = _start_steps(programme, line, prices)
+        length, miss = _length_steps(programme, line, prices)
+        _own_rows(programme, line, start + length, length, prices)
+        starts.append(start)
+        lengths.append(length)
+        misses.append(miss)
+    for row in rows:
+        first, second = lines[row.first], lines[row.second]
+        ends = starts[row.first] + lengths[row.first]
+        limit = second.onset + row.room - first.onset - first.natural
+        programme.row([*ends, *((c, -f) for c, f in starts[row.second])], limit)
+    x = programme.solve()
+    return [
+        Solved(
+            line.onset + _value(x, start),
+            line.natural + _value(x, length),
+            round(float(x[miss])),
+        )
+        for line, start, length, miss in zip(lines, starts, lengths, misses, strict=True)
+    ]
+
+
+def _value(x: NDArray[np.float64], terms: Sum) -> int:
+    return round(sum(float(x[column]) * factor for column, factor in terms))
+
+
+def _start_steps(programme: _Builder, line: Line, prices: Prices) -> Sum:
+    """Steps of the start away from the onset, cheap first: convex, so taken in that order."""
+    steps: Sum = []
+    for room, sign, factor in (
+        (line.onset - line.earliest, -1.0, prices.early),
+        (line.latest - line.onset, 1.0, 1.0),
+    ):
+        near = min(line.near, room)
+        for width, price in ((near, prices.onset_near), (room - near, prices.onset_far)):
+            if width > 0:
+                steps.append((programme.variable(price * factor, width), sign))
+    return steps
+
+
+def _length_steps(programme: _Builder, line: Line, prices: Prices) -> tuple[Sum, int]:
+    """Steps of the length away from the take's own; growing only where it is too short."""
+    tempo = (prices.tempo_easy, prices.tempo_near, prices.tempo_far)
+    steps = _bands(programme, line.natural, line.shrink, tempo)
+    if line.natural < line.short:
+        steps += _bands(programme, line.natural, line.grow, tempo)
+    miss = programme.variable(prices.miss, line.shrink[-1])
+    return [*steps, (miss, -1.0)], miss
+
+
+def _bands(
+    programme: _Builder, natural: int, edges: tuple[int, int, int], prices: Sequence[float]
+) -> Sum:
+    steps: Sum = []
+    inner = natural
+    for edge, price in zip(edges, prices, strict=True):
+        if edge != inner:
+            sign = 1.0 if edge > inner else -1.0
+            steps.append((programme.variable(price, abs(edge - inner)), sign))
+        inner = edge
+    return steps
+
+
+def _own_rows(programme: _Builder, line: Line, end: Sum, length: Sum, prices: Prices) -> None:
+    """The line's wall, and the prices of a duration and an end unlike the original's."""
+    latest_end = line.latest + max(line.natural, line.grow[-1])
+    natural_end = line.onset + line.natural
+    if latest_end > line.end:
+        programme.row(end, line.end - natural_end)
+    if line.natural < line.short:
+        lacking = programme.variable(prices.duration, np.inf)
+        row = [(column, -factor) for column, factor in length]
+        programme.row([*row, (lacking, -1.0)], line.natural - line.short)
+    if line.natural > line.long:
+        excess = programme.variable(prices.duration, np.inf)
+        programme.row([*length, (excess, -1.0)], line.long - line.natural)
+    if latest_end > line.overrun:
+        late = programme.variable(prices.overrun, np.inf)
+        programme.row([*end, (late, -1.0)], line.overrun - natural_end)
