@@ -1,0 +1,206 @@
+"""The espeak-ng library inside this process: one at a time, because it keeps its state in globals.
+
+Everything goes through one lock. The library is initialised when the first user opens it and
+terminated when the last one closes it (0.5 ms, measured over 2,000 rounds without growth), so that
+nobody who is still speaking loses it.
+
+Voices are set by file: a language's definition as espeak ships it, with our own lines after it.
+Setting them by name would lose the variant without a word (``en-gb+f2``, ``fr-fr+f2``), and leave
+the voice's flutter on, whose position survives even a restart of the library: no two renderings
+would be alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dubarr_pipeline.engines.interfaces import Samples
+from dubarr_pipeline.engines.synthesis.espeak_voices import data_folder, library_file
+from dubarr_pipeline.errors import EngineError, MissingRequirement
+
+CURE = "pip install espeakng-loader"
+SYNCHRONOUS, NO_EXIT_ON_ERROR = 2, 0x8000
+RATE_WPM, VOLUME, UTF8 = 1, 2, 1
+IPA, SEPARATOR = 0x02, ord("_") << 8
+HEADROOM_VOLUME = 70
+"""Of 100: at espeak's own default, loud vowels clip."""
+LONGEST_PATH = 150
+"""Bytes: the library copies paths into buffers of 160 (N_PATH_HOME) and cuts longer ones."""
+
+WaveCallback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The initialised library, its sample rate in Hz, and the folder of our voice files."""
+
+    library: ctypes.CDLL
+    rate: int
+    folder: tempfile.TemporaryDirectory[str]
+    callback: ctypes._FuncPointer  # held so that it outlives every call
+    heard: list[bytes]
+
+
+class EspeakLibrary:
+    """Opens and closes the one library of this process, and hands it to one caller at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._users = 0
+        self._loaded: Loaded | None = None
+
+    def open(self) -> None:
+        """Count one more user, and initialise the library for the first.
+
+        Raises:
+            MissingRequirement: if it is not installed, or cannot be loaded on this machine.
+        """
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _initialise()
+            self._users += 1
+
+    def close(self) -> None:
+        """Count one user less, and terminate the library after the last."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._loaded is not None:
+                self._loaded.library.espeak_Terminate()
+                self._loaded.folder.cleanup()
+                self._loaded = None
+
+    @contextmanager
+    def session(self) -> Iterator[EspeakSession]:
+        """Hand the library to the caller alone; opens it for the time if nobody has.
+
+        Raises:
+            MissingRequirement: if it is not installed.
+        """
+        with self._lock:
+            self.open()
+            try:
+                assert self._loaded is not None
+                yield EspeakSession(self._loaded)
+            finally:
+                self.close()
+
+
+class EspeakSession:
+    """What can be asked of the library while it is held."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of everything that is rendered."""
+        return self._loaded.rate
+
+    def set_voice(self, definition: bytes) -> None:
+        """Take this voice definition from here on.
+
+        Raises:
+            EngineError: if espeak refuses it.
+        """
+        path = Path(self._loaded.folder.name) / hashlib.sha256(definition).hexdigest()[:16]
+        if not path.exists():
+            path.write_bytes(definition)
+        if self._loaded.library.espeak_ng_SetVoiceByFile(str(path).encode()):
+            raise EngineError(f"espeak-ng refuses the voice definition {definition[-200:]!r}")
+
+    def render(self, text: str, words_per_minute: int) -> Samples:
+        """Speak `text` in the voice that was set: mono float32 ``(samples,)``, edges untrimmed."""
+        library, heard = self._loaded.library, self._loaded.heard
+        heard.clear()
+        library.espeak_SetParameter(RATE_WPM, words_per_minute, 0)
+        library.espeak_SetParameter(VOLUME, HEADROOM_VOLUME, 0)
+        encoded = text.encode()
+        size = ctypes.c_size_t(len(encoded) + 1)
+        failed = library.espeak_Synth(encoded, size, 0, 1, 0, UTF8, None, None)
+        sound = np.frombuffer(b"".join(heard), dtype=np.int16)
+        heard.clear()
+        if failed:
+            raise EngineError(f"espeak-ng could not speak {text[:80]!r} (status {failed})")
+        return sound.astype(np.float32) / np.float32(32768)
+
+    def phonemes(self, text: str) -> list[str]:
+        """Return the IPA of each clause, phonemes parted by ``_``, words by a space."""
+        buffer = ctypes.create_string_buffer(text.encode())
+        cursor = ctypes.c_void_p(ctypes.addressof(buffer))
+        clauses: list[str] = []
+        while cursor.value:
+            clause = self._loaded.library.espeak_TextToPhonemes(
+                ctypes.byref(cursor), UTF8, IPA | SEPARATOR
+            )
+            clauses.append(clause.decode() if clause else "")
+        return [clause for clause in clauses if clause.strip()]
+
+
+def _initialise() -> Loaded:
+    library = _open_shared_object()
+    folder = _voice_folder()
+    heard: list[bytes] = []
+
+    def collect(wave: ctypes.c_void_p, samples: int, _events: ctypes.c_void_p) -> int:
+        if wave and samples > 0:
+            heard.append(ctypes.string_at(wave, samples * 2))
+        return 0
+
+    callback = WaveCallback(collect)
+    rate = library.espeak_Initialize(
+        SYNCHRONOUS, 0, _short_data_path(folder.name).encode(), NO_EXIT_ON_ERROR
+    )
+    if rate <= 0:
+        folder.cleanup()
+        raise MissingRequirement(f"espeak-ng cannot read its data in {data_folder()}; {CURE}")
+    library.espeak_SetSynthCallback(callback)
+    return Loaded(library, rate, folder, callback, heard)
+
+
+def _open_shared_object() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(library_file()))
+    except OSError as fault:
+        raise MissingRequirement(f"espeak-ng cannot be loaded ({fault}); {CURE}") from fault
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_TextToPhonemes.argtypes = [
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.c_int,
+        ctypes.c_int,
+    ]
+    return library
+
+
+def _voice_folder() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="dubarr-espeak-")
+    if len(folder.name.encode()) <= LONGEST_PATH - 40:
+        return folder
+    folder.cleanup()
+    return tempfile.TemporaryDirectory(prefix="dubarr-espeak-", dir="/tmp")
+
+
+def _short_data_path(folder: str) -> str:
+    """The data's path, or a link to it where the path is longer than espeak's buffer."""
+    data = str(data_folder())
+    if len(data.encode()) <= LONGEST_PATH:
+        return data
+    link = Path(folder) / "espeak-ng-data"
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(data, target_is_directory=True)
+    return str(link)
+
+
+ESPEAK = EspeakLibrary()
+"""The one of this process."""
