@@ -1,0 +1,288 @@
+"""The one place that starts ffmpeg, ffprobe and mkvtoolnix.
+
+Commands are lists, never shell text. A tool that fails raises with its own last words. Nothing a tool
+says on its error channel can block it, and no tool outlives us: it is started through ``setpriv``, which
+has the kernel kill it when the thread that started it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement
+
+Arguments = Sequence[str | Path]
+
+_KEPT_BYTES = 65_536
+_QUOTED_CHARACTERS = 600
+_ALWAYS = {
+    "ffmpeg": ("-hide_banner", "-nostdin", "-v", "error"),
+    "ffprobe": ("-hide_banner", "-v", "error"),
+}
+_PACKAGES = {
+    "ffmpeg": "ffmpeg",
+    "ffprobe": "ffmpeg",
+    "mkvmerge": "mkvtoolnix",
+    "mkvpropedit": "mkvtoolnix",
+    "mkvextract": "mkvtoolnix",
+}
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool wrote: its standard output, and the end of what it said on its error channel."""
+
+    stdout: bytes
+    stderr: str
+
+
+def file_url(path: str | Path) -> str:
+    """Return the form of a path that ffmpeg takes literally, whatever characters the name has."""
+    return "file:" + os.path.abspath(path)  # noqa: PTH100 - Path would drop nothing, but resolve() links
+
+
+def source_arguments(path: str | Path) -> list[str]:
+    """Return the input arguments for a file that may be hostile: it cannot make ffmpeg open the network."""
+    return ["-protocol_whitelist", "file,pipe", "-i", file_url(path)]
+
+
+def run(
+    arguments: Arguments,
+    *,
+    tool: str = "ffmpeg",
+    stdin: bytes | None = None,
+    timeout_s: float | None = None,
+    cwd: Path | None = None,
+) -> ToolOutput:
+    """Run a tool to its end and return what it wrote.
+
+    Args:
+        arguments: what follows the tool's name; ffmpeg and ffprobe also get their quiet options.
+        stdin: bytes to feed it; without them it reads nothing.
+        timeout_s: seconds after which it is killed.
+
+    Raises:
+        MediaToolError: with the tool's last words, or because it took too long.
+        MissingRequirement: if the tool is not installed.
+        DiskFull: if it found no room for its output.
+    """
+    source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    with _Child(tool, arguments, stdin=source, cwd=cwd) as child:
+        try:
+            stdout, _ = child.process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise MediaToolError(
+                f"{tool} did not finish within {timeout_s:g} s and was stopped: {child.command}"
+            ) from None
+        child.check(stdout)
+    return ToolOutput(stdout, child.words())
+
+
+def run_with_progress(
+    arguments: Arguments, duration_s: float, *, cwd: Path | None = None
+) -> Iterator[float]:
+    """Run ffmpeg and yield the seconds of output that are done, at most `duration_s`; the last is `duration_s`.
+
+    ffmpeg's own standard output must be free. A caller that stops listening stops ffmpeg. Raises as `run`.
+    """
+    command = ["-progress", "pipe:1", "-nostats", "-stats_period", "0.5", *arguments]
+    with _Child("ffmpeg", command, cwd=cwd) as child:
+        for line in child.stdout:
+            key, _, value = line.partition(b"=")
+            if key == b"out_time_us" and value.strip().isdigit():
+                yield min(duration_s, int(value) / 1e6)
+        child.check()
+    yield duration_s
+
+
+class ToolPipe:
+    """One end of a running tool: written to (`encoder`) or read from (`reader`) like a binary file."""
+
+    def __init__(self, child: _Child, stream: IO[bytes]) -> None:
+        self._child = child
+        self._stream = stream
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        return self._stream.write(data)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes; fewer only at the end."""
+        return self._stream.read(size)
+
+    @property
+    def stderr(self) -> str:
+        """The end of what the tool has said on its error channel; complete once the pipe is closed."""
+        return self._child.words()
+
+
+@contextlib.contextmanager
+def encoder(arguments: Arguments, *, cwd: Path | None = None) -> Iterator[ToolPipe]:
+    """Start ffmpeg reading its ``pipe:0`` from us; at the end of the block wait until it has finished.
+
+    An exception inside the block kills ffmpeg. Raises as `run`.
+    """
+    with _Child(
+        "ffmpeg", arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=cwd
+    ) as c:
+        try:
+            yield ToolPipe(c, c.stdin)
+            c.stdin.close()
+        except BrokenPipeError:
+            c.check()
+            raise MediaToolError(
+                f"ffmpeg stopped reading before the end of its input: {c.command}"
+            ) from None
+        c.check()
+
+
+@contextlib.contextmanager
+def reader(arguments: Arguments, *, cwd: Path | None = None) -> Iterator[ToolPipe]:
+    """Start ffmpeg writing ``pipe:1`` to us; at the end of the block see that it ended well.
+
+    A block that leaves before the end of the stream, or by an exception, kills ffmpeg. Raises as `run`.
+    """
+    with _Child("ffmpeg", arguments, cwd=cwd) as child:
+        yield ToolPipe(child, child.stdout)
+        if not child.stdout.read(1):
+            child.check()
+
+
+class _Child:
+    """A started tool, killed at the latest when the block ends."""
+
+    def __init__(
+        self,
+        tool: str,
+        arguments: Arguments,
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        cwd: Path | None = None,
+    ) -> None:
+        self.tool = tool
+        command = [_program(tool), *_ALWAYS.get(tool, ()), *map(os.fspath, arguments)]
+        self.command = " ".join(command)[:300]
+        self._words = _LastWords()
+        try:
+            self.process = subprocess.Popen(
+                [*_until_we_die(), *command],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=self._words.channel,
+                cwd=cwd,
+            )
+        finally:
+            self._words.listen()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self.process.stdin
+        return self.process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self.process.stdout
+        return self.process.stdout
+
+    def kill(self) -> None:
+        """End the tool if it still runs, and wait for it."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def words(self) -> str:
+        """The end of what the tool has said so far."""
+        if self.process.poll() is not None:
+            self._words.finish()
+        return self._words.text()
+
+    def check(self, stdout: bytes = b"") -> None:
+        """Wait for the tool's end, and raise if it was not a good one."""
+        status = self.process.wait()
+        words = self.words()
+        # mkvtoolnix speaks on its standard output, and ends with 1 where it only warns.
+        good = (0, 1) if self.tool.startswith("mkv") else (0,)
+        if status not in good:
+            raise _failure(self, status, words or stdout[-_KEPT_BYTES:].decode(errors="replace"))
+
+
+def _failure(child: _Child, status: int, words: str) -> DiskFull | MediaToolError:
+    tail = words.strip()[-_QUOTED_CHARACTERS:] or "without a word"
+    if any(sign in words for sign in _NO_ROOM):
+        return DiskFull(
+            f"no room left on the disk: free some, then run again ({child.tool}: {tail})"
+        )
+    ended = f"signal {-status}" if status < 0 else f"exit {status}"
+    return MediaToolError(f"{child.tool} failed ({ended}): {tail} [{child.command}]")
+
+
+class _LastWords:
+    """The end of what a tool says on its error channel, drained by a thread so that it never blocks."""
+
+    def __init__(self) -> None:
+        self._source, self.channel = os.pipe()
+        self._kept = b""
+        self._thread = threading.Thread(target=self._drain, name="tool-stderr", daemon=True)
+
+    def listen(self) -> None:
+        """Start draining; the tool has its own copy of the channel by now."""
+        os.close(self.channel)
+        self._thread.start()
+
+    def finish(self) -> None:
+        self._thread.join()
+
+    def text(self) -> str:
+        return self._kept.decode(errors="replace")
+
+    def _drain(self) -> None:
+        with open(self._source, "rb", buffering=0) as stream:
+            while data := stream.read(_KEPT_BYTES):
+                self._kept = (self._kept + data)[-_KEPT_BYTES:]
+
+
+def _program(tool: str) -> str:
+    found = shutil.which(tool)
+    if found is None:
+        package = _PACKAGES.get(tool, tool)
+        raise MissingRequirement(
+            f"{tool} is not installed: apt-get install {package} (or the package of your system)"
+        )
+    return found
+
+
+@cache
+def _until_we_die() -> tuple[str, ...]:
+    # Not preexec_fn: that is unsafe beside threads, and Python 3.12 warns of it.
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return ()
+    told = subprocess.run([setpriv, "--help"], capture_output=True, check=False)
+    return (setpriv, "--pdeathsig", "KILL", "--") if b"--pdeathsig" in told.stdout else ()
