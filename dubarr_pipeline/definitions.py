@@ -1,0 +1,22 @@
+"""Contents: the stages in their order, the jobs that run them, and what they are handed."""
+
+import dagster as dg
+
+from dubarr_pipeline.assets.context import context
+from dubarr_pipeline.assets.diarization import diarization
+from dubarr_pipeline.assets.mix import mix
+from dubarr_pipeline.assets.mux import mux
+from dubarr_pipeline.assets.refs import refs
+from dubarr_pipeline.assets.report import report
+from dubarr_pipeline.assets.segments import segments
+from dubarr_pipeline.assets.transcript import transcript
+from dubarr_pipeline.assets.vocals import vocals
+from dubarr_pipeline.jobs import dub
+from dubarr_pipeline.resources import Workshop
+
+defs = dg.Definitions(
+    assets=[vocals, diarization, transcript, context, refs, segments, mix, mux, report],
+    jobs=[dub],
+    resources={"workshop": Workshop()},
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,130 @@
+"""Runs in this process: the whole pipeline without a server, on the same store as the UI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+
+from dubarr_pipeline.assets.stage import Watcher, watching
+from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.partitions import add_video
+from dubarr_pipeline.records import last_materialization, stage_key
+from dubarr_pipeline.tasks import PROCESS_TAG, bury_dead_runs, failure_message, process_mark
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        made, kept: the stages that worked, and those whose results stood.
+        failed_stage, cause: where and why it ended early, else None.
+        error: the name of the error type behind `cause`, where it is one of ours.
+    """
+
+    run_id: str
+    made: tuple[str, ...]
+    kept: tuple[str, ...]
+    failed_stage: str | None = None
+    cause: str | None = None
+    error: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.cause is None
+
+
+def open_instance(work_dir: Path) -> dg.DagsterInstance:
+    """Open the store: ``$DAGSTER_HOME`` if it is set, else one inside the work folder.
+
+    The same choice is left in the environment, so that whatever is started from here shares it.
+    """
+    if not os.environ.get("DAGSTER_HOME"):
+        home = work_dir / ".dagster"
+        home.mkdir(parents=True, exist_ok=True)
+        config = home / "dagster.yaml"
+        if not config.exists():
+            config.write_bytes(files("dubarr_pipeline").joinpath("dagster.yaml").read_bytes())
+        os.environ["DAGSTER_HOME"] = str(home)
+    return dg.DagsterInstance.get()
+
+
+def dub_video(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    video: Video,
+    watcher: Watcher,
+    force: bool = False,
+) -> RunOutcome:
+    """Pass a registered video through every stage in this process.
+
+    Raises:
+        KeyboardInterrupt: if it was stopped from the keyboard; what is finished is kept.
+    """
+    bury_dead_runs(instance)
+    add_video(instance, video.key)
+    job = definitions.resolve_job_def("dub")
+    with watching(watcher):
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=video.key,
+            raise_on_error=False,
+            run_config=_run_config(force),
+            tags={PROCESS_TAG: process_mark(), "dubarr/launcher": "cli"},
+        )
+    return _outcome(result, instance, video.key)
+
+
+def _run_config(force: bool) -> dict[str, object]:
+    ops = {f"dub__{stage}": {"config": {"force": force}} for stage in STAGES}
+    return {"ops": ops, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def _outcome(
+    result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, key: str
+) -> RunOutcome:
+    reused = {
+        stage: made.reused
+        for stage in _materialized(result.all_events)
+        if (made := last_materialization(instance, stage, key))
+    }
+    made = tuple(stage for stage in STAGES if reused.get(stage) is False)
+    kept = tuple(stage for stage in STAGES if reused.get(stage))
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if _was_interrupted(data):
+                raise KeyboardInterrupt
+            stage = (event.step_key or "").removeprefix("dub__")
+            return RunOutcome(
+                result.run_id, made, kept, stage, failure_message(data), _error_name(data)
+            )
+    if not result.success:
+        return RunOutcome(result.run_id, made, kept, None, "the run did not finish")
+    return RunOutcome(result.run_id, made, kept)
+
+
+def _materialized(events: Sequence[dg.DagsterEvent]) -> list[str]:
+    keys = {event.asset_key for event in events if event.is_step_materialization}
+    return [stage for stage in STAGES if stage_key(stage) in keys]
+
+
+def _error_name(data: dg.StepFailureData | None) -> str | None:
+    described = getattr(data, "user_failure_data", None)
+    named = described.metadata.get("error") if described else None
+    return str(named.value) if named else None
+
+
+def _was_interrupted(data: dg.StepFailureData | None) -> bool:
+    error = data.error if data else None
+    while error is not None:
+        if error.cls_name in ("KeyboardInterrupt", "DagsterExecutionInterruptedError"):
+            return True
+        error = error.cause
+    return False

@@ -1,0 +1,181 @@
+"""`dubarr.toml`: names and values to option types, read once at the edge.
+
+The options themselves live beside the algorithms that they steer. An unknown name is an error that
+lists the choices; `dubarr.example.toml` shows every setting with its unit and range.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from dubarr_pipeline.engines.registry import Kind, profile_engines
+from dubarr_pipeline.errors import SettingsError
+
+ENGINE_SECTIONS: Mapping[str, Kind] = {
+    "voice_activity": "voice_activity",
+    "separation": "separation",
+    "diarization": "diarization",
+    "transcript": "transcription",
+    "context": "context",
+    "translation": "translation",
+    "synthesis": "synthesis",
+}
+"""Section -> the kind of engine that its ``engine`` key chooses."""
+
+OPTION_TYPES: Mapping[str, str] = {
+    "audio": "media.probe:AudioChoice",
+    "voice_activity": "engines.voice_activity.silero:SpeechOptions",
+    "separation": "engines.separation.lite:SeparationOptions",
+    "diarization": "engines.diarization.cue_clusters:ClusterOptions",
+    "transcript": "engines.transcription.subtitles:SubtitleOptions",
+    "refs": "media.voice_samples:RefOptions",
+    "production": "production.tasks:ProductionOptions",
+    "mix": "media.mixdown:MixOptions",
+    "mux": "media.mux:MuxOptions",
+}
+"""Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``."""
+
+TOP_KEYS = ("work_dir", "profile", "debug_mode")
+SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that can be set, checked.
+
+    Attributes:
+        work_dir: folder of the work folders, one per video.
+        profile: the engine profile.
+        debug_mode: keep temporary files.
+        tables: section -> its keys, as they were written.
+    """
+
+    work_dir: Path
+    profile: str = "lite"
+    debug_mode: bool = False
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+
+    def engines(self) -> dict[Kind, str]:
+        """The engine of every kind: the profile's, or the one that a section chose."""
+        chosen = {
+            kind: self.tables[section]["engine"]
+            for section, kind in ENGINE_SECTIONS.items()
+            if "engine" in self.tables.get(section, {})
+        }
+        return profile_engines(self.profile, chosen)
+
+    def options(self, section: str) -> Any:
+        """The options of a section, as their dataclass.
+
+        Raises:
+            SettingsError: if a value is of the wrong type or out of range.
+        """
+        values = {k: v for k, v in self.tables.get(section, {}).items() if k != "engine"}
+        try:
+            return TypeAdapter(_option_type(section)).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join([section, *(str(part) for part in first["loc"])])
+            raise SettingsError(
+                f"setting {name}: {first['msg']} (got {first['input']!r})"
+            ) from None
+        except ValueError as error:
+            raise SettingsError(f"settings of [{section}]: {error}") from None
+
+    def for_video(self, profile: str, overrides: Mapping[str, Any]) -> Settings:
+        """These settings with a video's own profile and overrides (dotted names) on top."""
+        tables = {name: dict(table) for name, table in self.tables.items()}
+        for dotted, value in overrides.items():
+            section, _, key = dotted.partition(".")
+            tables.setdefault(section, {})[key] = value
+        _check_tables(tables, f"overrides of a video ({', '.join(overrides)})")
+        return Settings(self.work_dir, profile, self.debug_mode, tables)
+
+
+def load_settings(config: Path | None = None, work_dir: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        config: the file; default: ``$DUBARR_CONFIG``, else ``dubarr.toml`` here if it is there.
+        work_dir: overrides the file's and ``$DUBARR_WORK_DIR``.
+
+    Raises:
+        SettingsError: if the file cannot be read, or holds what it should not.
+    """
+    path = config or _named_by_environment() or Path("dubarr.toml")
+    if not path.exists() and (config or _named_by_environment()):
+        raise SettingsError(f"settings file {str(path)!r} is not there")
+    document = _read_toml(path) if path.exists() else {}
+    _check_names(document, (*TOP_KEYS, *SECTIONS), str(path))
+    tables = {name: document[name] for name in SECTIONS if name in document}
+    _check_tables(tables, str(path))
+    settings = Settings(
+        work_dir=_work_dir(work_dir, document.get("work_dir")),
+        profile=document.get("profile", "lite"),
+        debug_mode=bool(document.get("debug_mode", False)),
+        tables=tables,
+    )
+    settings.engines()
+    return settings
+
+
+def option_names(section: str) -> tuple[str, ...]:
+    """The keys that a section takes."""
+    named = ("engine",) if section in ENGINE_SECTIONS else ()
+    if section not in OPTION_TYPES:
+        return named
+    return (*named, *(f.name for f in fields(_option_type(section))))
+
+
+def _option_type(section: str) -> Any:
+    module, _, name = OPTION_TYPES[section].partition(":")
+    return getattr(import_module(f"dubarr_pipeline.{module}"), name)
+
+
+def _named_by_environment() -> Path | None:
+    name = os.environ.get("DUBARR_CONFIG")
+    return Path(name) if name else None
+
+
+def _work_dir(asked: Path | None, written: str | None) -> Path:
+    named = asked or os.environ.get("DUBARR_WORK_DIR") or written
+    if named:
+        return Path(named).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "dubarr"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {str(path)!r} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"settings file {str(path)!r} is not TOML: {error}") from error
+
+
+def _check_tables(tables: Mapping[str, Any], where: str) -> None:
+    _check_names(tables, SECTIONS, where)
+    for section, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise SettingsError(f"{where}: {section} must be a table, [{section}]")
+        _check_names(table, option_names(section), f"{where}, [{section}]")
+
+
+def _check_names(found: Iterable[str], known: Iterable[str], where: str) -> None:
+    choices = sorted(known)
+    for name in found:
+        if name not in choices:
+            near = difflib.get_close_matches(name, choices, n=1)
+            guess = f"; did you mean {near[0]!r}?" if near else ""
+            listed = ", ".join(choices) or "none"
+            raise SettingsError(f"{where}: unknown setting {name!r}{guess} (choices: {listed})")

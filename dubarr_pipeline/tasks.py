@@ -1,0 +1,184 @@
+"""The task table: each video's status and steps, read from the materialization store.
+
+QUEUED      asked for, and not (wholly) made yet
+PROCESSING  a live run is at it
+DONE        the report stands for what is asked now
+ERROR       the last run failed, or died; its cause is named
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+from dagster._core.events import DagsterEventType
+
+from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.library.videos import Video, load_video, registered
+from dubarr_pipeline.records import last_materialization
+
+Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
+PROCESS_TAG = "dubarr/process"
+_PARTITION_TAG = "dagster/partition"
+_LIVE = (
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.CANCELING,
+)
+_FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of one video: when its result was last recorded, how long it took, what came of it."""
+
+    stage: str
+    recorded_at: float | None = None
+    seconds: float | None = None
+    reused: bool = False
+    results: Mapping[str, str | float | int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of the table."""
+
+    video: Video
+    status: Status
+    steps: tuple[Step, ...]
+    cause: str | None = None
+    failed_stage: str | None = None
+
+
+def process_mark() -> str:
+    """Name this process so that a later one can tell whether it still lives."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
+
+
+def _start_time(pid: int) -> str:
+    """When a process started, in ticks since boot; empty where the system does not say."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
+
+
+def is_dead(mark: str) -> bool:
+    """Whether the process that a mark names has certainly ended; one on another host never is."""
+    host, pid, started = mark.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _start_time(int(pid)) != started
+
+
+def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Record the end of runs whose process was killed, and free the pool slots that they held."""
+    dead: list[str] = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(_LIVE))):
+        mark = run.tags.get(PROCESS_TAG)
+        if mark and is_dead(mark):
+            instance.report_run_failed(run, "its process was killed; what it finished is kept")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            dead.append(run.run_id)
+    return dead
+
+
+def task_table(
+    instance: dg.DagsterInstance, work_dir: Path, keys: Iterable[str] | None = None
+) -> list[Task]:
+    """Read the rows of the given videos, or of all that have a work folder here."""
+    return [
+        _task(instance, load_video(key, work_dir), work_dir)
+        for key in (registered(work_dir) if keys is None else keys)
+    ]
+
+
+def _task(instance: dg.DagsterInstance, video: Video, work_dir: Path) -> Task:
+    steps = tuple(_step(instance, stage, video, work_dir) for stage in STAGES)
+    run = _last_run(instance, video.key)
+    mark = run.tags.get(PROCESS_TAG) if run else None
+    if run and run.status in _LIVE and not (mark and is_dead(mark)):
+        return Task(video, "PROCESSING", steps)
+    if _is_done(instance, video, steps):
+        return Task(video, "DONE", steps)
+    if run and run.status in _LIVE:
+        return Task(video, "ERROR", steps, "its process was killed: run `dubarr retry`")
+    if run and run.status in _FAILED:
+        stage, cause = _failure(instance, run.run_id)
+        return Task(video, "ERROR", steps, cause, stage)
+    return Task(video, "QUEUED", steps)
+
+
+def _step(instance: dg.DagsterInstance, stage: str, video: Video, work_dir: Path) -> Step:
+    made = last_materialization(instance, stage, video.key)
+    manifest = video.work(work_dir).checkpoints / f"{stage}.json"
+    if made is None or not manifest.is_file():
+        return Step(stage)
+    results = {
+        name: value.value
+        for name, value in made.metadata.items()
+        if "/" not in name
+        and name not in ("seconds", "reused", "reason")
+        and isinstance(value.value, int | float | str)
+        and not isinstance(value, dg.MarkdownMetadataValue)
+    }
+    return Step(stage, made.timestamp, made.number("seconds"), made.reused, results)
+
+
+def _is_done(instance: dg.DagsterInstance, video: Video, steps: tuple[Step, ...]) -> bool:
+    if any(step.recorded_at is None for step in steps):
+        return False
+    chain = {s: last_materialization(instance, s, video.key) for s in ("segments", "mux", "report")}
+    asked = ",".join(video.target_langs)
+    spoken = chain["segments"].metadata.get("languages") if chain["segments"] else None
+    mux, report = chain["mux"], chain["report"]
+    return bool(
+        spoken
+        and spoken.value == asked
+        and mux
+        and report
+        and report.record.inputs.get("mux") == mux.record.production
+    )
+
+
+def _last_run(instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
+    runs = instance.get_runs(dg.RunsFilter(tags={_PARTITION_TAG: key}), limit=1)
+    return runs[0] if runs else None
+
+
+def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str]:
+    """The stage at which a run failed, and why, in the words of our own error."""
+    logs = instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE)
+    for entry in logs:
+        event = entry.dagster_event
+        data = event.step_failure_data if event else None
+        if event and data:
+            return _stage_of(event.step_key), failure_message(data)
+    return None, "the run was stopped before its end: run `dubarr retry`"
+
+
+def _stage_of(step_key: str | None) -> str | None:
+    return step_key.removeprefix("dub__") if step_key else None
+
+
+def failure_message(data: object) -> str:
+    """What went wrong in a step: our own message where we named it, else the last error's."""
+    described = getattr(getattr(data, "user_failure_data", None), "description", None)
+    if described:
+        return str(described)
+    error = getattr(data, "error", None)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "unknown cause"
