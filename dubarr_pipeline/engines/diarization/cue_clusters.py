@@ -1,0 +1,213 @@
+"""Tells the speakers apart by the subtitles' cues: one cue, one voice; names in the subtitles win."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from dubarr_pipeline.engines.interfaces import (
+    AudioReader,
+    Diarizer,
+    Need,
+    OnProgress,
+    Progress,
+    ignore_progress,
+)
+from dubarr_pipeline.media.sound_reader import read_mono
+from dubarr_pipeline.media.voice_channels import louder_channel, speaker_per_channel
+from dubarr_pipeline.media.voice_features import VoicePrint, voice_print, voice_space
+from dubarr_pipeline.timeline.clustering import ClusterOptions
+from dubarr_pipeline.timeline.cue_alignment import SpeechMap
+from dubarr_pipeline.timeline.cue_layout import ScriptPiece, SoundClock, lay_out
+from dubarr_pipeline.timeline.script import Cue, Diarization, Turn
+from dubarr_pipeline.timeline.spans import Span, merge, to_samples
+from dubarr_pipeline.timeline.speaker_groups import VoicedPieces, group_pieces, speaker_name
+
+_log = logging.getLogger(__name__)
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CueClusterOptions:
+    """How speakers are told apart.
+
+    Attributes:
+        clusters: how many groups are looked for, and when they are believed.
+        longest_heard_s: of each line, at most that much is listened to.
+        bridged_pause_s: pauses up to this do not end a turn.
+        window_s: without subtitles the speech itself is cut into windows of this length.
+    """
+
+    clusters: ClusterOptions = field(default_factory=ClusterOptions)
+    longest_heard_s: float = 8.0
+    bridged_pause_s: float = 0.3
+    window_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Who speaks a piece: a key that is the same for all pieces of one person."""
+
+    piece: ScriptPiece
+    key: str
+    confidence: float
+
+
+class CueClusters(Diarizer):
+    """Groups the lines of the subtitles by voice: MFCC statistics and pitch, no model to download."""
+
+    name: ClassVar[str] = "cue-clusters"
+
+    def __init__(self, options: CueClusterOptions | None = None) -> None:
+        self._options = options or CueClusterOptions()
+
+    def identity(self) -> str:
+        """Name, version and options."""
+        return f"{self.name}/{_VERSION}/{self._options}"
+
+    def needs(self) -> tuple[Need, ...]:
+        """numpy and scipy only, which come with the package."""
+        present = importlib.util.find_spec("scipy") is not None
+        return (Need("package", "scipy", present, "pip install dubarr-pipeline"),)
+
+    def diarize(
+        self,
+        vocals: AudioReader,
+        speech: Sequence[Span],
+        cues: Sequence[Cue],
+        on_progress: OnProgress = ignore_progress,
+    ) -> Diarization:
+        """Return the turns of every speaker, ids ``SPEAKER_00``... by first appearance."""
+        pieces = self._pieces(vocals, speech, cues)
+        speech_map = SpeechMap(speech)
+        if speaker_per_channel(vocals, speech_map.spans):
+            _log.info("each channel carries a speaker of its own")
+            voices = [_by_channel(vocals, piece) for piece in pieces]
+        else:
+            voices = self._by_voice(vocals, speech_map, pieces, on_progress)
+        diarization = self._turns(voices, speech_map, vocals.rate)
+        _log.info(
+            "%d speakers in %d turns (%d named) from %d cues",
+            len(diarization.speakers),
+            len(diarization.turns),
+            len(diarization.names),
+            len(cues),
+        )
+        return diarization
+
+    def _pieces(
+        self, vocals: AudioReader, speech: Sequence[Span], cues: Sequence[Cue]
+    ) -> list[ScriptPiece]:
+        clock = SoundClock(vocals.rate, vocals.samples)
+        if cues:
+            layout = lay_out(cues, speech, clock)
+            return [p for p in layout.pieces if p.kind in ("speech", "foreign")]
+        windows = _windows(speech, to_samples(self._options.window_s, vocals.rate))
+        return [ScriptPiece(i, window, "") for i, window in enumerate(windows)]
+
+    def _by_voice(
+        self,
+        vocals: AudioReader,
+        speech: SpeechMap,
+        pieces: Sequence[ScriptPiece],
+        on_progress: OnProgress,
+    ) -> list[_Voice]:
+        heard: list[tuple[ScriptPiece, VoicePrint]] = []
+        for done, piece in enumerate(pieces):
+            found = self._print(vocals, speech, piece)
+            if found:
+                heard.append((piece, found))
+            on_progress(Progress(done + 1, len(pieces), "listening to the voices"))
+        return _fill_unheard(pieces, self._grouped(heard))
+
+    def _print(
+        self, vocals: AudioReader, speech: SpeechMap, piece: ScriptPiece
+    ) -> VoicePrint | None:
+        spans = speech.within(piece.span) or [piece.span]
+        left = to_samples(self._options.longest_heard_s, vocals.rate)
+        sounds: list[np.ndarray] = []
+        for span in spans:
+            sounds.append(read_mono(vocals, Span(span.start, span.start + min(span.length, left))))
+            left -= sounds[-1].size
+            if left <= 0:
+                break
+        return voice_print(np.concatenate(sounds), vocals.rate)
+
+    def _grouped(self, heard: Sequence[tuple[ScriptPiece, VoicePrint]]) -> list[_Voice]:
+        if not heard:
+            return []
+        pieces = tuple(piece for piece, _ in heard)
+        space = voice_space([found for _, found in heard])
+        voiced = VoicedPieces(pieces, space.points, space.frames)
+        found = group_pieces(voiced, self._options.clusters)
+        return [
+            _Voice(piece, f"group {group}", float(confidence))
+            for piece, group, confidence in zip(
+                pieces, found.groups, found.confidence, strict=True
+            )
+        ]
+
+    def _turns(self, voices: Sequence[_Voice], speech: SpeechMap, rate: int) -> Diarization:
+        ids: dict[str, str] = {}
+        names: dict[str, str] = {}
+        turns: list[Turn] = []
+        bridge = to_samples(self._options.bridged_pause_s, rate)
+        for voice in voices:
+            speaker = ids.setdefault(voice.key, f"SPEAKER_{len(ids):02d}")
+            if speaker_name(voice.piece) and voice.piece.name:
+                names.setdefault(speaker, display_name(voice.piece.name))
+            spans = merge(speech.within(voice.piece.span), bridge) if voice.piece.supported else []
+            sure = voice.confidence if spans else voice.confidence / 2
+            turns += [Turn(span, speaker, sure) for span in spans or [voice.piece.span]]
+        ordered = sorted(turns, key=lambda turn: (turn.span, turn.speaker))
+        return Diarization(rate, tuple(t for t in ordered if t.span.length), names)
+
+
+def display_name(name: str) -> str:
+    """A name as a person reads it: subtitles shout it."""
+    return name.title().replace("'S ", "'s ") if name.isupper() and len(name) > 3 else name
+
+
+def _windows(speech: Iterable[Span], longest: int) -> list[Span]:
+    windows: list[Span] = []
+    for span in merge(speech):
+        count = max(1, -(-span.length // longest))
+        edges = [span.start + span.length * i // count for i in range(count + 1)]
+        windows += [Span(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return windows
+
+
+def _by_channel(vocals: AudioReader, piece: ScriptPiece) -> _Voice:
+    channel, confidence = louder_channel(vocals, piece.span)
+    name = speaker_name(piece)
+    return _Voice(piece, f"name {name}" if name else f"channel {channel}", confidence)
+
+
+def _fill_unheard(pieces: Sequence[ScriptPiece], voices: Sequence[_Voice]) -> list[_Voice]:
+    """Give pieces without any sound to whoever is named, or to whom they most likely belong."""
+    known = {id(voice.piece): voice for voice in voices}
+    of_name = {name: v.key for v in voices if (name := speaker_name(v.piece))}
+    filled: list[_Voice] = []
+    for piece in pieces:
+        voice = known.get(id(piece))
+        if voice is None:
+            name = speaker_name(piece)
+            key = of_name.setdefault(name, f"name {name}") if name else _likely(piece, filled)
+            voice = _Voice(piece, key, 0.6 if name else 0.2)
+        filled.append(voice)
+    return filled
+
+
+def _likely(piece: ScriptPiece, before: Sequence[_Voice]) -> str:
+    """The last speaker, or in a dialogue the one before."""
+    if not before:
+        return "group 0"
+    last = before[-1].key
+    if not piece.new_speaker:
+        return last
+    return next((voice.key for voice in reversed(before) if voice.key != last), last)

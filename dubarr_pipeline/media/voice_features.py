@@ -1,0 +1,122 @@
+"""What makes one voice sound unlike another, as numbers: cepstra (MFCC) of stretches of speech."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dubarr_pipeline.media.pitch import track_pitch
+from dubarr_pipeline.media.sound_reader import Samples, at_rate
+
+FEATURE_RATE = 16000
+_WINDOW = 400
+_HOP = 160
+_FFT = 512
+_BANDS = 30
+_LOWEST_HZ, _HIGHEST_HZ = 60.0, 7600.0
+COEFFICIENTS = 19
+"""c1..c19: c0 is loudness, which tells rooms apart and not people."""
+_FEWEST_FRAMES = 10
+_FEWEST_VOICED = 8
+_RELEVANCE_FRAMES = 60
+
+
+def cepstra(mono: Samples, rate: int) -> NDArray[np.float32]:
+    """Return ``(frames, 19)`` MFCCs c1..c19 of a sound, one frame every 10 ms, silence left out.
+
+    Davis & Mermelstein (1980) on 25 ms Hamming windows and 30 mel bands; frames more than 30 dB under
+    the loudest tenth carry room and music rather than voice, and are dropped.
+    """
+    sound = at_rate(mono, rate, FEATURE_RATE)
+    if sound.size < _WINDOW:
+        return np.zeros((0, COEFFICIENTS), np.float32)
+    emphasised = np.append(sound[:1], sound[1:] - 0.97 * sound[:-1])
+    frames = np.lib.stride_tricks.sliding_window_view(emphasised, _WINDOW)[::_HOP]
+    spectrum = np.abs(np.fft.rfft(frames * np.hamming(_WINDOW).astype(np.float32), _FFT)) ** 2
+    power = spectrum.sum(axis=1)
+    loud = power > max(float(np.quantile(power, 0.9)) * 1e-3, 1e-9)
+    bands = np.log(spectrum[loud] @ _mel_bank().T + 1e-10)
+    return (bands @ _cosines().T).astype(np.float32)
+
+
+@cache
+def _mel_bank() -> NDArray[np.float32]:
+    def mel(hz: float) -> float:
+        return 2595 * np.log10(1 + hz / 700)
+
+    edges = np.linspace(mel(_LOWEST_HZ), mel(_HIGHEST_HZ), _BANDS + 2)
+    hz = 700 * (10 ** (edges / 2595) - 1)
+    bins = np.fft.rfftfreq(_FFT, 1 / FEATURE_RATE)
+    rising = (bins - hz[:-2, None]) / (hz[1:-1] - hz[:-2])[:, None]
+    falling = (hz[2:, None] - bins) / (hz[2:] - hz[1:-1])[:, None]
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+
+
+@cache
+def _cosines() -> NDArray[np.float32]:
+    band = np.arange(_BANDS) + 0.5
+    order = np.arange(1, COEFFICIENTS + 1)[:, None]
+    return (np.sqrt(2 / _BANDS) * np.cos(np.pi * order * band / _BANDS)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class VoicePrint:
+    """A stretch of speech as numbers.
+
+    Attributes:
+        mean, square: ``(19,)`` mean of the MFCCs, and of their squares.
+        frames: 10 ms frames that they were taken from.
+        pitch_octaves: log2 of the median F0 in Hz, or None where too little is voiced.
+    """
+
+    mean: NDArray[np.float64]
+    square: NDArray[np.float64]
+    frames: int
+    pitch_octaves: float | None
+
+
+def voice_print(mono: Samples, rate: int) -> VoicePrint | None:
+    """Measure a stretch of speech, ``(samples,)`` at `rate` Hz; None if there is no sound in it."""
+    heard = cepstra(mono, rate).astype(np.float64)
+    if len(heard) < _FEWEST_FRAMES:
+        return None
+    f0_hz = track_pitch(mono, rate)
+    voiced = f0_hz[f0_hz > 0]
+    pitch = float(np.log2(np.median(voiced))) if voiced.size >= _FEWEST_VOICED else None
+    return VoicePrint(heard.mean(axis=0), np.square(heard).mean(axis=0), len(heard), pitch)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpace:
+    """Voices as points, so that near means alike.
+
+    Attributes:
+        points: ``(voices, 20)``: MFCC means in units of the film's own spread, then pitch.
+        frames: ``(voices,)`` 10 ms frames behind each point.
+    """
+
+    points: NDArray[np.float64]
+    frames: NDArray[np.int64]
+
+
+def voice_space(prints: Sequence[VoicePrint], pitch_weight: float = 1.0) -> VoiceSpace:
+    """Lay voices out beside each other.
+
+    A short stretch says little: its cepstra are drawn to the film's mean as a maximum a posteriori
+    estimate would be (Reynolds 2000, relevance factor), its pitch is not.
+    """
+    frames = np.array([p.frames for p in prints], np.int64)
+    means = np.array([p.mean for p in prints])
+    centre = np.average(means, axis=0, weights=frames)
+    squares = np.average([p.square for p in prints], axis=0, weights=frames)
+    spread = np.sqrt(np.maximum(squares - centre**2, 1e-6))
+    known = [p.pitch_octaves for p in prints if p.pitch_octaves is not None]
+    middle = float(np.median(known)) if known else 0.0
+    pitches = np.array([middle if p.pitch_octaves is None else p.pitch_octaves for p in prints])
+    trust = frames / (frames + _RELEVANCE_FRAMES)
+    points = np.c_[(means - centre) / spread * trust[:, None], (pitches - middle) * pitch_weight]
+    return VoiceSpace(points, frames)

@@ -1,0 +1,205 @@
+"""From the times of subtitles to the times of speech: edges moved to where the voice starts and ends.
+
+Subtitles lie up to half a second beside the speech, linger after it, and touch each other where people
+pause. Between two neighbours the boundary goes to the pause; free edges go to the nearest edge of
+speech. All moves are bounded, and the order is kept.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dubarr_pipeline.timeline.spans import Span, merge, to_samples
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentOptions:
+    """How far subtitle times may be moved.
+
+    Attributes:
+        tolerance_s: furthest that an edge grows, or that a shared boundary moves; the subtitles of the
+            test films lie within 0.5 s.
+        lead_in_s: furthest that a start moves later, where the subtitle stands before the speech.
+        linger_s: furthest that an end moves earlier, where the subtitle stays after the speech.
+        shortest_pause_s: a pause counts as boundary from here.
+        fastest_syllables_per_s: no line is cut so short that it would be spoken faster.
+    """
+
+    tolerance_s: float = 0.6
+    lead_in_s: float = 1.0
+    linger_s: float = 2.5
+    shortest_pause_s: float = 0.08
+    fastest_syllables_per_s: float = 8.0
+
+
+DEFAULT = AlignmentOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class CueTime:
+    """One piece of script before alignment: its subtitle's time, its weight, its cue."""
+
+    span: Span
+    syllables: float
+    cue: int
+
+
+class SpeechMap:
+    """Where speech lies, searchable by time."""
+
+    def __init__(self, speech: Sequence[Span]) -> None:
+        self.spans = merge(speech)
+        self._starts = [span.start for span in self.spans]
+        self._ends = [span.end for span in self.spans]
+
+    def at(self, sample: int) -> Span | None:
+        """The stretch of speech that holds the sample."""
+        i = bisect_right(self._starts, sample) - 1
+        return self.spans[i] if i >= 0 and self.spans[i].contains(sample) else None
+
+    def next_start(self, sample: int) -> int | None:
+        """Where speech next begins at or after the sample."""
+        i = bisect_left(self._starts, sample)
+        return self._starts[i] if i < len(self._starts) else None
+
+    def last_end(self, sample: int) -> int | None:
+        """Where speech last ended at or before the sample."""
+        i = bisect_right(self._ends, sample) - 1
+        return self._ends[i] if i >= 0 else None
+
+    def within(self, span: Span) -> list[Span]:
+        """The speech inside a span, clipped to it."""
+        first = bisect_right(self._ends, span.start)
+        last = bisect_left(self._starts, span.end)
+        clipped = (piece.clip(span) for piece in self.spans[first:last])
+        return [piece for piece in clipped if piece]
+
+    def share(self, span: Span) -> float:
+        """How much of the span is speech, 0 to 1."""
+        return sum(s.length for s in self.within(span)) / span.length if span.length else 0.0
+
+    def pauses(self, span: Span) -> list[Span]:
+        """The silences between speech that touch the span, whole; those before and after all speech left out."""
+        first = max(0, bisect_left(self._ends, span.start) - 1)
+        last = min(len(self.spans) - 1, bisect_right(self._starts, span.end) + 1)
+        gaps = (
+            Span(self._ends[i], self._starts[i + 1]) for i in range(first, max(first, last))
+        )
+        return [gap for gap in gaps if gap.end > span.start and gap.start < span.end]
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    tolerance: int
+    lead_in: int
+    linger: int
+    shortest_pause: int
+    samples_per_syllable: float
+
+    def shortest(self, piece: CueTime) -> int:
+        return min(piece.span.length, round(piece.syllables * self.samples_per_syllable))
+
+
+def align(
+    pieces: Sequence[CueTime], speech: SpeechMap, rate: int, options: AlignmentOptions = DEFAULT
+) -> list[Span]:
+    """Return the spans of speech for pieces in order of their starts; same count, same order.
+
+    A piece without any speech under it keeps its subtitle's times.
+    """
+    limits = _Limits(
+        to_samples(options.tolerance_s, rate),
+        to_samples(options.lead_in_s, rate),
+        to_samples(options.linger_s, rate),
+        to_samples(options.shortest_pause_s, rate),
+        rate / options.fastest_syllables_per_s,
+    )
+    starts = [_free_start(piece, speech, limits) for piece in pieces]
+    ends = [_free_end(piece, speech, limits) for piece in pieces]
+    for i in range(len(pieces) - 1):
+        shared = _shared_boundary(pieces[i], pieces[i + 1], speech, limits)
+        if shared:
+            ends[i], starts[i + 1] = shared
+    moved = [_long_enough(p, s, e, limits) for p, s, e in zip(pieces, starts, ends, strict=True)]
+    return _in_order(pieces, moved)
+
+
+def _free_start(piece: CueTime, speech: SpeechMap, limits: _Limits) -> int:
+    start = piece.span.start
+    inside = speech.at(start)
+    if inside:
+        return inside.start if start - inside.start <= limits.tolerance else start
+    later = speech.next_start(start)
+    if later is None or later - start > limits.lead_in or later >= piece.span.end:
+        return start
+    return later
+
+
+def _free_end(piece: CueTime, speech: SpeechMap, limits: _Limits) -> int:
+    end = piece.span.end
+    inside = speech.at(end - 1) if end else None
+    if inside:
+        return inside.end if inside.end - end <= limits.tolerance else end
+    earlier = speech.last_end(end)
+    if earlier is None or earlier <= piece.span.start:
+        return end
+    return max(earlier, end - limits.linger)
+
+
+def _shared_boundary(
+    left: CueTime, right: CueTime, speech: SpeechMap, limits: _Limits
+) -> tuple[int, int] | None:
+    """Where the left piece ends and the right one starts, if they are so near that they share it."""
+    gap = left.span.gap(right.span)
+    overlapping = gap < -limits.tolerance and left.cue != right.cue
+    if overlapping or gap > 2 * limits.tolerance:
+        return None
+    reach = limits.tolerance
+    if left.cue == right.cue:
+        # Dashes in one cue: the boundary is only guessed from the text, so it may move further.
+        reach = max(reach, round(0.35 * (right.span.end - left.span.start)))
+    low, high = sorted((left.span.end, right.span.start))
+    zone = Span(max(left.span.start, low - reach), max(left.span.start, min(right.span.end, high + reach)))
+    pause = _best_pause(speech.pauses(zone), Span(low, high), limits)
+    if pause is None:
+        middle = (low + high) // 2
+        return (middle, middle) if gap < 0 else (left.span.end, right.span.start)
+    end = min(max(pause.start, low - max(reach, limits.linger)), high + reach)
+    return end, max(end, min(max(pause.end, low - reach), high + max(reach, limits.lead_in)))
+
+
+def _best_pause(pauses: Sequence[Span], expected: Span, limits: _Limits) -> Span | None:
+    """The pause nearest to where the boundary is expected; long ones win over short ones near by."""
+
+    def cost(pause: Span) -> float:
+        away = max(0, pause.start - expected.end, expected.start - pause.end)
+        return away - 0.5 * min(pause.length, limits.tolerance)
+
+    fit = [pause for pause in pauses if pause.length >= limits.shortest_pause]
+    return min(fit, key=cost, default=None)
+
+
+def _long_enough(piece: CueTime, start: int, end: int, limits: _Limits) -> Span:
+    """The moved edges, given back in part where they leave too little time to speak."""
+    wanted = limits.shortest(piece)
+    if end - start < wanted:
+        start = max(min(start, piece.span.start), min(start, end - wanted))
+    return Span(start, max(end, start + wanted))
+
+
+def _in_order(pieces: Sequence[CueTime], moved: Sequence[Span]) -> list[Span]:
+    """Keep starts ascending, and apart what was apart before."""
+    kept: list[Span] = []
+    for piece, span in zip(pieces, moved, strict=True):
+        if not kept:
+            kept.append(span)
+            continue
+        before, last = pieces[len(kept) - 1].span, kept[-1]
+        start = max(span.start, last.start)
+        if last.end > start and before.end <= piece.span.start:
+            cut = min(max(before.end, last.start), last.end)
+            kept[-1], start = Span(last.start, cut), max(start, cut)
+        kept.append(Span(start, max(start, span.end)))
+    return kept
