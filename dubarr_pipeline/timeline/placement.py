@@ -1,11 +1,12 @@
 """Where every take of a language starts, and at what tempo: the whole film solved at once.
 
-Each line is bound to its own place on the clock (its onset, its window), never to the line before it,
-so no error can be carried along the film. What the lines share is only the pauses between them, and
-those couple neighbours by differences of starts and ends. With piecewise-linear costs that is a linear
-programme; since every bound is a whole number of samples and every row a difference of two times, the
-matrix is totally unimodular and its corners are whole samples (it is the dual of a network flow). HiGHS
-solves it; the rounding after it is a guard that can only shorten a take within its bounds.
+Each line is bound to its own place on the clock (its onset, its window), never to the line before
+it, so no error can be carried along the film. What the lines share is only the pauses between
+them, and those couple neighbours by differences of starts and ends. With piecewise-linear costs
+that is a linear programme; since every bound is a whole number of samples and every row a
+difference of two times, the matrix is totally unimodular and its corners are whole samples (it is
+the dual of a network flow). HiGHS solves it; the rounding after it is a guard that can only
+shorten a take within its bounds.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def place(
 def _round(
     takes: list[TakeToPlace], rate: int, options: PlacementOptions
 ) -> tuple[list[Placed], list[NotPlaced], list[TakeToPlace]]:
-    """Solve once. Of lines that hang together and do not all fit, the worst is named; the rest go on."""
+    """Solve once; where lines that hang together do not all fit, name the worst of them."""
     lines = [_line(take, rate, options) for take in takes]
     rows = _rows([take.window for take in takes], lines, rate, options)
     found = _exact(lines, rows, solve(lines, rows, options.prices), options)
@@ -220,8 +221,8 @@ def _exact(
 ) -> list[Solved]:
     """Make every bound hold in whole samples, by shortening only.
 
-    Drops tempo changes too small to be worth touching the sound: a take slowed by less goes back to its
-    own length, and one sped up by less is sped up a little more.
+    Drops tempo changes too small to be worth touching the sound: a take slowed by less goes back
+    to its own length, and one sped up by less is sped up a little more.
     """
     starts = [
         min(max(solved.start, line.earliest), line.latest)
@@ -248,7 +249,7 @@ def _worthwhile(line: Line, length: int, options: PlacementOptions) -> int:
 
 
 def _groups(count: int, rows: Iterable[Row]) -> list[list[int]]:
-    """Lines that a chain of rows ties together, in order; those of other groups cannot feel them."""
+    """Lines that a chain of rows ties together; what happens in one group stays in it."""
     root = list(range(count))
 
     def find(at: int) -> int:

@@ -1,8 +1,8 @@
 """The linear programme of a placement: lines and rows in, whole samples out.
 
-Per line there are small non-negative variables, each a step of one kind with its own price; start and
-length are sums of them, so that a piecewise-linear convex cost needs no further rows. All numbers are
-offsets from the line's own onset, hence small, whole and exact in float64.
+Per line there are small non-negative variables, each a step of one kind with its own price; start
+and length are sums of them, so that a piecewise-linear convex cost needs no further rows. All
+numbers are offsets from the line's own onset, hence small, whole and exact in float64.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """Start and length of one line, and the samples by which it is shorter than its top tempo allows."""
+    """Start and length of a line; `missing`: samples it is shorter than its top tempo allows."""
 
     start: int
     length: int

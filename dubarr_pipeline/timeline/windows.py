@@ -1,8 +1,9 @@
 """The window of a line: the time that its dubbed voice may fill.
 
-A window is the line's own span plus the silence it may borrow. Borrowed silence is real silence: nobody
-speaks there in the original, so a take that stays in its window talks over somebody only where the
-original did. Two neighbours may both reach into the pause between them; `placement` shares it out.
+A window is the line's own span plus the silence it may borrow. Borrowed silence is real silence:
+nobody speaks there in the original, so a take that stays in its window talks over somebody only
+where the original did. Two neighbours may both reach into the pause between them; `placement`
+shares it out.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ class WindowOptions:
     """How much silence a line may borrow.
 
     Attributes:
-        before_s: at most this much of the pause before it. A voice that starts earlier than the mouth
+        before_s: at most this much of the pause before it. A voice that is earlier than the mouth
             is noticed sooner than one that starts later (ITU-R BT.1359: +45 ms against -125 ms).
         after_s: at most this much of the pause after it.
-        shortest_s: a line shorter than this ("No.") is drafted for this length, if its window has it.
+        shortest_s: a shorter line ("No.") is drafted for this length, if its window has it.
     """
 
     before_s: float = 0.1
