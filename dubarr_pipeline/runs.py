@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -115,13 +116,13 @@ def _materialized(events: Sequence[dg.DagsterEvent]) -> list[str]:
     return [stage for stage in STAGES if stage_key(stage) in keys]
 
 
-def _error_name(data: dg.StepFailureData | None) -> str | None:
+def _error_name(data: Any) -> str | None:
     described = getattr(data, "user_failure_data", None)
     named = described.metadata.get("error") if described else None
     return str(named.value) if named else None
 
 
-def _was_interrupted(data: dg.StepFailureData | None) -> bool:
+def _was_interrupted(data: Any) -> bool:
     error = data.error if data else None
     while error is not None:
         if error.cls_name in ("KeyboardInterrupt", "DagsterExecutionInterruptedError"):

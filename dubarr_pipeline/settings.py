@@ -32,7 +32,7 @@ ENGINE_SECTIONS: Mapping[str, Kind] = {
 """Section -> the kind of engine that its ``engine`` key chooses."""
 
 OPTION_TYPES: Mapping[str, str] = {
-    "audio": "media.probe:AudioChoice",
+    "audio": "library.intake:AudioOptions",
     "voice_activity": "engines.voice_activity.silero:SpeechOptions",
     "separation": "engines.separation.lite:SeparationOptions",
     "diarization": "engines.diarization.cue_clusters:ClusterOptions",

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -122,6 +123,10 @@ class WorkDir:
     def temporary(self) -> Path:
         """Scratch files that no later stage needs; removed by `report` unless in debug mode."""
         return self.root / ".tmp"
+
+    def remove(self) -> None:
+        """Remove the folder and all in it."""
+        shutil.rmtree(self.root)
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         "voice_activity",
         "silero",
-        "voice_activity.silero:SileroDetector",
+        "voice_activity.silero:SileroVoiceActivity",
         "MIT",
         "finds speech with the Silero network; CPU, ships with faster-whisper",
     ),

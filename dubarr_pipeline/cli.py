@@ -1,0 +1,177 @@
+"""`dubarr`: the whole pipeline from a terminal. No logic here: it parses, calls and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dubarr_pipeline import __version__
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.settings import Settings
+
+EXIT_CODES = """\b
+Exit codes:
+  0  everything asked for is done
+  1  at least one video ended in an error (the others are done)
+  2  wrong usage: an option, a setting or a language
+  3  something that the profile needs is missing (`dubarr doctor`)
+  4  a video cannot be used: not there, not a video, no audio, no script
+  5  the work folder cannot be used: not writable, disk full, busy
+  130  stopped from the keyboard; run the same command to go on
+"""
+
+
+class _Group(click.Group):
+    """Turns our errors into one message and their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from dubarr_pipeline.errors import DubbingError
+
+        try:
+            return super().invoke(ctx)
+        except DubbingError as error:
+            click.echo(f"dubarr: {printable(str(error))}", err=True)
+            ctx.exit(exit_code(type(error).__name__))
+        except KeyboardInterrupt:
+            click.echo("\ndubarr: stopped; run the same command to go on", err=True)
+            ctx.exit(130)
+
+
+def exit_code(error: str | None) -> int:
+    """The documented exit code of an error, by the name of its type."""
+    from dubarr_pipeline import errors
+
+    kind = getattr(errors, error or "", errors.DubbingError)
+    for base, code in (
+        (errors.SettingsError, 2),
+        (errors.MissingRequirement, 3),
+        (errors.SourceError, 4),
+        (errors.WorkspaceError, 5),
+    ):
+        if issubclass(kind, base):
+            return code
+    return 1
+
+
+def printable(text: str) -> str:
+    """A message that any terminal takes: file names that are no UTF-8 are shown with escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+_work_dir = click.option(
+    "--work-dir", type=click.Path(path_type=Path), help="Folder of the work folders."
+)
+_config = click.option(
+    "--config", type=click.Path(path_type=Path), help="Settings file (default: ./dubarr.toml)."
+)
+
+
+@click.group(cls=_Group, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dubarr")
+def main() -> None:
+    """Dub videos: extra audio tracks in other languages, over the untouched music and effects."""
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--to", "languages", required=True, help="Target languages, e.g. es,ca.")
+@click.option("--profile", help="Engine profile (default: the settings', else lite).")
+@click.option("--force", is_flag=True, help="Make every stage anew.")
+@_work_dir
+@_config
+def dub(paths: tuple[Path, ...], languages: str, profile: str | None, force: bool, **where: Any) -> None:
+    """Dub each video into the target languages; what is finished is kept."""
+    from dubarr_pipeline.commands import dub_videos
+    from dubarr_pipeline.library.languages import parse_languages
+
+    targets = parse_languages(languages)
+    sys.exit(dub_videos(paths, targets, _settings(profile=profile, **where), force))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@_work_dir
+@_config
+def status(as_json: bool, **where: Any) -> None:
+    """Print the task table: every video, its status, its steps and their results."""
+    from dubarr_pipeline.commands import print_status
+
+    print_status(_settings(**where), as_json)
+
+
+@main.command()
+@click.argument("videos", nargs=-1, metavar="[VIDEO...]")
+@_work_dir
+@_config
+def retry(videos: tuple[str, ...], **where: Any) -> None:
+    """Run what ended in an error or was never finished: the given videos, or all such."""
+    from dubarr_pipeline.commands import retry_videos
+
+    sys.exit(retry_videos(videos, _settings(**where)))
+
+
+@main.command()
+@click.argument("video")
+@click.option("--from", "stage", help="Only this stage and what depends on it.")
+@_work_dir
+@_config
+def purge(video: str, stage: str | None, **where: Any) -> None:
+    """Remove a video's artifacts (never the source), or those from one stage on."""
+    from dubarr_pipeline.commands import purge_video
+
+    purge_video(video, stage, _settings(**where))
+
+
+@main.command()
+@click.option("--profile", help="Engine profile to look at.")
+@_work_dir
+@_config
+def doctor(profile: str | None, **where: Any) -> None:
+    """Say what the profile needs, and what of it is missing, with the cure."""
+    from dubarr_pipeline.commands import print_needs
+
+    sys.exit(print_needs(_settings(profile=profile, **where)))
+
+
+@main.command()
+@_work_dir
+@_config
+def engines(**where: Any) -> None:
+    """List the profiles and engines with their licences."""
+    from dubarr_pipeline.commands import print_engines
+
+    print_engines(_settings(**where))
+
+
+@main.command()
+@click.option("--to", "languages", default="es,ca", show_default=True, help="Target languages.")
+@_work_dir
+@_config
+def demo(languages: str, **where: Any) -> None:
+    """Make the demo video and dub it."""
+    from dubarr_pipeline.commands import dub_videos
+    from dubarr_pipeline.demo.video import demo_video
+    from dubarr_pipeline.library.languages import parse_languages
+
+    targets = parse_languages(languages)
+    settings = _settings(**where)
+    video = demo_video(settings.work_dir / "demo")
+    sys.exit(dub_videos((video,), targets, settings))
+
+
+def _settings(
+    work_dir: Path | None = None, config: Path | None = None, profile: str | None = None
+) -> Settings:
+    from dataclasses import replace
+
+    from dubarr_pipeline.settings import load_settings
+
+    settings = load_settings(config, work_dir)
+    if profile:
+        settings = replace(settings, profile=profile)
+        settings.engines()
+    return settings

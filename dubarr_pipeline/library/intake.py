@@ -1,0 +1,128 @@
+"""Taking a video in: everything that can be known to go wrong is said before any work starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.engines.interfaces import Synthesizer, Translator
+from dubarr_pipeline.errors import LanguageError, NoScript
+from dubarr_pipeline.library import crew
+from dubarr_pipeline.library.languages import display_name, same_language
+from dubarr_pipeline.library.videos import Video, find_source, make_video, save_video
+from dubarr_pipeline.media.audio_choice import choose_audio
+from dubarr_pipeline.media.probe import probe_video
+from dubarr_pipeline.media.streams import MediaInfo, Stream
+from dubarr_pipeline.media.subtitles import SubtitleSource, choose_script, existing_translation
+from dubarr_pipeline.settings import Settings
+from dubarr_pipeline.workdir import check_writable
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOptions:
+    """Which sound is dubbed.
+
+    Attributes:
+        language: BCP-47 of what is spoken, where the file says nothing or something wrong.
+        stream: ffmpeg's number of the audio stream; -1: chosen by rule.
+    """
+
+    language: str = ""
+    stream: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be worked on: the sound, the words, the language.
+
+    Attributes:
+        info: what the container holds.
+        stream: the audio stream that is dubbed.
+        script: the subtitles that hold the words, or None where an engine must hear them.
+        language: BCP-47 of what is spoken, or None where an engine must tell.
+    """
+
+    info: MediaInfo
+    stream: Stream
+    script: SubtitleSource | None
+    language: str | None
+
+
+def look_at(source: Path, settings: Settings) -> Plan:
+    """Find the sound and the words of a video.
+
+    Raises:
+        NotAVideo, NoAudio, SourceMissing: if it cannot be dubbed.
+    """
+    wanted: AudioOptions = settings.options("audio")
+    info = probe_video(source)
+    language = wanted.language or None
+    stream = choose_audio(info, language, wanted.stream if wanted.stream >= 0 else None)
+    spoken = language or stream.language
+    script = choose_script(info, spoken)
+    return Plan(info, stream, script, spoken or (script.language if script else None))
+
+
+def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: Any) -> Video:
+    """Register a video for dubbing: check everything, then write its ``video.json``.
+
+    Args:
+        path: the video file.
+        targets: BCP-47 tags of the tracks to make.
+        settings: with the profile to use.
+        wishes: ``overrides`` and ``library`` of the video.
+
+    Raises:
+        SourceError: if the file cannot be dubbed.
+        LanguageError: if a target is the source's own language, or no engine serves it.
+        NotWritable, DiskFull: if the work folder cannot be used.
+    """
+    source = find_source(path)
+    check_writable(settings.work_dir)
+    plan = look_at(source, settings)
+    check_script(plan, settings)
+    check_targets(plan, targets, settings)
+    video = make_video(
+        source, settings.work_dir, target_langs=targets, profile=settings.profile, **wishes
+    )
+    save_video(video, settings.work_dir)
+    return video
+
+
+def check_script(plan: Plan, settings: Settings) -> None:
+    """See that there are words to dub. Raises `NoScript`."""
+    if plan.script is None and settings.engines()["transcription"] == "subtitles":
+        stem = plan.info.path.stem
+        raise NoScript(
+            f"{str(plan.info.path)!r} has no subtitles in the spoken language, and profile "
+            f"{settings.profile!r} takes the words from subtitles: put {stem}.en.srt (the language "
+            "of the sound as its tag) beside the video, or choose an engine that hears words"
+        )
+
+
+def check_targets(plan: Plan, targets: tuple[str, ...], settings: Settings) -> None:
+    """See that every target language can be made. Raises `LanguageError`."""
+    translator, synthesizer = crew.translator(settings), crew.synthesizer(settings)
+    for target in targets:
+        if plan.language and same_language(target, plan.language):
+            raise LanguageError(
+                f"{str(plan.info.path)!r} is spoken in {display_name(plan.language)} already: "
+                f"take {target!r} out of the target languages"
+            )
+        _check_served(plan, target, translator, synthesizer)
+
+
+def _check_served(
+    plan: Plan, target: str, translator: Translator, synthesizer: Synthesizer
+) -> None:
+    written = existing_translation(plan.info, target)
+    if not written and plan.language and not translator.serves(plan.language, target):
+        others = ", ".join(translator.targets(plan.language)) or "none"
+        raise LanguageError(
+            f"no translator from {display_name(plan.language)} to {display_name(target)} here: "
+            f"put {plan.info.path.stem}.{target}.srt beside the video, or choose another engine "
+            f"({translator.name} serves: {others})"
+        )
+    if not synthesizer.serves(target):
+        raise LanguageError(f"voice engine {synthesizer.name!r} does not speak {target!r}")
