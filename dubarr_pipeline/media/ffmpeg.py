@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -234,13 +235,20 @@ class _Child:
 
 
 def _failure(child: _Child, status: int, words: str) -> DiskFull | MediaToolError:
-    tail = words.strip()[-_QUOTED_CHARACTERS:] or "without a word"
+    tail = _complaints(words)[-_QUOTED_CHARACTERS:] or "without a word"
     if any(sign in words for sign in _NO_ROOM):
         return DiskFull(
             f"no room left on the disk: free some, then run again ({child.tool}: {tail})"
         )
     ended = f"signal {-status}" if status < 0 else f"exit {status}"
     return MediaToolError(f"{child.tool} failed ({ended}): {tail} [{child.command}]")
+
+
+def _complaints(words: str) -> str:
+    """What went wrong, without the chatter of a run that was asked for more than errors (``level+info``)."""
+    lines = words.strip().splitlines()
+    errors = [line for line in lines if re.search(r"\[(error|fatal|panic)\]", line)]
+    return "\n".join(errors or lines).strip()
 
 
 class _LastWords:
