@@ -78,7 +78,9 @@ def _pitch_of(
     centred = (frames - frames.mean(axis=1, keepdims=True)) * shape
     correlation = _autocorrelation(centred) / _autocorrelation(shape[None, :])
     correlation = correlation / np.maximum(correlation[:, :1], 1e-12)
-    candidates = correlation[:, lags] - options.octave_cost * np.log2(lags * options.floor_hz / _RATE)
+    candidates = correlation[:, lags] - options.octave_cost * np.log2(
+        lags * options.floor_hz / _RATE
+    )
     peaks = _local_peaks(correlation, lags)
     candidates = np.where(peaks, candidates, -np.inf)
     best = lags[np.argmax(candidates, axis=1)]
@@ -111,7 +113,9 @@ def _interpolated(
 ) -> NDArray[np.float32]:
     before, here, after = (correlation[rows, lag + step] for step in (-1, 0, 1))
     curve = before - 2 * here + after
-    shift = np.where(np.abs(curve) > 1e-9, 0.5 * (before - after) / np.where(curve == 0, 1, curve), 0)
+    shift = np.where(
+        np.abs(curve) > 1e-9, 0.5 * (before - after) / np.where(curve == 0, 1, curve), 0
+    )
     return (lag + np.clip(shift, -0.5, 0.5)).astype(np.float32)
 
 

@@ -97,10 +97,12 @@ class VoiceSpace:
     Attributes:
         points: ``(voices, 20)``: MFCC means in units of the film's own spread, then pitch.
         frames: ``(voices,)`` 10 ms frames behind each point.
+        pitch_octaves: ``(voices,)`` log2 of F0 in Hz, NaN where unknown.
     """
 
     points: NDArray[np.float64]
     frames: NDArray[np.int64]
+    pitch_octaves: NDArray[np.float64]
 
 
 def voice_space(prints: Sequence[VoicePrint], pitch_weight: float = 1.0) -> VoiceSpace:
@@ -114,9 +116,9 @@ def voice_space(prints: Sequence[VoicePrint], pitch_weight: float = 1.0) -> Voic
     centre = np.average(means, axis=0, weights=frames)
     squares = np.average([p.square for p in prints], axis=0, weights=frames)
     spread = np.sqrt(np.maximum(squares - centre**2, 1e-6))
-    known = [p.pitch_octaves for p in prints if p.pitch_octaves is not None]
-    middle = float(np.median(known)) if known else 0.0
-    pitches = np.array([middle if p.pitch_octaves is None else p.pitch_octaves for p in prints])
+    pitches = np.array([np.nan if p.pitch_octaves is None else p.pitch_octaves for p in prints])
+    known = pitches[~np.isnan(pitches)]
+    heights = np.nan_to_num(pitches - (np.median(known) if known.size else 0.0))
     trust = frames / (frames + _RELEVANCE_FRAMES)
-    points = np.c_[(means - centre) / spread * trust[:, None], (pitches - middle) * pitch_weight]
-    return VoiceSpace(points, frames)
+    points = np.c_[(means - centre) / spread * trust[:, None], heights * pitch_weight]
+    return VoiceSpace(points, frames, pitches)

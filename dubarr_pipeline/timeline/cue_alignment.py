@@ -84,9 +84,7 @@ class SpeechMap:
         """The silences between speech that touch the span, whole; those before and after all speech left out."""
         first = max(0, bisect_left(self._ends, span.start) - 1)
         last = min(len(self.spans) - 1, bisect_right(self._starts, span.end) + 1)
-        gaps = (
-            Span(self._ends[i], self._starts[i + 1]) for i in range(first, max(first, last))
-        )
+        gaps = (Span(self._ends[i], self._starts[i + 1]) for i in range(first, max(first, last)))
         return [gap for gap in gaps if gap.end > span.start and gap.start < span.end]
 
 
@@ -161,7 +159,9 @@ def _shared_boundary(
         # Dashes in one cue: the boundary is only guessed from the text, so it may move further.
         reach = max(reach, round(0.35 * (right.span.end - left.span.start)))
     low, high = sorted((left.span.end, right.span.start))
-    zone = Span(max(left.span.start, low - reach), max(left.span.start, min(right.span.end, high + reach)))
+    zone = Span(
+        max(left.span.start, low - reach), max(left.span.start, min(right.span.end, high + reach))
+    )
     pause = _best_pause(speech.pauses(zone), Span(low, high), limits)
     if pause is None:
         middle = (low + high) // 2

@@ -40,7 +40,9 @@ _SQUARE = re.compile(r"\[[^\[\]]*\]")
 _ROUND = re.compile(r"\(([^()]*)\)")
 _STAR = re.compile(r"\*+([^*]+)\*+")
 _MANNER = re.compile(r"\s*,.*$|\s+(?:on|over|in|through|via|from|to|as)\s.*$|\s+\w+ing\b.*$", re.I)
-_LEFTOVER = re.compile(r"\{\\[^}]*\}|</?[a-zA-Z][^<>]{0,40}>|[\u200b\u200e\u200f\u202a-\u202e\ufeff]")
+_LEFTOVER = re.compile(
+    r"\{\\[^}]*\}|</?[a-zA-Z][^<>]{0,40}>|[\u200b\u200e\u200f\u202a-\u202e\ufeff]"
+)
 _LONGEST_NAME_WORDS = 4
 
 

@@ -25,7 +25,9 @@ ROLES = frozenset(
 )
 """Who speaks when the script gives no name; accepted in small letters too."""
 
-CHORUS = frozenset("all both crowd men women boys girls kids children everyone together others".split())
+CHORUS = frozenset(
+    "all both crowd men women boys girls kids children everyone together others".split()
+)
 """Labels that stand for several people at once: no one speaker."""
 
 _SOUND_STEMS = (
@@ -41,11 +43,17 @@ _SOUND_STEMS = (
     "risas música musica aplausos suspira ríe rires musique soupir lacht musik seufzt gelächter "
     "ominous tense eerie upbeat gentle soft quiet loud mocking sarcastic imitat mimick gargl"
 ).split()
-_SOUND = re.compile(r"\b(?:" + "|".join(map(re.escape, _SOUND_STEMS)) + r")(?:s|es|ed|ing|ling|ter|le|les|led)?\b", re.I)
-_MANNER = re.compile(
-    r"^\s*(?:\w+ly|(?!(?:no|some|any|every)?thing|being|during|according|considering)\w+ing\b.*)$", re.I
+_SOUND = re.compile(
+    r"\b(?:" + "|".join(map(re.escape, _SOUND_STEMS)) + r")(?:s|es|ed|ing|ling|ter|le|les|led)?\b",
+    re.I,
 )
-_ASIDE = re.compile(r"^\s*(?:i|you|he|she|it|we|they|and|but|or|not|if|the|that|this|what|who)\b", re.I)
+_MANNER = re.compile(
+    r"^\s*(?:\w+ly|(?!(?:no|some|any|every)?thing|being|during|according|considering)\w+ing\b.*)$",
+    re.I,
+)
+_ASIDE = re.compile(
+    r"^\s*(?:i|you|he|she|it|we|they|and|but|or|not|if|the|that|this|what|who)\b", re.I
+)
 _LANGUAGES = (
     "english spanish french german italian portuguese russian japanese chinese mandarin cantonese "
     "korean arabic hebrew hindi dutch swedish norwegian danish finnish polish czech greek turkish "

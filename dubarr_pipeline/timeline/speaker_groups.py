@@ -17,6 +17,8 @@ from dubarr_pipeline.timeline.cue_words import CHORUS
 _SHORT_SHARE = 0.6
 """Pieces with less than this share of the median's frames join groups but do not form them."""
 _SHORT_FRAMES = 80
+_TWO_VOICES_OCTAVES = 0.6
+"""No one speaks a few lines with a hole of seven semitones in the middle of their register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,13 @@ class VoicedPieces:
     Attributes:
         pieces: in order of their starts.
         points, frames: one row each; see `VoiceSpace`.
+        pitch_octaves: ``(n,)`` log2 of F0 in Hz, NaN where unknown.
     """
 
     pieces: tuple[ScriptPiece, ...]
     points: Points
     frames: NDArray[np.int64]
+    pitch_octaves: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def group_pieces(voiced: VoicedPieces, options: ClusterOptions) -> Assignment:
     theirs, or form speakers of their own. Two voices in one cue's dialogue are two people.
     """
     names = [speaker_name(piece) for piece in voiced.pieces]
-    fewest = max(options.fewest, len({n for n in names if n}), _least_speakers(voiced.pieces))
+    fewest = max(options.fewest, len({n for n in names if n}), _least_speakers(voiced, options.few))
     limited = ClusterOptions(
         max(options.most, fewest),
         fewest,
@@ -68,9 +72,14 @@ def group_pieces(voiced: VoicedPieces, options: ClusterOptions) -> Assignment:
     return Assignment(groups, _confidence(voiced, groups, names))
 
 
-def _least_speakers(pieces: Sequence[ScriptPiece]) -> int:
-    per_cue = Counter(piece.cue for piece in pieces)
-    return 2 if any(count > 1 for count in per_cue.values()) else 1
+def _least_speakers(voiced: VoicedPieces, few: int) -> int:
+    """Two where a cue holds a dialogue, or where a few lines lie in two registers; else one."""
+    per_cue = Counter(piece.cue for piece in voiced.pieces)
+    if any(count > 1 for count in per_cue.values()):
+        return 2
+    known = np.sort(voiced.pitch_octaves[~np.isnan(voiced.pitch_octaves)])
+    registers = 1 < len(known) < few and float(np.diff(known).max()) > _TWO_VOICES_OCTAVES
+    return 2 if registers else 1
 
 
 def _cluster_long(voiced: VoicedPieces, options: ClusterOptions) -> Labels:
@@ -100,9 +109,7 @@ def _with_names(voiced: VoicedPieces, labels: Labels, names: Sequence[str | None
     of_name = {name: i for i, name in enumerate(known)}
     named = np.array([of_name[name] if name else -1 for name in names], np.int64)
     mask = named >= 0
-    centres = centroids(
-        voiced.points[mask], named[mask], voiced.frames[mask].astype(np.float64)
-    )
+    centres = centroids(voiced.points[mask], named[mask], voiced.frames[mask].astype(np.float64))
     groups = named.copy()
     for label in np.unique(labels):
         members = labels == label

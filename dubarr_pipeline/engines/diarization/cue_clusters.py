@@ -143,13 +143,11 @@ class CueClusters(Diarizer):
             return []
         pieces = tuple(piece for piece, _ in heard)
         space = voice_space([found for _, found in heard])
-        voiced = VoicedPieces(pieces, space.points, space.frames)
+        voiced = VoicedPieces(pieces, space.points, space.frames, space.pitch_octaves)
         found = group_pieces(voiced, self._options.clusters)
         return [
             _Voice(piece, f"group {group}", float(confidence))
-            for piece, group, confidence in zip(
-                pieces, found.groups, found.confidence, strict=True
-            )
+            for piece, group, confidence in zip(pieces, found.groups, found.confidence, strict=True)
         ]
 
     def _turns(self, voices: Sequence[_Voice], speech: SpeechMap, rate: int) -> Diarization:

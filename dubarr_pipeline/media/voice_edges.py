@@ -1,0 +1,70 @@
+"""Where within a stretch of speech the voice really begins and ends: detectors leave room around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dubarr_pipeline.media.sound_reader import SoundReader, read_mono
+from dubarr_pipeline.timeline.spans import Span, to_samples
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeOptions:
+    """How far edges are looked for.
+
+    Attributes:
+        most_s: each edge moves inwards at most this far: the room that a speech detector leaves (0.15 s)
+            and a breath.
+        below_db: voice is what lies at most this far under the line's loud frames; soft consonants
+            reach -25 dB.
+        lead_s: kept before the first and after the last voiced frame.
+        longest_read_s: of long lines only both ends are heard.
+    """
+
+    most_s: float = 0.35
+    below_db: float = 26.0
+    lead_s: float = 0.02
+    longest_read_s: float = 4.0
+
+
+DEFAULT = EdgeOptions()
+_FRAME_S = 0.01
+
+
+def tighten(vocals: SoundReader, span: Span, options: EdgeOptions = DEFAULT) -> Span:
+    """Return the span without the quiet at its ends; never grown, never empty.
+
+    A span with no sound in it comes back as it is.
+    """
+    frame = max(1, to_samples(_FRAME_S, vocals.rate))
+    levels = _levels(vocals, span, frame, options)
+    if levels.size < 4:
+        return span
+    loud = float(np.quantile(levels, 0.9))
+    voiced = np.flatnonzero(levels > max(loud * 10 ** (-options.below_db / 10), 1e-9))
+    if not voiced.size:
+        return span
+    most = to_samples(options.most_s, vocals.rate)
+    lead = to_samples(options.lead_s, vocals.rate)
+    before = min(max(0, int(voiced[0]) * frame - lead), most)
+    quiet_after = (levels.size - 1 - int(voiced[-1])) * frame
+    after = min(max(0, quiet_after - lead), most)
+    return Span(span.start + before, span.end - after)
+
+
+def _levels(
+    vocals: SoundReader, span: Span, frame: int, options: EdgeOptions
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Power of each frame; of long spans only of both ends, put together."""
+    half = to_samples(options.longest_read_s / 2, vocals.rate) // frame * frame
+    if span.length <= 2 * half:
+        sound = read_mono(vocals, span)
+    else:
+        ends = (Span(span.start, span.start + half), Span(span.end - half, span.end))
+        sound = np.concatenate([read_mono(vocals, end) for end in ends])
+    count = sound.size // frame
+    # The last frame ends where the span ends, so that the end is measured exactly.
+    head = sound[: count * frame].reshape(count, frame)
+    return np.square(head).mean(axis=1)

@@ -1,0 +1,60 @@
+"""Where sentences end, and where a subtitle breaks off in the middle of one."""
+
+from __future__ import annotations
+
+import re
+
+_END = re.compile(r"[.!?…。！？؟।]+[\"'”’»)\]]*$")
+_ELLIPSIS_END = re.compile(r"(?:\.{2,}|…)[\"'”’»)\]]*$")
+_OPENERS = "\"'“‘«¿¡([-–—"
+_ABBREVIATIONS = frozenset(
+    (
+        "mr mrs ms dr prof st sr jr sgt lt col gen capt cmdr rev hon vs etc no vol fig inc ltd co "
+        "mt ft approx dept gov sen rep messrs mme mlle sra srta dra d u.s u.k u.n a.m p.m e.g i.e"
+    ).split()
+)
+_CONTINUES = re.compile(r"(?:,|;|:|[-–—]|\.{2,}|…)$")
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a text ends where a sentence does; an ellipsis may go on."""
+    last = text.split()[-1:] or [""]
+    return (
+        bool(_END.search(text)) and not _ELLIPSIS_END.search(text) and not _is_abbreviation(last[0])
+    )
+
+
+def _is_abbreviation(word: str) -> bool:
+    bare = word.strip(_OPENERS).rstrip(".").casefold()
+    return word.endswith(".") and (bare in _ABBREVIATIONS or (len(bare) == 1 and bare.isalpha()))
+
+
+def continues(before: str, after: str) -> bool:
+    """Whether `after` goes on with the sentence that `before` began."""
+    if not before or not after or ends_sentence(before):
+        return False
+    first = after.lstrip(_OPENERS + ". …")[:1]
+    trailing = after.startswith(("...", "…"))
+    if first.islower() or trailing:
+        return True
+    if _ELLIPSIS_END.search(before):
+        return False
+    # No mark at all, or a comma: names and "I" may follow in capitals; also scripts without case.
+    return bool(_CONTINUES.search(before)) or not _END.search(before)
+
+
+def sentence_starts(words: list[str]) -> list[int]:
+    """Indexes of the words, after the first, at which a new sentence begins."""
+    return [
+        i
+        for i in range(1, len(words))
+        if ends_sentence(words[i - 1]) and not words[i].lstrip(_OPENERS)[:1].islower()
+    ]
+
+
+def join_texts(before: str, after: str) -> str:
+    """Put two halves of a sentence together; the dots that only say "goes on" are left out."""
+    if after.startswith(("...", "…")):
+        before = re.sub(r"(?:\.{2,}|…)$", "", before).rstrip() or before
+        after = after.lstrip(".… ") or after
+    return f"{before} {after}"
