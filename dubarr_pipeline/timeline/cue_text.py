@@ -180,7 +180,7 @@ def _drafts(cleaned: str, names: frozenset[str]) -> list[_Draft]:
 def _is_sung(line: str) -> bool:
     bare = _bare(line)
     _, rest = _split_name(bare, frozenset())
-    return rest[:1] in _NOTES and bool(rest) or bare[-1:] in _NOTES
+    return (rest[:1] in _NOTES and bool(rest)) or bare[-1:] in _NOTES
 
 
 def _split_name(line: str, names: frozenset[str]) -> tuple[str | None, str]:

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -71,7 +72,7 @@ class CueClusters(Diarizer):
         return f"{self.name}/{_VERSION}/{self._options}"
 
     def needs(self) -> tuple[Need, ...]:
-        """numpy and scipy only, which come with the package."""
+        """Only numpy and scipy, which come with the package."""
         present = importlib.util.find_spec("scipy") is not None
         return (Need("package", "scipy", present, "pip install dubarr-pipeline"),)
 
@@ -176,7 +177,7 @@ def _windows(speech: Iterable[Span], longest: int) -> list[Span]:
     for span in merge(speech):
         count = max(1, -(-span.length // longest))
         edges = [span.start + span.length * i // count for i in range(count + 1)]
-        windows += [Span(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        windows += [Span(a, b) for a, b in pairwise(edges)]
     return windows
 
 

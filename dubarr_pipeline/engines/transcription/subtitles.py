@@ -30,8 +30,8 @@ from dubarr_pipeline.timeline.script_lines import (
     join_sentences,
     keep_apart,
 )
-from dubarr_pipeline.timeline.speaker_lookup import SpeakerLookup
 from dubarr_pipeline.timeline.spans import to_samples
+from dubarr_pipeline.timeline.speaker_lookup import SpeakerLookup
 from dubarr_pipeline.timeline.word_times import time_words
 
 _log = logging.getLogger(__name__)
