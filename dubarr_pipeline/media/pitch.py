@@ -77,7 +77,7 @@ def _pitch_of(
     shape = np.hanning(size).astype(np.float32)
     centred = (frames - frames.mean(axis=1, keepdims=True)) * shape
     correlation = _autocorrelation(centred) / _autocorrelation(shape[None, :])
-    correlation = correlation / np.maximum(correlation[:, :1], 1e-12)
+    correlation /= np.maximum(correlation[:, :1], np.float32(1e-12))
     candidates = correlation[:, lags] - options.octave_cost * np.log2(
         lags * options.floor_hz / _RATE
     )
@@ -138,7 +138,8 @@ def median_pitch(
 ) -> float | None:
     """Return the median F0 in Hz of a speaker's speech, or None if too little of it is voiced.
 
-    At most `longest_s` seconds are heard, spread over all spans, so that a feature film costs no more.
+    At most `longest_s` seconds are heard, spread over all spans, so that a feature film costs no
+    more.
     """
     heard = [f0[f0 > 0] for f0 in _tracks(vocals, spans, longest_s)]
     voiced = np.concatenate(heard) if heard else np.zeros(0, np.float32)

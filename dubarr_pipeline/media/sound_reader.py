@@ -1,4 +1,4 @@
-"""How the media floor sees a sound file: the same shape as `AudioReader` of the engines above it."""
+"""How the media floor sees a sound file: the shape of the engines' `AudioReader`."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ class ChannelOptions:
     Attributes:
         apart_db: a frame belongs to one channel from this difference.
         apart_share: share of speech frames that must belong to one channel.
-        each_share: share of speech frames that each channel must own: a voice that stands left all the
-            time is one speaker.
+        each_share: share of speech frames that each channel must own: a voice that stands left all
+            the time is one speaker.
         most_alike: highest correlation of the two waveforms; voices mixed to the centre are alike.
     """
 

@@ -1,4 +1,4 @@
-"""Where within a stretch of speech the voice really begins and ends: detectors leave room around it."""
+"""Where in a stretch of speech the voice really begins and ends: detectors leave room."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class EdgeOptions:
     """How far edges are looked for.
 
     Attributes:
-        most_s: each edge moves inwards at most this far: the room that a speech detector leaves (0.15 s)
-            and a breath.
+        most_s: each edge moves inwards at most this far: the room that a speech detector leaves
+            (0.15 s) and a breath.
         below_db: voice is what lies at most this far under the line's loud frames; soft consonants
             reach -25 dB.
         lead_s: kept before the first and after the last voiced frame.

@@ -28,8 +28,8 @@ _RELEVANCE_FRAMES = 60
 def cepstra(mono: Samples, rate: int) -> NDArray[np.float32]:
     """Return ``(frames, 19)`` MFCCs c1..c19 of a sound, one frame every 10 ms, silence left out.
 
-    Davis & Mermelstein (1980) on 25 ms Hamming windows and 30 mel bands; frames more than 30 dB under
-    the loudest tenth carry room and music rather than voice, and are dropped.
+    Davis & Mermelstein (1980) on 25 ms Hamming windows and 30 mel bands; frames more than 30 dB
+    under the loudest tenth carry room and music rather than voice, and are dropped.
     """
     sound = at_rate(mono, rate, FEATURE_RATE)
     if sound.size < _WINDOW:

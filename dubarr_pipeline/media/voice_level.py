@@ -22,8 +22,8 @@ def voice_level_lufs(
 ) -> float | None:
     """Return a speaker's level in LUFS, without the K-weighting filter; None if they are silent.
 
-    Blocks of 400 ms with the absolute and the relative gate of ITU-R BS.1770-4. The level is that of
-    all channels together. For speech the missing filter makes a difference of about 1 dB.
+    Blocks of 400 ms with the absolute and the relative gate of ITU-R BS.1770-4. The level is that
+    of all channels together. For speech the missing filter makes a difference of about 1 dB.
     """
     chosen = spread(list(spans), to_samples(longest_s, vocals.rate))
     powers = [power for span in chosen for power in _block_powers(vocals, span)]

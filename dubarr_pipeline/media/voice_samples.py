@@ -31,8 +31,8 @@ class RefOptions:
         bridged_pause_s: pauses up to this may lie within a sample.
         clean_snr_db: from here a sample counts as clean.
         least_snr_db: under this it is no sample of a voice any more.
-        lowest_zcr, highest_zcr: share of sign changes between neighbouring samples at 24 kHz. Speech lies
-            at 0.02-0.2; under it there is hum, over it hiss.
+        lowest_zcr, highest_zcr: share of sign changes between neighbouring samples at 24 kHz.
+            Speech lies at 0.02-0.2; under it there is hum, over it hiss.
         most_heard: candidates that are measured per speaker, longest first.
     """
 
@@ -171,7 +171,7 @@ def _candidates(spans: Iterable[Span], ears: _Ears) -> list[RefCandidate]:
 
 
 def _windows(span: Span, rate: int, options: RefOptions) -> list[Span]:
-    """Cut a long stretch into samples of the greatest useful length, the last one ending with it."""
+    """Cut a long stretch into samples of the greatest useful length."""
     longest = to_samples(options.longest_s, rate)
     if span.length <= longest:
         return [span] if span.length else []
@@ -224,7 +224,7 @@ def zero_crossing_rate(mono: Samples) -> float:
 
 
 def _score(candidate: RefCandidate, options: RefOptions) -> float:
-    """Cleanness up to 1 at 30 dB, length up to 1 at the shortest wished for, ZCR up to 1 in mid range."""
+    """Cleanness up to 1 at 30 dB, length up to 1 at the wished-for, ZCR up to 0.5 in mid range."""
     cleanness = np.clip((candidate.snr_db or 0.0) / 30, 0, 1)
     length = min(1.0, candidate.length_s / options.shortest_s)
     middle = np.sqrt(options.lowest_zcr * options.highest_zcr)
@@ -300,7 +300,7 @@ def _text_in(transcript: Transcript, speaker: str, span: Span) -> str:
 
 
 def write_ref(vocals: SoundReader, candidate: RefCandidate, path: Path) -> None:
-    """Write a voice reference: mono, 24 kHz, 16-bit WAV, whole or not at all; edges faded over 10 ms."""
+    """Write a voice reference whole: mono, 24 kHz, 16-bit WAV, edges faded over 10 ms."""
     import soundfile
 
     sound = at_rate(read_mono(vocals, candidate.span), vocals.rate, REF_RATE).copy()
@@ -315,7 +315,7 @@ def write_ref(vocals: SoundReader, candidate: RefCandidate, path: Path) -> None:
 
 
 def write_refs_report(path: Path, refs: Sequence[SpeakerRef], rate: int) -> None:
-    """Write ``refs.json``: per speaker the chosen reference and every candidate, with the reasons."""
+    """Write ``refs.json``: per speaker the chosen reference, all candidates, and the reasons."""
     speakers = {
         ref.speaker: {
             "chosen": _document(ref.chosen, rate) if ref.chosen else None,

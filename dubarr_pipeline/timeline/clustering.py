@@ -1,4 +1,4 @@
-"""How many groups points form, and which belongs to which: agglomerative clustering, number by silhouette."""
+"""How many groups points form: agglomerative clustering, the number by silhouette."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ClusterOptions:
         most: groups at most.
         fewest: groups at least, where that many points are there.
         clear_silhouette: from this silhouette two groups are believed to be two and not one.
-        clear_silhouette_few: the same where there are fewer than `few` points: so few look grouped by
-            chance.
+        clear_silhouette_few: the same where there are fewer than `few` points: so few look grouped
+            by chance.
         few: see above.
         simpler_gain: what each larger number of groups must gain in silhouette.
     """
@@ -37,7 +37,7 @@ DEFAULT = ClusterOptions()
 
 
 def cluster(points: Points, options: ClusterOptions = DEFAULT) -> Labels:
-    """Return the group of every point, ``(n,)`` from 0; Ward's linkage, n squared in memory and time."""
+    """Return the group of every point, ``(n,)`` from 0; n squared in memory and time (Ward)."""
     count = len(points)
     if count <= max(1, options.fewest):
         return np.arange(count, dtype=np.int64)

@@ -1,8 +1,8 @@
-"""From the times of subtitles to the times of speech: edges moved to where the voice starts and ends.
+"""From the times of subtitles to the times of speech: edges moved to the voice's own.
 
-Subtitles lie up to half a second beside the speech, linger after it, and touch each other where people
-pause. Between two neighbours the boundary goes to the pause; free edges go to the nearest edge of
-speech. All moves are bounded, and the order is kept.
+Subtitles lie up to half a second beside the speech, linger after it, and touch each other where
+people pause. Between two neighbours the boundary goes to the pause; free edges go to the nearest
+edge of speech. All moves are bounded, and the order is kept.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class AlignmentOptions:
     """How far subtitle times may be moved.
 
     Attributes:
-        tolerance_s: furthest that an edge grows, or that a shared boundary moves; the subtitles of the
-            test films lie within 0.5 s.
+        tolerance_s: furthest that an edge grows, or that a shared boundary moves; the subtitles of
+            the test films lie within 0.5 s.
         lead_in_s: furthest that a start moves later, where the subtitle stands before the speech.
         linger_s: furthest that an end moves earlier, where the subtitle stays after the speech.
         shortest_pause_s: a pause counts as boundary from here.
@@ -81,7 +81,7 @@ class SpeechMap:
         return sum(s.length for s in self.within(span)) / span.length if span.length else 0.0
 
     def pauses(self, span: Span) -> list[Span]:
-        """The silences between speech that touch the span, whole; those before and after all speech left out."""
+        """The silences between two stretches of speech that touch the span, unclipped."""
         first = max(0, bisect_left(self._ends, span.start) - 1)
         last = min(len(self.spans) - 1, bisect_right(self._starts, span.end) + 1)
         gaps = (Span(self._ends[i], self._starts[i + 1]) for i in range(first, max(first, last)))
@@ -149,7 +149,7 @@ def _free_end(piece: CueTime, speech: SpeechMap, limits: _Limits) -> int:
 def _shared_boundary(
     left: CueTime, right: CueTime, speech: SpeechMap, limits: _Limits
 ) -> tuple[int, int] | None:
-    """Where the left piece ends and the right one starts, if they are so near that they share it."""
+    """Where the left piece ends and the right one starts, if they are near neighbours."""
     gap = left.span.gap(right.span)
     overlapping = gap < -limits.tolerance and left.cue != right.cue
     if overlapping or gap > 2 * limits.tolerance:
@@ -171,7 +171,7 @@ def _shared_boundary(
 
 
 def _best_pause(pauses: Sequence[Span], expected: Span, limits: _Limits) -> Span | None:
-    """The pause nearest to where the boundary is expected; long ones win over short ones near by."""
+    """The pause nearest to the expected boundary; long ones win over short ones near by."""
 
     def cost(pause: Span) -> float:
         away = max(0, pause.start - expected.end, expected.start - pause.end)

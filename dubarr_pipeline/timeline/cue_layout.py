@@ -1,4 +1,4 @@
-"""The script as the subtitles give it: who says what, when; each piece on the speech that it belongs to."""
+"""The script as the subtitles give it: who says what, placed on the speech itself."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def lay_out(
 ) -> CueLayout:
     """Take all cues apart and put every piece on the speech that it belongs to.
 
-    The same cues and speech always give the same pieces: the stages that tell speakers apart and that
-    write the transcript both start here.
+    The same cues and speech always give the same pieces: the stages that tell speakers apart and
+    that write the transcript both start here.
 
     Args:
         cues: in any order, overlaps allowed.

@@ -1,8 +1,9 @@
 """What a subtitle's text says: who speaks, what is spoken, sung, or only described.
 
-Subtitles for the hard of hearing (SDH) carry names and sounds; dialogues share one cue behind dashes;
-songs stand between notes. All of it is told apart by the conventions of the trade (BBC subtitle
-guidelines; FCC/CEA-608 practice for ``>>``), and nothing is lost unseen: what is not a part is counted.
+Subtitles for the hard of hearing (SDH) carry names and sounds; dialogues share one cue behind
+dashes; songs stand between notes. All of it is told apart by the conventions of the trade (BBC
+subtitle guidelines; FCC/CEA-608 practice for ``>>``), and nothing is lost unseen: what is not a
+part is counted.
 """
 
 from __future__ import annotations
@@ -90,10 +91,10 @@ def name_key(name: str) -> str:
 
 
 def collect_names(texts: Iterable[str]) -> frozenset[str]:
-    """Find who is named as a speaker anywhere in the script, so that single cues can be judged by it.
+    """Find who is named as a speaker anywhere in the script; single cues are judged by it.
 
-    A label in capitals names a speaker at once; one in mixed case ("Roger:") only when it comes twice,
-    because "Listen: we must go" is a sentence.
+    A label in capitals names a speaker at once; one in mixed case ("Roger:") only when it comes
+    twice, because "Listen: we must go" is a sentence.
     """
     certain: set[str] = set()
     likely: Counter[str] = Counter()

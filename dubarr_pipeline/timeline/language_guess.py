@@ -9,18 +9,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _COMMON = {
-    "en": "the and you to of is it that what not i'm don't this have are for with was we my your he she me be on no yes but",
-    "es": "que de no la el es y en lo un por qué una te los se con para mi está si bien pero yo eso las su tu como está",
-    "ca": "que de no la el és i en una els per què amb això aquest és meu molt si però jo tot les han vull estic són ho hi",
-    "fr": "je de est pas le vous la tu que un il et à ne les ce en on ça une moi des qui dans elle mais c'est j'ai pour",
-    "de": "ich sie das ist du nicht die und es der was wir zu ein er in mir mit ja wie den auf mich dass aber eine hat",
-    "it": "che non di la il è e un per sono mi una ho lo ti ma cosa si con le da no se ha come questo della io bene",
-    "pt": "que não de o a e é um se para eu com uma os está me você do isso em por mas da ele ela muito bem no na são",
-    "nl": "ik je het de dat is een niet en van wat we in ze hij op te zijn er maar die met voor ben naar mijn heb",
-    "pl": "nie to się w na i z co jest że do tak jak mnie za ja ale ty jestem go tym dla mam czy jej",
-    "sv": "jag det är du inte att en och har vi på i för han vad med som till de den kan om ett min men",
-    "da": "jeg det er du ikke at en og har vi på i for han hvad med som til de den kan om et min men af",
-    "nb": "jeg det er du ikke å en og har vi på i for han hva med som til de den kan om et min men av",
+    "en": "the and you to of is it that what not i'm don't this have are for with was we my your "
+    "he she me be on no yes but",
+    "es": "que de no la el es y en lo un por qué una te los se con para mi está si bien pero yo "
+    "eso las su tu como está",
+    "ca": "que de no la el és i en una els per què amb això aquest és meu molt si però jo tot "
+    "les han vull estic són ho hi",
+    "fr": "je de est pas le vous la tu que un il et à ne les ce en on ça une moi des qui dans "
+    "elle mais c'est j'ai pour",
+    "de": "ich sie das ist du nicht die und es der was wir zu ein er in mir mit ja wie den auf "
+    "mich dass aber eine hat",
+    "it": "che non di la il è e un per sono mi una ho lo ti ma cosa si con le da no se ha come "
+    "questo della io bene",
+    "pt": "que não de o a e é um se para eu com uma os está me você do isso em por mas da ele "
+    "ela muito bem no na são",
+    "nl": "ik je het de dat is een niet en van wat we in ze hij op te zijn er maar die met voor "
+    "ben naar mijn heb",
+    "pl": "nie to się w na i z co jest że do tak jak mnie za ja ale ty jestem go tym dla mam czy "
+    "jej",
+    "sv": "jag det är du inte att en och har vi på i för han vad med som till de den kan om ett "
+    "min men",
+    "da": "jeg det er du ikke at en og har vi på i for han hvad med som til de den kan om et min "
+    "men af",
+    "nb": "jeg det er du ikke å en og har vi på i for han hva med som til de den kan om et min "
+    "men av",
     "fi": "on ja ei se en hän mitä että minä sinä olen ole mutta niin kun hyvä nyt tämä mutta jos",
     "cs": "se to je na že a v jsem si ne co mi tak by do jak ale za pro jsi jako vám ho",
     "ro": "nu să de că o în a și ce te la e un pe mă am cu mai este da sunt din asta",

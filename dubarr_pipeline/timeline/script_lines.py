@@ -1,4 +1,4 @@
-"""From pieces of subtitles to lines: sentences made whole, long ones divided, no one speaking twice at once."""
+"""From pieces of subtitles to lines: sentences made whole, long ones divided."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class LineOptions:
         join_gap_s: two halves of a sentence are one line if no more silence lies between them.
         longest_s: no line is joined beyond this; longer ones are divided where sentences end.
         dividing_pause_s: a pause of this length between two sentences divides a line of any length.
-        pause_reach_s: how far from its estimated time the pause between two sentences is looked for.
+        pause_reach_s: how far from its estimated time the pause between two sentences is looked
+            for.
         shortest_s: no division leaves less than this.
     """
 
@@ -83,7 +84,7 @@ def _both(first: ScriptLine, second: ScriptLine) -> ScriptLine:
 def divide_long(
     lines: Iterable[ScriptLine], speech: SpeechMap, rate: int, options: LineOptions = DEFAULT
 ) -> list[ScriptLine]:
-    """Divide lines between sentences: at every long pause, and wherever they are too long to dub."""
+    """Divide lines between sentences: at every long pause, and where they are too long."""
     return [part for line in lines for part in _divided(line, speech, rate, options)]
 
 
@@ -109,7 +110,7 @@ def _divided(
 def _cut(
     rest: ScriptLine, head: str, speech: SpeechMap, terms: tuple[int, LineOptions]
 ) -> Span | None:
-    """The pause after `head`, the first sentences of a line; None if it is not to be divided there."""
+    """The pause after `head`, a line's first sentences; None if it is not divided there."""
     rate, options = terms
     voiced = VoicedTime(rest.span, speech.within(rest.span))
     tail_weight = text_weight(rest.text[len(head) :])
@@ -133,9 +134,10 @@ def _cut(
 def keep_apart(lines: Iterable[ScriptLine], shortest_samples: int) -> list[ScriptLine]:
     """Let no speaker speak two lines at once, and return all lines in order of their starts.
 
-    An overlap is cut in its middle. Where that would leave less than `shortest_samples` of a line, the
-    time of both is shared by the weight of their texts, or, if even that is too little, they become
-    one line: no word is lost. Lines that belong to nobody (descriptions, songs) are left alone.
+    An overlap is cut in its middle. Where that would leave less than `shortest_samples` of a line,
+    the time of both is shared by the weight of their texts, or, if even that is too little, they
+    become one line: no word is lost. Lines that belong to nobody (descriptions, songs) are left
+    alone.
     """
     kept: dict[str, list[ScriptLine]] = {}
     for line in sorted(lines, key=lambda one: one.span.start):

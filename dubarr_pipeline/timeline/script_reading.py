@@ -1,9 +1,9 @@
-"""What can be said of a whole script by counting: its tone, its names and terms, who talks with whom."""
+"""What can be said of a script by counting: tone, names and terms, who talks with whom."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,23 +16,25 @@ from dubarr_pipeline.timeline.speech_weight import word_weight
 _EDGES = "\"'“”‘’«»¿¡()[]{}.,;:!?…-–—*_"
 _COMMON = frozenset(
     (
-        "i i'm i've i'll i'd the a an and or but so if then he she it we you they me him her us them my "
-        "your his its our their this that these those what who where when why how which yes no not oh "
-        "ok okay well hey hi hello good god please thanks thank sorry right now here there let let's "
-        "come go get just all one two three some any every never always maybe can could will would "
-        "shall should may might must do does did is are was were be been have has had in on at to of "
-        "for from with by about as mr mrs ms dr sir ma'am madam miss monday tuesday wednesday thursday "
-        "friday saturday sunday january february march april may june july august september october "
-        "november december english"
+        "i i'm i've i'll i'd the a an and or but so if then he she it we you they me him her us "
+        "them my your his its our their this that these those what who where when why how which "
+        "yes no not oh ok okay well hey hi hello good god please thanks thank sorry right now here "
+        "there let let's come go get just all one two three some any every never always maybe can "
+        "could will would shall should may might must do does did is are was were be been have has "
+        "had in on at to of for from with by about as mr mrs ms dr sir ma'am madam miss monday "
+        "tuesday wednesday thursday friday saturday sunday january february march april may june "
+        "july august september october november december english"
     ).split()
 )
 _FORMAL = re.compile(
-    r"\b(?:sir|ma'am|madam|mr|mrs|ms|miss|your (?:honou?r|majesty|highness|excellency|grace)|my lord|"
+    r"\b(?:sir|ma'am|madam|mr|mrs|ms|miss|your (?:honou?r|majesty|highness|excellency|grace)|my "
+    r"lord|"
     r"my lady|doctor|professor|captain|officer)\b",
     re.I,
 )
 _INFORMAL = re.compile(
-    r"\b(?:dude|buddy|bro|man|mate|honey|babe|sweetie|darling|pal|guys|gonna|wanna|gotta|ain't|yeah|"
+    r"\b(?:dude|buddy|bro|man|mate|honey|babe|sweetie|darling|pal|guys|gonna|wanna|gotta|ain't"
+    r"|yeah|"
     r"mom|mum|dad|hey)\b",
     re.I,
 )
@@ -84,7 +86,8 @@ class ToneCount:
 
 def count_speakers(transcript: Transcript) -> dict[str, SpeakerCount]:
     """Count the lines of every speaker, who says most first."""
-    lines, words, seconds = Counter[str](), Counter[str](), Counter[str]()
+    lines, words = Counter[str](), Counter[str]()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for line in transcript.lines:
         lines[line.speaker] += 1
         words[line.speaker] += len(line.text.split())
@@ -181,7 +184,7 @@ def find_repeated(transcript: Transcript, least: int = 4, most: int = 20) -> tup
 
 
 def find_exchanges(transcript: Transcript, longest_gap_s: float = 4.0) -> Counter[tuple[str, str]]:
-    """Count how often two speakers answer each other: neighbours in time with little silence between."""
+    """Count how often two speakers answer each other with little silence between."""
     exchanges: Counter[tuple[str, str]] = Counter()
     lines = transcript.lines
     gap = longest_gap_s * transcript.rate

@@ -1,4 +1,4 @@
-"""From groups of like voices, and the names in the subtitles, to speakers: a name beats the model."""
+"""From groups of like voices and the names in the subtitles to speakers."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _least_speakers(voiced: VoicedPieces, few: int) -> int:
 
 
 def _cluster_long(voiced: VoicedPieces, options: ClusterOptions) -> Labels:
-    """Form groups from the pieces long enough to be known by, then give the short ones to the nearest."""
+    """Form groups from the long pieces, then give the short ones to the nearest."""
     frames = voiced.frames
     limit = min(_SHORT_FRAMES, float(np.median(frames)) * _SHORT_SHARE)
     long = frames >= limit
@@ -102,7 +102,7 @@ def _distances(points: Points, centres: Points) -> NDArray[np.float64]:
 
 
 def _with_names(voiced: VoicedPieces, labels: Labels, names: Sequence[str | None]) -> Labels:
-    """Give every name one group; unnamed pieces of a group go to the nearest of the names found in it."""
+    """Give every name one group; unnamed pieces go to the nearest name in their group."""
     known = sorted({name for name in names if name})
     if not known:
         return labels
@@ -126,7 +126,7 @@ def _with_names(voiced: VoicedPieces, labels: Labels, names: Sequence[str | None
 
 
 def _apart_in_cue(voiced: VoicedPieces, groups: Labels, names: Sequence[str | None]) -> Labels:
-    """Give neighbours in one cue's dialogue different speakers, where the voices were taken for one."""
+    """Give neighbours in one cue's dialogue different speakers."""
     if groups.max(initial=0) < 1:
         return groups
     apart = groups.copy()

@@ -21,9 +21,9 @@ class SpeakerLookup:
     def speaker_of(self, span: Span, name: str | None = None) -> tuple[str, float]:
         """Return who speaks in a span, and how sure that is, 0 to 1.
 
-        A name that the diarization knows decides alone. Else the turns that cover the span count, and
-        one that has the span's own edges counts most: of two people who talk at once, each has turns
-        of his own. Without any, the nearest turn in time; without turns, ``SPEAKER_00``.
+        A name that the diarization knows decides alone. Else the turns that cover the span count,
+        and one that has the span's own edges counts most: of two people who talk at once, each has
+        turns of his own. Without any, the nearest turn in time; without turns, ``SPEAKER_00``.
         """
         if name and (known := self._of_name.get(name_key(name))):
             return known, 1.0

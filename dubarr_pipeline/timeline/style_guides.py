@@ -1,4 +1,4 @@
-"""How a translation should address people, per target language, guessed from the script's own manners."""
+"""How a translation should address people, guessed from the script's own manners."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ GUIDED_LANGUAGES = tuple(_ADDRESS)
 def style_guide(language: str, register: Register, tone: str) -> str:
     """Say in two or three sentences how to translate into a language (BCP-47).
 
-    The guess is worded as one: a counted register of the whole script is not the relation of two people.
+    The guess is worded as one: a counted register of the whole script is not the relation of two
+    people.
     """
     address = _ADDRESS.get(language) or _ADDRESS.get(language.split("-")[0])
     return " ".join([_address(address, register), f"Tone of the original: {tone}.", _RULES])
@@ -47,16 +48,19 @@ def _address(address: tuple[str, str] | None, register: Register) -> str:
     informal, formal = address
     if register == "formal":
         return (
-            f"People are called Sir, Ma'am, Mr or by rank: {formal!r} between strangers and upwards is "
+            f"People are called Sir, Ma'am, Mr or by rank: {formal!r} between strangers and "
+            f"upwards is "
             f"likely right, {informal!r} among intimates (a guess from the text)."
         )
     if register == "informal":
         return (
-            f"People speak casually: {informal!r} is likely right nearly everywhere, {formal!r} only "
+            f"People speak casually: {informal!r} is likely right nearly everywhere, {formal!r} "
+            f"only "
             "to strangers in office (a guess from the text)."
         )
     return (
-        f"The text does not show how formal people are: {informal!r} among people who know each other, "
+        f"The text does not show how formal people are: {informal!r} among people who know each "
+        f"other, "
         f"{formal!r} otherwise, and the same pair always the same way."
     )
 

@@ -29,12 +29,12 @@ class VoicedTime:
         return self._before[-1]
 
     def start_of(self, voiced: int) -> int:
-        """The sample on the clock where something that begins after `voiced` voiced samples begins."""
+        """The sample on the clock at which `voiced` voiced samples are over and a word begins."""
         i = min(max(bisect_right(self._before, voiced) - 1, 0), len(self._pieces) - 1)
         return self._pieces[i].start + min(voiced - self._before[i], self._pieces[i].length)
 
     def end_of(self, voiced: int) -> int:
-        """The sample on the clock where something that ends after `voiced` voiced samples ends."""
+        """The sample on the clock at which `voiced` voiced samples are over and a word ends."""
         i = min(max(bisect_left(self._before, voiced) - 1, 0), len(self._pieces) - 1)
         return self._pieces[i].start + min(voiced - self._before[i], self._pieces[i].length)
 

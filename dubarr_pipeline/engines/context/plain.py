@@ -1,4 +1,4 @@
-"""Reads the script by counting: no model, the same answer every time, and no more claimed than counted."""
+"""Reads the script by counting: no model, always the same answer, no more claimed than counted."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class PlainOptions:
     Attributes:
         leading_lines: quoted in the synopsis.
         targets: languages that get a style guide.
-        low_hz, high_hz: a median pitch under / over these is called a man's / a woman's, as a guess;
-            between them registers overlap. Right for 8 of 12 test voices.
+        low_hz, high_hz: a median pitch under / over these is called a man's / a woman's, as a
+            guess; between them registers overlap. Right for 8 of 12 test voices.
         longest_heard_s: of each speaker, for pitch and level.
     """
 
@@ -74,7 +74,7 @@ class PlainScriptReader(ScriptReader):
     def read(
         self, transcript: Transcript, diarization: Diarization, vocals: AudioReader
     ) -> Reading:
-        """Return the context, and a profile of every speaker of the diarization and the transcript."""
+        """Return the context, and a profile of every speaker of the turns and the transcript."""
         counts = count_speakers(transcript)
         speakers = sorted({*diarization.speakers, *counts})
         profiles = tuple(
@@ -171,7 +171,7 @@ def _synopsis(
 
 
 def _leading_lines(lines: Sequence[Segment], most: int) -> list[str]:
-    """The fullest line of each equal stretch of the script, in order: the whole of it is sampled."""
+    """The fullest line of each equal stretch of the script, in order."""
     count = min(most, len(lines))
     edges = [len(lines) * i // count for i in range(count + 1)] if count else [0]
     stretches = (lines[a:b] for a, b in pairwise(edges))

@@ -1,4 +1,4 @@
-"""Tells the speakers apart by the subtitles' cues: one cue, one voice; names in the subtitles win."""
+"""Tells speakers apart by the subtitles' cues: one cue, one voice; written names win."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Voice:
 
 
 class CueClusters(Diarizer):
-    """Groups the lines of the subtitles by voice: MFCC statistics and pitch, no model to download."""
+    """Groups the lines of the subtitles by voice: MFCC statistics and pitch, no model."""
 
     name: ClassVar[str] = "cue-clusters"
 

@@ -38,9 +38,9 @@ _log = logging.getLogger(__name__)
 _VERSION = 1
 _HEARD, _UNHEARD = 0.9, 0.4
 _NO_SCRIPT = (
-    "{what}: put the film's own subtitles beside the video as {{stem}}.en.srt (with its language instead "
-    'of "en"; .ass and .vtt do as well), or, once that engine is installed, set transcript.engine = '
-    '"faster-whisper"'
+    "{what}: put the film's own subtitles beside the video as {{stem}}.en.srt (with its language "
+    'instead of "en"; .ass and .vtt do as well), or, once that engine is installed, set '
+    'transcript.engine = "faster-whisper"'
 )
 
 
