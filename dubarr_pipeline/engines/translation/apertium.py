@@ -1,0 +1,285 @@
+"""Apertium: translation by rules and dictionaries, on any machine; correct in plain sentences.
+
+Free and instant, good between related languages, often wrong on idiom between unrelated ones. It
+cannot rephrase: a line has the one wording, and a shorter one where it had words to spare.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, LineToDraft, Need, Translator
+from dubarr_pipeline.engines.translation.apertium_modes import (
+    Mode,
+    find_mode,
+    installed_modes,
+    modes_folder,
+    package_for,
+    read_programs,
+    targets_of,
+)
+from dubarr_pipeline.engines.translation.apertium_pipeline import ProgramPipeline
+from dubarr_pipeline.engines.translation.phrasebook import set_phrase
+from dubarr_pipeline.engines.translation.rule_text import (
+    SENTENCE,
+    Name,
+    is_echo,
+    plain_sentences,
+    polish,
+    protect_names,
+    restore_names,
+    shorter_wording,
+)
+from dubarr_pipeline.errors import EngineError, LanguageError, LineError, MissingRequirement
+
+logger = logging.getLogger(__name__)
+
+MOST_UNKNOWN = 0.5
+"""A line of three words or more, of which more than this share is unknown, is not translated."""
+DEATHS_IN_A_ROW = 3
+"""So many lines in a row without an answer are the programs' fault, not the lines'."""
+TAIL = "[]\n"
+"""After every text: without a blank at the end, `lt-proc -b` keeps what it has in its buffer."""
+STREAM_SIGNS = re.compile(r"([\\^$\[\]{}<>/])")
+STREAM_TOKEN = re.compile(
+    r"(?P<mark>\\?[*@#](?=\w))|\\(?P<escaped>.)|\[(?P<blank>(?:\\.|[^\]\\])*)\]|(?P<plain>.)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApertiumOptions:
+    """How Apertium is run.
+
+    Attributes:
+        modes: the folder of mode files.
+        timeout_s: the longest wait for one sentence (usual: 0.002 s; the first one 0.5 s).
+    """
+
+    modes: Path | None = None
+    timeout_s: float = 20.0
+
+
+class ApertiumTranslator(Translator):
+    """Translates by the Apertium pairs that are installed.
+
+    Attributes:
+        faults: index of each line that is missing from the last answer -> why
+            (``empty_translation``, ``untranslated``, ``translator_died``).
+        unknown_words: how many words of the last answer were in no dictionary.
+
+    Args:
+        pairs: (source, target) languages that `needs` is to ask for; none: any pair will do.
+        options: how Apertium is run.
+    """
+
+    name: ClassVar[str] = "apertium"
+    can_rewrite: ClassVar[bool] = False
+
+    def __init__(
+        self, pairs: tuple[tuple[str, str], ...] = (), options: ApertiumOptions | None = None
+    ) -> None:
+        self._pairs = pairs
+        self._options = options or ApertiumOptions()
+        self._pipelines: dict[Path, ProgramPipeline] = {}
+        self._lock = threading.Lock()
+        self._deaths = 0
+        self.faults: dict[int, str] = {}
+        self.unknown_words = 0
+
+    @cached_property
+    def _modes(self) -> dict[tuple[str, str], Mode]:
+        return installed_modes(self._options.modes or modes_folder())
+
+    def identity(self) -> str:
+        """The engine, the version of our text rules, and the dictionaries that are installed."""
+        data = sorted(
+            f"{mode.path.stem}:{mode.path.stat().st_size}:{int(mode.path.stat().st_mtime)}"
+            for mode in self._modes.values()
+        )
+        return f"apertium rules=1 {' '.join(data)}"
+
+    def needs(self) -> tuple[Need, ...]:
+        """Apertium's programs, and the language pairs that were asked for."""
+        programs = tuple(
+            Need("program", program, shutil.which(program) is not None, "apt install apertium")
+            for program in ("apertium-transfer", "lt-proc", "apertium-tagger")
+        )
+        pairs = tuple(
+            Need("data", f"apertium {source}->{target}", self.serves(source, target), cure)
+            for source, target in self._pairs
+            for cure in (_cure(source, target),)
+        )
+        if not self._pairs:
+            cure = "apt install apertium apertium-eng-spa apertium-eng-cat"
+            pairs = (Need("data", "an apertium language pair", bool(self._modes), cure),)
+        return programs + pairs
+
+    def unload(self) -> None:
+        """End all programs."""
+        with self._lock:
+            for pipeline in self._pipelines.values():
+                pipeline.close()
+            self._pipelines.clear()
+
+    def serves(self, source: str, target: str) -> bool:
+        """Whether the pair is installed, in this direction."""
+        return find_mode(self._modes, source, target) is not None
+
+    def targets(self, source: str) -> tuple[str, ...]:
+        """The languages that the installed pairs translate `source` into."""
+        return targets_of(self._modes, source)
+
+    def draft(self, batch: DraftBatch) -> list[Draft]:
+        """Translate every line; `faults` says of every missing one why.
+
+        Raises:
+            LanguageError: if the pair is not installed; the message says how to get it.
+            EngineError: if Apertium's programs die again and again.
+        """
+        mode = find_mode(self._modes, batch.source, batch.target)
+        if mode is None:
+            raise LanguageError(self._refusal(batch.source, batch.target))
+        with self._lock:
+            self.faults, self.unknown_words = {}, 0
+            drafts = [self._draft_line(line, batch, mode) for line in batch.lines]
+        logger.info(
+            "apertium %s->%s: %d of %d lines, %d unknown words",
+            *(batch.source, batch.target, len(batch.lines) - len(self.faults)),
+            *(len(batch.lines), self.unknown_words),
+        )
+        return [draft for draft in drafts if draft is not None]
+
+    def _refusal(self, source: str, target: str) -> str:
+        choices = ", ".join(self.targets(source)) or "nothing"
+        return (
+            f"apertium does not translate {source} into {target} here; it can {choices}. "
+            f"{_cure(source, target)}"
+        )
+
+    def _draft_line(self, line: LineToDraft, batch: DraftBatch, mode: Mode) -> Draft | None:
+        names = names_in(batch)
+        text = plain_sentences(line.segment.text, mode.source)
+        try:
+            versions = [self._translate(text, names, mode)]
+            short = shorter_wording(text, mode.source, names)
+            if short:
+                versions.insert(0, self._translate(short, names, mode))
+        except LineError as fault:
+            self.faults[line.segment.index] = fault.failure
+            logger.warning("line %d: %s", line.segment.index, fault)
+            return None
+        if len(versions[0]) >= len(versions[-1]):
+            del versions[:-1]
+        return Draft(line.segment.index, tuple(versions))
+
+    def _translate(self, text: str, names: tuple[Name, ...], mode: Mode) -> str:
+        """One wording of one line. Raises `LineError` with the fault's name."""
+        if not re.search(r"\w", text):
+            raise LineError("empty_translation", f"there is nothing to translate in {text!r}")
+        guarded, stands = protect_names(text, names)
+        raw, unknown = self._translate_sentences(guarded, mode)
+        restored = restore_names(raw, stands)
+        if restored is None:
+            restored, unknown = self._translate_sentences(text, mode)
+        words = len(re.findall(r"\w+", text))
+        if not re.search(r"\w", restored):
+            raise LineError("empty_translation", f"nothing came back for {text!r}")
+        if is_echo(text, restored, names) or (words >= 3 and unknown > MOST_UNKNOWN * words):
+            raise LineError("untranslated", f"{text!r} came back as {restored!r}")
+        self.unknown_words += unknown
+        return polish(restored, mode.target.partition("-")[0], text)
+
+    def _translate_sentences(self, text: str, mode: Mode) -> tuple[str, int]:
+        translated: list[str] = []
+        unknown = 0
+        target = mode.target.partition("-")[0]
+        for sentence in SENTENCE.findall(text):
+            phrase = set_phrase(sentence, mode.source, target)
+            if phrase is None:
+                phrase, strange = read_stream(self._exchange(to_stream(sentence), mode))
+                unknown += strange
+            translated.append(phrase.strip())
+        return " ".join(translated), unknown
+
+    def _exchange(self, request: str, mode: Mode) -> str:
+        """Ask the pair's programs; start them anew, once, if they have died or do not answer."""
+        for attempt in (1, 2):
+            try:
+                answer = self._pipeline(mode).exchange(request.encode("utf-8", "replace"))
+            except EngineError as fault:
+                logger.warning("apertium %s: %s (attempt %d)", mode.path.stem, fault, attempt)
+                self._pipelines.pop(mode.path).close()
+            else:
+                self._deaths = 0
+                return answer.decode("utf-8", "replace")
+        self._deaths += 1
+        if self._deaths >= DEATHS_IN_A_ROW:
+            raise EngineError(
+                f"apertium's programs for {mode.path.stem} die on every line; "
+                f"reinstall the pair: {_cure(mode.source, mode.target)}"
+            )
+        raise LineError("translator_died", f"apertium gave no answer for {request!r}")
+
+    def _pipeline(self, mode: Mode) -> ProgramPipeline:
+        if mode.path not in self._pipelines:
+            try:
+                self._pipelines[mode.path] = ProgramPipeline(
+                    read_programs(mode), self._options.timeout_s
+                )
+            except FileNotFoundError as fault:
+                raise MissingRequirement(
+                    f"{mode.path} has gone; {_cure(mode.source, mode.target)}"
+                ) from fault
+        return self._pipelines[mode.path]
+
+
+def names_in(batch: DraftBatch) -> tuple[Name, ...]:
+    """The glossary's terms and the speakers' names, as the translation is to write them."""
+    speakers = [profile for profile in batch.speakers.values() if profile.name]
+    genders = {profile.name: profile.gender for profile in speakers}
+    names = {
+        term.source: term.translations.get(batch.target, term.source)
+        for term in batch.context.glossary
+    }
+    for profile in speakers:
+        for part in ((profile.name or ""), *(profile.name or "").split()):
+            if part[:1].isupper() and len(part) > 2:
+                names.setdefault(part, part)
+                genders.setdefault(part, profile.gender)
+    return tuple(Name(source, target, genders.get(source)) for source, target in names.items())
+
+
+def to_stream(text: str) -> str:
+    """Write a text as Apertium's stream format: its own signs escaped, its mark signs as blanks."""
+    escaped = STREAM_SIGNS.sub(r"\\\1", text.strip())
+    return re.sub(r"([@#*])", r"[\\\1]", escaped) + TAIL
+
+
+def read_stream(answer: str) -> tuple[str, int]:
+    """Read a text back from the stream format.
+
+    Returns:
+        The text without marks, and how many words were marked: in no dictionary (``*``, ``@``), or
+        without the form that was needed (``#``).
+    """
+    tokens = list(STREAM_TOKEN.finditer(answer))
+    text = "".join(
+        token["escaped"] or token["plain"] or re.sub(r"\\(.)", r"\1", token["blank"] or "")
+        for token in tokens
+    )
+    return text.strip(), sum(1 for token in tokens if token["mark"])
+
+
+def _cure(source: str, target: str) -> str:
+    package = package_for(source, target)
+    if package is None:
+        return f"Debian has no apertium pair for {source} and {target}: use another translator"
+    return f"apt install apertium {package}"

@@ -1,0 +1,228 @@
+"""Subtitle text made ready for a rule-based translator, and its output made ready to be spoken.
+
+Rules translate word by word and phrase by phrase: they need whole words in plain sentence case, and
+they turn a name that is also a word (Mark, Rose, Will) into one. So names are replaced by stand-ins
+that every dictionary knows as names, of the same gender and the same kind of first letter, and put
+back afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+TYPOGRAPHY = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"),
+        **dict.fromkeys("“”„‟«»", '"'),
+        **dict.fromkeys("\u00a0\u2007\u2009\u202f\t\r\n\v\f\u0085\u2028\u2029", " "),
+        **dict.fromkeys("♪♫♬♩\u200b\u200e\u200f\u2060\ufeff\u00ad\u200d", ""),
+        "…": "...",
+        "–": "—",
+        "―": "—",
+    }
+)
+SPOKEN_FORMS = {
+    "gonna": "going to",
+    "wanna": "want to",
+    "gotta": "have to",
+    "kinda": "kind of",
+    "sorta": "sort of",
+    "lemme": "let me",
+    "gimme": "give me",
+    "dunno": "don't know",
+    "'em": "them",
+    "'cause": "because",
+    "'til": "until",
+    "ain't": "is not",
+    "y'all": "you all",
+    "c'mon": "come on",
+    "goin'": "going",
+    "doin'": "doing",
+    "nothin'": "nothing",
+    "ya": "you",
+    "yeah": "yes",
+    "yep": "yes",
+    "nope": "no",
+    "mom": "mum",
+}
+"""English as it is spoken -> as dictionaries have it."""
+FILLERS = {
+    "en": (
+        "well|oh|look|listen|you know|you see|i mean|so|anyway|hey|now|okay|ok|actually|basically",
+        "you know|i mean|you see|okay|ok|right|huh|eh",
+    ),
+    "es": ("bueno|pues|mira|oye|o sea|entonces|ah|oh", "sabes|vale|eh|no"),
+    "ca": ("bé|doncs|mira|escolta|vaja|ah|oh", "saps|d'acord|eh|oi|no"),
+}
+"""Words that a line can lose at its start and at its end without losing what it says."""
+STAND_INS = {
+    ("male", True): ("Oscar", "Albert", "Oliver", "Edgar"),
+    ("female", True): ("Anna", "Irene", "Olga", "Amanda"),
+    ("male", False): ("Daniel", "Victor", "Peter", "Brian"),
+    ("female", False): ("Laura", "Monica", "Sandra", "Linda"),
+}
+"""By gender and whether the name starts with a vowel (Catalan elides before one). Each is a name in
+the English-Spanish and English-Catalan dictionaries, and comes out of both as it went in."""
+SPANISH_QUESTION_WORDS = (
+    r"(?:por qué|qué|quién|quiénes|cómo|dónde|adónde|cuándo|cuál|cuáles|cuánt\w+)"
+)
+SENTENCE = re.compile(r"[^.!?…]+(?:[.!?…]+[\"')\]]*|$)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A word or phrase that must not be translated word by word.
+
+    Attributes:
+        source: how the script writes it.
+        target: how the translation is to write it.
+        gender: ``female``, or anything else.
+    """
+
+    source: str
+    target: str
+    gender: str | None = None
+
+
+def plain_sentences(text: str, language: str) -> str:
+    """Return subtitle text as plain sentences: no typography, no shouting, no leading dashes.
+
+    Args:
+        text: a line as the subtitles have it.
+        language: its BCP-47 base language; the spoken forms of English are written out.
+    """
+    text = re.sub(r"\s+", " ", text.translate(TYPOGRAPHY).replace("\0", "")).strip()
+    text = re.sub(r"^(?:[-—]\s*)+", "", text)
+    text = re.sub(r"\.{4,}", "...", text.replace("*", "").strip("# "))
+    text = re.sub(r"\s*(?:—|--+)\s*", " — ", text).strip()
+    text = re.sub(r"(?:\s—)+$", "...", text)
+    if is_shouted(text):
+        text = sentence_case(text.lower(), language)
+    return _written_out(text) if language == "en" else text
+
+
+def is_shouted(text: str) -> bool:
+    """Whether a line of more than one word is in capitals."""
+    letters = [c for c in text if c.isalpha()]
+    words = re.findall(r"[^\W\d_]{2,}", text)
+    return len(words) > 1 and sum(c.isupper() for c in letters) >= 0.8 * len(letters)
+
+
+def sentence_case(text: str, language: str) -> str:
+    """Begin every sentence with a capital, and give the English I its own."""
+    text = re.sub(
+        r"(^[^\w]*|[.!?]+[\"')\]]*\s+[\"'(\[¿¡]*)(\w)", lambda m: m[1] + m[2].upper(), text
+    )
+    return re.sub(r"\bi(?=\b|')", "I", text) if language == "en" else text
+
+
+def _written_out(text: str) -> str:
+    def whole(found: re.Match[str]) -> str:
+        written = SPOKEN_FORMS[found[0].lower()]
+        return written.capitalize() if found[0][:1].isupper() else written
+
+    forms = "|".join(re.escape(form) for form in sorted(SPOKEN_FORMS, key=len, reverse=True))
+    text = re.sub(rf"(?<![\w'])(?:{forms})(?![\w'])", whole, text, flags=re.IGNORECASE)
+    text = re.sub(r"(?i)\b(i|you|we|they)'ve\b", r"\1 have", text)
+    text = re.sub(r"(?i)\b(he|she|it)'s (been|gone|got)\b", r"\1 has \2", text)
+    return re.sub(r"(?i)\b(what|who|where|how)'s\b", r"\1 is", text)
+
+
+def protect_names(text: str, names: Iterable[Name]) -> tuple[str, dict[str, str]]:
+    """Replace names by stand-ins; return the text, and what each stand-in stands for.
+
+    Longer names go first, so that "Mark Twain" is one. In lower case, a name is but a word.
+    """
+    stands: dict[str, str] = {}
+    for name in sorted(names, key=lambda n: -len(n.source)):
+        pattern = rf"(?<!\w){re.escape(name.source)}(?!\w)"
+        if not name.source or not re.search(pattern, text):
+            continue
+        stand_in = _free_stand_in(name, text, stands)
+        if stand_in:
+            text = re.sub(pattern, stand_in, text)
+            stands[stand_in] = name.target
+    return text, stands
+
+
+def _free_stand_in(name: Name, text: str, taken: Mapping[str, str]) -> str | None:
+    vowel = name.target[:1].lower() in "aeiouàèéíòóúáh"
+    gender = "female" if name.gender == "female" else "male"
+    choices = STAND_INS[gender, vowel]
+    return next((c for c in choices if c not in taken and c not in text), None)
+
+
+def restore_names(text: str, stands: Mapping[str, str]) -> str | None:
+    """Put the names back; None if the translator lost one."""
+    for stand_in, name in stands.items():
+        text, found = re.subn(rf"\b{stand_in}\b", lambda _, n=name: n, text)
+        if not found:
+            return None
+    return text
+
+
+def polish(text: str, language: str, source: str) -> str:
+    """Return a translation as a line to be spoken: spacing, sentence case, Spanish's opening marks.
+
+    Args:
+        text: what the translator wrote.
+        language: the target's base language.
+        source: the text that it translated, for its end and its first letter.
+    """
+    text = re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r"\s+([,.;:!?…)])", r"\1", text)
+    text = re.sub(r"([(¿¡])\s+", r"\1", text)
+    if source[:1].isupper() or not source[:1].isalpha():
+        text = sentence_case(text, language)
+    return opening_marks(text) if language == "es" else text
+
+
+def opening_marks(text: str) -> str:
+    """Open Spanish questions and exclamations with ¿ and ¡, after what only leads up to them."""
+    return "".join(_opened(sentence[0]) for sentence in SENTENCE.finditer(text)) or text
+
+
+def _opened(sentence: str) -> str:
+    ending = re.search(r"([!?])[\"')\]]*\s*$", sentence)
+    if ending is None or "¿" in sentence or "¡" in sentence:
+        return sentence
+    mark = {"?": "¿", "!": "¡"}[ending[1]]
+    lead = re.match(r"[\s\"'(\[—]*", sentence)
+    start = lead.end() if lead else 0
+    asked = re.search(rf"[,—]\s*(?={SPANISH_QUESTION_WORDS}\b)", sentence)
+    if mark == "¿" and asked:
+        return sentence[: asked.end()] + mark + sentence[asked.end() :]
+    return sentence[:start] + mark + sentence[start:]
+
+
+def shorter_wording(text: str, language: str, names: Iterable[Name]) -> str | None:
+    """Return the line without its fillers and without a name called at its end, or None.
+
+    "Well, what brings you here, Mark?" says nothing more than "What brings you here?".
+    """
+    first, last = FILLERS.get(language, (None, None))
+    short = text
+    if first:
+        short = re.sub(rf"(?i)^(?:(?:{first}),\s+)+", "", short)
+        short = re.sub(rf"(?i),\s+(?:{last})[.!?]+$", ".", short)
+    for name in names:
+        short = re.sub(rf",\s+{re.escape(name.source)}(?=[.!?]+$)", "", short)
+    if short == text or len(re.findall(r"\w+", short)) < 2:
+        return None
+    return short[:1].upper() + short[1:]
+
+
+def is_echo(source: str, translation: str, names: Iterable[Name]) -> bool:
+    """Whether a line came back as it went in, though it says something.
+
+    Names, numbers and one or two words ("No!", "Radio, taxi?") may well be the same.
+    """
+    named = {word for name in names for word in _words(name.source) + _words(name.target)}
+    said = [word for word in _words(source) if word not in named and not word.isdigit()]
+    return len(said) >= 3 and _words(source) == _words(translation)
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in re.findall(r"\w+", text)]
