@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TypeVar
 
 from dubarr_pipeline.timeline.placement_programme import Line, Prices, Row, Solved, solve
 from dubarr_pipeline.timeline.spans import Span, to_samples
@@ -119,39 +120,66 @@ def place(
         options: bounds and costs.
     """
     options = options or PlacementOptions()
-    rest = sorted(takes, key=lambda take: (take.window.span, take.window.index))
-    placed: list[Placed] = []
-    failed: list[NotPlaced] = []
+    order = sorted(takes, key=lambda take: (take.window.span.start, take.window.index))
+    lines = [_line(take, rate, options) for take in order]
+    missing = [_hopeless(line) for line in lines]
+    failed = {at: short for at, short in enumerate(missing) if short}
+    rest = [at for at in range(len(order)) if at not in failed]
+    placed: dict[int, Solved] = {}
     while rest:
-        fitted, missed, rest = _round(rest, rate, options)
-        placed += fitted
-        failed += missed
+        windows = [order[at].window for at in rest]
+        fitted, missed = _attempt(windows, [lines[at] for at in rest], rate, options)
+        placed |= {rest[at]: solved for at, solved in fitted.items()}
+        failed |= {rest[at]: short for at, short in missed.items()}
+        rest = [at for at in rest if at not in placed and at not in failed]
     return Placement(
-        tuple(sorted(placed, key=lambda line: line.index)),
-        tuple(sorted(failed, key=lambda line: line.index)),
+        _by_index(_placed(order[at], solved) for at, solved in placed.items()),
+        _by_index(
+            NotPlaced(order[at].window.index, DOES_NOT_FIT, short) for at, short in failed.items()
+        ),
     )
 
 
-def _round(
-    takes: list[TakeToPlace], rate: int, options: PlacementOptions
-) -> tuple[list[Placed], list[NotPlaced], list[TakeToPlace]]:
-    """Solve once; where lines that hang together do not all fit, name the worst of them."""
-    lines = [_line(take, rate, options) for take in takes]
-    rows = _rows([take.window for take in takes], lines, rate, options)
+_Outcome = TypeVar("_Outcome", Placed, NotPlaced)
+
+
+def _by_index(outcomes: Iterable[_Outcome]) -> tuple[_Outcome, ...]:
+    return tuple(sorted(outcomes, key=lambda outcome: outcome.index))
+
+
+def _hopeless(line: Line) -> int:
+    """Samples that the line is short of even with all of its window to itself."""
+    return max(0, line.shrink[-1] - (line.end - line.earliest))
+
+
+def _attempt(
+    windows: Sequence[Window], lines: Sequence[Line], rate: int, options: PlacementOptions
+) -> tuple[dict[int, Solved], dict[int, int]]:
+    """Solve once: the lines of groups that fit as a whole, and the lines that are in the way."""
+    rows = _rows(windows, lines, rate, options)
     found = _exact(lines, rows, solve(lines, rows, options.prices), options)
-    fitted: list[Placed] = []
-    missed: list[NotPlaced] = []
-    again: list[TakeToPlace] = []
-    for group in _groups(len(takes), rows):
-        worst = max(group, key=lambda at: (found[at].missing, -at))
-        if not found[worst].missing:
-            fitted += [_placed(takes[at], found[at]) for at in group]
+    fitted: dict[int, Solved] = {}
+    for group in _groups(len(lines), rows):
+        if not any(found[at].missing for at in group):
+            fitted |= {at: found[at] for at in group}
+    return fitted, _worst(found, rows)
+
+
+def _worst(found: Sequence[Solved], rows: Iterable[Row]) -> dict[int, int]:
+    """Name the lines that miss most; those near a named one get another chance without it."""
+    beside: defaultdict[int, set[int]] = defaultdict(set)
+    for row in rows:
+        beside[row.first].add(row.second)
+        beside[row.second].add(row.first)
+    named: dict[int, int] = {}
+    spared: set[int] = set()
+    lacking = [at for at, solved in enumerate(found) if solved.missing]
+    for at in sorted(lacking, key=lambda at: (-found[at].missing, at)):
+        if at in spared:
             continue
-        index = takes[worst].window.index
-        missed.append(NotPlaced(index, DOES_NOT_FIT, found[worst].missing))
-        again += [takes[at] for at in group if at != worst]
-    again.sort(key=lambda take: (take.window.span, take.window.index))
-    return fitted, missed, again
+        named[at] = found[at].missing
+        spared |= beside[at].union(*(beside[near] for near in beside[at]))
+    return named
 
 
 def _placed(take: TakeToPlace, found: Solved) -> Placed:
