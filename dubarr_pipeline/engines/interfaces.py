@@ -337,6 +337,10 @@ class Synthesizer(Engine):
     def serves(self, language: str) -> bool:
         """Whether it speaks this BCP-47 language. Never another one instead."""
 
+    def natural_s(self, request: SpeechRequest) -> float | None:  # noqa: ARG002
+        """Seconds that the line takes at its natural rate, where the engine can tell cheaply."""
+        return None
+
     @abstractmethod
     def speak(self, request: SpeechRequest) -> Speech:
         """Render the line.

@@ -1,0 +1,154 @@
+"""The journal of a production: every costly answer, written down before anything is built on it.
+
+``segments.journal`` is append-only, one JSON object per line, flushed to the disk before the work
+goes on. Four kinds of entry are kept by (language, index, key), the key being a digest of all that
+the answer depends on:
+
+- ``draft``: the versions of a translated line. All lines of a call share one entry, so that a kill
+  never leaves half a call behind;
+- ``rewrite``: another wording;
+- ``take``: a rendering, whose sound lies whole in ``segments/takes`` before the entry is written;
+- ``line``: a finished line, with its takes and which of them was chosen.
+
+The sync loop asks the journal before it asks a server, and otherwise depends only on its input. So
+a run that was killed takes up where it stood: it repeats at most the calls that were under way.
+Failures are never journaled: a later run tries those lines again, from the answers that they have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.services.queueing import Cancelled
+from dubarr_pipeline.workdir import flush_to_disk, named_disk_errors
+
+_log = logging.getLogger(__name__)
+
+SCHEMA = 1
+
+Entry = Mapping[str, Any]
+"""A journal entry as it stands in the file; read through the types of `memory`."""
+
+
+def digest(*facts: object) -> str:
+    """Return 24 hex digits over JSON-able facts; their order counts, the order of keys does not."""
+    document = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.blake2b(document.encode(), digest_size=12).hexdigest()
+
+
+class Journal:
+    """The journal of one video, open for reading and appending. For many threads; context manager.
+
+    Raises:
+        ArtifactError: if it was written by another version of the format.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str, int], dict[str, Entry]] = {}
+        with named_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                path.unlink(missing_ok=True)
+            whole = self._read() if path.exists() else 0
+            self._descriptor: int | None = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+            )
+            os.ftruncate(self._descriptor, whole)
+            flush_to_disk(path.parent)
+        if whole == 0:
+            self._append([{"kind": "journal", "schema": SCHEMA}])
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let nothing more be written; what is written stays."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def find(self, kind: str, language: str, index: int, key: str) -> Entry | None:
+        """The last entry of this kind and key for a line, or None."""
+        with self._lock:
+            return self._kept.get((kind, language, index), {}).get(key)
+
+    def write(self, *entries: Entry) -> None:
+        """Append entries as one, and return when they are on the disk.
+
+        Raises:
+            Cancelled: if the journal was closed meanwhile.
+            DiskFull: if there is no room; nothing of them is left behind.
+        """
+        self._append(entries)
+        with self._lock:
+            for entry in entries:
+                self._keep(entry)
+
+    def _append(self, entries: Iterable[Entry]) -> None:
+        data = "".join(
+            json.dumps(e, ensure_ascii=False, separators=(",", ":")) + "\n" for e in entries
+        ).encode()
+        with self._lock, named_disk_errors(self.path):
+            if self._descriptor is None:
+                raise Cancelled("the journal is closed")
+            size = os.fstat(self._descriptor).st_size
+            try:
+                _write_all(self._descriptor, data)
+                os.fsync(self._descriptor)
+            except OSError:
+                os.ftruncate(self._descriptor, size)
+                raise
+
+    def _read(self) -> int:
+        """Keep all whole entries; return how many bytes of the file are whole."""
+        whole = 0
+        for number, line in enumerate(self.path.read_bytes().splitlines(keepends=True), start=1):
+            entry = _parse(line)
+            if entry is None and not line.endswith(b"\n"):
+                _log.info("%s: its last entry was cut off by a crash; dropped", self.path)
+                break
+            whole += len(line)
+            if entry is None:
+                _log.warning("%s: entry %d is damaged; that work is done again", self.path, number)
+            elif entry.get("kind") == "journal" and entry.get("schema") != SCHEMA:
+                raise ArtifactError(
+                    f"{self.path} has schema {entry.get('schema')!r}, this version reads {SCHEMA}: "
+                    "delete it, or use the version that wrote it"
+                )
+            else:
+                self._keep(entry)
+        return whole
+
+    def _keep(self, entry: Entry) -> None:
+        for line in entry.get("lines", [entry]):
+            if "index" in line:
+                place = (str(entry["kind"]), str(entry["language"]), int(line["index"]))
+                self._kept.setdefault(place, {})[str(line["key"])] = line
+
+
+def _parse(line: bytes) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "kind" in entry else None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
