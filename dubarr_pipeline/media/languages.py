@@ -97,3 +97,8 @@ def _variant(tag: str, title: str) -> str:
 @lru_cache(maxsize=512)
 def _base(tag: str) -> str | None:
     return langcodes.Language.get(tag).prefer_macrolanguage().language
+
+
+def base_language(tag: str | None) -> str | None:
+    """Return the language without script or region: ``zh`` of ``zh-Hant``, ``no`` of ``nb``."""
+    return _base(tag) if tag else None
