@@ -24,6 +24,7 @@ from dubarr_pipeline.timeline.windows import Window
 
 DOES_NOT_FIT = "does_not_fit"
 """The name of the failure of a line for which no place could be found."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ def _line(take: TakeToPlace, rate: int, options: PlacementOptions) -> Line:
         long=math.floor(span.length * options.longer),
         overrun=span.end + to_samples(options.overrun_s, rate),
         near=to_samples(options.near_s, rate),
+        weight=1 + (take.window.index * _GOLDEN) % 1 / 100,
     )
 
 

@@ -21,16 +21,28 @@ Part = Literal["start", "length"]
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What each kind of step costs per sample; see `placement.PlacementCosts`."""
+    """Prices of each departure from the ideal, per sample of it; only their ratios matter.
+
+    Not round, so that no two ways to help a line cost exactly the same.
+
+    Attributes:
+        onset_near, onset_far: starting off the original's onset, nearby and beyond.
+        early: factor on both when it is too early: heard sooner than too late (ITU-R BT.1359).
+        tempo_easy: changing the length within the easy tempo: not heard (Quené 2006: 5 %).
+        tempo_near, tempo_far: up to twice that, and beyond.
+        duration: being shorter or longer than the original by more than the tolerance.
+        overrun: ending much later than the original.
+        miss: not fitting at all; dearer than anything else together.
+    """
 
     onset_near: float = 1.0
-    onset_far: float = 4.0
-    early: float = 2.0
+    onset_far: float = 4.1
+    early: float = 2.03
     tempo_easy: float = 0.7
-    tempo_near: float = 5.0
-    tempo_far: float = 12.0
-    duration: float = 1.0
-    overrun: float = 6.0
+    tempo_near: float = 5.3
+    tempo_far: float = 12.7
+    duration: float = 1.13
+    overrun: float = 6.1
     miss: float = 1000.0
 
 
@@ -45,6 +57,9 @@ class Line:
             at, nearest first (easy, near, far).
         short, long: lengths between which the duration costs nothing.
         overrun: ends after this cost.
+        near: starts at most this far from the onset are cheap.
+        weight: factor on all its prices. A little different for every line, so that there is one
+            best placement and not several: else a change in one scene could move lines of another.
     """
 
     onset: int
@@ -58,6 +73,7 @@ class Line:
     long: int
     overrun: int
     near: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +105,10 @@ class _Builder:
         self.uppers: list[float] = []
         self.terms: list[tuple[int, int, float]] = []
         self.limits: list[float] = []
+        self.weight = 1.0
 
     def variable(self, cost: float, upper: float) -> int:
-        self.costs.append(cost)
+        self.costs.append(cost * self.weight)
         self.uppers.append(upper)
         return len(self.costs) - 1
 
@@ -135,6 +152,7 @@ def solve(lines: Sequence[Line], rows: Sequence[Row], prices: Prices) -> list[So
     lengths: list[Sum] = []
     misses: list[int] = []
     for line in lines:
+        programme.weight = line.weight
         start = _start_steps(programme, line, prices)
         length, miss = _length_steps(programme, line, prices)
         _own_rows(programme, line, start + length, length, prices)
