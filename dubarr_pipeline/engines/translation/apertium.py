@@ -184,7 +184,8 @@ class ApertiumTranslator(Translator):
         """One wording of one line. Raises `LineError` with the fault's name."""
         if not re.search(r"\w", text):
             raise LineError("empty_translation", f"there is nothing to translate in {text!r}")
-        guarded, stands = protect_names(text, names)
+        proper = tuple(name for name in names if not name.source[:1].islower())
+        guarded, stands = protect_names(text, proper)
         raw, unknown = self._translate_sentences(guarded, mode)
         restored = restore_names(raw, stands)
         if restored is None:
@@ -195,7 +196,20 @@ class ApertiumTranslator(Translator):
         if is_echo(text, restored, names) or (words >= 3 and unknown > MOST_UNKNOWN * words):
             raise LineError("untranslated", f"{text!r} came back as {restored!r}")
         self.unknown_words += unknown
+        restored = self._with_terms(restored, text, names, mode)
         return polish(restored, mode.target.partition("-")[0], text)
+
+    def _with_terms(self, translation: str, text: str, names: tuple[Name, ...], mode: Mode) -> str:
+        """Exchange Apertium's word for a common noun of the glossary for the glossary's.
+
+        A stand-in would do for a name, but cost a common noun its article and its number.
+        """
+        for term in names:
+            if term.source[:1].islower() and re.search(rf"\b{re.escape(term.source)}\b", text):
+                word, _ = self._translate_sentences(term.source, mode)
+                pattern = rf"\b{re.escape(word)}\b"
+                translation = re.sub(pattern, lambda _, t=term: t.target, translation, flags=re.I)
+        return translation
 
     def _translate_sentences(self, text: str, mode: Mode) -> tuple[str, int]:
         translated: list[str] = []
