@@ -1,0 +1,126 @@
+"""What the mixer is asked for: ducking, loudness, codec, and the places of the takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dubarr_pipeline.media.ducking import DuckingOptions
+from dubarr_pipeline.media.loudness import Loudness
+from dubarr_pipeline.timeline.spans import Span
+
+Preset = Literal["film", "duck", "voice-over"]
+LoudnessPreset = Literal["source", "ebu-r128", "atsc-a85", "netflix"]
+Codec = Literal["ac3", "eac3", "flac", "aac", "opus"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoudnessTarget:
+    """What a delivery standard asks of the finished programme.
+
+    Attributes:
+        programme_lufs: integrated loudness.
+        true_peak_dbtp: highest true peak.
+        dialogue_gated: whether only the stretches with speech are measured.
+    """
+
+    programme_lufs: float
+    true_peak_dbtp: float
+    dialogue_gated: bool = False
+
+
+TARGETS: dict[LoudnessPreset, LoudnessTarget] = {
+    "ebu-r128": LoudnessTarget(-23.0, -1.0),
+    "atsc-a85": LoudnessTarget(-24.0, -2.0),
+    "netflix": LoudnessTarget(-27.0, -2.0, dialogue_gated=True),
+}
+"""EBU R 128 (2020); ATSC A/85:2013; Netflix sound mix specification 1.6: dialogue-gated, +-2 LU."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOptions:
+    """How the dub follows the original's levels.
+
+    Attributes:
+        quieter_db, louder_db: how far a line may lie under or over the film's dialogue level:
+            whispers stay whispers, but can be understood, and a shout does not tear the film apart.
+        trim_db: how far all lines together may move so that the programme keeps its loudness.
+        boost_db: most that a single take is turned up; a take quieter than that is broken.
+        fallback_lufs: dialogue level where neither the line nor the film has any to follow.
+    """
+
+    quieter_db: float = 9.0
+    louder_db: float = 6.0
+    trim_db: float = 3.0
+    boost_db: float = 30.0
+    fallback_lufs: float = -27.0
+
+
+@dataclass(frozen=True, slots=True)
+class MixOptions:
+    """How a track is mixed and delivered.
+
+    Attributes:
+        preset: ``film`` leaves the bed at its level; ``duck`` lowers it under speech;
+            ``voice-over`` keeps the original voices too, and lowers all of it.
+        ducking: how the last two move.
+        fade_ms: length of the fades at the ends of takes and around kept voices.
+        loudness: ``source`` keeps the original programme's; the others reach a delivery standard.
+        true_peak_dbtp: the ceiling with ``source``; a film whose own peaks lie higher keeps them,
+            and the dub may go as high as they do.
+        bitrate_kbps: None for what suits codec and channels.
+        pcm: where to leave the mixer's own samples too, as float32 WAV.
+    """
+
+    preset: Preset = "film"
+    ducking: DuckingOptions = field(default_factory=DuckingOptions)
+    levels: LevelOptions = field(default_factory=LevelOptions)
+    fade_ms: float = 8.0
+    loudness: LoudnessPreset = "source"
+    true_peak_dbtp: float = -1.0
+    codec: Codec = "ac3"
+    bitrate_kbps: int | None = None
+    pcm: Path | None = None
+
+    @property
+    def target(self) -> LoudnessTarget | None:
+        """The delivery standard, or None where the source's own loudness is kept."""
+        return TARGETS.get(self.loudness)
+
+
+@dataclass(frozen=True, slots=True)
+class MixSources:
+    """The original sound, taken apart.
+
+    Attributes:
+        accompaniment, vocals: float32 WAV of one rate, layout and length; summed, the original.
+        speech: where vocals were taken out.
+        kept: where the original voice stays (songs, foreign, non-verbal and failed lines).
+        loudness: of the original programme, as measured when it was extracted.
+    """
+
+    accompaniment: Path
+    vocals: Path
+    speech: tuple[Span, ...]
+    kept: tuple[Span, ...]
+    loudness: Loudness
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTake:
+    """A take and its place.
+
+    Attributes:
+        start: sample of the film's sound at which its first sample is heard.
+        path: mono WAV at any rate; all of it is heard, no more and no less.
+        speaker: who speaks.
+        window: the original line's span: its level and its place in the room are followed.
+        gain_db: a person's wish, on top of the level that is measured.
+    """
+
+    start: int
+    path: Path
+    speaker: str
+    window: Span
+    gain_db: float = 0.0
