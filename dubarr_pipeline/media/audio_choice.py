@@ -14,7 +14,7 @@ _ASIDE_TITLE = re.compile(
     r"comment[ao]r|commentaire|kommentar|коммент|komentarz|komentář|kommentti|yorum|评论|評論|解説"
     r"|コメンタリー|해설|director'?s? (talk|notes)"
     r"|descri(ptive|ption|zione|ç|pci)|deskrip|\bdvs\b|\bad\b|h[öo]rfilm|visually.impaired"
-    r"|тифло|audiodeskryp|isolated.score|score only|music only|music.and.effects|\bm ?& ?e\b|karaoke",
+    r"|тифло|audiodeskryp|isolated.score|(score|music) only|music.and.effects|\bm ?& ?e\b|karaoke",
     re.IGNORECASE,
 )
 _DUB_TITLE = re.compile(r"·\s*dub\b", re.IGNORECASE)
@@ -26,14 +26,15 @@ def choose_audio(info: MediaInfo, language: str | None = None, index: int | None
     The rule, each step deciding only among what the ones before left equal:
 
     1. the stream of that `index`, whatever it is, if one is named;
-    2. programme before commentary, audio description, isolated score and the like (told by the flags,
-       and by the title in many languages);
+    2. programme before commentary, audio description, isolated score and the like (told by the
+       flags, and by the title in many languages);
     3. the wanted `language`: exact, then another region of it, then a stream that names none;
     4. no dub before a dub, flagged or made by dubarr; flagged as original before not;
     5. flagged as default before not;
     6. more channels before fewer; then the first.
 
     Args:
+        info: the video, as probed.
         language: BCP-47 of what is spoken, where it is known.
         index: ffmpeg's number of the stream, as `Stream.index`.
 

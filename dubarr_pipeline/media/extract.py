@@ -1,8 +1,8 @@
 """The source sound, taken out of its container in one pass.
 
-One ffmpeg process reads the film once and leaves the decoded sound as float32 WAV, hands 16 kHz mono to
-whoever looks for speech, and measures the loudness. What it decodes it leaves alone, bit for bit; only
-where the time stamps jump is silence put in, so that all that follows stays in its place.
+One ffmpeg process reads the film once and leaves the decoded sound as float32 WAV, hands 16 kHz
+mono to whoever looks for speech, and measures the loudness. What it decodes it leaves alone, bit
+for bit; only where the time stamps jump is silence put in, so that all that follows stays in its place.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 SPEECH_RATE = 16_000
 """Sample rate in Hz of what speech detection hears."""
 GAP_S = 0.02
-"""Jumps of the time stamps from here on are gaps. Containers round to 1 ms, and no codec in use loses
-less than a packet of about 20 ms; what stays below does not add up, each jump is measured from the start."""
+"""Jumps of the time stamps from here on are gaps. Containers round to 1 ms, and codecs in use lose
+no less than a packet of about 20 ms; smaller ones do not add up, all are measured from the start."""
 SILENCE_LUFS = -70.0
 """What BS.1770 gating leaves of silence: the meter's floor."""
 _SHORTFALL_S, _SHORTFALL_SHARE = 2.0, 0.01
@@ -138,7 +138,7 @@ def _graph(stream: Stream) -> str:
     # The summary rounds to 0.1 LU; the frames' own figures have three decimals.
     meter = "ebur128=peak=true:metadata=1:framelog=verbose"
     exact = "ametadata=mode=print:key=lavfi.r128.I:file=/dev/stderr"
-    # A plain aresample first: formats would otherwise be agreed on with the branch that stays whole.
+    # A plain aresample first: else formats are agreed on with the branch that stays whole.
     mono = f"aresample={SPEECH_RATE},{_downmix(stream)}aformat=sample_fmts=flt:channel_layouts=mono"
     return f"[0:{stream.index}]{gaps},asplit=2[whole][meter];[meter]{meter},{exact},{mono}[speech]"
 
@@ -175,8 +175,8 @@ def _check_length(info: MediaInfo, stream: Stream, decoded_s: float) -> None:
     missing_s = declared_s - decoded_s
     if missing_s > max(_SHORTFALL_S, _SHORTFALL_SHARE * declared_s):
         raise NotAVideo(
-            f"{info.path} is truncated or damaged: {stream.describe()} should last {declared_s:.1f} s, "
-            f"{decoded_s:.1f} s could be decoded; copy or download it again"
+            f"{info.path} is truncated or damaged: {stream.describe()} should last "
+            f"{declared_s:.1f} s, {decoded_s:.1f} s could be decoded; copy or download it again"
         )
 
 

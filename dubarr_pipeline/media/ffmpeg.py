@@ -1,8 +1,8 @@
 """The one place that starts ffmpeg, ffprobe and mkvtoolnix.
 
-Commands are lists, never shell text. A tool that fails raises with its own last words. Nothing a tool
-says on its error channel can block it, and no tool outlives us: it is started through ``setpriv``, which
-has the kernel kill it when the thread that started it ends.
+Commands are lists, never shell text. A tool that fails raises with its own last words. Nothing a
+tool says on its error channel can block it, and no tool outlives us: it is started through
+``setpriv``, which has the kernel kill it when the thread that started it ends.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def file_url(path: str | Path) -> str:
 
 
 def source_arguments(path: str | Path) -> list[str]:
-    """Return the input arguments for a file that may be hostile: it cannot make ffmpeg open the network."""
+    """Return the input arguments for a file that may be hostile: it cannot reach the network."""
     return ["-protocol_whitelist", "file,pipe", "-i", file_url(path)]
 
 
@@ -70,8 +70,10 @@ def run(
 
     Args:
         arguments: what follows the tool's name; ffmpeg and ffprobe also get their quiet options.
+        tool: ffmpeg, ffprobe, or one of mkvtoolnix.
         stdin: bytes to feed it; without them it reads nothing.
         timeout_s: seconds after which it is killed.
+        cwd: the folder in which it runs.
 
     Raises:
         MediaToolError: with the tool's last words, or because it took too long.
@@ -94,9 +96,10 @@ def run(
 def run_with_progress(
     arguments: Arguments, duration_s: float, *, cwd: Path | None = None
 ) -> Iterator[float]:
-    """Run ffmpeg and yield the seconds of output that are done, at most `duration_s`; the last is `duration_s`.
+    """Run ffmpeg and yield the seconds of output that are done; the last is `duration_s`.
 
-    ffmpeg's own standard output must be free. A caller that stops listening stops ffmpeg. Raises as `run`.
+    ffmpeg's own standard output must be free. A caller that stops listening stops ffmpeg. Raises as
+    `run`.
     """
     command = ["-progress", "pipe:1", "-nostats", "-stats_period", "0.5", *arguments]
     with _Child("ffmpeg", command, cwd=cwd) as child:
@@ -109,7 +112,7 @@ def run_with_progress(
 
 
 class ToolPipe:
-    """One end of a running tool: written to (`encoder`) or read from (`reader`) like a binary file."""
+    """One end of a running tool: written to (`encoder`) or read from (`reader`) like a file."""
 
     def __init__(self, child: _Child, stream: IO[bytes]) -> None:
         self._child = child
@@ -124,13 +127,13 @@ class ToolPipe:
 
     @property
     def stderr(self) -> str:
-        """The end of what the tool has said on its error channel; complete once the pipe is closed."""
+        """The end of what the tool has said on its error channel; complete once it has ended."""
         return self._child.words()
 
 
 @contextlib.contextmanager
 def encoder(arguments: Arguments, *, cwd: Path | None = None) -> Iterator[ToolPipe]:
-    """Start ffmpeg reading its ``pipe:0`` from us; at the end of the block wait until it has finished.
+    """Start ffmpeg reading its ``pipe:0`` from us; the end of the block waits for its end.
 
     An exception inside the block kills ffmpeg. Raises as `run`.
     """
@@ -152,7 +155,8 @@ def encoder(arguments: Arguments, *, cwd: Path | None = None) -> Iterator[ToolPi
 def reader(arguments: Arguments, *, cwd: Path | None = None) -> Iterator[ToolPipe]:
     """Start ffmpeg writing ``pipe:1`` to us; at the end of the block see that it ended well.
 
-    A block that leaves before the end of the stream, or by an exception, kills ffmpeg. Raises as `run`.
+    A block that leaves before the end of the stream, or by an exception, kills ffmpeg. Raises as
+    `run`.
     """
     with _Child("ffmpeg", arguments, cwd=cwd) as child:
         yield ToolPipe(child, child.stdout)
@@ -245,14 +249,14 @@ def _failure(child: _Child, status: int, words: str) -> DiskFull | MediaToolErro
 
 
 def _complaints(words: str) -> str:
-    """What went wrong, without the chatter of a run that was asked for more than errors (``level+info``)."""
+    """What went wrong, without the chatter of a run that was asked for more (``level+info``)."""
     lines = words.strip().splitlines()
     errors = [line for line in lines if re.search(r"\[(error|fatal|panic)\]", line)]
     return "\n".join(errors or lines).strip()
 
 
 class _LastWords:
-    """The end of what a tool says on its error channel, drained by a thread so that it never blocks."""
+    """The end of what a tool says on its error channel; drained, so that it never blocks."""
 
     def __init__(self) -> None:
         self._source, self.channel = os.pipe()
@@ -271,7 +275,7 @@ class _LastWords:
         return self._kept.decode(errors="replace")
 
     def _drain(self) -> None:
-        with open(self._source, "rb", buffering=0) as stream:
+        with os.fdopen(self._source, "rb", buffering=0) as stream:
             while data := stream.read(_KEPT_BYTES):
                 self._kept = (self._kept + data)[-_KEPT_BYTES:]
 

@@ -1,4 +1,4 @@
-"""Whether a file is still the one that was registered: told by its content, not by its name or its dates."""
+"""Whether a file is still the one that was registered: by its content, not its name or dates."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def identify(path: Path, on_progress: OnBytes | None = None) -> FileIdentity:
 
 
 def is_same(path: Path, identity: FileIdentity) -> bool:
-    """Whether a file still has the content it had: at once if size and dates say so, else by reading it.
+    """Whether a file still has its content: at once if size and dates say so, else by reading it.
 
-    A file that was touched, or copied back from a backup, is the same; one with a single other byte is not.
+    A file that was touched, or copied back from a backup, is the same; with one other byte it is not.
 
     Raises:
         As `identify`.

@@ -34,7 +34,7 @@ _VARIANTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def language_tag(code: str | None, title: str | None = None) -> str | None:
-    """Return the BCP-47 language that a code (and a track title) stand for, or None if none is meant.
+    """Return the BCP-47 language that a code (and a track title) stands for, or None.
 
     ``eng`` is ``en``; ``por`` with the title "Português (Brasil)" is ``pt-BR``; ``und`` is None.
     """
@@ -45,12 +45,12 @@ def language_tag(code: str | None, title: str | None = None) -> str | None:
 
 
 def same_language(tag: str | None, other: str | None) -> bool:
-    """Whether both are one language, regions apart: ``pt`` and ``pt-BR`` are, ``pt`` and ``es`` are not."""
+    """Whether both are one language, regions apart: ``pt`` and ``pt-BR`` are, ``es`` is another."""
     return bool(tag and other) and _base(tag or "") == _base(other or "")
 
 
 def closeness(tag: str | None, wanted: str) -> int:
-    """How well a language answers a wish: 3 exact, 2 one of them names no region, 1 another region, 0 not."""
+    """How well a language answers a wish: 3 exact, 2 one names no region, 1 other region, 0 not."""
     if not tag or not same_language(tag, wanted):
         return 0
     if _standard(tag) == _standard(wanted):
@@ -59,7 +59,7 @@ def closeness(tag: str | None, wanted: str) -> int:
 
 
 def named_language(name: str) -> str | None:
-    """Return the language that a word of a file name means (``en``, ``eng``, ``English``), or None."""
+    """Return the language that a word in a file name means (``eng``, ``English``), or None."""
     tag = language_tag(name)
     if tag or len(name) < 4 or not name.isalpha():
         return tag

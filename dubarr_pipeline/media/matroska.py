@@ -33,7 +33,7 @@ def is_matroska(front: bytes) -> bool:
 
 
 def declared_end(path: Path) -> int | None:
-    """Return the byte at which the file should end; None where it does not say, or is no Matroska."""
+    """Return the byte at which the file should end; None where it does not say."""
     with path.open("rb") as stream:
         segment = _segment(stream)
     return segment.end if segment else None
@@ -42,7 +42,7 @@ def declared_end(path: Path) -> int | None:
 def track_languages(
     path: Path,
 ) -> Mapping[TrackKind, tuple[str | None, ...]]:
-    """Return the language codes of all tracks by kind, in their order; BCP-47 where the file has it."""
+    """Return the tracks' language codes by kind, in their order; BCP-47 where the file has it."""
     found: dict[TrackKind, list[str | None]] = {}
     for kind, code in _tracks(path):
         found.setdefault(kind, []).append(code)
@@ -94,7 +94,7 @@ def _find_tracks(stream: BinaryIO, segment: _Element) -> _Element | None:
 
 
 def _sought_tracks(stream: BinaryIO, segment: _Element, head: _Element) -> _Element | None:
-    """Where the index says that the tracks lie: editors move them behind the film when they grow."""
+    """Where the index says that the tracks lie: editors move them behind the film."""
     for seek in _children(stream, head):
         if seek.identity != _SEEK:
             continue

@@ -25,14 +25,28 @@ PROBE_TIMEOUT_S = 120.0
 
 _KINDS: tuple[StreamKind, ...] = ("video", "audio", "subtitle", "attachment", "data")
 _NOT_MEDIA = frozenset(
-    "tty srt ass webvtt microdvd subviewer subviewer1 sami realtext mpl2 jacosub vplayer pjs stl sup"
-    " vobsub lrc scc hls applehttp concat dash image2 image2pipe gif apng ffmetadata sdp rtsp".split()
+    (
+        *("tty", "srt", "ass", "webvtt", "microdvd", "subviewer", "subviewer1", "sami", "realtext"),
+        *("mpl2", "jacosub", "vplayer", "pjs", "stl", "sup", "vobsub", "lrc", "scc", "ffmetadata"),
+        *(
+            "hls",
+            "applehttp",
+            "concat",
+            "dash",
+            "sdp",
+            "rtsp",
+            "image2",
+            "image2pipe",
+            "gif",
+            "apng",
+        ),
+    )
 )
-"""Formats that ffmpeg reads, and nobody would call a video: text, pictures, and lists of other files."""
+"""Formats that ffmpeg reads, and nobody calls a video: text, pictures, lists of other files."""
 
 
 def probe(path: Path, *, timeout_s: float = PROBE_TIMEOUT_S) -> MediaInfo:
-    """Look at a media file: what streams it has, and that it is whole as far as its structure tells.
+    """Look at a media file: what streams it has, and that its structure is whole.
 
     Sound alone is media too; `probe_video` asks for a picture.
 

@@ -19,7 +19,7 @@ class Stream:
         language: BCP-47, or None where none is named.
         start_s: first time stamp on the container's own clock; 0.0 where there is none.
         duration_s: as the container declares it for this stream; None where it does not.
-        rate, channels, layout: of audio streams (layout by ffmpeg's names; None where it is not said).
+        rate, channels, layout: of audio streams (layout by ffmpeg's names, or None).
         tags: with lower-case keys.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from itertools import pairwise
 
 from charset_normalizer import from_bytes
 
@@ -36,16 +37,16 @@ _BY_LANGUAGE = {
 _DISTINCT = ("cp932", "gb18030", "big5hkscs", "cp949", "euc_jp", "cp1251", "koi8_r", "cp1253")
 _GUESSED = (*_DISTINCT, "cp1250", "cp1252", "cp1254", "cp1255", "cp1256", "cp874")
 _SHORT_BYTES = 200
-"""So few non-ASCII bytes carry too little for statistics: then the usual Western encoding is likelier."""
+"""So few non-ASCII bytes are too little for statistics: the usual Western encoding is likelier."""
 _SAMPLE_BYTES = 200_000
 
 
 def decode_text(data: bytes, language: str | None = None) -> str:
     """Return the text of a subtitle file.
 
-    A byte order mark decides; then UTF-16 without one (half of the bytes are zero); then UTF-8, which
-    other encodings hardly ever pass by chance; then the encodings that the language was written in; and
-    only then statistics. Never fails: bytes that stay unclear become U+FFFD.
+    A byte order mark decides; then UTF-16 without one (many bytes are zero); then UTF-8, which
+    other encodings hardly ever pass by chance; then the encodings that the language was written in;
+    and only then statistics. Never fails: bytes that stay unclear become U+FFFD.
 
     Args:
         data: the file.
@@ -89,7 +90,7 @@ def _mostly_utf8(data: bytes) -> str | None:
 
 
 def _plausible(text: str) -> bool:
-    """Whether what stands for the high bytes are letters and punctuation, not controls or box drawings."""
+    """Whether the high bytes stand for letters and punctuation, not controls or box drawings."""
     high = [letter for letter in text if letter > "\x7f"]
     odd = [x for x in high if unicodedata.category(x) in ("Cc", "Cn", "Co", "So", "Sm")]
     return len(odd) - sum(x in "♪♫®©™°" for x in odd) <= len(high) // 20
@@ -106,8 +107,8 @@ def _guessed(data: bytes) -> str:
 
 
 def _between_letters(text: str) -> bool:
-    """Whether accented letters stand alone among plain ones, as in Western words, and few side by side."""
+    """Whether accented letters stand alone among plain ones, as in Western words."""
     high = [i for i, letter in enumerate(text) if letter > "\x7f" and letter.isalpha()]
-    paired = sum(1 for a, b in zip(high, high[1:], strict=False) if b == a + 1)
+    paired = sum(1 for a, b in pairwise(high) if b == a + 1)
     plain = sum(letter.isascii() and letter.isalpha() for letter in text)
     return paired * 10 <= len(high) and plain >= 3 * len(high)

@@ -57,7 +57,7 @@ def tidy(text: str) -> str:
 
 
 def with_name(name: str, text: str) -> str:
-    """Put a speaker's name in front, as subtitles for the hard of hearing do, unless one stands there."""
+    """Put a speaker's name in front, as SDH subtitles do, unless one stands there."""
     label = tidy(html.unescape(_TAG.sub("", name))).replace("\n", " ").rstrip(":")
     return f"{label.upper()}: {text}" if label and not _LABEL.match(text) else text
 

@@ -35,7 +35,7 @@ _NO_NAME = re.compile(
     r"^(ntp|default|main|dialog(ue)?|text|actor|alt|top|italics?|flashback|\W*|\d+)$", re.I
 )
 _READING_MS, _SHORTEST_MS = 60, 700
-"""A reader takes about 60 ms for a letter (17 a second: Netflix timed text guide), and never less than 0.7 s."""
+"""A reader takes about 60 ms for a letter (17 a second: Netflix timed text guide)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def parse_cues(text: str, form: str) -> list[TimedText]:
 
 
 def _arrows(lines: list[str], webvtt: bool) -> Iterator[TimedText]:
-    """SRT and WebVTT: a line with an arrow, then text up to the next one (WebVTT: to an empty line)."""
+    """SRT and WebVTT: an arrow, then text up to the next one (WebVTT: to an empty line)."""
     times = [(i, found) for i, line in enumerate(lines) if (found := _TIMES.match(line))]
     numbered = sum(i > 0 and bool(_NUMBER.match(lines[i - 1])) for i, _ in times) * 2 > len(times)
     bounds = [i for i, _ in times[1:]] + [len(lines)]

@@ -217,7 +217,7 @@ def _sidecar(path: Path, words: list[str]) -> SubtitleSource:
 
 
 def _language_of(words: list[str]) -> tuple[str | None, list[str]]:
-    """The language among the words of a file name, the last that is one; ``hi`` may be Hindi, or SDH.
+    """The last word of a file name that is a language, and the others; ``hi`` may be Hindi, or SDH.
 
     ``.en.hi`` is English for the hard of hearing (Bazarr), ``.hi`` alone is Hindi.
     """
@@ -230,7 +230,7 @@ def _language_of(words: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _words_after(name: str, stem: str, rivals: tuple[str, ...]) -> list[str] | None:
-    """The words between a video's name and a subtitle's suffix; None if it belongs to another video."""
+    """The words between a video's name and a subtitle's suffix; None if it is another video's."""
     bare, own = _fold(name.rsplit(".", 1)[0]), _fold(stem)
     if bare != own and not bare.startswith(own + "."):
         return None
@@ -248,7 +248,7 @@ def _rivals(video: Path, names: list[str]) -> tuple[str, ...]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(entry.name for entry in folder.iterdir())
     except OSError:
         return []
 
@@ -258,7 +258,7 @@ def _suffix(name: str) -> str:
 
 
 def _fold(name: str) -> str:
-    """macOS writes accents decomposed, others composed: both are the same name."""
+    """Compose accents: macOS writes them decomposed, others do not, and both are the same name."""
     return unicodedata.normalize("NFC", name)
 
 

@@ -1,4 +1,4 @@
-"""Subtitles as the script of a video: which one to take, its cues on the audio clock, and writing SRT."""
+"""Subtitles as the script of a video: which to take, its cues on the audio clock, writing SRT."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ def choose_script(info: MediaInfo, language: str | None = None) -> SubtitleSourc
     """Return the subtitle that says what is spoken.
 
     Forced subtitles, commentaries and pictures never are. In the wanted language the best of
-    `find_subtitles` is taken; failing that, one that names no language. Where the wanted language is
-    not known, all that could be meant must agree: one language, or one default.
+    `find_subtitles` is taken; failing that, one that names no language. Where the wanted language
+    is not known, all that could be meant must agree: one language, or one default.
 
     Args:
+        info: the video, as probed.
         language: BCP-47 of what is spoken, where it is known.
 
     Raises:
@@ -132,8 +133,8 @@ def _no_script(info: MediaInfo, found: list[SubtitleSource], what: str, language
     there = "; ".join(source.describe() for source in found) or "none at all"
     example = f"{info.path.stem}.{language}.srt"
     return NoScript(
-        f"{info.path} has {what}. Found: {there}. Put {example} beside it (SRT, ASS or WebVTT), name "
-        "the spoken language, or choose a profile that hears the words"
+        f"{info.path} has {what}. Found: {there}. Put {example} beside it (SRT, ASS or WebVTT), "
+        "name the spoken language, or choose a profile that hears the words"
     )
 
 

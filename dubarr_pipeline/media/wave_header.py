@@ -1,7 +1,7 @@
 """The header of float32 WAV files: RIFF, and RF64 (EBU Tech 3306) from 4 GiB on.
 
-A ``JUNK`` chunk is kept in front, which becomes ``ds64`` where a file grows past what 32 bits can say,
-so that the length need not be known when writing starts.
+A ``JUNK`` chunk is kept in front, which becomes ``ds64`` where a file grows past what 32 bits can
+say, so that the length need not be known when writing starts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sound files with random access: read block by block, written block by block, overwritten in place.
+"""Sound files with random access: read and written block by block, overwritten in place.
 
 All are float32 WAV, or RF64 from 4 GiB on. Reading and overwriting use positioned I/O, so that
 threads share one open file without a lock, and memory does not grow with the film.
@@ -67,7 +67,7 @@ class _OpenWave:
 
     @property
     def layout(self) -> str | None:
-        """ffmpeg's name of the channel layout, or None where it is not known."""
+        """The channel layout by ffmpeg's name, or None where it is not known."""
         return self._header.layout
 
     def read(self, start: int, stop: int) -> Samples:
@@ -112,7 +112,7 @@ class _OpenWave:
 
 
 class WaveFile(_OpenWave):
-    """A float32 WAV or RF64 file, read in any order and by any number of threads; a context manager.
+    """A float32 WAV or RF64 file, read in any order by any number of threads; a context manager.
 
     Raises:
         ArtifactError: if the file is missing, cut off, or does not hold float32 samples.
@@ -138,7 +138,8 @@ class OverlayWriter(_OpenWave):
         data = _interleaved(block, self.channels)
         if start < 0 or start + len(data) > self.samples:
             raise ValueError(
-                f"samples {start} to {start + len(data)} are not all inside the {self.samples} of {self.path}"
+                f"samples {start} to {start + len(data)} are not all inside "
+                f"the {self.samples} of {self.path}"
             )
         with named_disk_errors(self.path):
             _write_all(self._open_descriptor(), data, self._position(start))

@@ -68,7 +68,7 @@ def _boxes_end(stream: BinaryIO, size: int) -> int:
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:])[0]
         if length < 8 or not head[4:8].isascii():
-            # 0: up to the end of the file. Otherwise no box: what some tools leave behind the last one.
+            # 0: up to the end of the file. Otherwise no box: what some tools leave behind.
             return size
         position += length
         if position >= size:
