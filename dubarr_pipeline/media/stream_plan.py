@@ -1,0 +1,128 @@
+"""What becomes of each stream of a source when it moves into Matroska, and how that will be proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from dubarr_pipeline.media.container_facts import ContainerFacts, StreamFacts
+
+Proof = Literal["packets", "coded units", "raw frames", "samples", "text", "attachment"]
+"""What was compared between the source and the result.
+
+``packets``: the bytes of every packet. ``coded units``: every H.264 or HEVC unit, because a broadcast
+marks their beginnings and a file their lengths. ``raw frames``: every AAC frame without its broadcast
+header. ``samples``: the decoded samples. ``text``: the cues. ``attachment``: the content.
+"""
+
+# Lists all unit types, so that nothing is filtered: what is left is one way of marking their beginnings.
+_SAME_FRAMING = "filter_units=pass_types=0-{}"
+_UNIT_TYPES = {"h264": 31, "hevc": 63}
+# Matroska (ffmpeg 5.1) has no place for these; the text goes into SubRip.
+_TEXT = frozenset({"mov_text", "text", "eia_608"})
+_DISC_PCM = frozenset({"pcm_bluray", "pcm_dvd"})
+_NO_PLACE = frozenset({"dvb_teletext", "xsub", "arib_caption", "ttml", "none", "unknown", ""})
+MARK = "dubarr"
+"""The track tag that says: this track was made by a machine, by this program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A stream that moves into the result.
+
+    Attributes:
+        encoder: ``copy``, or the encoder for what Matroska cannot hold as it is.
+        source_filter: bitstream filter before the source's packets are compared; empty for none.
+        result_filter: the same for the result's packets.
+    """
+
+    stream: StreamFacts
+    proof: Proof = "packets"
+    encoder: str = "copy"
+    source_filter: str = ""
+    result_filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A stream that does not move, and why."""
+
+    stream: StreamFacts
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """The streams of a source in their order: those that become tracks, stills, files, or stay behind."""
+
+    tracks: tuple[Carried, ...]
+    covers: tuple[StreamFacts, ...]
+    attachments: tuple[StreamFacts, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def plan_streams(source: ContainerFacts, *, replace_own: bool = False) -> StreamPlan:
+    """Decide for every stream of a source how it moves into Matroska.
+
+    Args:
+        source: what the source holds.
+        replace_own: leave out tracks that this program made in an earlier run; without it they stay.
+    """
+    tracks: list[Carried] = []
+    covers: list[StreamFacts] = []
+    attachments: list[StreamFacts] = []
+    left_out: list[LeftOut] = []
+    for stream in source.streams:
+        reason = _why_not(stream, replace_own)
+        if reason:
+            left_out.append(LeftOut(stream, reason))
+        elif stream.kind == "attachment":
+            attachments.append(stream)
+        elif stream.is_cover:
+            covers.append(stream)
+        else:
+            tracks.append(_carry(stream, source.has_raw_framing))
+    return StreamPlan(tuple(tracks), tuple(covers), tuple(attachments), tuple(left_out))
+
+
+def _why_not(stream: StreamFacts, replace_own: bool) -> str:
+    if replace_own and MARK in stream.tags:
+        return "it was made by an earlier run, and is replaced"
+    if stream.kind == "data":
+        return f"Matroska has no place for {stream.codec or 'unnamed'} data"
+    if stream.kind != "attachment" and stream.codec in _NO_PLACE:
+        return f"Matroska has no place for {stream.codec or 'a codec that ffmpeg does not know'}"
+    return ""
+
+
+def _carry(stream: StreamFacts, raw_framing: bool) -> Carried:
+    if stream.codec in _TEXT:
+        return Carried(stream, "text", encoder="srt")
+    if stream.codec in _DISC_PCM:
+        wide = stream.sample_bits > 16
+        return Carried(stream, "samples", encoder="pcm_s24le" if wide else "pcm_s16le")
+    if raw_framing and stream.codec in _UNIT_TYPES:
+        same = _SAME_FRAMING.format(_UNIT_TYPES[stream.codec])
+        return Carried(stream, "coded units", source_filter=same, result_filter=same)
+    if raw_framing and stream.codec == "aac":
+        return Carried(stream, "raw frames", source_filter="aac_adtstoasc")
+    return Carried(stream)
+
+
+def per_track(
+    tracks: tuple[Carried, ...], filter_of: Callable[[Carried], str], *, encode: bool
+) -> list[str]:
+    """Return ffmpeg's options for an output that holds these tracks, numbered from 0.
+
+    Args:
+        filter_of: which of the bitstream filters of a track to apply.
+        encode: apply the tracks' encoders; without it everything is copied.
+    """
+    options = ["-c", "copy"]
+    for number, track in enumerate(tracks):
+        if encode and track.encoder != "copy":
+            options += [f"-c:{number}", track.encoder]
+        if wanted := filter_of(track):
+            options += [f"-bsf:{number}", wanted]
+    return options
