@@ -98,11 +98,14 @@ class VoiceSpace:
         points: ``(voices, 20)``: MFCC means in units of the film's own spread, then pitch.
         frames: ``(voices,)`` 10 ms frames behind each point.
         pitch_octaves: ``(voices,)`` log2 of F0 in Hz, NaN where unknown.
+        spread: variance between the voices over that within them, per 10 ms frame (the F
+            statistic). Neighbouring frames are alike, so one person's lines have 11-23, not 1.
     """
 
     points: NDArray[np.float64]
     frames: NDArray[np.int64]
     pitch_octaves: NDArray[np.float64]
+    spread: float
 
 
 def voice_space(prints: Sequence[VoicePrint], pitch_weight: float = 1.0) -> VoiceSpace:
@@ -121,4 +124,14 @@ def voice_space(prints: Sequence[VoicePrint], pitch_weight: float = 1.0) -> Voic
     heights = np.nan_to_num(pitches - (np.median(known) if known.size else 0.0))
     trust = frames / (frames + _RELEVANCE_FRAMES)
     points = np.c_[(means - centre) / spread * trust[:, None], heights * pitch_weight]
-    return VoiceSpace(points, frames, pitches)
+    return VoiceSpace(points, frames, pitches, _spread(prints, means - centre, frames))
+
+
+def _spread(
+    prints: Sequence[VoicePrint], offsets: NDArray[np.float64], frames: NDArray[np.int64]
+) -> float:
+    if len(prints) < 2:
+        return 0.0
+    within = np.average([p.square - p.mean**2 for p in prints], axis=0, weights=frames)
+    between = (frames[:, None] * offsets**2).sum(axis=0) / (len(prints) - 1)
+    return float((between / np.maximum(within, 1e-6)).mean())

@@ -15,12 +15,16 @@ Labels = NDArray[np.int64]
 class ClusterOptions:
     """How groups are found.
 
+    Measured on real speech: one reader's lines have spreads of 11-23 and silhouettes up to 0.36,
+    two and more speakers 31-58 and 0.23-0.54; meetings on one far microphone lie between.
+
     Attributes:
         most: groups at most.
         fewest: groups at least, where that many points are there.
-        clear_silhouette: from this silhouette two groups are believed to be two and not one.
-        clear_silhouette_few: the same where there are fewer than `few` points: so few look grouped
-            by chance.
+        clear_silhouette: under this, all points are one group.
+        clear_spread: from this spread (see `cluster`) points are believed to be several groups.
+        silhouette_alone, least_spread: or from this silhouette, where the spread is at least so
+            much and there are at least `few` points: so few look grouped by chance.
         few: see above.
         simpler_gain: what each larger number of groups must gain in silhouette.
     """
@@ -28,7 +32,9 @@ class ClusterOptions:
     most: int = 40
     fewest: int = 1
     clear_silhouette: float = 0.22
-    clear_silhouette_few: float = 0.4
+    clear_spread: float = 25.0
+    silhouette_alone: float = 0.37
+    least_spread: float = 15.0
     few: int = 6
     simpler_gain: float = 0.02
 
@@ -36,8 +42,15 @@ class ClusterOptions:
 DEFAULT = ClusterOptions()
 
 
-def cluster(points: Points, options: ClusterOptions = DEFAULT) -> Labels:
-    """Return the group of every point, ``(n,)`` from 0; n squared in memory and time (Ward)."""
+def cluster(points: Points, options: ClusterOptions = DEFAULT, spread: float = np.inf) -> Labels:
+    """Return the group of every point, ``(n,)`` from 0; n squared in memory and time (Ward).
+
+    Args:
+        points: ``(n, dimensions)``.
+        options: when groups are believed.
+        spread: how many times further points lie apart than their own uncertainty explains, as the
+            F statistic of an analysis of variance; infinite where the points are certain.
+    """
     count = len(points)
     if count <= max(1, options.fewest):
         return np.arange(count, dtype=np.int64)
@@ -50,10 +63,17 @@ def cluster(points: Points, options: ClusterOptions = DEFAULT) -> Labels:
         for k in range(max(2, options.fewest), most + 1)
     ]
     best, score = _best_cut(points, cuts, options)
-    needed = options.clear_silhouette_few if count < options.few else options.clear_silhouette
-    if best is None or (options.fewest < 2 and score < needed):
+    if best is None or (options.fewest < 2 and not _believed(score, spread, count, options)):
         return np.zeros(count, np.int64)
     return best
+
+
+def _believed(score: float, spread: float, count: int, options: ClusterOptions) -> bool:
+    """Whether a grouping says more than chance would."""
+    if score < options.clear_silhouette:
+        return False
+    clear = score >= options.silhouette_alone and spread >= options.least_spread
+    return spread >= options.clear_spread or (count >= options.few and clear)
 
 
 def _best_cut(

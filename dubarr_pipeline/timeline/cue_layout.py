@@ -15,6 +15,7 @@ from dubarr_pipeline.timeline.speech_weight import SYLLABLES_PER_S, text_weight
 _SLOWEST_SYLLABLES_PER_S = 1.5
 _LONGEST_REST_S = 8.0
 _SHORTEST_S = 0.3
+_LEAST_S = 0.1
 _SUPPORTED_SHARE = 0.15
 
 
@@ -145,14 +146,25 @@ def _place(
     """Align what is spoken; descriptions keep the subtitle's times and move nobody."""
     heard = [p for p in placed if p.part.kind != "nonverbal"]
     spans = align([p.time for p in heard], speech, clock.rate, options)
-    pieces = [_piece(p, span, speech) for p, span in zip(heard, spans, strict=True)]
-    pieces += [_piece(p, p.time.span, speech) for p in placed if p.part.kind == "nonverbal"]
+    pieces = [_piece(p, span, speech, clock) for p, span in zip(heard, spans, strict=True)]
+    described = (p for p in placed if p.part.kind == "nonverbal")
+    pieces += [_piece(p, p.time.span, speech, clock) for p in described]
     return sorted(pieces, key=lambda piece: piece.span.start)
 
 
-def _piece(placed: _Placed, span: Span, speech: SpeechMap) -> ScriptPiece:
+def _piece(placed: _Placed, span: Span, speech: SpeechMap, clock: SoundClock) -> ScriptPiece:
     part = placed.part
     supported = speech.share(span) >= _SUPPORTED_SHARE
+    lasting = _lasting(span, clock)
     return ScriptPiece(
-        placed.time.cue, span, part.text, part.kind, part.name, part.new_speaker, supported
+        placed.time.cue, lasting, part.text, part.kind, part.name, part.new_speaker, supported
     )
+
+
+def _lasting(span: Span, clock: SoundClock) -> Span:
+    """The span, long enough to exist where too many cues share too little time."""
+    shortest = min(clock.samples, max(1, round(_LEAST_S * clock.rate)))
+    if span.length >= shortest:
+        return span
+    start = max(0, min(span.start, clock.samples - shortest))
+    return Span(start, start + shortest)

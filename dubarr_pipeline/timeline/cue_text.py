@@ -222,7 +222,7 @@ def _bracket_name(inside: str, names: frozenset[str]) -> str | None:
     if name_key(name) in names or name_key(name) in ROLES:
         return name
     titled = all(word[0].isupper() for word in name.split())
-    return name if titled and not is_sound(inside) and not name[0].isdigit() else None
+    return name if titled and not is_sound(name) and not name[0].isdigit() else None
 
 
 def _finish(draft: _Draft) -> tuple[CuePart, list[str]]:

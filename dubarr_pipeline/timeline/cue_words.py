@@ -116,4 +116,4 @@ def is_credit(text: str) -> bool:
     if _CREDITS.search(text) or _SITES.search(text):
         return True
     rest, addresses = _ADDRESS.subn(" ", text)
-    return addresses > 0 and len([w for w in rest.split() if has_words(w)]) <= 2
+    return addresses > 0 and len([w for w in rest.split() if has_words(w)]) <= 3

@@ -13,7 +13,6 @@ _ABBREVIATIONS = frozenset(
         "mt ft approx dept gov sen rep messrs mme mlle sra srta dra d u.s u.k u.n a.m p.m e.g i.e"
     ).split()
 )
-_CONTINUES = re.compile(r"(?:,|;|:|[-–—]|\.{2,}|…)$")
 
 
 def ends_sentence(text: str) -> bool:
@@ -37,10 +36,9 @@ def continues(before: str, after: str) -> bool:
     trailing = after.startswith(("...", "…"))
     if first.islower() or trailing:
         return True
-    if _ELLIPSIS_END.search(before):
-        return False
-    # No mark at all, or a comma: names and "I" may follow in capitals; also scripts without case.
-    return bool(_CONTINUES.search(before)) or not _END.search(before)
+    # No mark, a comma or an abbreviation: names and "I" may follow in capitals; some scripts have
+    # none. After an ellipsis a capital begins something new.
+    return not _ELLIPSIS_END.search(before)
 
 
 def sentence_starts(words: list[str]) -> list[int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,8 @@ from dubarr_pipeline.timeline.cue_words import CHORUS
 _SHORT_SHARE = 0.6
 """Pieces with less than this share of the median's frames join groups but do not form them."""
 _SHORT_FRAMES = 80
+_NEIGHBOURS = 8
+"""Lines before a line that may still be spoken when it begins."""
 _TWO_VOICES_OCTAVES = 0.6
 """No one speaks a few lines with a hole of seven semitones in the middle of their register."""
 
@@ -29,12 +30,16 @@ class VoicedPieces:
         pieces: in order of their starts.
         points, frames: one row each; see `VoiceSpace`.
         pitch_octaves: ``(n,)`` log2 of F0 in Hz, NaN where unknown.
+        spread: how much further the voices lie apart than chance explains; see `cluster`.
+        apart: pairs of indexes that cannot be one person; see `pairs_apart`.
     """
 
     pieces: tuple[ScriptPiece, ...]
     points: Points
     frames: NDArray[np.int64]
     pitch_octaves: NDArray[np.float64]
+    spread: float = np.inf
+    apart: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +64,35 @@ def group_pieces(voiced: VoicedPieces, options: ClusterOptions) -> Assignment:
     """
     names = [speaker_name(piece) for piece in voiced.pieces]
     fewest = max(options.fewest, len({n for n in names if n}), _least_speakers(voiced, options.few))
-    limited = ClusterOptions(
-        max(options.most, fewest),
-        fewest,
-        options.clear_silhouette,
-        options.clear_silhouette_few,
-        options.few,
-        options.simpler_gain,
-    )
+    limited = replace(options, most=max(options.most, fewest), fewest=fewest)
     groups = _with_names(voiced, _cluster_long(voiced, limited), names)
-    groups = _apart_in_cue(voiced, groups, names)
+    groups = _parted(voiced, groups, names)
     return Assignment(groups, _confidence(voiced, groups, names))
 
 
+def pairs_apart(
+    pieces: Sequence[ScriptPiece], least_overlap_samples: int
+) -> tuple[tuple[int, int], ...]:
+    """Find which pieces cannot be one person's: the two sides of a dialogue, and who talk at once.
+
+    Args:
+        pieces: in order of their starts.
+        least_overlap_samples: from here two lines are spoken at once; less is a subtitle that
+            lingers.
+    """
+    pairs: list[tuple[int, int]] = []
+    for later, piece in enumerate(pieces):
+        for earlier in range(later - 1, max(-1, later - 1 - _NEIGHBOURS), -1):
+            before = pieces[earlier]
+            answered = before.cue == piece.cue and later - earlier == 1 and piece.new_speaker
+            if answered or before.span.overlap(piece.span) >= least_overlap_samples:
+                pairs.append((earlier, later))
+    return tuple(pairs)
+
+
 def _least_speakers(voiced: VoicedPieces, few: int) -> int:
-    """Two where a cue holds a dialogue, or where a few lines lie in two registers; else one."""
-    per_cue = Counter(piece.cue for piece in voiced.pieces)
-    if any(count > 1 for count in per_cue.values()):
+    """Two where pieces are known to be two people's, or a few lines lie in two registers."""
+    if voiced.apart:
         return 2
     known = np.sort(voiced.pitch_octaves[~np.isnan(voiced.pitch_octaves)])
     registers = 1 < len(known) < few and float(np.diff(known).max()) > _TWO_VOICES_OCTAVES
@@ -90,7 +107,7 @@ def _cluster_long(voiced: VoicedPieces, options: ClusterOptions) -> Labels:
     if long.sum() < max(2, options.fewest):
         long = np.ones(len(frames), bool)
     labels = np.zeros(len(frames), np.int64)
-    labels[long] = cluster(voiced.points[long], options)
+    labels[long] = cluster(voiced.points[long], options, voiced.spread)
     _, labels[long] = np.unique(labels[long], return_inverse=True)
     centres = centroids(voiced.points[long], labels[long], frames[long].astype(np.float64))
     labels[~long] = _distances(voiced.points[~long], centres).argmin(axis=1)
@@ -125,24 +142,22 @@ def _with_names(voiced: VoicedPieces, labels: Labels, names: Sequence[str | None
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
 
 
-def _apart_in_cue(voiced: VoicedPieces, groups: Labels, names: Sequence[str | None]) -> Labels:
-    """Give neighbours in one cue's dialogue different speakers."""
+def _parted(voiced: VoicedPieces, groups: Labels, names: Sequence[str | None]) -> Labels:
+    """Give pairs that cannot be one person different speakers."""
     if groups.max(initial=0) < 1:
         return groups
-    apart = groups.copy()
+    parted = groups.copy()
     centres = centroids(voiced.points, groups, voiced.frames.astype(np.float64))
-    for i in range(1, len(apart)):
-        same_cue = voiced.pieces[i].cue == voiced.pieces[i - 1].cue
-        if not same_cue or apart[i] != apart[i - 1] or not voiced.pieces[i].new_speaker:
+    for earlier, later in voiced.apart:
+        movable = [i for i in (later, earlier) if names[i] is None]
+        if parted[earlier] != parted[later] or not movable:
             continue
-        movable = [j for j in (i, i - 1) if names[j] is None]
-        if movable:
-            distances = _distances(voiced.points[movable], centres)
-            distances -= distances[:, [apart[i]]]
-            distances[:, apart[i]] = np.inf
-            which, other = np.unravel_index(int(distances.argmin()), distances.shape)
-            apart[movable[int(which)]] = other
-    return np.unique(apart, return_inverse=True)[1].astype(np.int64)
+        distances = _distances(voiced.points[movable], centres)
+        distances -= distances[:, [parted[later]]]
+        distances[:, parted[later]] = np.inf
+        which, other = np.unravel_index(int(distances.argmin()), distances.shape)
+        parted[movable[int(which)]] = other
+    return np.unique(parted, return_inverse=True)[1].astype(np.int64)
 
 
 def _confidence(

@@ -27,7 +27,12 @@ from dubarr_pipeline.timeline.cue_alignment import SpeechMap
 from dubarr_pipeline.timeline.cue_layout import ScriptPiece, SoundClock, lay_out
 from dubarr_pipeline.timeline.script import Cue, Diarization, Turn
 from dubarr_pipeline.timeline.spans import Span, merge, to_samples
-from dubarr_pipeline.timeline.speaker_groups import VoicedPieces, group_pieces, speaker_name
+from dubarr_pipeline.timeline.speaker_groups import (
+    VoicedPieces,
+    group_pieces,
+    pairs_apart,
+    speaker_name,
+)
 
 _log = logging.getLogger(__name__)
 _VERSION = 1
@@ -42,12 +47,14 @@ class CueClusterOptions:
         longest_heard_s: of each line, at most that much is listened to.
         bridged_pause_s: pauses up to this do not end a turn.
         window_s: without subtitles the speech itself is cut into windows of this length.
+        at_once_s: lines that overlap by this much are two people's.
     """
 
     clusters: ClusterOptions = field(default_factory=ClusterOptions)
     longest_heard_s: float = 8.0
     bridged_pause_s: float = 0.3
     window_s: float = 3.0
+    at_once_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ class CueClusters(Diarizer):
             if found:
                 heard.append((piece, found))
             on_progress(Progress(done + 1, len(pieces), "listening to the voices"))
-        return _fill_unheard(pieces, self._grouped(heard))
+        return _fill_unheard(pieces, self._grouped(heard, vocals.rate))
 
     def _print(
         self, vocals: AudioReader, speech: SpeechMap, piece: ScriptPiece
@@ -139,12 +146,19 @@ class CueClusters(Diarizer):
                 break
         return voice_print(np.concatenate(sounds), vocals.rate)
 
-    def _grouped(self, heard: Sequence[tuple[ScriptPiece, VoicePrint]]) -> list[_Voice]:
+    def _grouped(self, heard: Sequence[tuple[ScriptPiece, VoicePrint]], rate: int) -> list[_Voice]:
         if not heard:
             return []
         pieces = tuple(piece for piece, _ in heard)
         space = voice_space([found for _, found in heard])
-        voiced = VoicedPieces(pieces, space.points, space.frames, space.pitch_octaves)
+        voiced = VoicedPieces(
+            pieces,
+            space.points,
+            space.frames,
+            space.pitch_octaves,
+            space.spread,
+            pairs_apart(pieces, to_samples(self._options.at_once_s, rate)),
+        )
         found = group_pieces(voiced, self._options.clusters)
         return [
             _Voice(piece, f"group {group}", float(confidence))
