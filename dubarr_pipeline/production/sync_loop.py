@@ -14,11 +14,11 @@ from fractions import Fraction
 
 from dubarr_pipeline.engines.interfaces import Speech, SpeechRequest
 from dubarr_pipeline.errors import LineError, ServiceError
+from dubarr_pipeline.production.clauses import clauses
 from dubarr_pipeline.production.desk import Desk
 from dubarr_pipeline.production.journal import digest
 from dubarr_pipeline.production.memory import Rendering
 from dubarr_pipeline.production.results import LineResult, Take
-from dubarr_pipeline.production.speech_text import clauses
 from dubarr_pipeline.production.takes import join, measure, pauses_s
 from dubarr_pipeline.production.tasks import LineTask, voice_digest
 from dubarr_pipeline.production.wordings import Wording, Wordings, seconds

@@ -1,0 +1,302 @@
+"""How languages read abbreviations, units, signs, dates and times aloud. Data only.
+
+Where a language is not here, its text keeps abbreviations and signs, and its numbers are still
+written out if num2words knows the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+DayOrder = Literal["day", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one language reads what is not a word.
+
+    Attributes:
+        decimal: the sign between whole and decimals.
+        point: its name, read between them.
+        one: "1" before a unit.
+        abbreviations: with their full stop, where they have one -> the words.
+        units: after a number -> (one, many).
+        signs: a sign anywhere -> the words.
+        currencies: sign or code -> (one, many).
+        months: January to December.
+        date: form of a date with {day}, {month} and {year}.
+        first_field: which comes first in 3/4/2024.
+        time: form of a time with {hours} and {minutes}; `hour`: of a full hour.
+        first_ordinal: "1" on the first of a month is an ordinal.
+    """
+
+    decimal: str
+    point: str
+    abbreviations: Mapping[str, str]
+    units: Mapping[str, tuple[str, str]]
+    signs: Mapping[str, str]
+    currencies: Mapping[str, tuple[str, str]]
+    months: tuple[str, ...]
+    date: str
+    time: str = "{hours} {minutes}"
+    hour: str = "{hours}"
+    first_field: DayOrder = "day"
+    first_ordinal: bool = False
+    one: str | None = None
+    ordinal_marks: tuple[str, ...] = field(default=())
+
+
+def _units(words: str) -> dict[str, tuple[str, str]]:
+    """Read ``"km kilometre kilometres; ..."``; an underscore stands for a space."""
+    found: dict[str, tuple[str, str]] = {}
+    for entry in words.split(";"):
+        sign, one, many = entry.split()
+        found[sign] = (one.replace("_", " "), many.replace("_", " "))
+    return found
+
+
+READINGS: Mapping[str, Reading] = {
+    "en": Reading(
+        decimal=".",
+        point="point",
+        abbreviations={
+            "Mr.": "Mister",
+            "Mrs.": "Missus",
+            "Ms.": "Miz",
+            "Dr.": "Doctor",
+            "Prof.": "Professor",
+            "St.": "Saint",
+            "Jr.": "Junior",
+            "Sr.": "Senior",
+            "vs.": "versus",
+            "etc.": "et cetera",
+            "e.g.": "for example",
+            "i.e.": "that is",
+            "No.": "number",
+        },
+        units=_units(
+            "km kilometre kilometres; m metre metres; cm centimetre centimetres; "
+            "mm millimetre millimetres; kg kilo kilos; g gram grams; l litre litres; "
+            "km/h kilometre_per_hour kilometres_per_hour; mph mile_per_hour miles_per_hour; "
+            "h hour hours; min minute minutes; s second seconds; "
+            "°C degree_Celsius degrees_Celsius; "
+            "°F degree_Fahrenheit degrees_Fahrenheit; ° degree degrees; % percent percent"
+            "°C degree_Celsius degrees_Celsius; °F degree_Fahrenheit degrees_Fahrenheit; ° degree degrees; % percent percent"
+        ),
+        signs={"&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent"},
+        currencies=_units("$ dollar dollars; € euro euros; £ pound pounds; ¥ yen yen"),
+        months=tuple(
+            "January February March April May June July August September October November "
+            "December".split()
+        ),
+        date="{month} {day}, {year}",
+        hour="{hours} o'clock",
+        first_field="month",
+        first_ordinal=True,
+        ordinal_marks=("st", "nd", "rd", "th"),
+    ),
+    "es": Reading(
+        decimal=",",
+        point="coma",
+        one="un",
+        abbreviations={
+            "Sr.": "señor",
+            "Sra.": "señora",
+            "Srta.": "señorita",
+            "Dr.": "doctor",
+            "Dra.": "doctora",
+            "D.": "don",
+            "Dña.": "doña",
+            "Ud.": "usted",
+            "Uds.": "ustedes",
+            "EE. UU.": "Estados Unidos",
+            "EE.UU.": "Estados Unidos",
+            "etc.": "etcétera",
+            "p. ej.": "por ejemplo",
+            "n.º": "número",
+            "Sto.": "santo",
+            "Sta.": "santa",
+        },
+        units=_units(
+            "km kilómetro kilómetros; m metro metros; cm centímetro centímetros; "
+            "mm milímetro milímetros; kg kilo kilos; g gramo gramos; l litro litros; "
+            "km/h kilómetro_por_hora kilómetros_por_hora; h hora horas; min minuto minutos; "
+            "s segundo segundos; °C grado_centígrado grados_centígrados; ° grado grados; "
+            "% por_ciento por_ciento"
+        ),
+        signs={"&": "y", "+": "más", "=": "igual a", "@": "arroba", "%": "por ciento"},
+        currencies=_units("$ dólar dólares; € euro euros; £ libra libras; ¥ yen yenes"),
+        months=tuple(
+            "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
+            "diciembre".split()
+        ),
+        date="{day} de {month} de {year}",
+        time="{hours} y {minutes}",
+        ordinal_marks=("º", "ª", ".º", ".ª", "er"),
+    ),
+    "ca": Reading(
+        decimal=",",
+        point="coma",
+        one="un",
+        abbreviations={
+            "Sr.": "senyor",
+            "Sra.": "senyora",
+            "Dr.": "doctor",
+            "Dra.": "doctora",
+            "etc.": "etcètera",
+            "p. ex.": "per exemple",
+            "núm.": "número",
+            "EUA": "Estats Units",
+        },
+        units=_units(
+            "km quilòmetre quilòmetres; m metre metres; cm centímetre centímetres; "
+            "mm mil·límetre mil·límetres; kg quilo quilos; g gram grams; l litre litres; "
+            "km/h quilòmetre_per_hora quilòmetres_per_hora; h hora hores; min minut minuts; "
+            "s segon segons; °C grau_centígrad graus_centígrads; ° grau graus; "
+            "% per_cent per_cent"
+        ),
+        signs={"&": "i", "+": "més", "=": "igual a", "@": "arrova", "%": "per cent"},
+        currencies=_units("$ dòlar dòlars; € euro euros; £ lliura lliures; ¥ ien iens"),
+        months=tuple(
+            "gener febrer març abril maig juny juliol agost setembre octubre novembre "
+            "desembre".split()
+        ),
+        date="{day} de {month} de {year}",
+        time="{hours} i {minutes}",
+        ordinal_marks=("r", "n", "t", "è", "a"),
+    ),
+    "fr": Reading(
+        decimal=",",
+        point="virgule",
+        abbreviations={
+            "M.": "monsieur",
+            "Mme": "madame",
+            "Mlle": "mademoiselle",
+            "Dr": "docteur",
+            "etc.": "et cetera",
+            "p. ex.": "par exemple",
+            "n°": "numéro",
+            "St": "saint",
+        },
+        units=_units(
+            "km kilomètre kilomètres; m mètre mètres; cm centimètre centimètres; "
+            "mm millimètre millimètres; kg kilo kilos; g gramme grammes; l litre litres; "
+            "km/h kilomètre_heure kilomètres_heure; min minute minutes; "
+            "s seconde secondes; °C degré_Celsius degrés_Celsius; ° degré degrés; "
+            "% pour_cent pour_cent"
+        ),
+        signs={"&": "et", "+": "plus", "=": "égale", "@": "arobase", "%": "pour cent"},
+        currencies=_units("$ dollar dollars; € euro euros; £ livre livres; ¥ yen yens"),
+        months=tuple(
+            "janvier février mars avril mai juin juillet août septembre octobre novembre "
+            "décembre".split()
+        ),
+        date="{day} {month} {year}",
+        time="{hours} heures {minutes}",
+        hour="{hours} heures",
+        first_ordinal=True,
+        ordinal_marks=("er", "re", "e", "ème"),
+    ),
+    "de": Reading(
+        decimal=",",
+        point="Komma",
+        one="ein",
+        abbreviations={
+            "Hr.": "Herr",
+            "Fr.": "Frau",
+            "Dr.": "Doktor",
+            "Prof.": "Professor",
+            "z. B.": "zum Beispiel",
+            "z.B.": "zum Beispiel",
+            "usw.": "und so weiter",
+            "bzw.": "beziehungsweise",
+            "d. h.": "das heißt",
+            "Nr.": "Nummer",
+            "St.": "Sankt",
+        },
+        units=_units(
+            "km Kilometer Kilometer; m Meter Meter; cm Zentimeter Zentimeter; "
+            "mm Millimeter Millimeter; kg Kilo Kilo; g Gramm Gramm; l Liter Liter; "
+            "km/h Stundenkilometer Stundenkilometer; h Stunde Stunden; min Minute Minuten; "
+            "s Sekunde Sekunden; °C Grad_Celsius Grad_Celsius; ° Grad Grad; "
+            "% Prozent Prozent"
+        ),
+        signs={"&": "und", "+": "plus", "=": "gleich", "@": "at", "%": "Prozent"},
+        currencies=_units("$ Dollar Dollar; € Euro Euro; £ Pfund Pfund; ¥ Yen Yen"),
+        months=tuple(
+            "Januar Februar März April Mai Juni Juli August September Oktober November "
+            "Dezember".split()
+        ),
+        date="{day} {month} {year}",
+        time="{hours} Uhr {minutes}",
+        hour="{hours} Uhr",
+    ),
+    "it": Reading(
+        decimal=",",
+        point="virgola",
+        one="un",
+        abbreviations={
+            "Sig.": "signor",
+            "Sig.ra": "signora",
+            "Dott.": "dottor",
+            "Prof.": "professor",
+            "ecc.": "eccetera",
+            "n.": "numero",
+        },
+        units=_units(
+            "km chilometro chilometri; m metro metri; cm centimetro centimetri; "
+            "mm millimetro millimetri; kg chilo chili; g grammo grammi; l litro litri; "
+            "km/h chilometro_orario chilometri_orari; h ora ore; min minuto minuti; "
+            "s secondo secondi; °C grado_centigrado gradi_centigradi; ° grado gradi; "
+            "% per_cento per_cento"
+        ),
+        signs={"&": "e", "+": "più", "=": "uguale a", "@": "chiocciola", "%": "per cento"},
+        currencies=_units("$ dollaro dollari; € euro euro; £ sterlina sterline; ¥ yen yen"),
+        months=tuple(
+            "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre "
+            "novembre dicembre".split()
+        ),
+        date="{day} {month} {year}",
+        time="{hours} e {minutes}",
+        ordinal_marks=("º", "ª", "°"),
+    ),
+    "pt": Reading(
+        decimal=",",
+        point="vírgula",
+        one="um",
+        abbreviations={
+            "Sr.": "senhor",
+            "Sra.": "senhora",
+            "Dr.": "doutor",
+            "Dra.": "doutora",
+            "D.": "dona",
+            "etc.": "et cetera",
+            "p. ex.": "por exemplo",
+            "n.º": "número",
+            "EUA": "Estados Unidos",
+        },
+        units=_units(
+            "km quilómetro quilómetros; m metro metros; cm centímetro centímetros; "
+            "mm milímetro milímetros; kg quilo quilos; g grama gramas; l litro litros; "
+            "km/h quilómetro_por_hora quilómetros_por_hora; h hora horas; min minuto minutos; "
+            "s segundo segundos; °C grau_Celsius graus_Celsius; ° grau graus; "
+            "% por_cento por_cento"
+        ),
+        signs={"&": "e", "+": "mais", "=": "igual a", "@": "arroba", "%": "por cento"},
+        currencies=_units("$ dólar dólares; € euro euros; £ libra libras; ¥ iene ienes"),
+        months=tuple(
+            "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro "
+            "dezembro".split()
+        ),
+        date="{day} de {month} de {year}",
+        time="{hours} e {minutes}",
+        ordinal_marks=("º", "ª"),
+    ),
+}
+
+
+def reading(language: str) -> Reading | None:
+    """How a BCP-47 language reads aloud; None where no table is here."""
+    return READINGS.get(language.split("-")[0].lower())
