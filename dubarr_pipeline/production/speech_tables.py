@@ -83,7 +83,6 @@ READINGS: Mapping[str, Reading] = {
             "h hour hours; min minute minutes; s second seconds; "
             "°C degree_Celsius degrees_Celsius; "
             "°F degree_Fahrenheit degrees_Fahrenheit; ° degree degrees; % percent percent"
-            "°C degree_Celsius degrees_Celsius; °F degree_Fahrenheit degrees_Fahrenheit; ° degree degrees; % percent percent"
         ),
         signs={"&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent"},
         currencies=_units("$ dollar dollars; € euro euros; £ pound pounds; ¥ yen yen"),
