@@ -2,7 +2,7 @@
 
 One ffmpeg process reads the film once and leaves the decoded sound as float32 WAV, hands 16 kHz
 mono to whoever looks for speech, and measures the loudness. What it decodes it leaves alone, bit
-for bit; only where the time stamps jump is silence put in, so that all that follows stays in its place.
+for bit; only where the time stamps jump is silence put in, so that what follows stays in place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SPEECH_RATE = 16_000
 """Sample rate in Hz of what speech detection hears."""
 GAP_S = 0.02
 """Jumps of the time stamps from here on are gaps. Containers round to 1 ms, and codecs in use lose
-no less than a packet of about 20 ms; smaller ones do not add up, all are measured from the start."""
+no less than a packet of about 20 ms; smaller ones do not add up: all count from the start."""
 SILENCE_LUFS = -70.0
 """What BS.1770 gating leaves of silence: the meter's floor."""
 _SHORTFALL_S, _SHORTFALL_SHARE = 2.0, 0.01

@@ -177,7 +177,7 @@ class _Child:
         cwd: Path | None = None,
     ) -> None:
         self.tool = tool
-        command = [_program(tool), *_ALWAYS.get(tool, ()), *map(os.fspath, arguments)]
+        command = [_program(tool), *_ALWAYS.get(tool, ()), *(os.fspath(a) for a in arguments)]
         self.command = " ".join(command)[:300]
         self._words = _LastWords()
         try:
@@ -234,7 +234,8 @@ class _Child:
         words = self.words()
         # mkvtoolnix speaks on its standard output, and ends with 1 where it only warns.
         good = (0, 1) if self.tool.startswith("mkv") else (0,)
-        if status not in good:
+        # ffmpeg ends with 0 where only its last, buffered bytes found no room.
+        if status not in good or any(sign in words for sign in _NO_ROOM):
             raise _failure(self, status, words or stdout[-_KEPT_BYTES:].decode(errors="replace"))
 
 

@@ -60,7 +60,7 @@ def identify(path: Path, on_progress: OnBytes | None = None) -> FileIdentity:
 def is_same(path: Path, identity: FileIdentity) -> bool:
     """Whether a file still has its content: at once if size and dates say so, else by reading it.
 
-    A file that was touched, or copied back from a backup, is the same; with one other byte it is not.
+    A file that was touched, or came back from a backup, is the same; with one other byte it is not.
 
     Raises:
         As `identify`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dubarr_pipeline.errors import MediaToolError, NotAVideo, SourceMissing
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.audio_choice import choose_audio
 from dubarr_pipeline.media.languages import language_tag
-from dubarr_pipeline.media.matroska import track_languages
+from dubarr_pipeline.media.matroska import TrackKind, track_languages
 from dubarr_pipeline.media.streams import Chapter, MediaInfo, Stream, StreamKind
 from dubarr_pipeline.media.wholeness import check_whole
 
@@ -167,10 +167,10 @@ def _stream(found: dict[str, Any]) -> Stream:
 
 
 def _with_languages(
-    streams: tuple[Stream, ...], languages: Mapping[StreamKind, tuple[str | None, ...]]
+    streams: tuple[Stream, ...], languages: Mapping[TrackKind, tuple[str | None, ...]]
 ) -> tuple[Stream, ...]:
     """Put in the languages of Matroska's ``LanguageBCP47``, which ffmpeg 5 does not read."""
-    pending = {kind: iter(found) for kind, found in languages.items()}
+    pending: dict[str, Iterator[str | None]] = {k: iter(found) for k, found in languages.items()}
     renamed: list[Stream] = []
     for stream in streams:
         tag = None

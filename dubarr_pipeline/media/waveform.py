@@ -6,6 +6,7 @@ threads share one open file without a lock, and memory does not grow with the fi
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -93,7 +94,7 @@ class _OpenWave:
 
     def _inside(self, start: int, stop: int) -> Samples:
         frames = np.empty((stop - start, self.channels), "<f4")
-        view = memoryview(frames).cast("B")
+        view = frames.data.cast("B")
         done, position = 0, self._position(start)
         while done < len(view):
             got = os.preadv(self._open_descriptor(), [view[done:]], position + done)
@@ -180,7 +181,9 @@ class WaveWriter:
         if kind is None:
             self.close()
         else:
-            self._stream.close()
+            # The first error is the one to tell of, not that the rest cannot be flushed either.
+            with contextlib.suppress(OSError):
+                self._stream.close()
 
     @property
     def samples(self) -> int:
@@ -190,8 +193,10 @@ class WaveWriter:
     def write(self, block: Samples) -> None:
         """Append ``(channels, n)`` or mono ``(n,)`` samples."""
         data = _interleaved(block, self.channels)
+        if not len(data):
+            return
         with named_disk_errors(self.path):
-            self._stream.write(memoryview(data).cast("B"))
+            self._stream.write(data.data.cast("B"))
         self._written += len(data)
 
     def close(self) -> None:
@@ -229,7 +234,9 @@ def _interleaved(block: Samples, channels: int) -> NDArray[np.float32]:
 
 
 def _write_all(descriptor: int, data: NDArray[np.float32], position: int) -> None:
-    view = memoryview(data).cast("B")
+    if not len(data):
+        return
+    view = data.data.cast("B")
     done = 0
     while done < len(view):
         done += os.pwrite(descriptor, view[done:], position + done)
