@@ -142,6 +142,15 @@ class Memory:
             found = {"takes": takes, "chosen": result.chosen, "natural": result.natural}
             self._journal.write({**place, **found})
 
+    def final(self, task: LineTask, key: str, path: Path, render: Callable[[Path], None]) -> None:
+        """See that a final sound is there: rendered now, unless it was and is still whole."""
+        entry = self._journal.find("final", task.language, task.index, key)
+        if entry is not None and path.is_file() and _digest(path) == entry.get("sound"):
+            return
+        with whole_file(path) as temporary:
+            render(temporary)
+        self._journal.write({**_place("final", task, key), "sound": _digest(path)})
+
     def sound(self, take: Take) -> tuple[Samples, int]:
         """A take as it was spoken: mono ``(samples,)`` and its rate."""
         with WaveFile(self.folder / take.file) as wave:

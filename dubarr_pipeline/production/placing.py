@@ -13,12 +13,13 @@ from scipy.signal import resample_poly
 
 from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.media.stretch import stretch
-from dubarr_pipeline.media.waveform import WaveFile, write_wave
+from dubarr_pipeline.media.waveform import write_wave
+from dubarr_pipeline.production.journal import digest
 from dubarr_pipeline.production.memory import Memory
 from dubarr_pipeline.production.results import FAILED, PLACED, LineResult, ProducedLine, Take
-from dubarr_pipeline.production.tasks import LineTask
+from dubarr_pipeline.production.tasks import CODE_VERSION, LineTask
 from dubarr_pipeline.timeline.placement import Placed, PlacementOptions, TakeToPlace, place
-from dubarr_pipeline.workdir import WorkDir, whole_file
+from dubarr_pipeline.workdir import WorkDir
 
 _THREADS = 2
 
@@ -95,11 +96,13 @@ def _render(task: LineTask, result: LineResult, found: Placed, stage: Stage) -> 
     path = stage.work.take(task.language, task.index)
     take = result.take
     assert take is not None
-    samples, rate = stage.memory.sound(take)
-    final = at_clock(samples, rate, found, stage.rate)
-    if not _same(path, final, stage.rate):
-        with whole_file(path) as temporary:
-            write_wave(temporary, final, stage.rate)
+
+    def render(temporary: Path) -> None:
+        samples, rate = stage.memory.sound(take)
+        write_wave(temporary, at_clock(samples, rate, found, stage.rate), stage.rate)
+
+    key = digest(CODE_VERSION, take.sound, found.natural, found.length, stage.rate)
+    stage.memory.final(task, key, path, render)
     return replace(
         _line(task, result),
         outcome=PLACED,
@@ -131,12 +134,3 @@ def _resampled(samples: Samples, rate: int, wanted: int) -> Samples:
         return samples
     divisor = math.gcd(rate, wanted)
     return resample_poly(samples, wanted // divisor, rate // divisor).astype(np.float32)
-
-
-def _same(path: Path, final: Samples, rate: int) -> bool:
-    if not path.is_file():
-        return False
-    with WaveFile(path) as wave:
-        if (wave.rate, wave.channels, wave.samples) != (rate, 1, final.size):
-            return False
-        return bool(np.array_equal(wave.read(0, wave.samples)[0], final))
