@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import correlate
 
-from dubarr_pipeline.engines.interfaces import Samples
+from dubarr_pipeline.media.sound_reader import Samples
 
 _FRAME_S = 0.030
 """Two periods of a 67 Hz voice: long enough to carry pitch, short enough not to echo."""

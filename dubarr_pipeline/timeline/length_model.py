@@ -31,7 +31,7 @@ SCHEMA = 1
 _PHONEMES_PER_SYLLABLE = 2.4
 _SYLLABLES_PER_WORD = 1.8
 _MINOR = re.compile(r"[,;:،、，；：—–]|\.\.\.|…|\s-\s|(?<=\w)\s+[¡¿]")  # noqa: RUF001
-_MAJOR = re.compile(r"[.!?。！？؟।]+(?=\s*\w)")  # noqa: RUF001
+_MAJOR = re.compile(r"[.!?。！？؟।]+(?=\s*\w)")
 _WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _SHORTEST_S = 0.1
 _POOL_AT_LEAST = 5
