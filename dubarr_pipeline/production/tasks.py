@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from dubarr_pipeline.engines.interfaces import LineToDraft, Synthesizer, Translator, Voice
+from dubarr_pipeline.engines.translation.reply_faults import terms_in
 from dubarr_pipeline.production.casting import RefShelf, cast
 from dubarr_pipeline.production.journal import digest
 from dubarr_pipeline.timeline.length_model import PhonemeCount
 from dubarr_pipeline.timeline.placement import PlacementOptions
-from dubarr_pipeline.timeline.script import Context, Segment, SpeakerProfile, Term, Transcript
+from dubarr_pipeline.timeline.script import Context, Segment, SpeakerProfile, Transcript
 from dubarr_pipeline.timeline.spans import Span, to_seconds
 from dubarr_pipeline.timeline.verdicts import VerdictOptions
 from dubarr_pipeline.timeline.windows import Window, WindowOptions, windows
@@ -212,19 +212,12 @@ def draft_digest(order: ProductionOrder, language: str, line: LineToDraft) -> st
         order.translator.identity(),
         [order.transcript.language, language],
         [line.segment.text, line.segment.speaker, round(line.budget_s, 2), line.existing],
-        [[t.source, t.translations.get(language)] for t in touching(line, order.context)],
+        [
+            [t.source, t.translations.get(language)]
+            for t in terms_in(line.segment.text, order.context)
+        ],
         order.context.style_guides.get(language),
     )
-
-
-def touching(line: LineToDraft, context: Context) -> tuple[Term, ...]:
-    """The glossary terms that occur in the line as whole words, upper and lower case alike."""
-    return tuple(term for term in context.glossary if occurs(term.source, line.segment.text))
-
-
-def occurs(term: str, text: str) -> bool:
-    """Whether the term stands in the text as whole words."""
-    return bool(re.search(rf"(?i)(?<!\w){re.escape(term)}(?!\w)", text))
 
 
 def voice_digest(voice: Voice, language: str) -> str:

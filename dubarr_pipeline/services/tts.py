@@ -24,12 +24,10 @@ _EDGE_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class TTSOptions:
-    """Which model speaks. `voice` is used where a speaker has none of their own."""
+    """Which model speaks, and where."""
 
     server: ServerOptions
     model: str
-    voice: str = "default"
-    send_refs: bool = True
 
 
 class TTSService:

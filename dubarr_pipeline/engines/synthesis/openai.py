@@ -1,0 +1,129 @@
+"""Any voice behind ``POST /v1/audio/speech``: a TTS server of the ecosystem, or ours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dubarr_pipeline.engines.interfaces import Need, Speech, SpeechRequest, Synthesizer
+from dubarr_pipeline.errors import LineError, MissingRequirement
+from dubarr_pipeline.services.server import ServerOptions
+from dubarr_pipeline.services.tts import TTSOptions, TTSService, ref_url
+from dubarr_pipeline.services.wire import SpeechOrder
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAISpeechOptions:
+    """Which server and model speak.
+
+    Attributes:
+        url: with its version part, e.g. ``"http://127.0.0.1:8100/v1"``.
+        model: as the server calls it; part of the fingerprint.
+        voice: for speakers without a voice of their own.
+        key_variable: environment variable that holds the key.
+        languages: BCP-47 languages that it speaks; empty: all.
+        concurrency: lines that it speaks at once.
+        clones: send the speaker's voice reference along.
+        fits_duration: the server honours `duration_s`.
+        deterministic: the same request gives the same samples.
+        max_characters: longest text for one call; 0: no limit.
+    """
+
+    url: str = "http://127.0.0.1:8100/v1"
+    model: str = "default"
+    voice: str = "default"
+    key_variable: str = "DUBARR_TTS_KEY"
+    languages: tuple[str, ...] = ()
+    concurrency: int = 4
+    clones: bool = True
+    fits_duration: bool = False
+    deterministic: bool = False
+    max_characters: int = 0
+    timeout_s: float = 120.0
+    attempts: int = 4
+    backoff_s: float = 0.5
+
+
+class OpenAISynthesizer(Synthesizer):
+    """Speaks through a server. For many threads."""
+
+    name: ClassVar[str] = "openai"
+
+    def __init__(self, options: OpenAISpeechOptions | None = None) -> None:
+        self.options = options or OpenAISpeechOptions()
+        # What the class says of every engine of a kind, the server's settings say of this one.
+        self.fits_duration = self.options.fits_duration  # pyright: ignore[reportAttributeAccessIssue]
+        self.clones = self.options.clones  # pyright: ignore[reportAttributeAccessIssue]
+        self.deterministic = self.options.deterministic  # pyright: ignore[reportAttributeAccessIssue]
+        self.concurrency = self.options.concurrency  # pyright: ignore[reportAttributeAccessIssue]
+        self.max_characters = self.options.max_characters or None  # pyright: ignore[reportAttributeAccessIssue]
+        self._service: TTSService | None = None
+
+    def identity(self) -> str:
+        """The model and what steers it; not the address, which may change freely."""
+        options = self.options
+        return f"openai {options.model} voice={options.voice} clones={options.clones}"
+
+    def needs(self) -> tuple[Need, ...]:
+        """The server."""
+        service = TTSService(self._tts_options())
+        try:
+            present = service.reachable()
+        finally:
+            service.close()
+        cure = "start it, or set synthesis.url"
+        return (Need("service", f"TTS at {self.options.url}", present, cure),)
+
+    def load(self) -> None:
+        """Open the connections."""
+        if self._service is None:
+            self._service = TTSService(self._tts_options())
+
+    def unload(self) -> None:
+        """Close the connections; calls under way end at once."""
+        if self._service is not None:
+            self._service.close()
+            self._service = None
+
+    def serves(self, language: str) -> bool:
+        """Whether it was named, or none were."""
+        return not self.options.languages or language in self.options.languages
+
+    def speak(self, request: SpeechRequest) -> Speech:
+        """Render the line.
+
+        Raises:
+            LineError: ``unspeakable``: there is nothing to pronounce.
+            ServiceError: if the server does not answer, or sends no sound.
+        """
+        if self._service is None:
+            raise MissingRequirement("the synthesizer is not loaded")
+        if not any(character.isalnum() for character in request.text):
+            raise LineError("unspeakable", f"there is nothing to pronounce in {request.text!r}")
+        return Speech(*self._service.speak(self._order(request)))
+
+    def _order(self, request: SpeechRequest) -> SpeechOrder:
+        voice, options = request.voice, self.options
+        ref = voice.ref if options.clones else None
+        return SpeechOrder(
+            model=options.model,
+            input=request.text,
+            voice=voice.profile.voices.get(request.language, options.voice),
+            language=request.language,
+            ref_audio=ref_url(ref) if ref else None,
+            ref_text=voice.ref_text if ref else None,
+            duration_s=request.duration_s if options.fits_duration else None,
+        )
+
+    def _tts_options(self) -> TTSOptions:
+        options = self.options
+        server = ServerOptions(
+            url=options.url,
+            key=os.environ.get(options.key_variable, ""),
+            timeout_s=options.timeout_s,
+            attempts=options.attempts,
+            backoff_s=options.backoff_s,
+            connections=2 * options.concurrency,
+        )
+        return TTSOptions(server, options.model)

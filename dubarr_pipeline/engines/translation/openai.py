@@ -1,0 +1,233 @@
+"""Any language model behind an OpenAI-compatible server, as a translator that fits lines to time.
+
+Every reply is checked; what is wrong is named and asked for again, only the lines concerned, at
+last one by one. A line that stays wrong comes back with its fault, the others with their versions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dubarr_pipeline.engines.interfaces import (
+    Draft,
+    DraftBatch,
+    LineToDraft,
+    Need,
+    RewriteRequest,
+    Translator,
+    Usage,
+)
+from dubarr_pipeline.engines.translation.prompts import draft_messages, rewrite_messages
+from dubarr_pipeline.engines.translation.reply_faults import base, find_fault, terms_in
+from dubarr_pipeline.errors import BadReply, LineError, MissingRequirement
+from dubarr_pipeline.services.llm import LLMOptions, LLMService
+from dubarr_pipeline.services.server import ServerOptions
+from dubarr_pipeline.services.wire import DraftedLine, DraftedLines, Rewording
+
+_log = logging.getLogger(__name__)
+
+_DRAFTS_LATER = 1_000_000
+"""Added to the priority of drafts: any rewording goes before any draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAITranslationOptions:
+    """Which server and model translate.
+
+    Attributes:
+        url: with its version part, e.g. ``"http://127.0.0.1:8000/v1"``.
+        model: as the server calls it; part of the fingerprint.
+        key_variable: environment variable that holds the key.
+        languages: BCP-47 targets that it serves; empty: all.
+        concurrency: calls that it answers at once.
+        answers: replies to ask for until one is right.
+        server_priority: send priorities along (vLLM with ``--scheduling-policy priority``).
+    """
+
+    url: str = "http://127.0.0.1:8000/v1"
+    model: str = "default"
+    key_variable: str = "DUBARR_LLM_KEY"
+    languages: tuple[str, ...] = ()
+    concurrency: int = 4
+    answers: int = 3
+    temperature: float = 0.3
+    seed: int | None = 1
+    max_tokens: int = 4096
+    timeout_s: float = 120.0
+    attempts: int = 4
+    backoff_s: float = 0.5
+    server_priority: bool = False
+    schema: bool = True
+
+
+class OpenAITranslator(Translator):
+    """Translates through ``POST /v1/chat/completions``. For many threads."""
+
+    name: ClassVar[str] = "openai"
+    can_rewrite: ClassVar[bool] = True
+
+    def __init__(self, options: OpenAITranslationOptions | None = None) -> None:
+        self.options = options or OpenAITranslationOptions()
+        self.concurrency = self.options.concurrency  # pyright: ignore[reportAttributeAccessIssue]
+        self._service: LLMService | None = None
+
+    def identity(self) -> str:
+        """The model and what steers it; not the address, which may change freely."""
+        options = self.options
+        return f"openai {options.model} t={options.temperature} seed={options.seed} prompt=1"
+
+    def needs(self) -> tuple[Need, ...]:
+        """The server."""
+        service = LLMService(self._llm_options())
+        try:
+            present = service.reachable()
+        finally:
+            service.close()
+        cure = "start it, or set translation.url"
+        return (Need("service", f"LLM at {self.options.url}", present, cure),)
+
+    def load(self) -> None:
+        """Open the connections."""
+        if self._service is None:
+            self._service = LLMService(self._llm_options())
+
+    def unload(self) -> None:
+        """Close the connections; calls under way end at once."""
+        if self._service is not None:
+            self._service.close()
+            self._service = None
+
+    def serves(self, source: str, target: str) -> bool:
+        """Whether it may translate: into any other language, or into those that were named."""
+        named = self.options.languages
+        return base(source) != base(target) and (not named or target in named)
+
+    def targets(self, source: str) -> tuple[str, ...]:
+        """The languages that were named."""
+        return tuple(found for found in self.options.languages if self.serves(source, found))
+
+    def usage(self) -> Usage:
+        """Tokens written since `load`."""
+        service = self._service
+        return Usage(service.tokens, service.busy_s) if service else Usage()
+
+    def draft(self, batch: DraftBatch) -> list[Draft]:
+        """Translate every line, three versions each; a line that stays wrong carries its fault.
+
+        Raises:
+            ServiceError: if the server does not answer.
+        """
+        found: dict[int, Draft] = {}
+        faults: dict[int, str] = {}
+        for answer in range(1, self.options.answers + 1):
+            left = [line for line in batch.lines if line.segment.index not in found]
+            alone = answer > 1 and answer == self.options.answers
+            for group in [[line] for line in left] if alone else [left]:
+                if group:
+                    self._ask(batch, group, found, faults)
+        missing = [line.segment.index for line in batch.lines if line.segment.index not in found]
+        for index in missing:
+            _log.warning("line %d (%s): %s", index, batch.target, faults.get(index))
+        return [
+            found.get(line.segment.index) or _failed(line.segment.index, faults)
+            for line in batch.lines
+        ]
+
+    def rewrite(self, request: RewriteRequest) -> str:
+        """Return another wording of one line.
+
+        Raises:
+            LineError: if every answer was wrong; its name is the last fault.
+            ServiceError: if the server does not answer.
+        """
+        line, batch = request.line, request.batch
+        fault = "bad_reply"
+        told: str | None = None
+        for _ in range(self.options.answers):
+            try:
+                reply = self._llm().ask(
+                    rewrite_messages(request, told), Rewording, line.segment.index
+                )
+            except BadReply as error:
+                told = str(error)
+                continue
+            text = reply.text.strip()
+            name = "repeated" if text in request.tried else _fault(text, line, batch)
+            if name is None:
+                return text
+            fault = told = name
+        raise LineError(fault, f"line {line.segment.index}: no other wording ({told})")
+
+    def _ask(
+        self,
+        batch: DraftBatch,
+        lines: Sequence[LineToDraft],
+        found: dict[int, Draft],
+        faults: dict[int, str],
+    ) -> None:
+        """One call for some lines: right answers go to `found`, the others' faults to `faults`."""
+        priority = _DRAFTS_LATER + lines[0].segment.index
+        try:
+            messages = draft_messages(batch, lines, faults)
+            reply = self._llm().ask(messages, DraftedLines, priority)
+        except BadReply as error:
+            _log.info("%s: %s", batch.target, error)
+            faults |= {line.segment.index: "bad_reply" for line in lines}
+            return
+        for line in lines:
+            index = line.segment.index
+            checked = _check([told for told in reply.lines if told.id == index], line, batch)
+            if isinstance(checked, Draft):
+                found[index] = checked
+            else:
+                faults[index] = checked
+
+    def _llm(self) -> LLMService:
+        if self._service is None:
+            raise MissingRequirement("the translator is not loaded")
+        return self._service
+
+    def _llm_options(self) -> LLMOptions:
+        options = self.options
+        server = ServerOptions(
+            url=options.url,
+            key=os.environ.get(options.key_variable, ""),
+            timeout_s=options.timeout_s,
+            attempts=options.attempts,
+            backoff_s=options.backoff_s,
+            connections=2 * options.concurrency,
+        )
+        return LLMOptions(
+            server=server,
+            model=options.model,
+            temperature=options.temperature,
+            seed=options.seed,
+            max_tokens=options.max_tokens,
+            server_priority=options.server_priority,
+            schema=options.schema,
+        )
+
+
+def _failed(index: int, faults: dict[int, str]) -> Draft:
+    return Draft(index, (), faults.get(index, "missing_id"))
+
+
+def _check(told: list[DraftedLine], line: LineToDraft, batch: DraftBatch) -> Draft | str:
+    """The good versions of a line's answer, shortest first, or the fault of them all."""
+    if len(told) != 1:
+        return "missing_id" if not told else "duplicate_id"
+    versions = [text.strip() for text in (told[0].short, told[0].normal, told[0].long)]
+    named = [(text, _fault(text, line, batch)) for text in versions]
+    good = dict.fromkeys(text for text, fault in named if fault is None)
+    if not good:
+        return named[1][1] or "bad_reply"
+    return Draft(line.segment.index, tuple(sorted(good, key=len)))
+
+
+def _fault(text: str, line: LineToDraft, batch: DraftBatch) -> str | None:
+    terms = terms_in(line.segment.text, batch.context)
+    return find_fault(text, line.segment.text, (batch.source, batch.target), terms)
