@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.media.pitch import track_pitch
+from dubarr_pipeline.media.pitch import PitchOptions, track_pitch
 from dubarr_pipeline.media.sound_reader import Samples, at_rate
 
 FEATURE_RATE = 16000
@@ -21,7 +21,9 @@ _LOWEST_HZ, _HIGHEST_HZ = 60.0, 7600.0
 COEFFICIENTS = 19
 """c1..c19: c0 is loudness, which tells rooms apart and not people."""
 _FEWEST_FRAMES = 10
-_FEWEST_VOICED = 8
+_FEWEST_VOICED = 5
+_COARSE_PITCH = PitchOptions(hop_s=0.02)
+"""A median needs no more, and pitch is the dearest part of a print."""
 _RELEVANCE_FRAMES = 60
 
 
@@ -81,10 +83,11 @@ class VoicePrint:
 
 def voice_print(mono: Samples, rate: int) -> VoicePrint | None:
     """Measure a stretch of speech, ``(samples,)`` at `rate` Hz; None if there is no sound in it."""
-    heard = cepstra(mono, rate).astype(np.float64)
+    sound = at_rate(mono, rate, FEATURE_RATE)
+    heard = cepstra(sound, FEATURE_RATE).astype(np.float64)
     if len(heard) < _FEWEST_FRAMES:
         return None
-    f0_hz = track_pitch(mono, rate)
+    f0_hz = track_pitch(sound, FEATURE_RATE, _COARSE_PITCH)
     voiced = f0_hz[f0_hz > 0]
     pitch = float(np.log2(np.median(voiced))) if voiced.size >= _FEWEST_VOICED else None
     return VoicePrint(heard.mean(axis=0), np.square(heard).mean(axis=0), len(heard), pitch)
