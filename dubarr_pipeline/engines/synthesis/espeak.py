@@ -102,6 +102,7 @@ class EspeakSynthesizer(Synthesizer):
         language = require_language(request.language)
         check_speakable(request.text, language)
         with ESPEAK.session() as session:
+            session.rewind()
             session.set_voice(definition_for(request.voice, request.language, language))
             samples = _fit(session, request)
             return Speech(samples, session.rate)
