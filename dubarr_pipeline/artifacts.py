@@ -6,14 +6,18 @@ file is refused by name instead of failing somewhere downstream.
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.media.extract import ExtractedAudio
 from dubarr_pipeline.timeline.script import (
     Context,
+    Cue,
     Diarization,
     Kind,
     Segment,
@@ -194,3 +198,90 @@ def _damaged(path: Path, error: ValidationError) -> ArtifactError:
     return ArtifactError(
         f"{path} is damaged at {where!r}: {first['msg']}; delete it, and its stage makes it anew"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSound:
+    """The sound that is dubbed: its clock, its measures, and where somebody speaks.
+
+    Attributes:
+        stream: ffmpeg's number of the audio stream.
+        audio: rate, layout, length, place on the player's clock, loudness.
+        speech: in samples of the sound.
+    """
+
+    stream: int
+    audio: ExtractedAudio
+    speech: tuple[Span, ...]
+
+
+class _Sound(_Document):
+    stream: int
+    rate: int = Field(gt=0)
+    channels: int = Field(gt=0)
+    layout: str | None
+    samples: int
+    offset_s: float
+    loudness_lufs: float
+    true_peak_dbtp: float | None
+    lra_lu: float
+    speech: list[_Timed]
+
+
+def write_sound(path: Path, sound: SourceSound) -> None:
+    """Write ``speech.json``; digital silence has no true peak (null)."""
+    audio = asdict(sound.audio)
+    if audio["true_peak_dbtp"] == -math.inf:
+        audio["true_peak_dbtp"] = None
+    spans = [span_seconds(span, sound.audio.rate) for span in sound.speech]
+    write_json(path, {"stream": sound.stream, **audio, "speech": spans})
+
+
+def read_sound(path: Path) -> SourceSound:
+    """Read ``speech.json``. Raises `ArtifactError`."""
+    found = _read(path, _Sound)
+    values = found.model_dump(exclude={"stream", "speech"})
+    if values["true_peak_dbtp"] is None:
+        values["true_peak_dbtp"] = -math.inf
+    speech = tuple(timed.span(found.rate) for timed in found.speech)
+    return SourceSound(found.stream, ExtractedAudio(**values), speech)
+
+
+class _Cue(_Timed):
+    text: str
+
+
+class _Cues(_Document):
+    rate: int = Field(gt=0)
+    origin: str | None
+    language: str | None
+    cues: list[_Cue]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCues:
+    """The subtitles that the script was taken from, on the clock of the sound.
+
+    Attributes:
+        origin: the file or stream that they come from, or None where there are none.
+        language: BCP-47 of what is spoken, where it is known.
+    """
+
+    rate: int
+    origin: str | None
+    language: str | None
+    cues: tuple[Cue, ...]
+
+
+def write_cues(path: Path, cues: SourceCues) -> None:
+    """Write ``cues.json``."""
+    listed = [{**span_seconds(c.span, cues.rate), "text": c.text} for c in cues.cues]
+    head = {"rate": cues.rate, "origin": cues.origin, "language": cues.language}
+    write_json(path, {**head, "cues": listed})
+
+
+def read_cues_document(path: Path) -> SourceCues:
+    """Read ``cues.json``. Raises `ArtifactError`."""
+    found = _read(path, _Cues)
+    cues = tuple(Cue(c.span(found.rate), c.text) for c in found.cues)
+    return SourceCues(found.rate, found.origin, found.language, cues)

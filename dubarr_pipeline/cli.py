@@ -9,20 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dubarr_pipeline import __version__
+from dubarr_pipeline.terminal import EXIT_CODES, exit_code, printable
 
 if TYPE_CHECKING:
     from dubarr_pipeline.settings import Settings
-
-EXIT_CODES = """\b
-Exit codes:
-  0  everything asked for is done
-  1  at least one video ended in an error (the others are done)
-  2  wrong usage: an option, a setting or a language
-  3  something that the profile needs is missing (`dubarr doctor`)
-  4  a video cannot be used: not there, not a video, no audio, no script
-  5  the work folder cannot be used: not writable, disk full, busy
-  130  stopped from the keyboard; run the same command to go on
-"""
 
 
 class _Group(click.Group):
@@ -41,27 +31,6 @@ class _Group(click.Group):
             ctx.exit(130)
 
 
-def exit_code(error: str | None) -> int:
-    """The documented exit code of an error, by the name of its type."""
-    from dubarr_pipeline import errors
-
-    kind = getattr(errors, error or "", errors.DubbingError)
-    for base, code in (
-        (errors.SettingsError, 2),
-        (errors.MissingRequirement, 3),
-        (errors.SourceError, 4),
-        (errors.WorkspaceError, 5),
-    ):
-        if issubclass(kind, base):
-            return code
-    return 1
-
-
-def printable(text: str) -> str:
-    """A message that any terminal takes: file names that are no UTF-8 are shown with escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 _work_dir = click.option(
     "--work-dir", type=click.Path(path_type=Path), help="Folder of the work folders."
 )
@@ -70,20 +39,26 @@ _config = click.option(
 )
 
 
-@click.group(cls=_Group, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="dubarr")
 def main() -> None:
     """Dub videos: extra audio tracks in other languages, over the untouched music and effects."""
 
 
 @main.command(epilog=EXIT_CODES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)
 @click.option("--to", "languages", required=True, help="Target languages, e.g. es,ca.")
 @click.option("--profile", help="Engine profile (default: the settings', else lite).")
 @click.option("--force", is_flag=True, help="Make every stage anew.")
 @_work_dir
 @_config
-def dub(paths: tuple[Path, ...], languages: str, profile: str | None, force: bool, **where: Any) -> None:
+def dub(
+    paths: tuple[Path, ...], languages: str, profile: str | None, force: bool, **where: Any
+) -> None:
     """Dub each video into the target languages; what is finished is kept."""
     from dubarr_pipeline.commands import dub_videos
     from dubarr_pipeline.library.languages import parse_languages
@@ -166,12 +141,17 @@ def demo(languages: str, **where: Any) -> None:
 def _settings(
     work_dir: Path | None = None, config: Path | None = None, profile: str | None = None
 ) -> Settings:
+    import os
     from dataclasses import replace
 
     from dubarr_pipeline.settings import load_settings
 
     settings = load_settings(config, work_dir)
+    # The stages read the settings anew, here and in whatever is started from here.
+    os.environ["DUBARR_WORK_DIR"] = str(settings.work_dir)
+    if config:
+        os.environ["DUBARR_CONFIG"] = str(config.absolute())
     if profile:
         settings = replace(settings, profile=profile)
-        settings.engines()
+        settings.check()
     return settings

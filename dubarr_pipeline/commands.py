@@ -15,7 +15,6 @@ import dagster as dg
 from tqdm import tqdm
 
 from dubarr_pipeline import checkpoints
-from dubarr_pipeline.cli import exit_code, printable
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.engines.registry import ENGINES, KINDS, PROFILES
 from dubarr_pipeline.errors import DubbingError, SettingsError
@@ -27,6 +26,7 @@ from dubarr_pipeline.partitions import remove_video
 from dubarr_pipeline.runs import RunOutcome, dub_video, open_instance
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.tasks import Task, task_table
+from dubarr_pipeline.terminal import exit_code, printable
 from dubarr_pipeline.workdir import check_writable, exclusive, read_json
 
 
@@ -189,7 +189,9 @@ def _task_lines(task: Task) -> list[str]:
         when = datetime.datetime.fromtimestamp(step.recorded_at).strftime("%Y-%m-%d %H:%M:%S")
         took = f"{step.seconds:8.2f} s" if step.seconds is not None else ""
         results = ", ".join(
-            f"{name} {value}" for name, value in (step.results or {}).items() if len(str(value)) < 24
+            f"{name} {value}"
+            for name, value in (step.results or {}).items()
+            if len(str(value)) < 24
         )
         lines.append(f"            {step.stage:12} {when} {took}  {results}")
     return lines
@@ -239,7 +241,9 @@ def print_needs(settings: Settings) -> int:
         cure = "" if need.present else f"  → {need.cure}"
         click.echo(f"{mark} {need.kind:8} {need.name}  ({who}){cure}")
     missing = [need for _, need in found if not need.present]
-    click.echo(f"profile {settings.profile}: " + (f"{len(missing)} missing" if missing else "ready"))
+    click.echo(
+        f"profile {settings.profile}: " + (f"{len(missing)} missing" if missing else "ready")
+    )
     return 3 if missing else 0
 
 

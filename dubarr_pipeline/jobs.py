@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from dubarr_pipeline.partitions import videos
 from dubarr_pipeline.records import stage_key
 
 STAGES: tuple[str, ...] = (
@@ -22,5 +21,4 @@ dub = dg.define_asset_job(
     "dub",
     selection=dg.AssetSelection.assets(*(stage_key(stage) for stage in STAGES)),
     description="Dub a video: every stage, keeping what stands.",
-    partitions_def=videos,
 )

@@ -10,14 +10,14 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from dubarr_pipeline.engines.registry import Kind, profile_engines
+from dubarr_pipeline.engines.registry import Kind, profile_engines, row
 from dubarr_pipeline.errors import SettingsError
 
 ENGINE_SECTIONS: Mapping[str, Kind] = {
@@ -33,16 +33,13 @@ ENGINE_SECTIONS: Mapping[str, Kind] = {
 
 OPTION_TYPES: Mapping[str, str] = {
     "audio": "library.intake:AudioOptions",
-    "voice_activity": "engines.voice_activity.silero:SpeechOptions",
-    "separation": "engines.separation.lite:SeparationOptions",
-    "diarization": "engines.diarization.cue_clusters:ClusterOptions",
-    "transcript": "engines.transcription.subtitles:SubtitleOptions",
     "refs": "media.voice_samples:RefOptions",
     "production": "production.tasks:ProductionOptions",
-    "mix": "media.mixdown:MixOptions",
-    "mux": "media.mux:MuxOptions",
+    "mix": "media.mix_options:MixOptions",
+    "mux": "media.mux_options:MuxOptions",
 }
-"""Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``."""
+"""Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. The options
+of an engine stand in the engine's row of the registry."""
 
 TOP_KEYS = ("work_dir", "profile", "debug_mode")
 SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
@@ -79,9 +76,13 @@ class Settings:
         Raises:
             SettingsError: if a value is of the wrong type or out of range.
         """
+        option_type = self.option_type(section)
         values = {k: v for k, v in self.tables.get(section, {}).items() if k != "engine"}
+        if option_type is None:
+            return None
+        _check_fields(values, option_type, f"[{section}]")
         try:
-            return TypeAdapter(_option_type(section)).validate_python(values)
+            return TypeAdapter(option_type).validate_python(values)
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join([section, *(str(part) for part in first["loc"])])
@@ -91,6 +92,23 @@ class Settings:
         except ValueError as error:
             raise SettingsError(f"settings of [{section}]: {error}") from None
 
+    def option_type(self, section: str) -> type | None:
+        """The dataclass of a section's options; None where the chosen engine has none."""
+        kind = ENGINE_SECTIONS.get(section)
+        where = row(kind, self.engines()[kind]).options if kind else OPTION_TYPES[section]
+        return _import(where) if where else None
+
+    def check(self) -> None:
+        """Read every section once, so that a mistake is told before any work starts.
+
+        Raises:
+            SettingsError: at the first mistake.
+        """
+        for section, table in self.tables.items():
+            if self.option_type(section) is None:
+                _check_names(table, ("engine",), f"[{section}]")
+            self.options(section)
+
     def for_video(self, profile: str, overrides: Mapping[str, Any]) -> Settings:
         """These settings with a video's own profile and overrides (dotted names) on top."""
         tables = {name: dict(table) for name, table in self.tables.items()}
@@ -98,7 +116,10 @@ class Settings:
             section, _, key = dotted.partition(".")
             tables.setdefault(section, {})[key] = value
         _check_tables(tables, f"overrides of a video ({', '.join(overrides)})")
-        return Settings(self.work_dir, profile, self.debug_mode, tables)
+        settings = Settings(self.work_dir, profile, self.debug_mode, tables)
+        if overrides:
+            settings.check()
+        return settings
 
 
 def load_settings(config: Path | None = None, work_dir: Path | None = None) -> Settings:
@@ -124,21 +145,22 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
         debug_mode=bool(document.get("debug_mode", False)),
         tables=tables,
     )
-    settings.engines()
+    settings.check()
     return settings
 
 
-def option_names(section: str) -> tuple[str, ...]:
-    """The keys that a section takes."""
-    named = ("engine",) if section in ENGINE_SECTIONS else ()
-    if section not in OPTION_TYPES:
-        return named
-    return (*named, *(f.name for f in fields(_option_type(section))))
-
-
-def _option_type(section: str) -> Any:
-    module, _, name = OPTION_TYPES[section].partition(":")
+def _import(where: str) -> type:
+    module, _, name = where.partition(":")
     return getattr(import_module(f"dubarr_pipeline.{module}"), name)
+
+
+def _check_fields(values: Mapping[str, Any], option_type: type, where: str) -> None:
+    """Refuse names that an options dataclass does not have, at any depth."""
+    types = get_type_hints(option_type)
+    _check_names(values, [f.name for f in fields(option_type)], where)
+    for name, value in values.items():
+        if isinstance(value, Mapping) and is_dataclass(types[name]):
+            _check_fields(value, types[name], f"{where[:-1]}.{name}]")
 
 
 def _named_by_environment() -> Path | None:
@@ -168,7 +190,6 @@ def _check_tables(tables: Mapping[str, Any], where: str) -> None:
     for section, table in tables.items():
         if not isinstance(table, Mapping):
             raise SettingsError(f"{where}: {section} must be a table, [{section}]")
-        _check_names(table, option_names(section), f"{where}, [{section}]")
 
 
 def _check_names(found: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -47,6 +47,11 @@ class WorkDir:
         return self.root / "diarization.json"
 
     @property
+    def cues(self) -> Path:
+        """The subtitles that the script was taken from, on the clock of the sound."""
+        return self.root / "cues.json"
+
+    @property
     def transcription(self) -> Path:
         return self.root / "transcription.json"
 
@@ -92,7 +97,9 @@ class WorkDir:
         return self.root / f"final_{language}.{extension}"
 
     def subtitles(self, stem: str, language: str) -> Path:
-        return self.root / f"{stem}.{language}.srt"
+        """The dubbed text; a long stem is cut so that the name stays under 255 bytes."""
+        short = os.fsencode(stem)[:180].decode("utf-8", "ignore").replace("\n", " ") or "video"
+        return self.root / f"{short}.{language}.srt"
 
     @property
     def muxed(self) -> Path:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from dubarr_pipeline.checkpoints import Record
 from dubarr_pipeline.engines.interfaces import OnProgress, Progress
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.library.videos import Video, check_source, load_video
+from dubarr_pipeline.partitions import videos
 from dubarr_pipeline.records import (
     Materialization,
     last_materialization,
@@ -49,12 +50,22 @@ class StageConfig(dg.Config):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a stage finds on its bench: the video, its folder, the settings, and who watches."""
+    """What a stage finds on its bench: the video, its folder, the settings, and who watches.
+
+    Attributes:
+        inputs: the records of the results that it works from.
+        seconds, reused: how long each of them took to make, and whether it was kept just now.
+        force: make everything anew, parts that stand included.
+    """
 
     video: Video
     work: WorkDir
     settings: Settings
     on_progress: OnProgress
+    inputs: Mapping[str, Record] = field(default_factory=dict[str, Record])
+    seconds: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+    reused: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    force: bool = False
 
     def options(self, section: str) -> Any:
         """The options of a settings section."""
@@ -95,6 +106,7 @@ class Stage:
             "name": self.name,
             "key_prefix": ["dub"],
             "deps": [stage_key(name) for name in self.inputs],
+            "partitions_def": videos,
             "group_name": GROUP,
             "owners": OWNERS,
             "kinds": kinds,
@@ -150,7 +162,14 @@ def _keep_or_make(
     stage: Stage, bench: Bench, context: dg.AssetExecutionContext, force: bool
 ) -> dg.MaterializeResult:
     inputs = _input_results(stage, bench, context.instance)
-    productions = {name: made.record.production for name, made in inputs.items()}
+    bench = replace(
+        bench,
+        inputs={name: made.record for name, made in inputs.items()},
+        seconds={name: made.number("seconds") for name, made in inputs.items()},
+        reused={name: made.reused for name, made in inputs.items()},
+        force=force,
+    )
+    productions = {name: record.production for name, record in bench.inputs.items()}
     wanted = wanted_fingerprint(stage, bench, inputs)
     last = last_materialization(context.instance, stage.name, bench.video.key)
     decision = checkpoints.decide(
@@ -243,6 +262,8 @@ def as_facts(options: Any) -> Any:
         return {name: as_facts(value) for name, value in asdict(options).items()}
     if isinstance(options, Mapping):
         return {str(name): as_facts(value) for name, value in options.items()}
+    if isinstance(options, set | frozenset):
+        return sorted(as_facts(value) for value in options)
     if isinstance(options, tuple | list):
         return [as_facts(value) for value in options]
     return options if isinstance(options, str | int | float | bool | None) else str(options)

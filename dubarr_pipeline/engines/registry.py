@@ -40,6 +40,8 @@ class EngineRow:
     """``module:class`` below ``dubarr_pipeline.engines``."""
     licence: str
     summary: str
+    options: str | None = None
+    """The dataclass of its options, as ``module:class`` below ``dubarr_pipeline``."""
 
 
 ENGINES: tuple[EngineRow, ...] = (
@@ -49,6 +51,7 @@ ENGINES: tuple[EngineRow, ...] = (
         "voice_activity.silero:SileroVoiceActivity",
         "MIT",
         "finds speech with the Silero network; CPU, ships with faster-whisper",
+        "engines.voice_activity.silero:SpeechOptions",
     ),
     EngineRow(
         "separation",
@@ -56,13 +59,15 @@ ENGINES: tuple[EngineRow, ...] = (
         "separation.lite:LiteSeparator",
         "Apache-2.0",
         "centre mask or Wiener filter inside speech; CPU, no model",
+        "engines.separation.lite:SeparationOptions",
     ),
     EngineRow(
         "diarization",
         "cue-clusters",
-        "diarization.cue_clusters:CueClusterDiarizer",
+        "diarization.cue_clusters:CueClusters",
         "Apache-2.0",
         "names in the subtitles, else clusters of subtitle cues by timbre and pitch",
+        "engines.diarization.cue_clusters:CueClusterOptions",
     ),
     EngineRow(
         "transcription",
@@ -70,13 +75,15 @@ ENGINES: tuple[EngineRow, ...] = (
         "transcription.subtitles:SubtitleTranscriber",
         "Apache-2.0",
         "takes the words from the subtitles, the times from the sound",
+        "engines.transcription.subtitles:SubtitleOptions",
     ),
     EngineRow(
         "context",
         "plain",
-        "context.plain:PlainReader",
+        "context.plain:PlainScriptReader",
         "Apache-2.0",
         "reads names, forms of address and tone from the text by plain means",
+        "engines.context.plain:PlainOptions",
     ),
     EngineRow(
         "translation",
@@ -84,6 +91,7 @@ ENGINES: tuple[EngineRow, ...] = (
         "translation.lite:LiteTranslator",
         "GPL-2.0 programs",
         "existing target-language subtitles, else Apertium's rules",
+        "engines.translation.apertium:ApertiumOptions",
     ),
     EngineRow(
         "translation",
@@ -91,6 +99,7 @@ ENGINES: tuple[EngineRow, ...] = (
         "translation.openai:OpenAITranslator",
         "the server's",
         "any LLM behind an OpenAI-compatible server",
+        "engines.translation.openai:OpenAIOptions",
     ),
     EngineRow(
         "synthesis",
@@ -105,6 +114,7 @@ ENGINES: tuple[EngineRow, ...] = (
         "synthesis.openai:OpenAISynthesizer",
         "the server's",
         "any voice behind an OpenAI-compatible speech server",
+        "engines.synthesis.openai:OpenAISpeechOptions",
     ),
     EngineRow(
         "synthesis",

@@ -19,18 +19,16 @@ from dubarr_pipeline.engines.interfaces import (
 )
 from dubarr_pipeline.engines.registry import KINDS, Kind, build
 from dubarr_pipeline.errors import MissingRequirement
-from dubarr_pipeline.settings import ENGINE_SECTIONS, OPTION_TYPES, Settings
+from dubarr_pipeline.settings import ENGINE_SECTIONS, Settings
 
 _SECTIONS: dict[Kind, str] = {kind: section for section, kind in ENGINE_SECTIONS.items()}
 
 
-def engine(settings: Settings, kind: Kind) -> Engine:
-    """Construct the chosen engine of a kind; loads nothing."""
-    section = _SECTIONS[kind]
-    options: dict[str, Any] = (
-        {"options": settings.options(section)} if section in OPTION_TYPES else {}
-    )
-    return build(kind, settings.engines()[kind], **options)
+def engine(settings: Settings, kind: Kind, **facts: Any) -> Engine:
+    """Construct the chosen engine of a kind, with its options; loads nothing."""
+    options = settings.options(_SECTIONS[kind])
+    chosen = {} if options is None else {"options": options}
+    return build(kind, settings.engines()[kind], **chosen, **facts)
 
 
 def voice_activity_detector(settings: Settings) -> VoiceActivityDetector:
@@ -58,9 +56,10 @@ def script_reader(settings: Settings) -> ScriptReader:
     return cast("ScriptReader", engine(settings, "context"))
 
 
-def translator(settings: Settings) -> Translator:
-    """Who translates."""
-    return cast("Translator", engine(settings, "translation"))
+def translator(settings: Settings, subtitled: tuple[str, ...] = ()) -> Translator:
+    """Who translates; `subtitled` are the languages that the video has subtitles in."""
+    facts = {"subtitled": subtitled} if settings.engines()["translation"] == "lite" else {}
+    return cast("Translator", engine(settings, "translation", **facts))
 
 
 def synthesizer(settings: Settings) -> Synthesizer:
@@ -92,9 +91,7 @@ def check_needs(settings: Settings) -> None:
 
 def missing_list(missing: Iterable[tuple[str, Need]]) -> str:
     """One line for each missing thing: what, who needs it, how to get it."""
-    return "\n".join(
-        f"  {need.kind} {need.name} (for {who}): {need.cure}" for who, need in missing
-    )
+    return "\n".join(f"  {need.kind} {need.name} (for {who}): {need.cure}" for who, need in missing)
 
 
 def _programs() -> tuple[Need, ...]:

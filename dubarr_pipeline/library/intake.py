@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dubarr_pipeline.engines.interfaces import Synthesizer, Translator
 from dubarr_pipeline.errors import LanguageError, NoScript
 from dubarr_pipeline.library import crew
-from dubarr_pipeline.library.languages import display_name, same_language
+from dubarr_pipeline.library.languages import display_name
 from dubarr_pipeline.library.videos import Video, find_source, make_video, save_video
 from dubarr_pipeline.media.audio_choice import choose_audio
+from dubarr_pipeline.media.languages import same_language
 from dubarr_pipeline.media.probe import probe_video
 from dubarr_pipeline.media.streams import MediaInfo, Stream
-from dubarr_pipeline.media.subtitles import SubtitleSource, choose_script, existing_translation
+from dubarr_pipeline.media.subtitle_sources import SubtitleSource
+from dubarr_pipeline.media.subtitles import choose_script, existing_translation
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.workdir import check_writable
 
@@ -53,14 +55,14 @@ def look_at(source: Path, settings: Settings) -> Plan:
     """Find the sound and the words of a video.
 
     Raises:
-        NotAVideo, NoAudio, SourceMissing: if it cannot be dubbed.
+        NotAVideo, NoAudio, NoScript, SourceMissing: if it cannot be dubbed.
     """
     wanted: AudioOptions = settings.options("audio")
     info = probe_video(source)
     language = wanted.language or None
     stream = choose_audio(info, language, wanted.stream if wanted.stream >= 0 else None)
     spoken = language or stream.language
-    script = choose_script(info, spoken)
+    script = _script(info, spoken, settings)
     return Plan(info, stream, script, spoken or (script.language if script else None))
 
 
@@ -81,7 +83,6 @@ def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: 
     source = find_source(path)
     check_writable(settings.work_dir)
     plan = look_at(source, settings)
-    check_script(plan, settings)
     check_targets(plan, targets, settings)
     video = make_video(
         source, settings.work_dir, target_langs=targets, profile=settings.profile, **wishes
@@ -90,39 +91,49 @@ def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: 
     return video
 
 
-def check_script(plan: Plan, settings: Settings) -> None:
-    """See that there are words to dub. Raises `NoScript`."""
-    if plan.script is None and settings.engines()["transcription"] == "subtitles":
-        stem = plan.info.path.stem
-        raise NoScript(
-            f"{str(plan.info.path)!r} has no subtitles in the spoken language, and profile "
-            f"{settings.profile!r} takes the words from subtitles: put {stem}.en.srt (the language "
-            "of the sound as its tag) beside the video, or choose an engine that hears words"
-        )
+def _script(info: MediaInfo, spoken: str | None, settings: Settings) -> SubtitleSource | None:
+    """The subtitles that hold the words; none is fine where an engine hears them."""
+    try:
+        return choose_script(info, spoken)
+    except NoScript:
+        if settings.engines()["transcription"] == "subtitles":
+            raise
+        return None
 
 
 def check_targets(plan: Plan, targets: tuple[str, ...], settings: Settings) -> None:
     """See that every target language can be made. Raises `LanguageError`."""
-    translator, synthesizer = crew.translator(settings), crew.synthesizer(settings)
+    translator = crew.translator(settings, subtitled(plan, targets))
+    synthesizer = crew.synthesizer(settings)
     for target in targets:
         if plan.language and same_language(target, plan.language):
             raise LanguageError(
                 f"{str(plan.info.path)!r} is spoken in {display_name(plan.language)} already: "
                 f"take {target!r} out of the target languages"
             )
-        _check_served(plan, target, translator, synthesizer)
+        if plan.language and not translator.serves(plan.language, target):
+            others = ", ".join(translator.targets(plan.language)) or "none"
+            raise LanguageError(
+                f"no translator from {display_name(plan.language)} to {display_name(target)} here: "
+                f"put {plan.info.path.stem}.{target}.srt beside the video, or choose another "
+                f"engine ({translator.name} serves: {others})"
+            )
+        if not synthesizer.serves(target):
+            raise LanguageError(f"voice engine {synthesizer.name!r} does not speak {target!r}")
 
 
-def _check_served(
-    plan: Plan, target: str, translator: Translator, synthesizer: Synthesizer
-) -> None:
-    written = existing_translation(plan.info, target)
-    if not written and plan.language and not translator.serves(plan.language, target):
-        others = ", ".join(translator.targets(plan.language)) or "none"
-        raise LanguageError(
-            f"no translator from {display_name(plan.language)} to {display_name(target)} here: "
-            f"put {plan.info.path.stem}.{target}.srt beside the video, or choose another engine "
-            f"({translator.name} serves: {others})"
-        )
-    if not synthesizer.serves(target):
-        raise LanguageError(f"voice engine {synthesizer.name!r} does not speak {target!r}")
+def subtitled(plan: Plan, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """The target languages that the video has full subtitles in."""
+    return tuple(t for t in targets if existing_translation(plan.info, t))
+
+
+def script_digest(plan: Plan) -> str | None:
+    """Digest of the subtitles that the script is taken from; None where there are none."""
+    return subtitle_digest(plan.script) if plan.script else None
+
+
+def subtitle_digest(source: SubtitleSource) -> str:
+    """Digest of a sidecar's content; an embedded stream is named, its video has a digest already."""
+    if source.index is not None:
+        return f"stream {source.index}"
+    return hashlib.sha256(source.path.read_bytes()).hexdigest()

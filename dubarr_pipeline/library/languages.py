@@ -36,11 +36,6 @@ def standard_tag(text: str) -> str:
     return tag
 
 
-def same_language(one: str, other: str) -> bool:
-    """Whether two tags name one language; a regional variant counts as the same."""
-    return langcodes.Language.get(one).language == langcodes.Language.get(other).language
-
-
 def display_name(tag: str) -> str:
     """The language's name in English, for messages: ``es`` → ``Spanish``."""
     return langcodes.Language.get(tag).display_name()

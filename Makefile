@@ -1,0 +1,43 @@
+# dubarr: `make demo` dubs a video; `make test` runs every test. Both install what they need.
+
+PYTHON ?= python3
+VENV   := .venv
+WORK   ?= $(CURDIR)/work
+export DUBARR_WORK_DIR ?= $(WORK)
+
+.PHONY: demo test lint ui bench clean help
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## dub the demo video into Spanish and Catalan
+	@$(VENV)/bin/dubarr demo
+
+test: $(VENV)/.installed-tests ## run every test, the end-to-end ones included
+	$(VENV)/bin/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.installed-tests ## style, types, floors
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pyright
+
+ui: $(VENV)/.installed ## Dagster's UI on the videos of $(WORK): http://127.0.0.1:3000
+	@mkdir -p $(WORK)/.dagster && cp -n dubarr_pipeline/dagster.yaml $(WORK)/.dagster/ || true
+	DAGSTER_HOME=$(WORK)/.dagster $(VENV)/bin/dagster dev
+
+bench: $(VENV)/.installed-tests ## print every benchmark's table (quick forms)
+	@for each in benchmarks/*.py; do echo "== $$each"; $(VENV)/bin/python $$each --quick || exit 1; done
+
+clean: ## remove the virtual environment (never the work folder)
+	rm -rf $(VENV)
+
+$(VENV)/.installed: pyproject.toml scripts/install-system
+	@scripts/install-system
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@

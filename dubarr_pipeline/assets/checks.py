@@ -1,0 +1,166 @@
+"""Asset checks: what a listener would complain of, red in the UI with the figures.
+
+They are told from the artifacts, so that a stage that is kept shows them as a stage that was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from dubarr_pipeline.production.results import ProducedLine
+from dubarr_pipeline.production.segments_file import read_segments
+from dubarr_pipeline.records import stage_key
+from dubarr_pipeline.workdir import read_json
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.assets.stage import Bench
+
+TEMPO_LOWEST, TEMPO_HIGHEST = 0.85, 1.20
+LOUDNESS_WITHIN_LU = 1.0
+"""The "must" of the targets, against the preset or the source."""
+
+
+def _specs(stage: str, **described: str) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=stage_key(stage), description=text)
+        for name, text in described.items()
+    ]
+
+
+SEGMENT_SPECS = _specs(
+    "segments",
+    every_line_has_an_outcome="Every line is a chosen take, kept by kind, or a named failure.",
+    no_line_failed="No line failed: each failure is listed by name.",
+    no_speaker_overlaps_themself="Nobody talks over themselves.",
+    tempo_is_natural="Every placed take plays at 0.85 to 1.20 of its own tempo.",
+)
+MIX_SPECS = _specs(
+    "mix",
+    every_line_is_audible="Each placed line is heard in its window.",
+    no_line_is_cut="No placed line is cut off at the film's ends.",
+    loudness_on_target="Each track measures within 1 LU of its target.",
+    nothing_clips="No sample of the mix is over full scale.",
+)
+MUX_SPECS = _specs(
+    "mux",
+    original_streams_identical="Every original stream came through as it was.",
+    new_tracks_flagged="Language, title and flags of the new tracks are right.",
+)
+
+
+def of_segments(bench: Bench) -> Sequence[dg.AssetCheckResult]:
+    """Check the lines."""
+    lines = [line for made in read_segments(bench.work).languages.values() for line in made]
+    known = [x for x in lines if x.outcome in ("placed", "kept_original") or _failure(x)]
+    failed = [f"{x.language} {x.index}: {_failure(x)} {x.message}" for x in lines if _failure(x)]
+    placed = [line for line in lines if line.placed]
+    odd = [x for x in placed if not TEMPO_LOWEST <= x.tempo <= TEMPO_HIGHEST]
+    return [
+        _result("every_line_has_an_outcome", len(known) == len(lines), lines=len(lines)),
+        _result("no_line_failed", not failed, failed=len(failed), which="; ".join(failed[:20])),
+        _result("no_speaker_overlaps_themself", not _overlaps(placed), overlaps=_overlaps(placed)),
+        _result("tempo_is_natural", not odd, outside=len(odd)),
+    ]
+
+
+def of_mix(bench: Bench) -> Sequence[dg.AssetCheckResult]:
+    """Check the tracks."""
+    tracks = _track_reports(bench)
+    silent = [
+        f"{language} at {line['start'] / report['rate']:.1f} s"
+        for language, report in tracks.items()
+        for line in report["lines"]
+        if line["dub_lufs"] <= -70.0
+    ]
+    cut = sum(bool(line["lost_samples"]) for r in tracks.values() for line in r["lines"])
+    miss = {language: round(r["miss_lu"], 2) for language, r in tracks.items()}
+    clipped = sum(r["clipped_samples"] for r in tracks.values())
+    on_target = all(abs(value) <= LOUDNESS_WITHIN_LU for value in miss.values())
+    return [
+        _result("every_line_is_audible", not silent, silent="; ".join(silent[:20])),
+        _result("no_line_is_cut", not cut, cut=cut),
+        _result("loudness_on_target", on_target, **{f"miss_lu_{k}": v for k, v in miss.items()}),
+        _result("nothing_clips", not clipped, clipped_samples=clipped),
+    ]
+
+
+def of_mux(bench: Bench) -> Sequence[dg.AssetCheckResult]:
+    """Check the finished file by what its proof found."""
+    report = read_json(bench.work.mux_report)
+    original = [row for row in report["streams"] if row["source_index"] is not None]
+    ours = [flags for flags in report["flags"] if flags["new"] and flags["kind"] == "audio"]
+    languages = [flags["language"] for flags in ours]
+    defaults = [flags["language"] for flags in ours if "default" in flags["flags"]]
+    asked = bench.options("mux").default_policy == "dub"
+    return [
+        _result(
+            "original_streams_identical",
+            bool(original) and all(row["proof"] for row in original),
+            streams=len(original),
+            packets=sum(row["packets"] for row in original),
+            converted="; ".join(row["outcome"] for row in report["converted"]) or "none",
+            max_offset_ms=round(report["max_offset_ms"], 3),
+        ),
+        _result(
+            "new_tracks_flagged",
+            languages == list(bench.video.target_langs) and len(defaults) == (1 if asked else 0),
+            languages=",".join(languages),
+            default=",".join(defaults) or "none",
+        ),
+    ]
+
+
+def track_table(tracks: Mapping[str, Any]) -> dg.MarkdownMetadataValue:
+    """The finished tracks, for the UI."""
+    rows = [
+        f"| {lang} | {r['codec']} {r['track_layout']} | {r['loudness_lufs']:.1f} |"
+        f" {r['target_lufs']:.1f} | {r['true_peak_dbtp']:.1f} | {'; '.join(r['notes']) or '-'} |"
+        for lang, r in ((lang, track["report"]) for lang, track in tracks.items())
+    ]
+    head = "| language | track | LUFS | target | dBTP | notes |\n|---|---|---|---|---|---|\n"
+    return dg.MetadataValue.md(head + "\n".join(rows))
+
+
+def stream_table(path: Path) -> dg.MarkdownMetadataValue:
+    """The streams of the finished file and how each was proven, for the UI."""
+    report = read_json(path)
+    names = [
+        key for key, value in report["streams"][0].items() if not isinstance(value, list | dict)
+    ]
+    head = "| " + " | ".join(names) + " |\n|" + "---|" * len(names) + "\n"
+    rows = ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in report["streams"]]
+    return dg.MetadataValue.md(head + "\n".join(rows))
+
+
+def _track_reports(bench: Bench) -> dict[str, Any]:
+    tracks = read_json(bench.work.mix_report)["tracks"]
+    return {language: track["report"] for language, track in tracks.items()}
+
+
+def _failure(line: ProducedLine) -> str | None:
+    name = line.outcome.removeprefix("failed:")
+    return name if name != line.outcome and name else None
+
+
+def _overlaps(placed: Sequence[ProducedLine]) -> int:
+    """How often a speaker's line begins before their last one has ended."""
+    ends: dict[tuple[str, str], int] = {}
+    count = 0
+    for line in sorted(placed, key=lambda found: found.start):
+        who = (line.language, line.speaker)
+        count += line.start < ends.get(who, 0)
+        ends[who] = max(ends.get(who, 0), line.start + line.length)
+    return count
+
+
+def _result(name: str, passed: bool, **figures: Any) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={key: value for key, value in figures.items() if value is not None},
+    )

@@ -1,0 +1,60 @@
+"""Stage 4: what the whole script is about, and who its people are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from dubarr_pipeline.artifacts import (
+    read_diarization,
+    read_transcript,
+    write_context,
+    write_speakers,
+)
+from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.library import crew
+from dubarr_pipeline.media.waveform import WaveFile
+from dubarr_pipeline.resources import Workshop
+
+
+def _facts(bench: Bench) -> Mapping[str, Any]:
+    return {
+        "engine": crew.script_reader(bench.settings).identity(),
+        "options": as_facts(bench.options("context")),
+    }
+
+
+def _produce(bench: Bench) -> Outcome:
+    work = bench.work
+    script, who = read_transcript(work.transcription), read_diarization(work.diarization)
+    engine = crew.script_reader(bench.settings)
+    with engine, WaveFile(work.vocals) as voices:
+        reading = engine.read(script, who, voices)
+    write_context(work.context, reading.context, engine=engine.identity())
+    write_speakers(work.speakers, reading.speakers)
+    rows = [
+        f"| {s.speaker} | {s.name or '-'} | {f'{s.pitch_hz:.0f} Hz' if s.pitch_hz else '-'} |"
+        f" {s.gender or '-'} | {s.style or '-'} |"
+        for s in reading.speakers
+    ]
+    head = "| speaker | name | pitch | gender | style |\n| --- | --- | --- | --- | --- |\n"
+    return Outcome(
+        files=[work.context, work.speakers],
+        metadata={
+            "tone": reading.context.tone,
+            "synopsis": dg.MetadataValue.md(reading.context.synopsis),
+            "glossary": ", ".join(t.source for t in reading.context.glossary) or "none",
+            "speakers": dg.MetadataValue.md(head + "\n".join(rows)),
+        },
+    )
+
+
+STAGE = Stage("context", ("vocals", "diarization", "transcript"), "1", _facts, _produce)
+
+
+@dg.asset(**STAGE.asset_arguments(kinds={"text"}, pool="gpu"))
+def context(
+    context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
+) -> dg.MaterializeResult:
+    """Read the whole script: `context.json` (tone, glossary, style), `speakers.json`."""
+    return run_stage(STAGE, context, config, workshop)

@@ -1,0 +1,65 @@
+"""Stage 2: who speaks when."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from dubarr_pipeline.artifacts import SourceCues, read_sound, write_cues, write_diarization
+from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.library import crew
+from dubarr_pipeline.library.intake import look_at, script_digest
+from dubarr_pipeline.media.subtitles import read_cues
+from dubarr_pipeline.media.waveform import WaveFile
+from dubarr_pipeline.reports.pictures import turns_picture
+from dubarr_pipeline.resources import Workshop
+from dubarr_pipeline.timeline.spans import to_seconds, total
+
+
+def _facts(bench: Bench) -> Mapping[str, Any]:
+    return {
+        "engine": crew.diarizer(bench.settings).identity(),
+        "options": as_facts(bench.options("diarization")),
+        "script": script_digest(look_at(bench.video.source, bench.settings)),
+        "source": bench.video.identity.digest,
+    }
+
+
+def _produce(bench: Bench) -> Outcome:
+    work, sound = bench.work, read_sound(bench.work.speech)
+    plan, rate = look_at(bench.video.source, bench.settings), sound.audio.rate
+    script = plan.script
+    cues = read_cues(script, plan.info, rate, sound.audio.offset_s) if script else ()
+    origin = script.describe() if script else None
+    write_cues(work.cues, SourceCues(rate, origin, plan.language, cues))
+    engine = crew.diarizer(bench.settings)
+    with engine, WaveFile(work.vocals) as voices:
+        found = engine.diarize(voices, sound.speech, cues, bench.on_progress)
+    write_diarization(work.diarization, found, engine=engine.identity())
+    seconds = {
+        found.names.get(speaker, speaker): to_seconds(
+            total(t.span for t in found.turns if t.speaker == speaker), rate
+        )
+        for speaker in found.speakers
+    }
+    return Outcome(
+        files=[work.diarization, work.cues],
+        metadata={
+            "speakers": len(found.speakers),
+            "turns": len(found.turns),
+            "script": origin or "none",
+            "seconds_by_speaker": dg.MetadataValue.json(seconds),
+            "picture": dg.MetadataValue.md(turns_picture(work.vocals, found)),
+        },
+    )
+
+
+STAGE = Stage("diarization", ("vocals",), "1", _facts, _produce)
+
+
+@dg.asset(**STAGE.asset_arguments(kinds={"numpy"}, pool="gpu"))
+def diarization(
+    context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
+) -> dg.MaterializeResult:
+    """Tell who speaks when: `diarization.json`, and the subtitles on the sound's clock."""
+    return run_stage(STAGE, context, config, workshop)

@@ -1,0 +1,68 @@
+"""Stage 8: the new tracks in the container, every original stream bit for bit."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import dagster as dg
+
+from dubarr_pipeline.artifacts import read_sound
+from dubarr_pipeline.assets import checks
+from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.engines.interfaces import Progress
+from dubarr_pipeline.media import mux as container
+from dubarr_pipeline.media.mux_options import DubSubtitle, DubTrack
+from dubarr_pipeline.resources import Workshop
+from dubarr_pipeline.workdir import write_json
+
+
+def _facts(bench: Bench) -> Mapping[str, Any]:
+    return {
+        "source": bench.video.identity.digest,
+        "targets": bench.video.target_langs,
+        "codec": bench.options("mix").codec,
+        "options": as_facts(bench.options("mux")),
+    }
+
+
+def _produce(bench: Bench) -> Outcome:
+    work, video, sound = bench.work, bench.video, read_sound(bench.work.speech)
+    codec = bench.options("mix").codec
+    offset_s = Fraction(str(sound.audio.offset_s))
+    tracks = [
+        DubTrack(work.track(language, codec), language, offset_s=offset_s)
+        for language in video.target_langs
+    ]
+    subtitles = [
+        DubSubtitle(work.subtitles(video.source.stem, language), language)
+        for language in video.target_langs
+    ]
+    made = container.mux(
+        video.source,
+        tracks,
+        subtitles,
+        work.muxed,
+        bench.options("mux"),
+        lambda done, of: bench.on_progress(Progress(done, of)),
+    )
+    write_json(work.mux_report, as_facts(made))
+    return Outcome(
+        files=[work.muxed, work.mux_report],
+        metadata={
+            "file": dg.MetadataValue.path(work.muxed),
+            "megabytes": round(work.muxed.stat().st_size / 1e6, 2),
+            "languages": ",".join(video.target_langs),
+            "streams": checks.stream_table(work.mux_report),
+        },
+    )
+
+
+STAGE = Stage("mux", ("vocals", "segments", "mix"), "1", _facts, _produce, checks.of_mux)
+
+
+@dg.asset(**STAGE.asset_arguments(kinds={"ffmpeg", "mkvtoolnix"}), check_specs=checks.MUX_SPECS)
+def mux(
+    context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
+) -> dg.MaterializeResult:
+    """Add the tracks: `final_muxed.mkv`, every original stream copied and proven by its hash."""
+    return run_stage(STAGE, context, config, workshop)

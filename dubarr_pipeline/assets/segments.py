@@ -1,0 +1,126 @@
+"""Stage 6: every line of every language, spoken so that it fits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from dubarr_pipeline.artifacts import (
+    read_context,
+    read_diarization,
+    read_sound,
+    read_speakers,
+    read_transcript,
+)
+from dubarr_pipeline.assets import checks
+from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.library import crew
+from dubarr_pipeline.library.intake import look_at, subtitled
+from dubarr_pipeline.library.wordings import (
+    edits_digest,
+    existing_lines,
+    existing_digests,
+    read_edits,
+)
+from dubarr_pipeline.media.subtitles import write_srt
+from dubarr_pipeline.production.produce import produce
+from dubarr_pipeline.production.results import Production
+from dubarr_pipeline.production.tasks import ProductionOrder
+from dubarr_pipeline.reports.pictures import timeline_picture
+from dubarr_pipeline.resources import Workshop
+from dubarr_pipeline.timeline.script import Cue
+from dubarr_pipeline.timeline.spans import Span, to_samples
+from dubarr_pipeline.workdir import whole_file
+
+
+def _facts(bench: Bench) -> Mapping[str, Any]:
+    plan, targets = look_at(bench.video.source, bench.settings), bench.video.target_langs
+    return {
+        "targets": targets,
+        "translator": crew.translator(bench.settings, subtitled(plan, targets)).identity(),
+        "synthesizer": crew.synthesizer(bench.settings).identity(),
+        "options": as_facts(bench.options("production")),
+        "existing": existing_digests(plan, targets),
+        "edits": edits_digest(bench.work, targets),
+    }
+
+
+def _produce(bench: Bench) -> Outcome:
+    work, targets = bench.work, bench.video.target_langs
+    plan, sound = look_at(bench.video.source, bench.settings), read_sound(work.speech)
+    script, who = read_transcript(work.transcription), read_diarization(work.diarization)
+    translator = crew.translator(bench.settings, subtitled(plan, targets))
+    with translator, crew.synthesizer(bench.settings) as synthesizer:
+        made = produce(
+            ProductionOrder(
+                transcript=script,
+                speakers=read_speakers(work.speakers),
+                context=read_context(work.context),
+                refs={s: work.ref(s) for s in who.speakers if work.ref(s).is_file()},
+                targets=targets,
+                work=work,
+                translator=translator,
+                synthesizer=synthesizer,
+                options=bench.options("production"),
+                existing=existing_lines(plan, targets, script, sound.audio.offset_s),
+                edits=read_edits(work, plan, script, sound.audio.offset_s),
+                force=bench.force,
+            ),
+            bench.on_progress,
+        )
+    written = [
+        _write_subtitles(bench, made, language, sound.audio.offset_s) for language in targets
+    ]
+    takes = [line.path for lines in made.languages.values() for line in lines if line.path]
+    return Outcome([*takes, *written, work.segments_report], _metadata(made, targets))
+
+
+def _write_subtitles(bench: Bench, made: Production, language: str, offset_s: float):
+    """The dubbed text as subtitles, on the player's clock."""
+    path = bench.work.subtitles(bench.video.source.stem, language)
+    shift = to_samples(offset_s, made.rate)
+    cues = [
+        Cue(Span(max(0, line.start + shift), max(1, line.start + line.length + shift)), line.text)
+        for line in made.languages[language]
+        if line.placed
+    ]
+    with whole_file(path) as temporary:
+        write_srt(temporary, cues, made.rate)
+    return path
+
+
+def _metadata(made: Production, targets: tuple[str, ...]) -> dict[str, Any]:
+    stats = made.stats
+    return {
+        "languages": ",".join(targets),
+        "lines": stats.lines,
+        "placed": stats.placed,
+        "kept_original": stats.kept_original,
+        "failed": sum(stats.failures.values()),
+        "failures": dg.MetadataValue.json(dict(stats.failures)),
+        "spoken": stats.spoken,
+        "from_journal": stats.reused,
+        "takes_per_line": round(stats.takes_per_line, 3),
+        "picture": dg.MetadataValue.md(timeline_picture(made)),
+    }
+
+
+STAGE = Stage(
+    "segments",
+    ("vocals", "diarization", "transcript", "context", "refs"),
+    "1",
+    _facts,
+    _produce,
+    checks.of_segments,
+)
+
+
+@dg.asset(
+    **STAGE.asset_arguments(kinds={"apertium", "espeak"}, pool="gpu"),
+    check_specs=checks.SEGMENT_SPECS,
+)
+def segments(
+    context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
+) -> dg.MaterializeResult:
+    """Draft, speak, judge and refine all lines of all languages: `final_{lang}_{index}.wav`."""
+    return run_stage(STAGE, context, config, workshop)
