@@ -54,7 +54,7 @@ def produce(order: ProductionOrder, on_progress: OnProgress = ignore_progress) -
     tasks = line_tasks(order)
     with Journal(order.work.journal, fresh=order.force) as journal:
         memory = Memory(order.work, journal)
-        desk = _desk(order, tasks, memory)
+        desk = desk_for(order, tasks, memory)
         results = _make(tasks, desk, order, on_progress)
         production = _place(order, tasks, results, memory)
         memory.sweep(list(results.values()))
@@ -87,7 +87,8 @@ def _check_languages(order: ProductionOrder) -> None:
             raise LanguageError(f"synthesizer {order.synthesizer.name!r} does not speak {target}")
 
 
-def _desk(order: ProductionOrder, tasks: Sequence[LineTask], memory: Memory) -> Desk:
+def desk_for(order: ProductionOrder, tasks: Sequence[LineTask], memory: Memory) -> Desk:
+    """What the lines of an order are made with: its engines behind queues, and its memory."""
     options = order.options
     llm = options.llm_concurrency or order.translator.concurrency
     tts = options.tts_concurrency or order.synthesizer.concurrency
