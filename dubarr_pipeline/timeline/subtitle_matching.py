@@ -33,12 +33,15 @@ class MatchOptions:
 
     Attributes:
         longest_lag_s: how far a file may lag behind, or run ahead.
-        worthwhile: by how much a lag must raise the agreement (0 to 1) before it is believed.
+        worthwhile: by how much a lag must raise the agreement (0 to 1) before it is believed; a few
+            lines agree by chance at some lag, so `few` is added over their number.
+        few: see there.
         shared: the share of the shorter of a line and a subtitle that both must cover.
     """
 
     longest_lag_s: float = 60.0
     worthwhile: float = 0.03
+    few: float = 0.5
     shared: float = 0.4
 
 
@@ -97,7 +100,7 @@ def find_lag(
     """
     options = options or MatchOptions()
     best, best_score = Lag(), _agreement(film, file, rate)
-    best_score += options.worthwhile
+    best_score += options.worthwhile + options.few / min(len(film), len(file))
     for speed in TRANSFERS:
         lag, score = _best_shift(film, file, rate, (speed, options.longest_lag_s))
         if score > best_score + 1e-9:

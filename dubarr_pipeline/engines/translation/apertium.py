@@ -28,14 +28,15 @@ from dubarr_pipeline.engines.translation.apertium_modes import (
 from dubarr_pipeline.engines.translation.apertium_pipeline import ProgramPipeline
 from dubarr_pipeline.engines.translation.phrasebook import set_phrase
 from dubarr_pipeline.engines.translation.rule_text import (
-    SENTENCE,
     Name,
     is_echo,
     plain_sentences,
     polish,
     protect_names,
     restore_names,
+    sentences,
     shorter_wording,
+    titled_names,
 )
 from dubarr_pipeline.errors import EngineError, LanguageError, LineError, MissingRequirement
 
@@ -184,6 +185,7 @@ class ApertiumTranslator(Translator):
         """One wording of one line. Raises `LineError` with the fault's name."""
         if not re.search(r"\w", text):
             raise LineError("empty_translation", f"there is nothing to translate in {text!r}")
+        names = (*names, *titled_names(text))
         proper = tuple(name for name in names if not name.source[:1].islower())
         guarded, stands = protect_names(text, proper)
         raw, unknown = self._translate_sentences(guarded, mode)
@@ -215,7 +217,7 @@ class ApertiumTranslator(Translator):
         translated: list[str] = []
         unknown = 0
         target = mode.target.partition("-")[0]
-        for sentence in SENTENCE.findall(text):
+        for sentence in sentences(text):
             phrase = set_phrase(sentence, mode.source, target)
             if phrase is None:
                 phrase, strange = read_stream(self._exchange(to_stream(sentence), mode))

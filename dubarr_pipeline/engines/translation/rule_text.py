@@ -68,7 +68,9 @@ the English-Spanish and English-Catalan dictionaries, and comes out of both as i
 SPANISH_QUESTION_WORDS = (
     r"(?:por qué|qué|quién|quiénes|cómo|dónde|adónde|cuándo|cuál|cuáles|cuánt\w+)"
 )
-SENTENCE = re.compile(r"[^.!?…]+(?:[.!?…]+[\"')\]]*|$)\s*")
+SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+")
+TITLED = re.compile(r"\b(Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Lady|Lord|Captain)\.?\s+([A-Z][\w'-]+)")
+ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Sr|Sra|Jr|Lt|Sgt|Capt)\.\s+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,17 @@ def plain_sentences(text: str, language: str) -> str:
     return _written_out(text) if language == "en" else text
 
 
+def sentences(text: str) -> list[str]:
+    """Part a text into its sentences, each with its end mark and the space after it."""
+    parts: list[str] = []
+    start = 0
+    for end in SENTENCE_END.finditer(text):
+        if not ABBREVIATED.search(text[start : end.end()]):
+            parts.append(text[start : end.end()])
+            start = end.end()
+    return [part for part in (*parts, text[start:]) if part]
+
+
 def is_shouted(text: str) -> bool:
     """Whether a line of more than one word is in capitals."""
     letters = [c for c in text if c.isalpha()]
@@ -128,6 +141,14 @@ def _written_out(text: str) -> str:
     text = re.sub(r"(?i)\b(i|you|we|they)'ve\b", r"\1 have", text)
     text = re.sub(r"(?i)\b(he|she|it)'s (been|gone|got)\b", r"\1 has \2", text)
     return re.sub(r"(?i)\b(what|who|where|how)'s\b", r"\1 is", text)
+
+
+def titled_names(text: str) -> tuple[Name, ...]:
+    """The names that follow a title: whatever Smith may mean, Mr. Smith is called that."""
+    return tuple(
+        Name(name, name, "female" if title in ("Mrs", "Ms", "Miss", "Lady") else None)
+        for title, name in TITLED.findall(text)
+    )
 
 
 def protect_names(text: str, names: Iterable[Name]) -> tuple[str, dict[str, str]]:
@@ -174,14 +195,16 @@ def polish(text: str, language: str, source: str) -> str:
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r"\s+([,.;:!?…)])", r"\1", text)
     text = re.sub(r"([(¿¡])\s+", r"\1", text)
-    if source[:1].isupper() or not source[:1].isalpha():
+    if next((c for c in source if c.isalpha()), "A").isupper():
         text = sentence_case(text, language)
+    else:
+        text = re.sub(r"^(\W*)(\w)", lambda m: m[1] + m[2].lower(), text)
     return opening_marks(text) if language == "es" else text
 
 
 def opening_marks(text: str) -> str:
     """Open Spanish questions and exclamations with ¿ and ¡, after what only leads up to them."""
-    return "".join(_opened(sentence[0]) for sentence in SENTENCE.finditer(text)) or text
+    return "".join(_opened(sentence) for sentence in sentences(text))
 
 
 def _opened(sentence: str) -> str:

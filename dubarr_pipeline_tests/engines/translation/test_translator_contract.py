@@ -1,0 +1,92 @@
+"""What every translator promises. A new engine is one more row in ENGINES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from dubarr_pipeline.engines.interfaces import RewriteRequest, Translator
+from dubarr_pipeline.engines.translation.apertium import ApertiumTranslator
+from dubarr_pipeline.engines.translation.lite import LiteTranslator
+from dubarr_pipeline.engines.translation.subtitles import SubtitleTranslator
+from dubarr_pipeline.errors import LanguageError
+from dubarr_pipeline_tests.engines.translation.batches import batch
+
+ENGINES: dict[str, Callable[[], Translator]] = {
+    "apertium": ApertiumTranslator,
+    "subtitles": lambda: SubtitleTranslator(("es", "ca")),
+    "lite": LiteTranslator,
+    "lite-subtitled": lambda: LiteTranslator(("es",)),
+}
+ENGLISH = ("This blade has a dark past.", "", "Thank you.", "A dragon.", "I have seen the house.")
+SPANISH = ("Esta hoja tiene un pasado oscuro.", None, "Gracias.", "Un dragón.", "He visto la casa.")
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest) -> Iterator[Translator]:
+    with ENGINES[request.param]() as loaded:
+        yield loaded
+
+
+def test_drafts_come_in_the_order_of_the_lines_each_once(engine: Translator) -> None:
+    asked = batch(ENGLISH, existing=SPANISH)
+    asked = replace(asked, lines=tuple(reversed(asked.lines)))
+    assert [draft.index for draft in engine.draft(asked)] == [14, 13, 12, 10]
+
+
+def test_versions_are_texts_shortest_first_without_repetition(engine: Translator) -> None:
+    lines = ("Well, what brings you here?", *ENGLISH)
+    for draft in engine.draft(batch(lines, existing=("Bueno, ¿qué te trae?", *SPANISH))):
+        assert draft.versions
+        assert all(version.strip() == version and version for version in draft.versions)
+        assert list(draft.versions) == sorted(set(draft.versions), key=len)
+
+
+def test_missing_lines_are_those_with_a_named_fault(engine: Translator) -> None:
+    asked = batch(ENGLISH, existing=SPANISH)
+    drafted = {draft.index for draft in engine.draft(asked)}
+    assert {line.segment.index for line in asked.lines} - drafted == {11}
+    assert set(engine.faults) == {11}  # type: ignore[attr-defined]
+
+
+def test_a_second_batch_is_not_coloured_by_the_first(engine: Translator) -> None:
+    asked = batch(ENGLISH, existing=SPANISH)
+    first = engine.draft(asked)
+    engine.draft(batch(("Where is the old dragon, madam?",), existing=("¿Dónde?",)))
+    assert engine.draft(asked) == first
+
+
+def test_an_empty_batch_has_an_empty_answer(engine: Translator) -> None:
+    assert engine.draft(batch(())) == []
+
+
+@pytest.mark.parametrize("target", ["tlh", "en", "fr", ""])
+def test_a_pair_that_is_not_served_is_refused_with_the_choices(
+    engine: Translator, target: str
+) -> None:
+    assert not engine.serves("en", target)
+    with pytest.raises(LanguageError, match="es"):
+        engine.draft(batch(ENGLISH, target, existing=SPANISH))
+
+
+def test_what_it_offers_it_serves(engine: Translator) -> None:
+    assert "es" in engine.targets("en")
+    assert "en" not in engine.targets("en")
+    assert all(engine.serves("en", target) for target in engine.targets("en"))
+
+
+def test_only_what_can_rewrite_does(engine: Translator) -> None:
+    assert not engine.can_rewrite
+    asked = batch(ENGLISH)
+    with pytest.raises(NotImplementedError, match=engine.name):
+        engine.rewrite(RewriteRequest(asked, asked.lines[0], "Hola", 2.0, 1.0, -3))
+
+
+def test_identity_needs_and_unload_work_unloaded(engine: Translator) -> None:
+    engine.unload()
+    engine.unload()
+    assert engine.name in engine.identity()
+    assert all(need.present for need in engine.needs())
+    assert engine.draft(batch(("A dragon.",), existing=("Un dragón.",)))
