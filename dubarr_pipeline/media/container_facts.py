@@ -25,6 +25,7 @@ class StreamFacts:
         flags: the dispositions that are set, e.g. ``default``, ``forced``, ``comment``.
         tags: names in lower case.
         header: a digest of the codec's private data; for an attachment, of its content.
+        sample_format: ffmpeg's name of what a sound decodes to, e.g. ``s16``.
         picture: what a decoder must know of colour, light levels, shape and rotation.
     """
 
@@ -35,7 +36,7 @@ class StreamFacts:
     tags: Mapping[str, str]
     header: str = ""
     header_bytes: int = 0
-    sample_bits: int = 0
+    sample_format: str = ""
     picture: Mapping[str, str] | None = None
 
     @property
@@ -117,7 +118,7 @@ def _stream(found: dict[str, Any]) -> StreamFacts:
         tags=_tags(found),
         header=found.get("extradata_hash", ""),
         header_bytes=int(found.get("extradata_size", 0)),
-        sample_bits=int(found.get("bits_per_raw_sample") or found.get("bits_per_sample") or 0),
+        sample_format=found.get("sample_fmt", ""),
         picture=_picture(found) if kind == "video" else None,
     )
 

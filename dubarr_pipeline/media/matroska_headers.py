@@ -1,7 +1,9 @@
-"""The parts of a Matroska file that lie beside the streams: header properties, tags, chapters, attachments.
+"""What lies beside a Matroska file's streams: header properties, tags, chapters, attachments.
 
-ffmpeg copies streams bit for bit but writes these anew and loses some of them (BCP-47 languages, editions,
-tag targets, attachment descriptions); mkvtoolnix reads and writes them whole. Everything runs inside one
+ffmpeg copies streams bit for bit but writes these anew and loses some of them (BCP-47 languages,
+editions,
+tag targets, attachment descriptions); mkvtoolnix reads and writes them whole. Everything runs
+inside one
 folder under plain names, because mkvtoolnix refuses other ones where the system's locale is ``C``.
 """
 
@@ -54,17 +56,23 @@ class Headers:
 
 
 class MatroskaFile:
-    """A Matroska file that mkvtoolnix reads and edits, under a plain name in a folder of its own."""
+    """A Matroska file that mkvtoolnix reads and edits, under a plain name in a scratch folder."""
 
     def __init__(self, path: Path, folder: Path, name: str) -> None:
         """Link `path` into `folder` as `name`, which must be plain."""
-        self._folder = folder
+        self.folder = folder
         self._name = name
         (folder / name).symlink_to(os.path.abspath(path))  # noqa: PTH100 - keeps links as they are
 
+    def beside(self, path: Path, name: str) -> MatroskaFile:
+        """Open another file in the same folder."""
+        return MatroskaFile(path, self.folder, name)
+
     def headers(self) -> Headers:
         """Read the headers. Raises `MediaToolError`."""
-        answer = run(["-J", self._name], tool="mkvmerge", cwd=self._folder).stdout
+        answer = run(
+            ["--output-charset", "UTF-8", "-J", self._name], tool="mkvmerge", cwd=self.folder
+        ).stdout
         document = json.loads(answer.decode("utf-8", "replace"))
         tracks = [
             _track(number, found) for number, found in enumerate(document.get("tracks", []), 1)
@@ -73,8 +81,8 @@ class MatroskaFile:
 
     def read_xml(self, part: str) -> ET.Element | None:
         """Read all ``tags`` or ``chapters``; None if there are none. Raises `MediaToolError`."""
-        target = self._folder / f"{self._name}.{part}.xml"
-        run([self._name, part, target.name], tool="mkvextract", cwd=self._folder)
+        target = self.folder / f"{self._name}.{part}.xml"
+        run([self._name, part, target.name], tool="mkvextract", cwd=self.folder)
         if not target.is_file() or not target.stat().st_size:
             return None
         try:
@@ -88,8 +96,8 @@ class MatroskaFile:
             return ()
         names = [f"attachment.{a.number}" for a in attachments]
         wanted = [f"{a.number}:{name}" for a, name in zip(attachments, names, strict=True)]
-        run([self._name, "attachments", *wanted], tool="mkvextract", cwd=self._folder)
-        return tuple(self._folder / name for name in names)
+        run([self._name, "attachments", *wanted], tool="mkvextract", cwd=self.folder)
+        return tuple(self.folder / name for name in names)
 
     def edit(self, arguments: Sequence[str]) -> None:
         """Change headers in place.
@@ -99,12 +107,12 @@ class MatroskaFile:
         """
         # An argument file is UTF-8 whatever the locale is.
         text = json.dumps(["--quiet", self._name, *arguments], ensure_ascii=False)
-        (self._folder / _ARGUMENTS).write_text(text, encoding="utf-8", errors="surrogateescape")
-        run([f"@{_ARGUMENTS}"], tool="mkvpropedit", cwd=self._folder)
+        (self.folder / _ARGUMENTS).write_text(text, encoding="utf-8", errors="surrogateescape")
+        run([f"@{_ARGUMENTS}"], tool="mkvpropedit", cwd=self.folder)
 
     def write_xml(self, root: ET.Element, name: str) -> str:
         """Write XML for `edit`, and return its name there."""
-        ET.ElementTree(root).write(self._folder / name, encoding="utf-8", xml_declaration=True)
+        ET.ElementTree(root).write(self.folder / name, encoding="utf-8", xml_declaration=True)
         return name
 
 
@@ -147,8 +155,8 @@ _RESTORED = {
     "language_ietf": "language-ietf",
     "default_duration": "default-duration",
     "stereo_mode": "stereo-mode",
+    "audio_bits_per_sample": "bit-depth",
 }
-_CROPPING = ("pixel-crop-left", "pixel-crop-top", "pixel-crop-right", "pixel-crop-bottom")
 
 
 def restored_properties(track: HeaderTrack) -> list[str]:
@@ -158,9 +166,6 @@ def restored_properties(track: HeaderTrack) -> list[str]:
         for key, name in _RESTORED.items()
         if key in track.properties
     ]
-    cropping = str(track.properties.get("cropping", "")).split(",")
-    if len(cropping) == len(_CROPPING):
-        settings += [f"{name}={value}" for name, value in zip(_CROPPING, cropping, strict=True)]
     return [part for setting in settings for part in ("--set", setting)]
 
 

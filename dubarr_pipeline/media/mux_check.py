@@ -1,4 +1,4 @@
-"""What beside the packets must be found again in a muxed file: chapters, attachments, tags, flags, colours."""
+"""What beside the packets must be found again: chapters, attachments, tags, flags, colours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from dubarr_pipeline.media.track_flags import KEPT_FLAGS, TrackFlags, legacy_lan
 
 # Facts about the old file or of its muxer, and statistics: not content.
 _NOT_CONTENT = frozenset(
-    "encoder duration creation_time handler_name vendor_id major_brand minor_version compatible_brands"
+    "encoder duration creation_time handler_name vendor_id major_brand minor_version"
+    " compatible_brands"
     " software isft timecode reel_name com.apple.quicktime.player.version".split()
 )
 
@@ -39,7 +40,9 @@ def check_file(
     """Compare everything but the packets.
 
     Args:
+        source: what the film's container said.
         tracks: the source's streams in the result's order.
+        result: what the muxed file says.
         wanted: the flags of all tracks of the result.
         shift_us: how far the result's clock lies behind the source's.
 
@@ -82,17 +85,21 @@ def check_new_tracks(headers: Headers, wanted: Sequence[TrackFlags]) -> None:
         for name, value in expected.items():
             if track.properties.get(name) != value:
                 raise VerificationError(
-                    f"new track {track.number} has {name} {track.properties.get(name)!r}, not {value!r}"
+                    f"new track {track.number} has {name} {track.properties.get(name)!r}, not"
+                    f" {value!r}"
                 )
 
 
 def _check_chapters(source: ContainerFacts, result: ContainerFacts, shift_us: int) -> int:
     if len(source.chapters) != len(result.chapters):
         raise VerificationError(
-            f"{source.path.name} has {len(source.chapters)} chapters, {len(result.chapters)} in the muxed file"
+            f"{source.path.name} has {len(source.chapters)} chapters, {len(result.chapters)}"
+            " in the muxed file"
         )
+    # ffmpeg lets every film but a Matroska one begin at 0, see `mux_pass`.
+    begin_us = 0 if source.is_matroska else source.start_us
     for number, (old, new) in enumerate(zip(source.chapters, result.chapters, strict=True), 1):
-        moved_us = abs(new.start_us - max(0, old.start_us + shift_us))
+        moved_us = abs(new.start_us - max(0, old.start_us - begin_us + shift_us))
         if moved_us > OFFSET_LIMIT_US or new.title != old.title:
             raise VerificationError(
                 f"chapter {number} ({old.title!r}, {old.start_us / 1e6:.3f} s) became"
@@ -109,7 +116,8 @@ def _check_attachments(source: ContainerFacts, result: ContainerFacts) -> int:
     if here != there:
         missing = [name for name, *_ in here if name not in {n for n, *_ in there}]
         raise VerificationError(
-            f"attachments differ in the muxed file: {len(here)} became {len(there)}, missing {missing}"
+            f"attachments differ in the muxed file: {len(here)} became {len(there)}, missing"
+            f" {missing}"
         )
     return len(here)
 
@@ -135,7 +143,7 @@ def _is_content(name: str, value: str) -> bool:
 
 
 def _check_header(track: Carried, found: StreamFacts) -> None:
-    """The codec's private data and the picture's colours: without them the same packets look different."""
+    """See that the codec's private data and the picture's colours are the same."""
     if track.proof == "packets" and track.stream.header and found.header != track.stream.header:
         raise VerificationError(
             f"{track.stream.describe()}: the codec's header differs in the muxed file"
@@ -144,7 +152,8 @@ def _check_header(track: Carried, found: StreamFacts) -> None:
     for name, value in old.items():
         if new.get(name) != value:
             raise VerificationError(
-                f"{track.stream.describe()}: {name} was {value}, is {new.get(name)} in the muxed file"
+                f"{track.stream.describe()}: {name} was {value}, is {new.get(name)} in the"
+                " muxed file"
             )
 
 
@@ -152,5 +161,6 @@ def _check_flags(stream: StreamFacts, found: StreamFacts, wanted: frozenset[str]
     there = found.flags & KEPT_FLAGS.keys()
     if there != wanted:
         raise VerificationError(
-            f"{stream.describe()}: flags are {sorted(there)} in the muxed file, not {sorted(wanted)}"
+            f"{stream.describe()}: flags are {sorted(there)} in the muxed file, not"
+            f" {sorted(wanted)}"
         )

@@ -12,8 +12,10 @@ OnSeconds = Callable[[float, float], None]
 """Told the seconds that are done, and of how many."""
 
 DefaultPolicy = Literal["keep", "dub"]
-"""``keep``: the original's default flags stay as they are and new tracks are no default. ``dub``: the first
-new track is the default, and no other sound is, because players take the first default that they find."""
+"""``keep``: the original's default flags stay as they are and new tracks are no default. ``dub``:
+the first
+new track is the default, and no other sound is, because players take the first default that they
+find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class MuxOptions:
     Attributes:
         default_policy: see `DefaultPolicy`.
         subtitles: add the subtitles that were given.
-        container: ``mkv`` is the whole film; ``mka`` holds the new tracks alone, for beside the film.
+        container: ``mkv`` is the whole film; ``mka`` holds the new tracks alone, for beside the
+        film.
         original_stream: which source stream carries the original language; without it the first
             default one that is no commentary.
         replace_own: leave out tracks that an earlier run of this program added.

@@ -19,14 +19,16 @@ _LOOK_FAR = ("-probesize", "100M", "-analyzeduration", "60M")
 _READING = ("-fflags", "+genpts")
 _TRIAL_SHIFT_S = 10
 _TRIAL_PACKETS = "50"
-# ffmpeg reserves what a long title takes; mkvpropedit then finds room for languages in front of the film.
+# ffmpeg reserves what a long title takes; mkvpropedit then finds room for languages in front of
+# the film.
 _ROOM_PER_TRACK = 48
 _ROOM = 400
 
 
 @dataclass(frozen=True, slots=True)
 class AddedFile:
-    """A new track's or subtitle's own file, and where its time 0 lies on the source's playback clock."""
+    """A new track's or subtitle's own file, and where its time 0 lies on the source's playback
+    clock."""
 
     facts: ContainerFacts
     carried: Carried
@@ -39,7 +41,8 @@ class MuxPass:
 
     Attributes:
         source: None for a file that holds new tracks alone.
-        delays: by the track's number in the result, the filter that undoes how this ffmpeg moves it.
+        delays: by the track's number in the result, the filter that undoes how this ffmpeg moves
+        it.
     """
 
     source: ContainerFacts | None
@@ -76,7 +79,7 @@ def write_and_log(
 def log_result(
     work: MuxPass, result: ContainerFacts, folder: Path, on_time: Callable[[float], None]
 ) -> dict[int, PacketTrack]:
-    """Log the packets of the finished file, numbered as `write_and_log` does. Raises as `ffmpeg.run`."""
+    """Log the finished file's packets, numbered as `write_and_log` does; raises as it."""
     tracks = [s for s in result.streams if s.kind != "attachment" and not s.is_cover]
     covers = [s for s in result.streams if s.is_cover]
     maps = [part for s in (*tracks, *covers) for part in ("-map", f"0:{s.index}")]
@@ -86,10 +89,12 @@ def log_result(
 
 
 def with_codec_delays(work: MuxPass, folder: Path) -> MuxPass:
-    """Measure how far this ffmpeg moves each Opus stream when it copies it, so that the mux can undo it.
+    """Measure how far this ffmpeg moves each Opus stream that it copies, to undo it in the mux.
 
-    ffmpeg 5.1 writes Opus's delay of 6.5 ms into the track's header but leaves the packets where they
-    were, so that players start the sound 6.5 ms early, again with every copy. Later versions do not.
+    ffmpeg 5.1 writes Opus's delay of 6.5 ms into the track's header but leaves the packets where
+    they
+    were, so that players start the sound 6.5 ms early, again with every copy. Later versions do
+    not.
     The first packet of each such stream is copied for a trial and read back.
     """
     delays: list[tuple[int, str]] = []
@@ -101,7 +106,7 @@ def with_codec_delays(work: MuxPass, folder: Path) -> MuxPass:
 
 
 def first_shift_us(source: dict[int, PacketTrack], result: Path, folder: Path) -> int:
-    """Return how far the result's clock lies behind the source's: by the first packet that has a time."""
+    """Return how far the result's clock lies behind the source's, by the first timed packet."""
     for number, track in source.items():
         before = _first_time_us(track)
         if before is None:
@@ -129,7 +134,8 @@ def _origins(work: MuxPass) -> list[tuple[Path, StreamFacts]]:
 
 
 def _undo_delay(path: Path, stream: StreamFacts, folder: Path) -> str:
-    """Return the filter under which a copied stream keeps its time; empty if it does without one."""
+    """Return the filter under which a copied stream keeps its time; empty if it does without
+    one."""
     moved = _moved_by_us(path, stream, folder / "plain", "")
     if abs(moved) <= OFFSET_LIMIT_US:
         return ""
@@ -142,7 +148,7 @@ def _undo_delay(path: Path, stream: StreamFacts, folder: Path) -> str:
 
 
 def _moved_by_us(path: Path, stream: StreamFacts, folder: Path, undone: str) -> int:
-    """Copy the first packets into Matroska, and return how much earlier they are there on average."""
+    """Copy the first packets into Matroska; return how much earlier they lie there on average."""
     folder.mkdir(parents=True)
     trial = folder / "trial.mkv"
     some = ["-map", f"0:{stream.index}", "-c", "copy", "-frames:0", _TRIAL_PACKETS]
@@ -170,13 +176,13 @@ def _first_time_us(track: PacketTrack) -> int | None:
 
 
 def _with_side_data(work: MuxPass) -> frozenset[int]:
-    """The tracks whose side data must be equal too: where one demuxer reads both source and result."""
+    """The tracks whose side data must be equal too: where one demuxer reads both files."""
     same = work.source is not None and work.source.is_matroska
     return frozenset(range(len(work.plan.tracks)) if same else ())
 
 
 def _keeps_clock(work: MuxPass) -> bool:
-    """Whether the result keeps the source's own clock: linked files and cue sheets go by Matroska's."""
+    """Whether the result keeps the source's own clock, as linked Matroska files need it."""
     return work.source is not None and work.source.is_matroska
 
 

@@ -1,4 +1,4 @@
-"""The fingerprint and the time of every packet of a file, kept on disk so that a film's length costs no memory.
+"""The fingerprint and the time of every packet, on disk: a film's length costs no memory.
 
 ffmpeg's ``framehash`` muxer writes one line of text per packet; here the lines become small binary
 files, one per stream, that two readings of the same streams can be compared by.
@@ -18,7 +18,8 @@ from dubarr_pipeline.errors import MediaToolError
 from dubarr_pipeline.media.ffmpeg import Arguments, reader
 
 RECORD = np.dtype([("time_us", "<i8"), ("digest", "S16")])
-"""One packet: its presentation time in microseconds, and 64 bits of its murmur3 hash as hex digits."""
+"""One packet: its presentation time in microseconds, and 64 bits of its murmur3 hash as hex
+digits."""
 
 UNTIMED = np.iinfo(np.int64).min
 """The time of a packet that carries none."""
@@ -29,7 +30,8 @@ HASH_OUTPUT = ("-f", "framehash", "-hash", "murmur3", "pipe:1")
 _READ_BYTES = 1 << 20
 _RECORDS_AT_ONCE = 1 << 15
 _NO_TIME = -(2**63)
-# "%d, %10d, %10d, %8d, %8d, hash": the columns after the stream's number, as libavformat writes them.
+# "%d, %10d, %10d, %8d, %8d, hash": the columns after the stream's number, as libavformat writes
+# them.
 _PTS_COLUMNS = slice(14, 24)
 _DIGEST_COLUMN = 46
 _LINE_END = _DIGEST_COLUMN + 32

@@ -1,4 +1,4 @@
-"""What becomes of each stream of a source when it moves into Matroska, and how that will be proven."""
+"""What becomes of each stream of a source in Matroska, and how that will be proven."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Literal
 
 from dubarr_pipeline.media.container_facts import ContainerFacts, StreamFacts
 
-Proof = Literal["packets", "coded units", "raw frames", "samples", "text", "attachment"]
+Proof = Literal[
+    "packets", "coded units", "raw frames", "merged packets", "samples", "text", "attachment"
+]
 """What was compared between the source and the result.
 
-``packets``: the bytes of every packet. ``coded units``: every H.264 or HEVC unit, because a broadcast
-marks their beginnings and a file their lengths. ``raw frames``: every AAC frame without its broadcast
-header. ``samples``: the decoded samples. ``text``: the cues. ``attachment``: the content.
+``packets``: the bytes of every packet. ``coded units``: every H.264 or HEVC unit, because a
+broadcast marks their beginnings and a file their lengths. ``raw frames``: every AAC frame without
+its broadcast header. ``merged packets``: all segments of a PGS picture as one packet. ``samples``:
+the decoded samples. ``text``: the cues. ``attachment``: the content.
 """
 
-# Lists all unit types, so that nothing is filtered: what is left is one way of marking their beginnings.
+# Names all types, so that it filters nothing and leaves one way of marking the units' beginnings.
 _SAME_FRAMING = "filter_units=pass_types=0-{}"
 _UNIT_TYPES = {"h264": 31, "hevc": 63}
 # Matroska (ffmpeg 5.1) has no place for these; the text goes into SubRip.
@@ -54,7 +57,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """The streams of a source in their order: those that become tracks, stills, files, or stay behind."""
+    """The streams of a source: those that become tracks, stills, files, or stay behind."""
 
     tracks: tuple[Carried, ...]
     covers: tuple[StreamFacts, ...]
@@ -67,7 +70,8 @@ def plan_streams(source: ContainerFacts, *, replace_own: bool = False) -> Stream
 
     Args:
         source: what the source holds.
-        replace_own: leave out tracks that this program made in an earlier run; without it they stay.
+        replace_own: leave out tracks that this program made in an earlier run; without it they
+        stay.
     """
     tracks: list[Carried] = []
     covers: list[StreamFacts] = []
@@ -82,7 +86,7 @@ def plan_streams(source: ContainerFacts, *, replace_own: bool = False) -> Stream
         elif stream.is_cover:
             covers.append(stream)
         else:
-            tracks.append(_carry(stream, source.has_raw_framing))
+            tracks.append(carry(stream, source.has_raw_framing))
     return StreamPlan(tuple(tracks), tuple(covers), tuple(attachments), tuple(left_out))
 
 
@@ -96,17 +100,21 @@ def _why_not(stream: StreamFacts, replace_own: bool) -> str:
     return ""
 
 
-def _carry(stream: StreamFacts, raw_framing: bool) -> Carried:
+def carry(stream: StreamFacts, raw_framing: bool) -> Carried:
+    """Decide how one stream moves; `raw_framing` is `ContainerFacts.has_raw_framing`."""
     if stream.codec in _TEXT:
         return Carried(stream, "text", encoder="srt")
     if stream.codec in _DISC_PCM:
-        wide = stream.sample_bits > 16
-        return Carried(stream, "samples", encoder="pcm_s24le" if wide else "pcm_s16le")
+        # ffmpeg decodes 16 bits to s16, 20 and 24 to s32.
+        narrow = stream.sample_format == "s16"
+        return Carried(stream, "samples", encoder="pcm_s16le" if narrow else "pcm_s24le")
     if raw_framing and stream.codec in _UNIT_TYPES:
         same = _SAME_FRAMING.format(_UNIT_TYPES[stream.codec])
         return Carried(stream, "coded units", source_filter=same, result_filter=same)
     if raw_framing and stream.codec == "aac":
         return Carried(stream, "raw frames", source_filter="aac_adtstoasc")
+    if raw_framing and stream.codec == "hdmv_pgs_subtitle":
+        return Carried(stream, "merged packets", source_filter="pgs_frame_merge")
     return Carried(stream)
 
 
@@ -116,6 +124,7 @@ def per_track(
     """Return ffmpeg's options for an output that holds these tracks, numbered from 0.
 
     Args:
+        tracks: the tracks in the output's order.
         filter_of: which of the bitstream filters of a track to apply.
         encode: apply the tracks' encoders; without it everything is copied.
     """

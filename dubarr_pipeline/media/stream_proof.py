@@ -1,4 +1,4 @@
-"""The proof that a muxed file holds what its sources hold: every packet, at its time, with its tags.
+"""The proof that a muxed file holds what its sources hold: every packet, at its time.
 
 Nothing here trusts a tool's exit status; the finished file is read back and compared.
 """
@@ -17,7 +17,8 @@ from dubarr_pipeline.media.packet_log import RECORD, UNTIMED, PacketTrack
 from dubarr_pipeline.media.stream_plan import Proof
 
 OFFSET_LIMIT_US = 1000
-"""How far a stream may move against the picture: Matroska keeps whole milliseconds (``targets.md``)."""
+"""How far a stream may move against the picture: Matroska keeps whole milliseconds
+(``targets.md``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def prove_streams(
         _prove_stream(stream, number, source.get(number), result.get(number))
         for number, stream in enumerate(expected)
     ]
-    reference = _reference_us([row for row, s in zip(rows, expected, strict=True) if s.timed])
+    timed = [row for row, s in zip(rows, expected, strict=True) if s.timed]
+    reference = reference_us(timed)
     return tuple(
         _with_offset(row, reference) if stream.timed else row
         for row, stream in zip(rows, expected, strict=True)
@@ -120,7 +122,7 @@ def _compare(stream: Expected, source: PacketTrack, result: PacketTrack) -> tupl
 
 
 def moved_us(source: PacketTrack, result: PacketTrack) -> tuple[int, int] | None:
-    """Return the smallest and the largest change of time from one log to the other; None if untimed."""
+    """Return the smallest and largest change of time between two logs; None if untimed."""
     extremes: list[tuple[int, int]] = []
     for here, there in _pairs(source, result):
         timed = (here["time_us"] != UNTIMED) & (there["time_us"] != UNTIMED)
@@ -148,8 +150,8 @@ def _where(stream: Expected, records: NDArray[np.void], done: int, row: int) -> 
     )
 
 
-def _reference_us(rows: Sequence[StreamProof]) -> int:
-    """How far the picture moved as a whole: the others are judged against it."""
+def reference_us(rows: Sequence[StreamProof]) -> int:
+    """Return how far the picture moved as a whole: the others are judged against it."""
     moved = [row for row in rows if row.packets]
     pictures = [row for row in moved if row.kind == "video"] or moved
     return sum(pictures[0].shift_us) // 2 if pictures else 0

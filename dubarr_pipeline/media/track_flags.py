@@ -1,6 +1,7 @@
 """How players see each track: its language, title and flags, and who made it.
 
-Matroska (RFC 9559) holds a language twice: as ISO 639-2/B for old players and as BCP-47 for new ones. Its
+Matroska (RFC 9559) holds a language twice: as ISO 639-2/B for old players and as BCP-47 for new
+ones. Its
 FlagDefault is 1 unless 0 is written, so every flag of a new track is written out.
 """
 
@@ -149,7 +150,7 @@ def language_tag(language: str) -> str:
 
 @lru_cache(maxsize=256)
 def legacy_language(tag: str) -> str:
-    """Return the ISO 639-2/B code for old players: ``fre`` for French, ``und`` where there is none."""
+    """Return the ISO 639-2/B code for old players: ``fre`` for French, ``und`` for none."""
     language = langcodes.Language.get(tag)
     for candidate in (language, language.prefer_macrolanguage()):
         try:
