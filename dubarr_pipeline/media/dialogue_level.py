@@ -86,19 +86,14 @@ def read_take(take: PlacedTake) -> tuple[Samples, int]:
     return np.ascontiguousarray(sound[:, 0], np.float32), int(rate)
 
 
-def line_gains(
-    takes: Sequence[PlacedTake], lines: Sequence[LineLevel], options: LevelOptions
-) -> list[float]:
-    """Return the gain in dB of each take.
+def line_gains(lines: Sequence[LineLevel], options: LevelOptions) -> list[float]:
+    """Return the gain in dB that brings each take to the loudness of the line it replaces.
 
-    A take is brought to the loudness of the line it replaces, at most `quieter_db` under and
-    `louder_db` over the film's dialogue; then all of them are moved together, at most `trim_db`, so
-    that as much energy comes in as the original voices took out: the programme keeps its loudness.
+    At most `quieter_db` under and `louder_db` over the film's dialogue; a line without an original
+    voice is brought to the film's level.
     """
     film_lufs = dialogue_level(lines, options)
-    gains = [_gain(line, film_lufs, options) for line in lines]
-    trim = _energy_trim(lines, gains, options.trim_db)
-    return [gain + trim + take.gain_db for gain, take in zip(gains, takes, strict=True)]
+    return [_gain(line, film_lufs, options) for line in lines]
 
 
 def dialogue_level(lines: Iterable[LineLevel], options: LevelOptions) -> float:
@@ -122,17 +117,6 @@ def _gain(line: LineLevel, film_lufs: float, options: LevelOptions) -> float:
     return float(np.clip(bounded - line.dub_lufs, _LOWEST_GAIN_DB, options.boost_db))
 
 
-def _energy_trim(lines: Sequence[LineLevel], gains: Sequence[float], most_db: float) -> float:
-    taken = sum(line.original_power for line in lines)
-    given = sum(
-        float(line.dub_powers.sum()) * 10 ** (gain / 10)
-        for line, gain in zip(lines, gains, strict=True)
-    )
-    if taken <= 0 or given <= 0:
-        return 0.0
-    return float(np.clip(10 * np.log10(taken / given), -most_db, most_db))
-
-
 @dataclass(frozen=True, slots=True)
 class Trim:
     """By how many dB all of the dub moves, and what the programme then measures."""
@@ -141,16 +125,18 @@ class Trim:
     programme_lufs: float
 
 
-def trim_towards(programme: Powers, dub: Powers, target_lufs: float, most_db: float) -> Trim:
-    """Return how the dub must move for the programme to measure `target_lufs`.
+def trim_towards(
+    programme: Powers, dub: Powers, target_lufs: float, bounds_db: tuple[float, float]
+) -> Trim:
+    """Return how the dub must move, within bounds, for the programme to measure `target_lufs`.
 
-    Bed and dub are unrelated sounds: their powers add. At most `most_db` either way.
+    Bed and dub are unrelated sounds: their powers add.
 
     Args:
         programme: power of every tenth of a second of the finished mix.
         dub: of the dub alone, as `dub_frames` gives it.
         target_lufs: what the programme should measure.
-        most_db: the bound.
+        bounds_db: least and most.
     """
     share = np.zeros(programme.size)
     size = min(dub.size, programme.size)
@@ -159,7 +145,7 @@ def trim_towards(programme: Powers, dub: Powers, target_lufs: float, most_db: fl
     def level(dub_db: float) -> float:
         return integrated(programme + (10 ** (dub_db / 10) - 1) * share)
 
-    low, high = -most_db, most_db
+    low, high = bounds_db
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if level(middle) < target_lufs else (low, middle)

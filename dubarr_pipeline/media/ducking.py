@@ -21,7 +21,7 @@ class DuckingOptions:
         attack_ms: time on the way down; with 9 dB and 150 ms the gain moves at most 94 dB/s.
         hold_ms: time it stays down after the last word.
         release_ms: time on the way up.
-        look_ahead_ms: how long before the first word it starts; from `attack_ms` on it is down in time.
+        look_ahead_ms: how long before the first word it starts: `attack_ms` or more is in time.
     """
 
     depth_db: float = 9.0

@@ -19,19 +19,19 @@ _BLOCK_SAMPLES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class MeasuredTrack:
-    """What a finished track measures.
+    """What a track measures.
 
     Attributes:
         loudness: of the whole.
         dialogue_lufs: while somebody speaks, gated within it; -70 where nobody does.
         frames: power of every tenth of a second.
-        samples: decoded length.
+        decoded_samples: length of the file; None where it is the mix that was measured.
     """
 
     loudness: Loudness
     dialogue_lufs: float
     frames: Powers
-    samples: int
+    decoded_samples: int | None
 
 
 def measure_track(
@@ -56,9 +56,16 @@ def measure_track(
             block = np.frombuffer(data, "<f4").reshape(-1, track.channels)
             meter.add(np.ascontiguousarray(block.T, np.float32))
             samples += len(block)
-    meter.finish()
     spoken = [_at_rate(span, rate, track.rate) for span in voiced]
-    return MeasuredTrack(meter.result(), meter.dialogue_lufs(spoken), meter.frames, samples)
+    return measured(meter, spoken, samples)
+
+
+def measured(
+    meter: LoudnessMeter, voiced: Sequence[Span], decoded_samples: int | None
+) -> MeasuredTrack:
+    """Return what a meter has heard, once all of it was played; `voiced` is at the meter's rate."""
+    meter.finish()
+    return MeasuredTrack(meter.result(), meter.dialogue_lufs(voiced), meter.frames, decoded_samples)
 
 
 def _at_rate(span: Span, rate: int, wanted: int) -> Span:

@@ -2,8 +2,8 @@
 
 Both stages of the filter are applied as weights on the power spectrum of frames whose edges
 cross-fade at constant power, which gives the filter's energy without filtering: five times faster
-than two biquads. The frames are taken of the sound's first difference, and the weights undo it: else
-rumble under 30 Hz would leak from the frames' edges into the bands that count.
+than two biquads. The frames are taken of the sound's first difference, and the weights undo it:
+else rumble under 30 Hz would leak from the frames' edges into the bands that count.
 """
 
 from __future__ import annotations

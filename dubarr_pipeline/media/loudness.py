@@ -15,7 +15,7 @@ from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.channels import loudness_weights
 from dubarr_pipeline.media.k_weighting import FramePowers, Powers
 from dubarr_pipeline.media.sound_reader import Samples
-from dubarr_pipeline.media.true_peak import TruePeakMeter
+from dubarr_pipeline.media.true_peak import SILENCE_DBTP, TruePeakMeter
 from dubarr_pipeline.timeline.spans import Span
 
 SILENCE_LUFS = -70.0
@@ -91,7 +91,7 @@ def _sliding(frames: Powers, width: int) -> Powers:
 
 
 class LoudnessMeter:
-    """Measures a programme block by block, as ffmpeg's ``ebur128`` does; keeps 8 bytes per 0.1 s."""
+    """Measures a programme block by block, as ffmpeg's ``ebur128`` does; 8 bytes per 0.1 s."""
 
     def __init__(self, rate: int, channels: int, layout: str | None = None) -> None:
         self.rate = rate
@@ -129,11 +129,10 @@ class LoudnessMeter:
         return gated(frames[speaking])
 
 
-_SUMMARY = re.compile(
-    r"Integrated loudness:\s+I:\s+(?P<i>\S+) LUFS.*?LRA:\s+(?P<lra>\S+) LU\b"
-    r".*?True peak:\s+Peak:\s+(?P<peak>\S+) dBFS",
-    re.DOTALL,
-)
+_FIGURE = r"\s*(\S+)"
+_INTEGRATED = re.compile(r"lavfi\.r128\.I=" + _FIGURE)
+_RANGE = re.compile(r"\bLRA:" + _FIGURE)
+_PEAK = re.compile(r"\bPeak:" + _FIGURE)
 
 
 def measure_file(path: Path, stream: int = 0) -> Loudness:
@@ -142,18 +141,18 @@ def measure_file(path: Path, stream: int = 0) -> Loudness:
     Raises:
         MediaToolError: if ffmpeg cannot read it, or says nothing of its loudness.
     """
-    meter = "ebur128=peak=true:framelog=verbose"
+    # The summary rounds to 0.1 LU; the frames' own figures have three decimals.
+    meter = "ebur128=peak=true:metadata=1:framelog=verbose"
+    exact = "ametadata=mode=print:key=lavfi.r128.I:file=/dev/stderr"
     arguments = ["-v", "info", "-nostats", "-i", ffmpeg.file_url(path), "-map", f"0:a:{stream}"]
-    output = ffmpeg.run([*arguments, "-af", meter, "-f", "null", "-"])
-    found = list(_SUMMARY.finditer(output.stderr))
-    if not found:
-        raise MediaToolError(f"ffmpeg measured no loudness in {path}: {output.stderr[-300:]}")
-    last = found[-1]
-    return Loudness(
-        max(SILENCE_LUFS, _number(last["i"])), _number(last["peak"]), _number(last["lra"])
-    )
+    said = ffmpeg.run([*arguments, "-af", f"{meter},{exact}", "-f", "null", "-"]).stderr
+    found = [pattern.findall(said) for pattern in (_INTEGRATED, _PEAK, _RANGE)]
+    if not all(found[1:]):
+        raise MediaToolError(f"ffmpeg measured no loudness in {path}: {said[-300:]}")
+    loudness, peak, lra = (_number(figures[-1]) if figures else -np.inf for figures in found)
+    return Loudness(max(SILENCE_LUFS, loudness), max(SILENCE_DBTP, peak), lra)
 
 
 def _number(text: str) -> float:
-    value = float(text.replace("nan", "-inf"))
-    return max(value, -144.0)
+    value = float(text)
+    return -np.inf if np.isnan(value) else value

@@ -70,6 +70,9 @@ class MixOptions:
         true_peak_dbtp: the ceiling with ``source``; a film whose own peaks lie higher keeps them,
             and the dub may go as high as they do.
         bitrate_kbps: None for what suits codec and channels.
+        decode_again: whether loudness is measured on the file, decoded, rather than on what went
+            into the encoder. None: for a delivery standard, whose peaks must be proven; with
+            ``source`` it would cost half as much as the whole mix, for a hundredth of an LU.
         pcm: where to leave the mixer's own samples too, as float32 WAV.
     """
 
@@ -81,6 +84,7 @@ class MixOptions:
     true_peak_dbtp: float = -1.0
     codec: Codec = "ac3"
     bitrate_kbps: int | None = None
+    decode_again: bool | None = None
     pcm: Path | None = None
 
     @property

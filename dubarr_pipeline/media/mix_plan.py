@@ -66,6 +66,7 @@ class MixPlan:
         dialogue: the channels that are changed.
         gain_db: on the whole programme.
         ceiling_dbtp: of the limiter.
+        trim_db: by how much all takes were moved together, included in their gains.
     """
 
     sources: MixSources
@@ -75,17 +76,30 @@ class MixPlan:
     dialogue: tuple[int, ...]
     gain_db: float
     ceiling_dbtp: float
+    trim_db: float = 0.0
 
     def louder(self, dub_db: float) -> MixPlan:
         """The same plan with all of the dub moved."""
         takes = tuple(replace(t, gain_db=t.gain_db + dub_db) for t in self.takes)
-        return replace(self, takes=takes)
+        return replace(self, takes=takes, trim_db=self.trim_db + dub_db)
+
+    @property
+    def trim_bounds_db(self) -> tuple[float, float]:
+        """How far all takes may still move, down and up."""
+        most_db = self.options.levels.trim_db
+        return -most_db - self.trim_db, most_db - self.trim_db
 
     @property
     def target_lufs(self) -> float:
         """What the finished programme should measure."""
         target = self.options.target
         return target.programme_lufs if target else self.sources.loudness.integrated_lufs
+
+    @property
+    def decodes_again(self) -> bool:
+        """Whether the finished file is what is measured, rather than what is fed to the encoder."""
+        wanted = self.options.decode_again
+        return bool(self.options.target) if wanted is None else wanted
 
     @property
     def peak_target_dbtp(self) -> float:
@@ -112,21 +126,21 @@ def plan_mix(
         ArtifactError: if a take is missing, damaged or not mono.
     """
     lines = measure_lines(takes, film.vocals)
-    gains = line_gains(takes, lines, options.levels)
     shares = film_shares(lines, film.channels)
     dialogue = dialogue_channels(shares, film.layout)
+    spans = [_heard(take, line, film.samples) for take, line in zip(takes, lines, strict=True)]
+    gains = line_gains(lines, options.levels)
     levelled = tuple(
         LevelledTake(
             take,
-            _heard(take, line, film.samples),
-            gain,
+            span,
+            gain + take.gain_db,
             pan_gains(line.shares, shares, dialogue, film.layout),
         )
-        for take, line, gain in zip(takes, lines, gains, strict=True)
+        for take, line, span, gain in zip(takes, lines, spans, gains, strict=True)
     )
-    return MixPlan(
-        sources, options, tuple(lines), levelled, dialogue, 0.0, _ceiling(sources, options)
-    )
+    ceiling_dbtp = _ceiling(sources, options)
+    return MixPlan(sources, options, tuple(lines), levelled, dialogue, 0.0, ceiling_dbtp)
 
 
 def _heard(take: PlacedTake, line: LineLevel, samples: int) -> Span:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +46,19 @@ class MixReport:
     Attributes:
         samples, rate, channels, layout: of the mixer's sound: the film's own.
         codec, track_rate, track_layout, bitrate_kbps: of the file.
-        loudness_lufs, true_peak_dbtp, lra_lu: of the file, decoded again.
-        dialogue_lufs: the file's loudness while somebody speaks, gated within it.
+        measured_on: ``track``: the file was decoded again; ``mix``: as it went into the encoder.
+        loudness_lufs, true_peak_dbtp, lra_lu: of the programme.
+        dialogue_lufs: the programme's loudness while somebody speaks, gated within it.
         source_lufs: of the original programme.
         target_lufs: what was asked for.
         miss_lu: measured minus asked for, as the preset measures it.
         gain_db: on the whole programme (0 with ``source``).
+        dub_trim_db: on all takes together, so that the programme keeps its loudness.
         dialnorm: as written, or None for a codec that has none.
         clipped_samples: samples of the mix over full scale.
         limited_samples, limited_db: how much, and how deep, the limiter turned down.
         encoder_delay_samples: taken out, so that the file starts with the film.
-        decoded_samples: length of the file, decoded, at `track_rate`.
+        decoded_samples: length of the file at `track_rate`; None where it was not decoded again.
         passes: how often the track was encoded.
         dialogue_channels: the only channels that were changed.
         notes: what had to be done for the codec's sake, and what could not be reached.
@@ -69,6 +72,7 @@ class MixReport:
     track_rate: int
     track_layout: str
     bitrate_kbps: int | None
+    measured_on: Literal["track", "mix"]
     loudness_lufs: float
     true_peak_dbtp: float
     lra_lu: float
@@ -77,12 +81,13 @@ class MixReport:
     target_lufs: float
     miss_lu: float
     gain_db: float
+    dub_trim_db: float
     dialnorm: int | None
     clipped_samples: int
     limited_samples: int
     limited_db: float
     encoder_delay_samples: int
-    decoded_samples: int
+    decoded_samples: int | None
     passes: int
     dialogue_channels: tuple[int, ...]
     ducking: DuckingReport

@@ -16,7 +16,7 @@ import numpy as np
 
 from dubarr_pipeline.media.channels import layout_of
 from dubarr_pipeline.media.dialogue_level import LineLevel, level_after, trim_towards
-from dubarr_pipeline.media.encoded_track import MeasuredTrack, measure_track
+from dubarr_pipeline.media.encoded_track import MeasuredTrack, measure_track, measured
 from dubarr_pipeline.media.encoding import (
     CODECS,
     DIALNORM_CODECS,
@@ -31,6 +31,7 @@ from dubarr_pipeline.media.mix_options import MixOptions, MixSources, PlacedTake
 from dubarr_pipeline.media.mix_plan import MixPlan, OpenFilm, open_film, plan_mix
 from dubarr_pipeline.media.mix_report import DuckingReport, LineMix, MixReport
 from dubarr_pipeline.media.placed_takes import LevelledTake, dub_frames
+from dubarr_pipeline.media.rehearsal import rehearsed
 from dubarr_pipeline.media.rendering import Rendering, render
 from dubarr_pipeline.media.waveform import WaveWriter
 from dubarr_pipeline.workdir import whole_file
@@ -79,7 +80,8 @@ def mix(
             _format(film, options),
             on_progress or _nobody_watches,
         )
-        plan = _levelled_programme(job, plan_mix(film, sources, takes, options))
+        plan = rehearsed(film, plan_mix(film, sources, takes, options))
+        plan = _levelled_programme(job, plan)
         report = _deliver(job, plan)
     logger.info(
         "%s: %d takes, %.1f s, %.1f LUFS, true peak %.1f dBTP, %d passes",
@@ -216,7 +218,7 @@ def _to_source(job: _Job, done: _Pass) -> _Correction | None:
     if abs(done.miss_lu) <= TOLERANCE_LU or not plan.takes or plan.target_lufs <= SILENCE_LUFS:
         return None
     dub = dub_frames(plan.takes, plan.lines, job.film.rate / 10)
-    trim = trim_towards(done.measured.frames, dub, plan.target_lufs, plan.options.levels.trim_db)
+    trim = trim_towards(done.measured.frames, dub, plan.target_lufs, plan.trim_bounds_db)
     if abs(trim.programme_lufs - done.level_lufs) < TOLERANCE_LU / 4:
         return None
     return _Correction(plan.louder(trim.dub_db), trim.programme_lufs)
@@ -227,15 +229,21 @@ def _encode(job: _Job, plan: MixPlan, dialnorm: int) -> _Pass:
     rendering = render(film, plan)
     done, total_s = 0, film.samples / film.rate
     written = dialnorm if track.codec in DIALNORM_CODECS else None
+    meter = None if plan.decodes_again else LoudnessMeter(film.rate, film.channels, film.layout)
     with encoding(job.path, job.sound, track, written) as encoder, _pcm(job) as pcm:
         for block in rendering:
             encoder.write(block)
             if pcm:
                 pcm.write(block)
+            if meter:
+                meter.add(block)
             done += block.shape[1]
             job.on_progress(done / film.rate, total_s)
-    measured = measure_track(job.path, track, plan.voiced, film.rate)
-    return _Pass(plan, rendering, measured, written)
+    if meter:
+        heard = measured(meter, plan.voiced, None)
+    else:
+        heard = measure_track(job.path, track, plan.voiced, film.rate)
+    return _Pass(plan, rendering, heard, written)
 
 
 @contextlib.contextmanager
@@ -250,7 +258,7 @@ def _pcm(job: _Job) -> Iterator[WaveWriter | None]:
 
 
 def _report(job: _Job, done: _Pass, passes: int) -> MixReport:
-    film, track, plan, measured = job.film, job.track, done.plan, done.measured
+    film, track, plan, heard = job.film, job.track, done.plan, done.measured
     return MixReport(
         samples=film.samples,
         rate=film.rate,
@@ -260,20 +268,22 @@ def _report(job: _Job, done: _Pass, passes: int) -> MixReport:
         track_rate=track.rate,
         track_layout=track.layout,
         bitrate_kbps=track.bitrate_kbps,
-        loudness_lufs=measured.loudness.integrated_lufs,
-        true_peak_dbtp=measured.loudness.true_peak_dbtp,
-        lra_lu=measured.loudness.lra_lu,
-        dialogue_lufs=measured.dialogue_lufs,
+        measured_on="track" if plan.decodes_again else "mix",
+        loudness_lufs=heard.loudness.integrated_lufs,
+        true_peak_dbtp=heard.loudness.true_peak_dbtp,
+        lra_lu=heard.loudness.lra_lu,
+        dialogue_lufs=heard.dialogue_lufs,
         source_lufs=plan.sources.loudness.integrated_lufs,
         target_lufs=plan.target_lufs,
         miss_lu=done.miss_lu,
         gain_db=plan.gain_db,
+        dub_trim_db=plan.trim_db,
         dialnorm=done.dialnorm,
         clipped_samples=done.rendering.clipped_samples,
         limited_samples=done.rendering.limiter.touched_samples,
         limited_db=done.rendering.limiter.deepest_db,
         encoder_delay_samples=CODECS[track.codec].delay_samples,
-        decoded_samples=measured.samples,
+        decoded_samples=heard.decoded_samples,
         passes=passes,
         dialogue_channels=plan.dialogue,
         ducking=_ducking(done.rendering, plan, film.rate),

@@ -42,28 +42,39 @@ class Rendering:
 
 def render(film: OpenFilm, plan: MixPlan) -> Rendering:
     """Return the finished film: ``(channels, samples)`` float32 blocks of any length, in order."""
+    bed, limiter = bed_of(film, plan), _limiter(plan, film.rate)
+    summed = _summed(bed, takes_of(film, plan), film.samples, plan.gain_db)
+    return Rendering(limiter, bed.ducker, limiter.limit(summed))
+
+
+def bed_of(film: OpenFilm, plan: MixPlan) -> Bed:
+    """Return the film without its dialogue, as the preset wants it under the dub."""
     options, rate = plan.options, film.rate
-    fade = max(1, round(options.fade_ms * rate / 1000))
-    ducker = None if options.preset == "film" else Ducker(plan.spoken, rate, options.ducking)
-    bed = Bed(
+    film_preset, voice_over = options.preset == "film", options.preset == "voice-over"
+    return Bed(
         film.accompaniment,
         film.vocals,
         removed=around(plan.sources.speech, _SEARCHED_S * rate),
-        kept=None if options.preset == "voice-over" else around(plan.sources.kept, fade),
+        kept=None if voice_over else around(plan.sources.kept, _fade(plan, rate)),
         dialogue=plan.dialogue,
-        ducker=ducker,
+        ducker=None if film_preset else Ducker(plan.spoken, rate, options.ducking),
     )
-    takes = TakesOnTrack(plan.takes, rate, film.samples, fade)
-    limiter = _limiter(plan, rate, fade)
-    summed = _summed(bed, takes, film.samples, plan.gain_db)
-    return Rendering(limiter, ducker, limiter.limit(summed))
 
 
-def _limiter(plan: MixPlan, rate: int, fade: int) -> Limiter:
+def takes_of(film: OpenFilm, plan: MixPlan) -> TakesOnTrack:
+    """Return the dub, ready to be added from the film's start on."""
+    return TakesOnTrack(plan.takes, film.rate, film.samples, _fade(plan, film.rate))
+
+
+def _fade(plan: MixPlan, rate: int) -> int:
+    return max(1, round(plan.options.fade_ms * rate / 1000))
+
+
+def _limiter(plan: MixPlan, rate: int) -> Limiter:
     options = LimiterOptions(plan.ceiling_dbtp)
     if plan.options.target:
         return Limiter(rate, options)
-    return Limiter(rate, options, plan.dialogue, within(plan.spoken, fade))
+    return Limiter(rate, options, plan.dialogue, within(plan.spoken, _fade(plan, rate)))
 
 
 def _summed(bed: Bed, takes: TakesOnTrack, samples: int, gain_db: float) -> Iterator[Samples]:

@@ -1,0 +1,59 @@
+"""Rehearses parts of the film to learn how loud the mix will be, before all of it is mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dubarr_pipeline.media.channels import loudness_weights
+from dubarr_pipeline.media.dialogue_level import trim_towards
+from dubarr_pipeline.media.k_weighting import Powers, frame_powers
+from dubarr_pipeline.media.loudness import SILENCE_LUFS, integrated
+from dubarr_pipeline.media.mix_plan import MixPlan, OpenFilm
+from dubarr_pipeline.media.rendering import bed_of, takes_of
+from dubarr_pipeline.media.sound_reader import Samples
+from dubarr_pipeline.timeline.spans import Span
+
+_PIECE_S, _STEP_S = 4, 64
+"""A sixteenth of the film is heard: mix and original are compared on the same parts, so that what the
+others are like hardly matters (0.1 LU on films of 45 minutes and more)."""
+_WHOLE_S = 180
+"""Shorter films are heard to the end."""
+
+
+def rehearsed(film: OpenFilm, plan: MixPlan) -> MixPlan:
+    """Return the plan with all takes moved together so that the programme keeps its loudness.
+
+    They move at most `LevelOptions.trim_db`; the bed is never touched for this.
+    """
+    if not plan.takes:
+        return plan
+    weights = loudness_weights(film.channels, film.layout)
+    heard = [_frames(sound, weights, film.rate) for sound in _rehearsal(film, plan)]
+    original, mixed, dub = (np.concatenate(frames) for frames in zip(*heard, strict=True))
+    target_lufs = integrated(original)
+    if target_lufs <= SILENCE_LUFS or not dub.any():
+        return plan
+    return plan.louder(trim_towards(mixed, dub, target_lufs, plan.trim_bounds_db).dub_db)
+
+
+def _frames(sounds: tuple[Samples, ...], weights: Powers, rate: int) -> list[Powers]:
+    return [weights @ frame_powers(sound, rate) for sound in sounds]
+
+
+def _rehearsal(film: OpenFilm, plan: MixPlan) -> Iterator[tuple[Samples, Samples, Samples]]:
+    """Yield original, mix and dub of each part."""
+    bed, takes = bed_of(film, plan), takes_of(film, plan)
+    for part in _parts(film.samples, film.rate):
+        original = film.accompaniment.read(part.start, part.end)
+        original += film.vocals.read(part.start, part.end)
+        dub = np.zeros_like(original)
+        takes.add_to(part.start, dub)
+        yield original, bed.read(part.start, part.end) + dub, dub
+
+
+def _parts(samples: int, rate: int) -> Iterator[Span]:
+    step = _PIECE_S if samples <= _WHOLE_S * rate else _STEP_S
+    for start in range(0, samples, step * rate):
+        yield Span(start, min(samples, start + _PIECE_S * rate))
