@@ -36,7 +36,7 @@ class ClusterOptions:
     silhouette_alone: float = 0.37
     least_spread: float = 15.0
     few: int = 6
-    simpler_gain: float = 0.02
+    simpler_gain: float = 0.0
 
 
 DEFAULT = ClusterOptions()
