@@ -1,3 +1,3 @@
-"""dubarr: dub a media library, each speaker in their own voice, over the untouched music and effects."""
+"""dubarr: dub a media library, each in their own voice, over the untouched bed."""
 
 __version__ = "0.1.0"

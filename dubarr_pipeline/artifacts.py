@@ -1,6 +1,6 @@
 """The JSON artifacts: values in the program, seconds with six decimals in the files.
 
-`artifacts.md` of the design names every field. Reading checks all of it, so that a damaged or edited
+Reading checks every field, so that a damaged or edited
 file is refused by name instead of failing somewhere downstream.
 """
 

@@ -1,13 +1,13 @@
 """Keep or redo: the one place that decides whether a stage's earlier result still stands.
 
 The materialization store is the checkpoint table. A `Record` is what a materialization says of its
-stage; beside the artifacts lies a manifest that seals every file the stage left. A result is kept if
+stage; beside the artifacts lies a manifest that seals every file it left. A result stands if
 
 1. it was made for the same fingerprint (inputs, engine, model, options, code version), and
 2. it was made from the very results that its input stages have now, and
 3. every file that it left is still whole.
 
-Anything else is a named reason to redo the stage. The first two are compared without touching a file;
+Anything else is a named reason to redo the stage. The first two touch no file;
 the third costs one `stat` per file, and reads a file again only if its stat has changed.
 """
 
@@ -57,7 +57,7 @@ def fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
     Args:
         stage: the stage's name.
         code_version: raised whenever the stage's code would make another result.
-        facts: JSON-able values: digests of inputs, engine identities, options. Order does not matter.
+        facts: JSON-able values: digests of inputs, engine identities, options; in any order.
     """
     document = json.dumps([stage, code_version, facts], sort_keys=True, default=str)
     return hashlib.sha256(document.encode()).hexdigest()[:32]

@@ -23,7 +23,7 @@ DubbingError
 │   ├── ServiceUnavailable
 │   └── BadReply             the reply breaks its contract; the message names the fault
 ├── MediaToolError           ffmpeg or mkvtoolnix failed; carries its own last words
-└── VerificationError        the finished file is not what it must be (a stream differs, a flag is wrong)
+└── VerificationError        the finished file is not what it must be (stream, flag)
 """
 
 

@@ -54,7 +54,7 @@ def stage_key(stage: str) -> dg.AssetKey:
 def last_materialization(
     instance: dg.DagsterInstance, stage: str, key: str
 ) -> Materialization | None:
-    """Read the last result of a stage for a video, or None if there is none that carries a record."""
+    """Read the last result of a stage for a video, or None if none carries a record."""
     wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), asset_partitions=[key])
     for found in instance.fetch_materializations(wanted, limit=1).records:
         event = found.asset_materialization
@@ -75,12 +75,12 @@ def record_metadata(record: Record) -> dict[str, dg.MetadataValue]:
 
 
 def _record(metadata: Mapping[str, Any]) -> Record | None:
-    values = {
-        name: metadata.get(PREFIX + name) for name in ("fingerprint", "production", "manifest")
+    names = ("fingerprint", "production", "manifest")
+    found = {
+        name: str(metadata[PREFIX + name].value) for name in names if PREFIX + name in metadata
     }
-    if any(value is None for value in values.values()):
+    if len(found) < len(names):
         return None
     inputs = metadata.get(f"{PREFIX}inputs")
     data = inputs.value if inputs is not None else {}
-    found = json.loads(data) if isinstance(data, str) else dict(data or {})
-    return Record(**{name: str(value.value) for name, value in values.items()}, inputs=found)
+    return Record(**found, inputs=json.loads(data) if isinstance(data, str) else dict(data or {}))

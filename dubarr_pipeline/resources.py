@@ -10,14 +10,14 @@ from dubarr_pipeline.settings import Settings, load_settings
 class Workshop(dg.ConfigurableResource):
     """Where the settings and the work folders lie.
 
-    Left empty, both come from the environment (``DUBARR_CONFIG``, ``DUBARR_WORK_DIR``) or their defaults.
+    Left empty, both come from ``DUBARR_CONFIG`` and ``DUBARR_WORK_DIR``, or their defaults.
     """
 
     config_file: str = ""
     work_dir: str = ""
 
     def settings(self) -> Settings:
-        """Read the settings; cheap, and never kept, so that an edit counts from the next stage on."""
+        """Read the settings; cheap, and never kept: an edit counts from the next stage on."""
         return load_settings(
             Path(self.config_file) if self.config_file else None,
             Path(self.work_dir) if self.work_dir else None,

@@ -38,8 +38,8 @@ OPTION_TYPES: Mapping[str, str] = {
     "mix": "media.mix_options:MixOptions",
     "mux": "media.mux_options:MuxOptions",
 }
-"""Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. The options
-of an engine stand in the engine's row of the registry."""
+"""Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. Those of
+an engine stand in the engine's row of the registry."""
 
 TOP_KEYS = ("work_dir", "profile", "debug_mode")
 SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
@@ -63,7 +63,7 @@ class Settings:
 
     def engines(self) -> dict[Kind, str]:
         """The engine of every kind: the profile's, or the one that a section chose."""
-        chosen = {
+        chosen: dict[Kind, str] = {
             kind: self.tables[section]["engine"]
             for section, kind in ENGINE_SECTIONS.items()
             if "engine" in self.tables.get(section, {})

@@ -35,7 +35,7 @@ _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of one video: when its result was last recorded, how long it took, what came of it."""
+    """One stage of one video: when it was last recorded, how long it took, what came of it."""
 
     stage: str
     recorded_at: float | None = None

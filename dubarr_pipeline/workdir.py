@@ -148,21 +148,23 @@ def named_disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(
-                f"no room left on the disk of {path}: free some, then run again; what is finished is kept"
+                f"no room left on the disk of {path}: free some, then run again; "
+                "what is finished is kept"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise NotWritable(
-                f"cannot write {path}: {os.strerror(error.errno)}; choose another folder with --work-dir"
+                f"cannot write {path}: {os.strerror(error.errno)}; "
+                "choose another folder with --work-dir"
             ) from error
         raise
 
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; what was written there takes its name at the end, or is removed.
+    """Give a temporary path; what was written there takes its name at the end, or is removed.
 
-    The file is flushed to disk before it is renamed, and the folder after, so that a crash leaves the
-    old file or the new one. The temporary name keeps the suffix, because tools choose formats by it.
+    The file is flushed to disk before it is renamed, and the folder after, so that a crash leaves
+    the old file or the new one. The temporary name keeps the suffix: tools choose formats by it.
     """
     with named_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +222,8 @@ def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
     found = document.get("schema") if isinstance(document, dict) else None
     if found != schema:
         raise ArtifactError(
-            f"{path} has schema {found!r}, this version reads {schema}: delete it, or use the version that wrote it"
+            f"{path} has schema {found!r}, this version reads {schema}: "
+            "delete it, or use the version that wrote it"
         )
     return document
 

@@ -11,7 +11,15 @@ from dubarr_pipeline.artifacts import (
     write_context,
     write_speakers,
 )
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.media.waveform import WaveFile
 from dubarr_pipeline.resources import Workshop
@@ -52,7 +60,7 @@ def _produce(bench: Bench) -> Outcome:
 STAGE = Stage("context", ("vocals", "diarization", "transcript"), "1", _facts, _produce)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"text"}, pool="gpu"))
+@stage_asset(STAGE, kinds={"text"}, pool="gpu")
 def context(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

@@ -6,7 +6,15 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.artifacts import SourceCues, read_sound, write_cues, write_diarization
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.intake import look_at, script_digest
 from dubarr_pipeline.media.subtitles import read_cues
@@ -57,7 +65,7 @@ def _produce(bench: Bench) -> Outcome:
 STAGE = Stage("diarization", ("vocals",), "1", _facts, _produce)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"numpy"}, pool="gpu"))
+@stage_asset(STAGE, kinds={"numpy"}, pool="gpu")
 def diarization(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

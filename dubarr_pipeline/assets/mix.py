@@ -10,7 +10,15 @@ import dagster as dg
 from dubarr_pipeline import checkpoints
 from dubarr_pipeline.artifacts import SourceSound, read_sound
 from dubarr_pipeline.assets import checks
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.media import mixdown
@@ -111,7 +119,7 @@ def _placed(line: ProducedLine) -> PlacedTake:
 STAGE = Stage("mix", ("vocals", "segments"), _CODE_VERSION, _facts, _produce, checks.of_mix)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"ffmpeg", "numpy"}), check_specs=checks.MIX_SPECS)
+@stage_asset(STAGE, kinds={"ffmpeg", "numpy"}, check_specs=checks.MIX_SPECS)
 def mix(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

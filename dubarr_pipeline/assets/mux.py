@@ -8,7 +8,15 @@ import dagster as dg
 
 from dubarr_pipeline.artifacts import read_sound
 from dubarr_pipeline.assets import checks
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.media import mux as container
 from dubarr_pipeline.media.mux_options import DubSubtitle, DubTrack
@@ -60,7 +68,7 @@ def _produce(bench: Bench) -> Outcome:
 STAGE = Stage("mux", ("vocals", "segments", "mix"), "1", _facts, _produce, checks.of_mux)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"ffmpeg", "mkvtoolnix"}), check_specs=checks.MUX_SPECS)
+@stage_asset(STAGE, kinds={"ffmpeg", "mkvtoolnix"}, check_specs=checks.MUX_SPECS)
 def mux(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

@@ -7,7 +7,15 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.artifacts import read_diarization, read_transcript
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.media.voice_samples import choose_refs, write_ref, write_refs_report
 from dubarr_pipeline.media.waveform import WaveFile
 from dubarr_pipeline.resources import Workshop
@@ -50,7 +58,7 @@ def _produce(bench: Bench) -> Outcome:
 STAGE = Stage("refs", ("vocals", "diarization", "transcript"), "1", _facts, _produce)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"numpy"}))
+@stage_asset(STAGE, kinds={"numpy"})
 def refs(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, run_stage
+from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, run_stage, stage_asset
 from dubarr_pipeline.reports.report import StageTime, make_report, write_report
 from dubarr_pipeline.resources import Workshop
 
@@ -44,7 +44,7 @@ def _produce(bench: Bench) -> Outcome:
 STAGE = Stage("report", INPUTS, "1", _facts, _produce)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"html"}))
+@stage_asset(STAGE, kinds={"html"})
 def report(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

@@ -13,13 +13,21 @@ from dubarr_pipeline.artifacts import (
     read_transcript,
 )
 from dubarr_pipeline.assets import checks
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.intake import look_at, subtitled
 from dubarr_pipeline.library.wordings import (
     edits_digest,
-    existing_lines,
     existing_digests,
+    existing_lines,
     read_edits,
 )
 from dubarr_pipeline.media.subtitles import write_srt
@@ -115,10 +123,7 @@ STAGE = Stage(
 )
 
 
-@dg.asset(
-    **STAGE.asset_arguments(kinds={"apertium", "espeak"}, pool="gpu"),
-    check_specs=checks.SEGMENT_SPECS,
-)
+@stage_asset(STAGE, kinds={"apertium", "espeak"}, pool="gpu", check_specs=checks.SEGMENT_SPECS)
 def segments(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

@@ -1,7 +1,7 @@
 """What every stage does alike: look whether its result stands, work if not, and record.
 
-A stage module says what its result depends on (`facts`) and how it is made (`produce`); this one asks
-`checkpoints` and talks to Dagster.
+A stage module says what its result depends on (`facts`) and how it is made (`produce`); this one
+asks `checkpoints` and talks to Dagster.
 """
 
 from __future__ import annotations
@@ -100,19 +100,33 @@ class Stage:
     produce: Callable[[Bench], Outcome]
     checks: Callable[[Bench], Sequence[dg.AssetCheckResult]] | None = None
 
-    def asset_arguments(self, kinds: set[str], pool: str | None = None) -> dict[str, Any]:
-        """The arguments that `dagster.asset` takes alike for every stage."""
-        return {
-            "name": self.name,
-            "key_prefix": ["dub"],
-            "deps": [stage_key(name) for name in self.inputs],
-            "partitions_def": videos,
-            "group_name": GROUP,
-            "owners": OWNERS,
-            "kinds": kinds,
-            "code_version": self.code_version,
-            "pool": pool,
-        }
+
+def stage_asset(
+    stage: Stage,
+    kinds: set[str],
+    pool: str | None = None,
+    check_specs: Sequence[dg.AssetCheckSpec] = (),
+) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+    """Declare a stage as a partitioned asset; its docstring becomes the description.
+
+    Args:
+        stage: what it is.
+        kinds: the badges that the UI shows.
+        pool: ``"gpu"`` where the studio's engines hold the device.
+        check_specs: the checks that the stage's result carries.
+    """
+    return dg.asset(
+        name=stage.name,
+        key_prefix=["dub"],
+        deps=[stage_key(name) for name in stage.inputs],
+        partitions_def=videos,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=kinds,
+        code_version=stage.code_version,
+        pool=pool,
+        check_specs=check_specs,
+    )
 
 
 Watcher = Callable[[str, Progress], None]

@@ -12,7 +12,15 @@ from dubarr_pipeline.artifacts import (
     read_sound,
     write_transcript,
 )
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.engines.interfaces import Hearing
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.media.waveform import WaveFile
@@ -51,7 +59,7 @@ def _produce(bench: Bench) -> Outcome:
 STAGE = Stage("transcript", ("vocals", "diarization"), "1", _facts, _produce)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"text"}, pool="gpu"))
+@stage_asset(STAGE, kinds={"text"}, pool="gpu")
 def transcript(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

@@ -6,7 +6,15 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.artifacts import SourceSound, write_sound
-from dubarr_pipeline.assets.stage import Bench, Outcome, Stage, StageConfig, as_facts, run_stage
+from dubarr_pipeline.assets.stage import (
+    Bench,
+    Outcome,
+    Stage,
+    StageConfig,
+    as_facts,
+    run_stage,
+    stage_asset,
+)
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.engines.separation.stems import write_stems
 from dubarr_pipeline.engines.voice_activity.listening import extract_and_listen
@@ -69,7 +77,7 @@ def _share(bench: Bench, start: float, end: float, note: str):
 STAGE = Stage("vocals", (), "1", _facts, _produce)
 
 
-@dg.asset(**STAGE.asset_arguments(kinds={"ffmpeg", "onnx"}, pool="gpu"))
+@stage_asset(STAGE, kinds={"ffmpeg", "onnx"}, pool="gpu")
 def vocals(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:

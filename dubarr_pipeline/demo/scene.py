@@ -44,7 +44,7 @@ LINES: tuple[Line, ...] = (
     Line("Captain", 25.2, "Then we leave now. Tom, bring the rope."),
     Line("Tom", 28.2, "Yes, Captain! The rope and the blue lamp."),
 )
-"""The sixth line begins before the fifth has ended; after it nobody speaks for over four seconds."""
+"""The sixth line begins before the fifth has ended; after it, nobody speaks for over 4 s."""
 
 COMMENTARY = (
     (2.0, "This scene was written to show what a dub has to do."),

@@ -1,4 +1,4 @@
-"""What is heard: voices by espeak-ng, a small score, waves, a bell and an engine, in true stereo."""
+"""What is heard: voices by espeak-ng, a small score, waves, a bell, an engine; true stereo."""
 
 from __future__ import annotations
 

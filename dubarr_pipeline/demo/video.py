@@ -127,7 +127,8 @@ def _timestamp(sample: int) -> str:
 def _chapters() -> str:
     ends = [start for start, _ in scene.CHAPTERS[1:]] + [scene.DURATION_S]
     blocks = [
-        f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start * 1000:.0f}\nEND={end * 1000:.0f}\ntitle={title}\n"
+        f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start * 1000:.0f}\n"
+        f"END={end * 1000:.0f}\ntitle={title}\n"
         for (start, title), end in zip(scene.CHAPTERS, ends, strict=True)
     ]
     return f";FFMETADATA1\ntitle={scene.TITLE}\n" + "".join(blocks)

@@ -1,7 +1,7 @@
 """What the pipeline asks of a model: one small interface per kind of work.
 
 An adapter holds a model and no policy. It is built cheaply, tells what it needs, loads inside its
-stage, and gives everything back in `unload`. Heavy libraries are imported in `load`, never above it.
+stage, and gives everything back in `unload`. Heavy libraries are imported in `load`, never before.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Engine(ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Name, version and model: what a result depends on. Part of every fingerprint; needs no `load`."""
+        """Name, version and model: what a result depends on. Needs no `load`."""
 
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:
@@ -125,8 +125,8 @@ class Separator(Engine):
     ) -> Iterator[tuple[int, Samples]]:
         """Yield ``(start, vocals)`` blocks in ascending order that never overlap.
 
-        `vocals` is ``(channels, n)`` float32 at the source's rate and layout. The blocks cover every
-        span of `speech` (samples of `source`); where no block lies, there is no voice.
+        `vocals` is ``(channels, n)`` float32 at the source's rate and layout. The blocks cover
+        every span of `speech` (samples of `source`); where no block lies, there is no voice.
         """
 
 
@@ -146,7 +146,7 @@ class Diarizer(Engine):
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What a transcriber is given: the separated voices, where they are, who they are, what was written."""
+    """What a transcriber is given: the voices, where and who they are, what was written."""
 
     vocals: AudioReader
     speech: tuple[Span, ...]

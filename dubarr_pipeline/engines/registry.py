@@ -147,7 +147,7 @@ def profile_engines(profile: str, chosen: Mapping[Kind, str] | None = None) -> d
     """
     if profile not in PROFILES:
         raise SettingsError(f"unknown profile {profile!r}; choose one of: {', '.join(PROFILES)}")
-    engines = {**PROFILES[profile], **(chosen or {})}
+    engines: dict[Kind, str] = {**PROFILES[profile], **(chosen or {})}
     for kind, name in engines.items():
         row(kind, name)
     return engines

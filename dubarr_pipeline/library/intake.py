@@ -133,7 +133,7 @@ def script_digest(plan: Plan) -> str | None:
 
 
 def subtitle_digest(source: SubtitleSource) -> str:
-    """Digest of a sidecar's content; an embedded stream is named, its video has a digest already."""
+    """Digest of a sidecar's content; an embedded stream is named: its video has a digest."""
     if source.index is not None:
         return f"stream {source.index}"
     return hashlib.sha256(source.path.read_bytes()).hexdigest()

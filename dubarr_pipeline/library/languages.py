@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import langcodes
+from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.errors import LanguageError
 
@@ -27,7 +28,7 @@ def standard_tag(text: str) -> str:
     """
     try:
         tag = langcodes.standardize_tag(text.strip().replace("_", "-"))
-    except langcodes.LanguageTagError:
+    except LanguageTagError:
         tag = ""
     if not tag or tag == "und" or not langcodes.tag_is_valid(tag):
         raise LanguageError(

@@ -1,8 +1,8 @@
 """Wordings that people wrote: subtitles that exist in a target language, and corrections by hand.
 
 ``edits/{lang}.srt`` is a corrected copy of the dubbed subtitles, matched to the lines by time;
-``edits/{lang}.json`` names lines by index: ``{"lines": {"3": {"text": "..."}}}``. Both are read, and
-never written.
+``edits/{lang}.json`` names lines by index: ``{"lines": {"3": {"text": "..."}}}``. Both are
+read, and never written.
 """
 
 from __future__ import annotations

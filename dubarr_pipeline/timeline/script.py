@@ -87,7 +87,7 @@ class SpeakerProfile:
     """What is known of a speaker. A guess (gender from pitch) carries how it was come by.
 
     Attributes:
-        pitch_hz: median fundamental frequency of their speech, or None where it could not be measured.
+        pitch_hz: median fundamental frequency of their speech, or None if unmeasured.
         voices: target language -> the name of the voice that speaks for them, chosen by a person.
     """
 

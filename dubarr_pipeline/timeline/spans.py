@@ -1,8 +1,8 @@
 """Stretches of time on a video's clock, in whole samples.
 
-The clock of a video is its dubbed audio stream: sample 0 is the first sample of that stream, and the
-rate is the stream's own. Seconds appear only in files and messages, with six decimals, which give any
-sample back exactly up to 500 kHz.
+The clock of a video is its dubbed audio stream: sample 0 is the first sample of that stream, and
+the rate is the stream's own. Seconds appear only in files and messages, with six decimals, which
+give any sample back exactly up to 500 kHz.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Span:
         return max(0, min(self.end, other.end) - max(self.start, other.start))
 
     def gap(self, later: Span) -> int:
-        """Samples of silence between the end of this and the start of `later` (negative: overlap)."""
+        """Samples between the end of this and the start of `later` (negative: overlap)."""
         return later.start - self.end
 
     def contains(self, sample: int) -> bool:
@@ -62,7 +62,7 @@ class Span:
         return Span(self.start + samples, self.end + samples)
 
     def pad(self, before: int, after: int) -> Span:
-        """The stretch grown (or shrunk, if negative) at both ends; never past sample 0, never inverted."""
+        """The stretch grown (negative: shrunk) at both ends; never past 0, never inverted."""
         start = max(0, self.start - before)
         return Span(start, max(start, self.end + after))
 
