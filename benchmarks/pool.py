@@ -50,7 +50,7 @@ from dubarr_pipeline.workdir import WorkDir
 
 RATE = 8000
 LANGUAGES = ("es", "ca", "fr")
-TIME_SCALE = 0.1
+TIME_SCALE = 0.12
 SERVERS = SimulatedOptions(
     llm_slots=4,
     tts_slots=8,
@@ -63,7 +63,7 @@ SERVERS = SimulatedOptions(
     misfit=0.15,
     rate=RATE,
 )
-AHEAD = 2
+AHEAD = 3
 """Calls that a client sends beyond the server's slots, so that no slot waits for the wire."""
 
 

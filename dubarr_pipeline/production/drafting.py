@@ -33,16 +33,22 @@ def drafts(tasks: Sequence[LineTask], desk: Desk) -> Iterator[tuple[Drafted, ...
     Batches are cut by the lines' places, whatever is known of them already, so that a run that
     takes up where another was killed asks the same questions.
     """
-    size = desk.options.batch_lines
     earlier: tuple[tuple[str, str], ...] = ()
-    for start in range(0, len(tasks), size):
-        batch = tasks[start : start + size]
+    for batch in batches(tasks, desk.options.batch_lines):
         drafted = _batch(batch, desk, earlier)
         yield drafted
         told = [
             (d.task.segment.text, d.versions[len(d.versions) // 2]) for d in drafted if d.versions
         ]
         earlier = (*earlier, *told)[-_EARLIER_LINES:]
+
+
+def batches(tasks: Sequence[LineTask], size: int) -> Iterator[Sequence[LineTask]]:
+    """Cut the lines into batches; the first ones small, so that the voices can begin at once."""
+    start, length = 0, min(2, size)
+    while start < len(tasks):
+        yield tasks[start : start + length]
+        start, length = start + length, min(2 * length, size)
 
 
 def _batch(

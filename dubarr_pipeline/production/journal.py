@@ -55,6 +55,8 @@ class Journal:
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._pending: list[tuple[bytes, threading.Event]] = []
         self._kept: dict[tuple[str, str, int], dict[str, Entry]] = {}
         with named_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ class Journal:
 
     def close(self) -> None:
         """Let nothing more be written; what is written stays."""
-        with self._lock:
+        with self._flushing:
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -103,16 +105,31 @@ class Journal:
         data = "".join(
             json.dumps(e, ensure_ascii=False, separators=(",", ":")) + "\n" for e in entries
         ).encode()
-        with self._lock, named_disk_errors(self.path):
-            if self._descriptor is None:
-                raise Cancelled("the journal is closed")
+        written = threading.Event()
+        with self._lock:
+            self._pending.append((data, written))
+        with self._flushing:
+            if not written.is_set():
+                self._flush_pending()
+
+    def _flush_pending(self) -> None:
+        """Write what all threads have ready, and wait for the disk once for all of them."""
+        if self._descriptor is None:
+            raise Cancelled("the journal is closed")
+        with self._lock:
+            batch, self._pending = self._pending, []
+        with named_disk_errors(self.path):
             size = os.fstat(self._descriptor).st_size
             try:
-                _write_all(self._descriptor, data)
+                _write_all(self._descriptor, b"".join(data for data, _ in batch))
                 os.fsync(self._descriptor)
             except OSError:
                 os.ftruncate(self._descriptor, size)
+                with self._lock:
+                    self._pending = batch + self._pending
                 raise
+        for _, written in batch:
+            written.set()
 
     def _read(self) -> int:
         """Keep all whole entries; return how many bytes of the file are whole."""

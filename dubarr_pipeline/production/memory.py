@@ -20,7 +20,7 @@ from dubarr_pipeline.production.journal import Entry, Journal
 from dubarr_pipeline.production.results import LineResult, Take
 from dubarr_pipeline.production.takes import clipped_samples
 from dubarr_pipeline.production.tasks import LineTask
-from dubarr_pipeline.workdir import WorkDir, whole_file
+from dubarr_pipeline.workdir import WorkDir, named_disk_errors, whole_file
 
 TAKES = "takes"
 """Folder of the takes as they were spoken, below ``segments``."""
@@ -99,8 +99,7 @@ class Memory:
             return known, False
         speech, faults = speak()
         path = self.folder / f"{task.language}_{task.index}_{key}.wav"
-        with whole_file(path) as temporary:
-            write_wave(temporary, speech.samples, speech.rate)
+        self._store(path, speech)
         clipped = clipped_samples(speech.samples)
         made = Rendering(
             path.name, _digest(path), speech.samples.size, speech.rate, clipped, faults
@@ -159,9 +158,21 @@ class Memory:
     def sweep(self, results: Sequence[LineResult]) -> None:
         """Remove the sounds that no line of the finished production refers to."""
         used = {take.file for result in results for take in result.takes}
-        for path in self.folder.glob("*.wav"):
+        for path in [*self.folder.glob("*.wav"), *self.folder.glob(".*.part")]:
             if path.name not in used:
                 path.unlink(missing_ok=True)
+
+    def _store(self, path: Path, speech: Speech) -> None:
+        """Put a take's sound in its place, whole or not at all.
+
+        It is not flushed to the disk: its entry carries its digest, so a sound that a power cut has
+        taken is noticed and spoken again, and thousands of waits for the disk are saved.
+        """
+        temporary = path.with_name(f".{path.name}.part")
+        with named_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_wave(temporary, speech.samples, speech.rate)
+            temporary.replace(path)
 
     def _is_whole(self, file: str, sound: str) -> bool:
         path = self.folder / Path(file).name

@@ -140,11 +140,7 @@ class Pool:
 
     def _draft(self, language: str) -> None:
         """Draft one language from its first line to its last, never far ahead of the voices."""
-        tasks = [
-            task
-            for task in self._tasks
-            if task.language == language and task.position not in self._results
-        ]
+        tasks = [task for task in self._tasks if task.language == language]
         for batch in drafts(tasks, self._desk):
             for drafted in batch:
                 self._enter(drafted)
@@ -154,6 +150,8 @@ class Pool:
     def _enter(self, drafted: Drafted) -> None:
         """Let a line into the pool, or its failure into the results."""
         task = drafted.task
+        if task.position in self._results:
+            return
         if drafted.failure:
             self._finish(task, self._failed(task, drafted.failure, drafted.message))
             return

@@ -40,7 +40,8 @@ class ProductionOptions:
         threads: lines in hand at once; 0: enough to keep both services busy.
         dead_after: failures in a row after which a service counts as dead for this run.
         max_characters: longest text for one synthesis call; 0: as the engine says.
-        hopeless: predicted over wanted seconds from which a wording is not worth a take.
+        hopeless: a wording predicted to need a tempo beyond this, or below one over it, is reworded
+            before it costs a take; `unlearned` is the bound while no take has been heard.
         slowest_speech, fastest_speech: rates that an engine may be asked for, over its natural one.
     """
 
@@ -53,7 +54,8 @@ class ProductionOptions:
     threads: int = 0
     dead_after: int = 6
     max_characters: int = 0
-    hopeless: float = 1.5
+    hopeless: float = 1.25
+    unlearned: float = 1.6
     slowest_speech: float = 0.8
     fastest_speech: float = 1.25
     window: WindowOptions = field(default_factory=WindowOptions)

@@ -17,7 +17,7 @@ from dubarr_pipeline.production.speech_text import speakable
 from dubarr_pipeline.production.tasks import LineTask
 from dubarr_pipeline.services.queueing import REFINEMENT, Priority
 from dubarr_pipeline.timeline.syllables import syllables
-from dubarr_pipeline.timeline.verdicts import Fit, closest_version, syllable_change
+from dubarr_pipeline.timeline.verdicts import Fit, closest_version, needed_tempo, syllable_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,7 @@ class Wordings:
         wanted_s, limit_s = self.wanted_s, self.limit_s
         lengths_s = [version.natural_s for version in self.versions]
         first = self.versions[closest_version(lengths_s, (wanted_s, limit_s))]
-        if self.may_reword and first.natural_s > self.desk.options.hopeless * limit_s:
-            return self._reword_unspoken(first)
-        return first
+        return first if self._worth_a_take(first) else self._reword_unspoken(first)
 
     @property
     def wanted_s(self) -> float:
@@ -167,8 +165,17 @@ class Wordings:
             raise failure
         return tuple(found)
 
+    def _worth_a_take(self, first: Wording) -> bool:
+        """Whether it may fit when spoken; judged more mildly while the model has learned nothing."""
+        if not self.may_reword:
+            return True
+        options = self.desk.options
+        bound = options.hopeless if self.desk.lengths.has_learned(self.task) else options.unlearned
+        tempo = needed_tempo(self.fit(first.natural_s), self.desk.limits())
+        return 1 / bound <= tempo <= bound
+
     def _reword_unspoken(self, first: Wording) -> Wording:
-        """Have a hopelessly long wording reworded before it costs a take."""
+        """Have a wording that cannot fit reworded before it costs a take."""
         count = syllables(first.spoken, self.task.language)
         change = syllable_change(self.fit(first.natural_s), count)
         try:
