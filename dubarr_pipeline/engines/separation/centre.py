@@ -1,10 +1,10 @@
-"""The voice in the middle of a stereo picture: what left and right share, less what the side explains.
+"""The voice at one place of a stereo picture, mostly the middle: what the rest does not explain.
 
-The side (left - right) holds no centred voice, only background. Music in the middle that moves with the
-side is predicted from it and subtracted; the rest of the background follows from a local Gaussian model
-whose parts are estimated by expectation maximisation (the model: Duong, Vincent and Gribonval, "Under-
-determined reverberant audio source separation using a full-rank spatial covariance model", 2010, here
-with the voice at rank one, in the middle).
+The side (left - right) holds no voice from the middle, only background. Music in the middle that
+moves with the side is predicted from it and subtracted; the rest of the background follows from a
+local Gaussian model, its parts estimated by expectation maximisation. (The model: Duong, Vincent,
+Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial
+covariance model", 2010; here the voice is of rank one, and its place is known.)
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CentreCaution:
     """How much background to expect: in the first guess, and in every round after."""
 
     first: float = 3.0
-    rounds: float = 1.5
+    rounds: float = 1.0
 
 
 def centre_voice(mid: Spectrum, side: Spectrum, ratio: Power, caution: CentreCaution) -> Spectrum:
@@ -42,7 +42,7 @@ def centre_voice(mid: Spectrum, side: Spectrum, ratio: Power, caution: CentreCau
     Args:
         mid: (left + right) / 2, ``(frames, bins)``.
         side: (left - right) / 2.
-        ratio: power of the middle against the side while nobody speaks, ``(bins,)``.
+        ratio: power of the middle against the side while nobody speaks, ``(frames, bins)``.
         caution: more leaves more voice behind, less takes more music along.
     """
     side_power = power(side) + TINY
@@ -70,4 +70,5 @@ def _refine(
     unexplained = over_time(power(rest - explained) + doubt) * np.float32(caution) + TINY
     wanted = over_bins(power(voice) + doubt)
     gain = wanted / (wanted + unexplained)
-    return gain * (mid - explained), gain * unexplained
+    refined = (gain * (mid - explained)).astype(np.complex64, copy=False)
+    return refined, (gain * unexplained).astype(np.float32, copy=False)

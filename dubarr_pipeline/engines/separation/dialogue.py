@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ _VOICE_BAND_HZ = (200.0, 4000.0)
 _LINES_LOOKED_AT = 40
 _STANDS_OUT = 8.0
 """Times (9 dB) that a bin must rise above the pauses to count as the voice's."""
+_MOST_LEAN = 0.8
+"""19 dB between left and right; beyond that one channel is enough."""
 _CENTRE_CHANNEL = 2
 """In the order of WAV files: left, right, centre..."""
 
@@ -51,41 +54,83 @@ def _voice_band_levels(
     speech, pause = [], []
     for line in lines[::step]:
         speech.append(_voice_band(source, line.sample(source.rate, grid), grid))
-        pause += [_voice_band(source, p, grid) for p in line.pauses(source.rate, grid)]
+        pause += [_voice_band(source, p, grid) for p in line.before + line.after]
     silent = np.zeros(source.channels)
     return np.mean(speech, axis=0), np.mean(pause, axis=0) if pause else silent
 
 
 def _voice_band(source: AudioReader, span: Span, grid: Grid) -> NDArray[np.float64]:
-    spectra = power(grid.analyse(sound_of(source, span)))
     low, high = (round(f * grid.size / source.rate) for f in _VOICE_BAND_HZ)
-    return spectra[..., low : high + 1].mean(axis=(1, 2), dtype=np.float64)
+    sound = sound_of(source, span)
+    bands = (power(grid.analyse(channel)[:, low : high + 1]) for channel in sound)
+    return np.array([band.mean(dtype=np.float64) for band in bands])
 
 
-def centred(pauses: Sequence[Spectrum], heard: Spectrum, options: SeparationOptions) -> bool:
-    """Whether the voice lies in the middle of two channels, and the side tells it from the rest.
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a voice lies between two channels.
+
+    Attributes:
+        lean: -1 is all right, 0 the middle, 1 all left (amplitude panning).
+        spread: power beside that position against the power at it; 0 is a point.
+    """
+
+    lean: float
+    spread: float
+
+    def gains(self) -> NDArray[np.float32]:
+        """Strengths of the voice left and right; their mean is one."""
+        return np.array([1 + self.lean, 1 - self.lean], np.float32)
+
+    def turn(self, spectra: Spectrum) -> Spectrum:
+        """What lies at the position, and what lies beside it: ``(2, frames, bins)``.
+
+        In the middle these are (left + right) / 2 and (left - right) / 2.
+        """
+        left, right = self.gains()
+        scale = np.float32(1 / (left * left + right * right))
+        at = (left * spectra[0] + right * spectra[1]) * scale
+        beside = (right * spectra[0] - left * spectra[1]) * scale
+        return np.stack([at, beside])
+
+
+MIDDLE = Position(0.0, 0.0)
+
+
+def position(pauses: Sequence[Spectrum], heard: Spectrum) -> Position:
+    """Find where the voice lies, by the medians over the bins where it drowns the background.
 
     Args:
         pauses: spectra ``(2, frames, bins)`` beside the line.
         heard: spectra of a sample of the line.
-        options: thresholds, and the method if it is forced.
     """
+    mid, side = MIDDLE.turn(heard)
+    mid, side = _voiced(mid, side, [MIDDLE.turn(pause)[0] for pause in pauses])
+    lean = float(np.median((side * mid.conj()).real / (power(mid) + TINY)))
+    found = Position(float(np.clip(lean, -_MOST_LEAN, _MOST_LEAN)), 0.0)
+    at, beside = found.turn(np.stack([mid + side, mid - side])[:, None])
+    return Position(found.lean, float(np.median(power(beside) / (power(at) + TINY))))
+
+
+def _voiced(
+    mid: Spectrum, side: Spectrum, pauses: Sequence[Spectrum]
+) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """The bins in which the voice stands out: one row each."""
+    loudness = power(mid)
+    quiet = np.mean([power(p).mean(axis=0) for p in pauses], axis=0) if pauses else np.float32(0)
+    voiced = loudness >= np.maximum(_STANDS_OUT * quiet, np.quantile(loudness, 0.95))
+    if not voiced.any():
+        voiced = loudness >= loudness.max()
+    return mid[voiced], side[voiced]
+
+
+def tells_apart(
+    place: Position, pauses: Sequence[Spectrum], heard: Spectrum, options: SeparationOptions
+) -> bool:
+    """Whether the stereo picture tells the voice from the rest: a point against something wide."""
     if options.method != "auto":
         return options.method == "centre"
-    quiet = [power(pause[0] - pause[1]).mean() for pause in pauses]
-    loud = [power(pause[0] + pause[1]).mean() for pause in pauses]
-    side = float(np.mean(quiet or [power(heard[0] - heard[1]).mean()]))
-    mid = float(np.mean(loud or [power(heard[0] + heard[1]).mean()]))
-    if side <= mid * 10 ** (options.least_side_db / 10):
-        return False
-    return coherence(pauses, heard) >= options.centred_coherence
-
-
-def coherence(pauses: Sequence[Spectrum], heard: Spectrum) -> float:
-    """How alike left and right are (1: the same, -1: opposite) where the voice drowns the rest."""
-    total = power(heard).sum(axis=0)
-    floor = np.mean([power(p).sum(axis=0).mean(axis=0) for p in pauses], axis=0) if pauses else 0.0
-    voiced = total > np.maximum(_STANDS_OUT * floor, np.quantile(total, 0.95))
-    left, right = heard[0][voiced], heard[1][voiced]
-    both = float(np.sqrt(power(left).sum(dtype=float) * power(right).sum(dtype=float)))
-    return float((left * right.conj()).real.sum(dtype=float)) / both if both else 0.0
+    turned = [place.turn(spectra) for spectra in pauses or [heard]]
+    at, beside = np.mean([power(t).mean(axis=(1, 2)) for t in turned], axis=0)
+    wide = beside > at * 10 ** (options.least_side_db / 10)
+    return bool(wide and place.spread <= 10 ** (options.most_spread_db / 10))

@@ -1,4 +1,4 @@
-"""The embedded separation: no model, no download; a centre mask or a Wiener filter inside speech."""
+"""The embedded separation: a centre mask or a Wiener filter inside speech, no model."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from dubarr_pipeline.engines.separation.centre import (
     CentreCaution,
     centre_voice,
 )
-from dubarr_pipeline.engines.separation.dialogue import centred, dialogue_channels
+from dubarr_pipeline.engines.separation.dialogue import (
+    MIDDLE,
+    dialogue_channels,
+    position,
+    tells_apart,
+)
 from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import (
     Background,
     Line,
-    background_of,
     lines_of,
+    pause_power,
+    quiet_power,
     sound_of,
 )
-from dubarr_pipeline.engines.separation.spectrum import TINY, Grid, Spectrum
+from dubarr_pipeline.engines.separation.spectrum import TINY, Grid, Power, Spectrum
 from dubarr_pipeline.engines.separation.wiener import wiener_voice
 from dubarr_pipeline.timeline.spans import Span, merge
 
@@ -38,7 +44,7 @@ _MARGIN_FRAMES = 3
 
 
 class LiteSeparator(Separator):
-    """Takes voices out by where they lie in the stereo picture, or by how they rise above the pauses.
+    """Takes voices out by their place in the stereo picture, or by how they rise above the pauses.
 
     Attributes:
         used: lines treated by each method in the last `separate`, for the report.
@@ -72,10 +78,9 @@ class LiteSeparator(Separator):
         """
         self.used = Counter()
         film = Span(0, source.samples)
-        lines = lines_of([p for s in merge(speech) if (p := s.clip(film))], source.samples)
         grid = Grid.at(source.rate)
-        for group in dialogue_channels(source, lines, grid, self._options):
-            _log.debug("dialogue in channels %s", group)
+        spans = [part for span in merge(speech) if (part := span.clip(film))]
+        lines = lines_of(spans, source.samples, source.rate, grid)
         groups = dialogue_channels(source, lines, grid, self._options)
         for line in lines:
             works = [_LineWork(source, line, group, grid, self._options) for group in groups]
@@ -96,7 +101,7 @@ def _blocks(span: Span, grid: Grid) -> Iterator[Span]:
 
 
 class _LineWork:
-    """One line in one group of channels: how the voice is taken out, and against what background."""
+    """One line in one group of channels: how the voice is taken out, against what background."""
 
     def __init__(
         self,
@@ -108,13 +113,36 @@ class _LineWork:
     ) -> None:
         self.channels = channels
         self._source, self._line, self._grid, self._options = source, line, grid, options
-        pauses = [self._spectra(pause) for pause in line.pauses(source.rate, grid)]
+        pauses = [self._spectra(pause) for pause in line.before + line.after]
         heard = self._spectra(line.sample(source.rate, grid))
         self.method: Literal["centre", "wiener"] = "wiener"
-        if len(channels) == 2 and centred(pauses, heard, options):
-            self.method = "centre"
-            pauses, heard = [_mid_side(p) for p in pauses], _mid_side(heard)
-        self._background: Background = background_of(pauses, heard)
+        self._place = MIDDLE
+        if len(channels) == 2:
+            self._place = position(pauses, heard)
+            if tells_apart(self._place, pauses, heard, options):
+                self.method = "centre"
+        self._background = self._hear_background(pauses, heard)
+
+    def _hear_background(self, pauses: list[Spectrum], heard: Spectrum) -> Background:
+        line, grid, rate = self._line, self._grid, self._source.rate
+        pauses = [self._turn(pause) for pause in pauses]
+        known = [
+            (float(line.span.start), pause_power(pauses[: len(line.before)])),
+            *(
+                (float(knot.start + knot.length / 2), quiet_power(self._turn(self._spectra(knot))))
+                for knot in line.knots(rate, grid)
+            ),
+            (float(line.span.end), pause_power(pauses[len(line.before) :])),
+        ]
+        found = [(moment, level) for moment, level in known if level is not None]
+        found = found or [(float(line.span.start), quiet_power(self._turn(heard)))]
+        return Background(
+            np.array([moment for moment, _ in found]), np.stack([level for _, level in found])
+        )
+
+    def _turn(self, spectra: Spectrum) -> Spectrum:
+        """What the method works on: the voice's place and what lies beside it, or the channels."""
+        return self._place.turn(spectra) if self.method == "centre" else spectra
 
     def _spectra(self, span: Span) -> Spectrum:
         return self._grid.analyse(sound_of(self._source, span)[list(self.channels)])
@@ -124,27 +152,21 @@ class _LineWork:
         grid, hop = self._grid, self._grid.hop
         lead = (CONTEXT_FRAMES + _MARGIN_FRAMES) * hop
         body = -(-block.length // hop) * hop
-        spectra = self._spectra(Span(block.start - lead, block.start + body + lead))
-        found = self._centre(spectra) if self.method == "centre" else self._wiener(spectra, block)
+        heard = Span(block.start - lead, block.start + body + lead)
+        spectra = self._turn(self._spectra(heard))
+        centres = heard.start + np.arange(spectra.shape[1]) * hop + grid.size / 2
+        background = self._background.at(centres)
+        found = (
+            self._centre(spectra, background)
+            if self.method == "centre"
+            else wiener_voice(spectra, background.mean(axis=0), self._options.wiener_caution)
+        )
         keep = CONTEXT_FRAMES * hop
         sound = grid.synthesise(found[:, CONTEXT_FRAMES : spectra.shape[1] - CONTEXT_FRAMES])
         return sound[:, lead - keep : lead - keep + block.length]
 
-    def _centre(self, spectra: Spectrum) -> Spectrum:
-        mid, side = _mid_side(spectra)
-        mean = self._background.mean()
-        caution = CentreCaution(2 * self._options.centre_caution, self._options.centre_caution)
-        return centre_voice(mid, side, mean[0] / (mean[1] + TINY), caution)[None]
-
-    def _wiener(self, spectra: Spectrum, block: Span) -> Spectrum:
-        first = block.start - (CONTEXT_FRAMES + _MARGIN_FRAMES) * self._grid.hop
-        centres = first + np.arange(spectra.shape[1]) * self._grid.hop + self._grid.size / 2
-        moments = (centres - self._line.span.start) / self._line.span.length
-        background = self._background.at(moments.astype(np.float32))
-        return wiener_voice(spectra, background, self._options.wiener_caution)
-
-
-def _mid_side(spectra: Spectrum) -> Spectrum:
-    """Left and right as middle and side, ``(2, frames, bins)``."""
-    left, right = spectra
-    return np.stack([left + right, left - right]) * np.float32(0.5)
+    def _centre(self, turned: Spectrum, background: Power) -> Spectrum:
+        ratio = background[0] / (background[1] + TINY)
+        caution = CentreCaution(3 * self._options.centre_caution, self._options.centre_caution)
+        voice = centre_voice(turned[0], turned[1], ratio, caution)
+        return voice * self._place.gains()[:, None, None]

@@ -14,10 +14,11 @@ class SeparationOptions:
 
     Attributes:
         method: "auto" measures each line; "centre" and "wiener" force one.
-        centred_coherence: from this coherence of left and right on (0-1), measured where the voice
-            drowns the background, the voice counts as lying in the centre.
-        least_side_db: level of the side against the centre in the pauses, below which left and right
-            are one and the same sound, and the side tells nothing.
+        most_spread_db: a voice that reaches further than this beside its own position in the stereo
+            picture is no point, and the Wiener filter is taken. Measured under music as loud as the
+            voice: -12 dB or less where it is a point.
+        least_side_db: level beside that position in the pauses, against that at it, below which
+            left and right are one and the same sound, and their difference tells nothing.
         centre_caution: how many times the expected background is kept out of the centre's voice.
         wiener_caution: the same for the Wiener filter. More leaves more of the voice in the
             accompaniment; less takes more of the music into the vocals.
@@ -27,9 +28,9 @@ class SeparationOptions:
     """
 
     method: Method = "auto"
-    centred_coherence: float = 0.9
+    most_spread_db: float = -10.0
     least_side_db: float = -30.0
-    centre_caution: float = 1.5
+    centre_caution: float = 1.0
     wiener_caution: float = 4.0
     dialogue_rise_db: float = 3.0
     dialogue_reach_db: float = -15.0
@@ -37,7 +38,5 @@ class SeparationOptions:
     def __post_init__(self) -> None:
         if self.method not in ("auto", "centre", "wiener"):
             raise ValueError(f"separation.method is {self.method!r}: choose auto, centre or wiener")
-        if not 0 <= self.centred_coherence <= 1:
-            raise ValueError(f"centred_coherence is {self.centred_coherence}: choose 0 to 1")
         if min(self.centre_caution, self.wiener_caution) <= 0:
             raise ValueError("the cautions of the separation must be above 0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import scipy.fft
@@ -54,11 +54,12 @@ class Grid:
     def analyse(self, sound: Samples) -> Spectrum:
         """Return the spectra of ``(..., samples)``; frame k begins at sample k x hop."""
         frames = np.lib.stride_tricks.sliding_window_view(sound, self.size, axis=-1)
-        return scipy.fft.rfft(frames[..., :: self.hop, :] * self.window(), axis=-1)
+        spectra = scipy.fft.rfft(frames[..., :: self.hop, :] * self.window(), axis=-1)
+        return np.asarray(spectra, np.complex64)
 
     def synthesise(self, spectrum: Spectrum) -> Samples:
         """Return the sound whose frames these are; full strength where four frames overlap."""
-        frames = scipy.fft.irfft(spectrum, self.size, axis=-1)
+        frames = np.asarray(scipy.fft.irfft(spectrum, self.size, axis=-1), np.float32)
         frames *= self.window() * np.float32(2 / _OVERLAP)
         count = frames.shape[-2]
         lead = frames.shape[:-2]
@@ -80,7 +81,8 @@ def over_time(values: _Array) -> _Array:
     two = padded[:-1] + padded[1:]
     four = two[:-2] + two[2:]
     eight = four[:-4] + four[4:]
-    return (eight[:-1] + padded[8:]) * np.float32(1 / 9)
+    mean = (eight[:-1] + padded[8:]) * np.float32(1 / 9)
+    return cast("_Array", mean)
 
 
 def over_bins(values: Power) -> Power:

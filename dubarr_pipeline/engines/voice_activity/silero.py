@@ -174,7 +174,7 @@ class _Hearing:
         answer, self._h, self._c = self._session.run(
             None, {"input": heard, "h": self._h, "c": self._c}
         )
-        return answer.reshape(-1)
+        return np.asarray(answer, np.float32).reshape(-1)
 
 
 class _Gate:
