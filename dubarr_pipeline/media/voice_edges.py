@@ -19,12 +19,15 @@ class EdgeOptions:
             (0.15 s) and a breath.
         below_db: voice is what lies at most this far under the line's loud frames; soft consonants
             reach -25 dB.
+        quiet_db: what lies at least this far under the line's loud frames between the found edge and
+            the subtitle's is no voice, but what separation left of the bed.
         lead_s: kept before the first and after the last voiced frame.
         longest_read_s: of long lines only both ends are heard.
     """
 
     most_s: float = 0.35
     below_db: float = 26.0
+    quiet_db: float = 12.0
     lead_s: float = 0.02
     longest_read_s: float = 4.0
 
@@ -52,6 +55,36 @@ def tighten(vocals: SoundReader, span: Span, options: EdgeOptions = DEFAULT) -> 
     quiet_after = (levels.size - 1 - int(voiced[-1])) * frame
     after = min(max(0, quiet_after - lead), most)
     return Span(span.start + before, span.end - after)
+
+
+def settle(vocals: SoundReader, span: Span, written: Span, options: EdgeOptions = DEFAULT) -> Span:
+    """Return the span with the subtitle's edges where it is quiet beyond them.
+
+    An edge moves inwards only, at most `most_s`, and only if nothing but residue of the bed is
+    given up: then the subtitler heard better than the detector.
+
+    Args:
+        vocals: the separated voices.
+        span: as `tighten` found it.
+        written: the subtitle edges nearest to the span's.
+        options: how far, and how quiet.
+    """
+    frame = max(1, to_samples(_FRAME_S, vocals.rate))
+    levels = _levels(vocals, span, frame, options)
+    most = to_samples(options.most_s, vocals.rate)
+    if levels.size < 4:
+        return span
+    quiet = float(np.quantile(levels, 0.9)) * 10 ** (-options.quiet_db / 10)
+    start, end = span.start, span.end
+    if 0 < written.start - start <= most and _power(vocals, Span(start, written.start)) < quiet:
+        start = written.start
+    if 0 < end - written.end <= most and _power(vocals, Span(written.end, end)) < quiet:
+        end = written.end
+    return Span(start, end) if end > start else span
+
+
+def _power(vocals: SoundReader, span: Span) -> float:
+    return float(np.square(read_mono(vocals, span)).mean())
 
 
 def _levels(

@@ -164,8 +164,11 @@ def _shared_boundary(
     )
     pause = _best_pause(speech.pauses(zone), Span(low, high), limits)
     if pause is None:
-        middle = (low + high) // 2
-        return (middle, middle) if gap < 0 else (left.span.end, right.span.start)
+        if gap < 0 and left.cue == right.cue:
+            middle = (low + high) // 2
+            return middle, middle
+        # Two cues over unbroken speech: they do talk at once, as the subtitle says.
+        return left.span.end, right.span.start
     end = min(max(pause.start, low - max(reach, limits.linger)), high + reach)
     return end, max(end, min(max(pause.end, low - reach), high + max(reach, limits.lead_in)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,11 @@ from dubarr_pipeline.engines.interfaces import (
     ignore_progress,
 )
 from dubarr_pipeline.errors import NoScript
-from dubarr_pipeline.media.voice_edges import EdgeOptions, tighten
+from dubarr_pipeline.media.voice_edges import EdgeOptions, settle, tighten
 from dubarr_pipeline.timeline.cue_alignment import AlignmentOptions, SpeechMap
 from dubarr_pipeline.timeline.cue_layout import CueLayout, ScriptPiece, SoundClock, lay_out
 from dubarr_pipeline.timeline.language_guess import guess_language
-from dubarr_pipeline.timeline.script import Segment, Transcript
+from dubarr_pipeline.timeline.script import Cue, Segment, Transcript
 from dubarr_pipeline.timeline.script_lines import (
     LineOptions,
     ScriptLine,
@@ -30,12 +31,12 @@ from dubarr_pipeline.timeline.script_lines import (
     join_sentences,
     keep_apart,
 )
-from dubarr_pipeline.timeline.spans import to_samples
+from dubarr_pipeline.timeline.spans import Span, to_samples
 from dubarr_pipeline.timeline.speaker_lookup import SpeakerLookup
 from dubarr_pipeline.timeline.word_times import time_words
 
 _log = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2
 _HEARD, _UNHEARD = 0.9, 0.4
 _NO_SCRIPT = (
     "{what}: put the film's own subtitles beside the video as {{stem}}.en.srt (with its language "
@@ -92,7 +93,8 @@ class SubtitleTranscriber(Transcriber):
         lines = join_sentences(_attributed(layout.pieces, hearing), vocals.rate, options.lines)
         lines = divide_long(lines, speech, vocals.rate, options.lines)
         lines = keep_apart(lines, to_samples(options.shortest_line_s, vocals.rate))
-        segments = self._segments(lines, vocals, speech, on_progress)
+        edges = _Written(hearing.cues)
+        segments = self._segments(lines, vocals, (speech, edges), on_progress)
         language = hearing.language or _guessed(lines)
         _report(layout, segments)
         return Transcript(vocals.rate, vocals.samples, language, segments)
@@ -101,17 +103,38 @@ class SubtitleTranscriber(Transcriber):
         self,
         lines: Sequence[ScriptLine],
         vocals: AudioReader,
-        speech: SpeechMap,
+        times: tuple[SpeechMap, _Written],
         on_progress: OnProgress,
     ) -> tuple[Segment, ...]:
+        speech, written = times
         placed: list[ScriptLine] = []
         for done, line in enumerate(lines):
             heard = line.kind == "speech" and line.confidence >= _HEARD
-            span = tighten(vocals, line.span, self._options.edges) if heard else line.span
+            span = line.span
+            if heard:
+                span = tighten(vocals, span, self._options.edges)
+                span = settle(vocals, span, written.near(span), self._options.edges)
             placed.append(replace(line, span=span))
             on_progress(Progress(done + 1, len(lines), "finding where each line begins"))
         placed.sort(key=lambda line: line.span.start)
         return tuple(_segment(i, line, speech) for i, line in enumerate(placed))
+
+
+class _Written:
+    """The edges of all subtitles, searchable by time."""
+
+    def __init__(self, cues: Sequence[Cue]) -> None:
+        self._starts = sorted(cue.span.start for cue in cues)
+        self._ends = sorted(cue.span.end for cue in cues)
+
+    def near(self, span: Span) -> Span:
+        """The first subtitle start from the span's start on, and the last end up to its end."""
+        after = bisect_left(self._starts, span.start)
+        before = bisect_right(self._ends, span.end) - 1
+        start = self._starts[after] if after < len(self._starts) else span.end
+        end = self._ends[before] if before >= 0 else span.start
+        start = start if start < span.end else span.start
+        return Span(start, end if end > start else span.end)
 
 
 def _why_nothing(hearing: Hearing, layout: CueLayout) -> str:
