@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,7 +49,7 @@ class Measure:
 
 def figure(value: float | None) -> str:
     """Return a number with as many decimals as it deserves; a dash for none."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return "-"
     if value == round(value):
         return f"{value:.0f}"

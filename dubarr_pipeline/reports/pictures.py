@@ -104,19 +104,36 @@ def _dubbed(line: ProducedLine, colours: Mapping[str, str]) -> tuple[Span, str]:
 
 
 def _draw_row(canvas: Canvas, label: str, row: int, bars: Sequence[tuple[Span, str]]) -> None:
-    """Draw one row in two lanes, so that people who talk over each other are both seen."""
+    """Draw one row; people who talk over each other get half of its height each."""
     top = _LANE_GAP + row * (2 * _LANE + _LANE_GAP)
     canvas.label(label, top + _LANE - 7)
     canvas.bar(0, canvas.samples, (top + 2 * _LANE, top + 2 * _LANE), FAINT)
-    end = 0
-    # Red is drawn last: where pixels are shared, the failure is seen.
-    lanes: list[tuple[Span, str, int]] = []
-    for span, colour in sorted(bars):
-        lower = span.start < end
-        lanes.append((span, colour, top + _LANE * lower))
-        end = end if lower else span.end
-    for span, colour, y in sorted(lanes, key=lambda bar: bar[1] == palette.FAILED):
-        canvas.bar(span.start, span.end, (y, y + _LANE - 1), colour)
+    # Red is drawn last: where lines share a pixel, the failure is seen.
+    for span, colour, (upper, lower) in sorted(_laned(bars), key=_is_failure):
+        rows = (top + _LANE * (not upper), top + _LANE * (1 + lower) - 1)
+        canvas.bar(span.start, span.end, rows, colour)
+
+
+_Laned = tuple[Span, str, tuple[bool, bool]]
+
+
+def _is_failure(bar: _Laned) -> bool:
+    return bar[1] == palette.FAILED
+
+
+def _laned(bars: Sequence[tuple[Span, str]]) -> list[_Laned]:
+    """Say of each bar whether it takes the upper half, the lower half, or both."""
+    found: list[_Laned] = []
+    end, last_upper = 0, False
+    ordered = sorted(bars)
+    for at, (span, colour) in enumerate(ordered):
+        meets_next = at + 1 < len(ordered) and ordered[at + 1][0].start < span.end
+        meets_last = span.start < end
+        last_upper = not last_upper if meets_last else True
+        alone = not meets_next and not meets_last
+        found.append((span, colour, (alone or last_upper, alone or not last_upper)))
+        end = max(end, span.end)
+    return found
 
 
 def _rows(turns: Mapping[str, Sequence[Span]]) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from statistics import fmean
 
 from dubarr_pipeline.media.mix_options import TARGETS
@@ -19,8 +20,8 @@ from dubarr_pipeline.reports.measure import Measure
 from dubarr_pipeline.timeline.isochrony import DubbedLine, Isochrony, measure, percentile
 from dubarr_pipeline.timeline.spans import Span
 
-FITTING_DRAFT = (0.90, 1.05)
-"""Share of its budget that a draft should fill by prediction."""
+FITTING_DRAFT = (Fraction("0.90"), Fraction("1.05"))
+"""Share of its budget that a draft should fill by prediction, both ends included."""
 _LEARNED_AFTER = 10
 
 
@@ -93,16 +94,18 @@ def _dubbed(line: ProducedLine, found: Evidence) -> DubbedLine:
 
 def _sync_measures(sync: Isochrony) -> list[Measure]:
     within_5, within_10 = 100 * sync.tempo_within_5, 100 * sync.tempo_within_10
+    starts, tempos = f"starts of {sync.lines} placed takes", f"{sync.lines} placed takes"
+    sounds = "sample counts of the files"
     return [
-        Measure("onset against the original, p95", sync.onset_p95_ms, "ms", None, 40),
-        Measure("onset against the original, p99", sync.onset_p99_ms, "ms"),
-        Measure("duration match (IWSLT)", sync.overlap_score, "", 0.75, 0.90, "higher"),
-        Measure("speech time with a dub", 100 * sync.voiced_share, "%", 85, 93, "higher"),
-        Measure("same-speaker overlaps", sync.same_speaker_overlaps, "", 0, 0),
-        Measure("lines that leave their window", sync.overruns, "", 0, 0),
-        Measure("tempo outside 0.85-1.20", sync.tempo_outside, "", 0, 0),
-        Measure("tempo within ±5 %", within_5, "%", None, 80, "higher"),
-        Measure("tempo within ±10 %", within_10, "%", None, 99, "higher"),
+        Measure("onset against the original, p95", sync.onset_p95_ms, "ms", None, 40, basis=starts),
+        Measure("onset against the original, p99", sync.onset_p99_ms, "ms", basis=starts),
+        Measure("duration match (IWSLT)", sync.overlap_score, "", 0.75, 0.90, "higher", sounds),
+        Measure("speech time with a dub", 100 * sync.voiced_share, "%", 85, 93, "higher", sounds),
+        Measure("same-speaker overlaps", sync.same_speaker_overlaps, "", 0, 0, basis=sounds),
+        Measure("lines that leave their window", sync.overruns, "", 0, 0, basis=sounds),
+        Measure("tempo outside 0.85-1.20", sync.tempo_outside, "", 0, 0, basis=tempos),
+        Measure("tempo within ±5 %", within_5, "%", None, 80, "higher", tempos),
+        Measure("tempo within ±10 %", within_10, "%", None, 99, "higher", tempos),
     ]
 
 
@@ -110,9 +113,18 @@ def _loss_measures(found: Evidence, language: str, nameless: int) -> list[Measur
     lines = [line for line in found.lines(language) if line.placed]
     mix = found.mixes.get(language)
     return [
-        Measure("lines lost without a name", nameless, "", 0, 0),
+        Measure(
+            "lines lost without a name", nameless, "", 0, 0, basis="script, segments and files"
+        ),
         Measure("takes cut short", _cut(found, lines, mix), "", 0, 0, basis="files and mix"),
-        Measure("takes not at their planned sample", _misplaced(lines, mix), "", 0, 0, basis="mix"),
+        Measure(
+            "takes not at their planned sample",
+            _misplaced(lines, mix),
+            "",
+            0,
+            0,
+            basis="starts in the mix",
+        ),
     ]
 
 
@@ -146,20 +158,24 @@ def _misplaced(lines: Sequence[ProducedLine], mix: TrackNote | None) -> int:
 def _draft_measures(found: Evidence, lines: Sequence[ProducedLine]) -> list[Measure]:
     spoken = [line for line in lines if line.takes]
     counts = [len(line.takes) for line in spoken]
-    low, high = FITTING_DRAFT
-    fits = [
-        low <= line.takes[0].predicted_s / line.budget_s <= high for line in spoken if line.budget_s
-    ]
+    fits = [_draft_fits(line) for line in spoken if line.budget_s]
+    mean, basis = fmean(counts) if counts else 0.0, f"{len(spoken)} spoken lines"
     rows = [
-        Measure("takes per line", fmean(counts) if counts else 0.0, "", 1.5, 1.15),
-        Measure("takes per line, p95", percentile(counts, 95), "", None, 2),
-        Measure("most takes of a line", max(counts, default=0), "", 3, None),
+        Measure("takes per line", mean, "", 1.5, 1.15, basis=basis),
+        Measure("takes per line, p95", percentile(counts, 95), "", None, 2, basis=basis),
+        Measure("most takes of a line", max(counts, default=0), "", 3, basis=basis),
     ]
     if fits:
         share = 100 * fmean(fits)
-        basis = f"first draft of {len(fits)} lines, {low:.2f}-{high:.2f} of the budget"
+        basis = f"first drafts of {len(fits)} lines: 0.90-1.05 of the budget"
         rows.append(Measure("drafts predicted to fit", share, "%", 80, 92, "higher", basis))
     return [*rows, *_prediction_error(found, spoken)]
+
+
+def _draft_fits(line: ProducedLine) -> bool:
+    """Whether the first draft was predicted to fill its budget, without rounding at the limits."""
+    low, high = (share * Fraction(str(line.budget_s)) for share in FITTING_DRAFT)
+    return low <= Fraction(str(line.takes[0].predicted_s)) <= high
 
 
 def _prediction_error(found: Evidence, spoken: Sequence[ProducedLine]) -> list[Measure]:
