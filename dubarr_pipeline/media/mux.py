@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dubarr_pipeline.errors import MediaToolError, SettingsError
@@ -22,6 +23,7 @@ from dubarr_pipeline.media.mux_check import FileChecks, check_file, check_new_tr
 from dubarr_pipeline.media.mux_headers import Finish, finish_headers
 from dubarr_pipeline.media.mux_options import DubSubtitle, DubTrack, MuxOptions, OnSeconds
 from dubarr_pipeline.media.mux_pass import AddedFile, MuxPass
+from dubarr_pipeline.media.packet_log import PacketTrack
 from dubarr_pipeline.media.stream_plan import StreamPlan, carry, plan_streams
 from dubarr_pipeline.media.stream_proof import (
     Expected,
@@ -150,7 +152,7 @@ class _Job:
         work = mux_pass.with_codec_delays(work, folder)
         writing = _part(on_progress, work.duration_s, 0.0, _WRITING_SHARE)
         read = mux_pass.write_and_log(work, result, folder / "source", writing)
-        shift_us = mux_pass.first_shift_us(read, result, folder / "first")
+        shift_us = self._chapter_shift_us(read, result, folder / "first")
         finished = MatroskaFile(result, folder, "result.mkv")
         finish_headers(Finish(self._source, self._plan, self._flags, shift_us), finished)
         facts = read_facts(result)
@@ -160,6 +162,12 @@ class _Job:
         report = self._report(prove_streams(self._expected, read, written), facts)
         on_progress(work.duration_s, work.duration_s)
         return report
+
+    def _chapter_shift_us(self, read: dict[int, PacketTrack], result: Path, folder: Path) -> int:
+        """Ask how far the clock moved only where something must move with it."""
+        if not self._source or not self._source.chapters:
+            return 0
+        return mux_pass.first_shift_us(read, result, folder)
 
     def _report(self, rows: tuple[StreamProof, ...], result: ContainerFacts) -> MuxReport:
         shift_us = reference_us(rows)
@@ -242,6 +250,7 @@ def _part(
     return on_time
 
 
+@cache
 def _tools() -> tuple[str, ...]:
     ffmpeg = run(["-version"]).stdout.split(b"\n", 1)[0].decode()
     mkvtoolnix = run(["--version"], tool="mkvpropedit").stdout.decode().strip()

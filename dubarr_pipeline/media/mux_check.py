@@ -76,7 +76,7 @@ def check_new_tracks(headers: Headers, wanted: Sequence[TrackFlags]) -> None:
         if not flags.new:
             continue
         expected = {
-            "language": legacy_language(flags.language or ""),
+            "language": legacy_language(flags.language or "") or track.language or "a code",
             "language_ietf": flags.language,
             "track_name": flags.title,
             "default_track": "default" in flags.flags,

@@ -27,8 +27,7 @@ _ROOM = 400
 
 @dataclass(frozen=True, slots=True)
 class AddedFile:
-    """A new track's or subtitle's own file, and where its time 0 lies on the source's playback
-    clock."""
+    """A new track's own file, and where its time 0 lies on the source's playback clock."""
 
     facts: ContainerFacts
     carried: Carried
@@ -134,8 +133,7 @@ def _origins(work: MuxPass) -> list[tuple[Path, StreamFacts]]:
 
 
 def _undo_delay(path: Path, stream: StreamFacts, folder: Path) -> str:
-    """Return the filter under which a copied stream keeps its time; empty if it does without
-    one."""
+    """Return the filter under which a copied stream keeps its time; empty for none."""
     moved = _moved_by_us(path, stream, folder / "plain", "")
     if abs(moved) <= OFFSET_LIMIT_US:
         return ""

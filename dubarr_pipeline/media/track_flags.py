@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
 
 import langcodes
+from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.errors import LanguageError, SettingsError
 from dubarr_pipeline.media.container_facts import StreamFacts
@@ -142,28 +142,27 @@ def language_tag(language: str) -> str:
     """
     try:
         return langcodes.standardize_tag(language)
-    except langcodes.LanguageTagError as error:
+    except LanguageTagError as error:
         raise LanguageError(
             f"{language!r} is no language tag ({error}): write it like es, pt-BR or zh-Hans"
         ) from error
 
 
 @lru_cache(maxsize=256)
-def legacy_language(tag: str) -> str:
-    """Return the ISO 639-2/B code for old players: ``fre`` for French, ``und`` for none."""
+def legacy_language(tag: str) -> str | None:
+    """Return the ISO 639-2/B code by which old players know a language: ``fre`` for French.
+
+    None for languages without a code of two letters: some are in ISO 639-2 by themselves (Filipino),
+    some under the language that embraces them (Cantonese: ``chi``), and mkvtoolnix has the table.
+    """
     language = langcodes.Language.get(tag)
-    for candidate in (language, language.prefer_macrolanguage()):
-        try:
-            code = candidate.to_alpha3(variant="B")
-        except LookupError:
-            continue
-        if len(code) == 3:
-            return code
-    return "und"
+    if len(language.language or "") != 2:
+        return None
+    return language.to_alpha3(variant="B")
 
 
 @lru_cache(maxsize=256)
-def dub_title(tag: str, kind: Literal["dub"] = "dub") -> str:
-    """Return the title that players show: the language in its own words, and that it is a dub."""
-    name = langcodes.Language.get(tag).autonym()
-    return f"{name[:1].upper()}{name[1:]} · {kind}"
+def dub_title(tag: str) -> str:
+    """Return the title that players show: the language in its own words, and what it is."""
+    name = tag if tag.startswith("x-") else langcodes.Language.get(tag).autonym()
+    return f"{name[:1].upper()}{name[1:]} · dub"

@@ -60,7 +60,7 @@ def dub(folder: Path, name: str = "dub.ac3") -> Path:
 
 
 def matroska(folder: Path) -> Path:
-    """Every sound and text that Matroska holds, chapters, tags, a font with an odd name, a cover."""
+    """Every sound and text that Matroska holds, chapters, tags, a font, a cover."""
     inputs = [*_PICTURE, *_SOUND, *_SOUND[:3], f"{_SOUND[3]},aformat=channel_layouts=5.1"]
     text = subrip(folder)
     (folder / "film.txt").write_text(_METADATA, encoding="utf-8")
@@ -105,7 +105,9 @@ def mov(folder: Path) -> Path:
     (folder / "film.txt").write_text(_METADATA, encoding="utf-8")
     marks = ["-f", "ffmetadata", "-i", folder / "film.txt", "-map_metadata", "2"]
     codecs = [*_H264, "-c:a", "alac", "-timecode", "01:00:00:00"]
-    ffmpeg(*_PICTURE, *_SOUND, *marks, "-map", "0", "-map", "1", "-map_chapters", "2", *codecs, path)
+    ffmpeg(
+        *_PICTURE, *_SOUND, *marks, "-map", "0", "-map", "1", "-map_chapters", "2", *codecs, path
+    )
     return path
 
 
@@ -164,7 +166,7 @@ def uneven(folder: Path) -> Path:
     path = folder / "uneven.mkv"
     pace = "setpts='if(lt(N,20),N/25,20/25+(N-20)/17)/TB'"
     timing = ["-vf", pace, "-vsync", "vfr", "-output_ts_offset", "12.5"]
-    ffmpeg(*_PICTURE, *_SOUND, *timing, *_H264, "-c:a", "aac", path)
+    ffmpeg(*_PICTURE, *_SOUND, *timing, *_H264, "-c:a", "aac", "-disposition:a", "default", path)
     return path
 
 
