@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dubarr_pipeline.engines.interfaces import Draft
-from dubarr_pipeline.errors import BadReply, EngineError, LineError, ServiceError, ServiceTimeout
 from dubarr_pipeline.production.desk import Desk
+from dubarr_pipeline.production.failures import LINE_FAILURES, failure_name
 from dubarr_pipeline.production.tasks import LineTask
 from dubarr_pipeline.services.queueing import DRAFTING, Priority
 
@@ -77,7 +77,7 @@ def _ask(
     priority = Priority(DRAFTING, tasks[0].position)
     try:
         found = desk.llm.call(priority, lambda: desk.translator.draft(batch))
-    except (ServiceError, EngineError) as error:
+    except LINE_FAILURES as error:
         _log.warning("%s and %d more: %s", tasks[0].name, len(tasks) - 1, error)
         return [
             Drafted(task, failure=failure_name(error, "llm"), message=str(error)) for task in tasks
@@ -98,16 +98,3 @@ def _told(task: LineTask, draft: Draft | None) -> Drafted:
         return Drafted(task, draft.versions)
     fault = (draft and draft.fault) or "untranslated"
     return Drafted(task, failure=fault, message=f"{task.name} could not be translated ({fault})")
-
-
-def failure_name(error: Exception, service: str) -> str:
-    """The stable name under which the report counts a line that failed by this error."""
-    if isinstance(error, LineError):
-        return error.failure
-    if isinstance(error, ServiceTimeout):
-        return f"{service}_timeout"
-    if isinstance(error, BadReply):
-        return f"{service}_bad_reply"
-    if isinstance(error, ServiceError):
-        return f"{service}_unavailable"
-    return f"{service}_failed"

@@ -136,7 +136,7 @@ class Journal:
         whole = 0
         for number, line in enumerate(self.path.read_bytes().splitlines(keepends=True), start=1):
             entry = _parse(line)
-            if entry is None and not line.endswith(b"\n"):
+            if not line.endswith(b"\n"):
                 _log.info("%s: its last entry was cut off by a crash; dropped", self.path)
                 break
             whole += len(line)

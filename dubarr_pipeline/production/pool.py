@@ -12,7 +12,6 @@ pauses while `ready_lines` of its language wait.
 from __future__ import annotations
 
 import heapq
-import logging
 import threading
 import time
 from collections import Counter, defaultdict
@@ -20,15 +19,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from dubarr_pipeline.errors import EngineError, ServiceError
 from dubarr_pipeline.production.desk import Desk
-from dubarr_pipeline.production.drafting import Drafted, drafts, failure_name
+from dubarr_pipeline.production.drafting import Drafted, drafts
 from dubarr_pipeline.production.results import LineResult
 from dubarr_pipeline.production.sync_loop import make_line
 from dubarr_pipeline.production.tasks import LineTask
 from dubarr_pipeline.services.queueing import Cancelled, QueueLoad
-
-_log = logging.getLogger(__name__)
 
 _TICK_S = 0.25
 _GRACE_S = 10.0
@@ -153,7 +149,10 @@ class Pool:
         if task.position in self._results:
             return
         if drafted.failure:
-            self._finish(task, self._failed(task, drafted.failure, drafted.message))
+            failed = LineResult(
+                task.language, task.index, failure=drafted.failure, message=drafted.message
+            )
+            self._finish(task, failed)
             return
         with self._changed:
             self._waiting[task.language] += 1
@@ -189,17 +188,9 @@ class Pool:
             return drafted
 
     def _make(self, drafted: Drafted) -> LineResult:
-        task = drafted.task
-        try:
-            result = make_line(task, self._desk, drafted.versions, self._settled)
-        except (ServiceError, EngineError) as error:
-            _log.warning("%s: %s", task.name, error)
-            return self._failed(task, failure_name(error, "tts"), str(error))
-        self._desk.memory.keep_line(task, result)
+        result = make_line(drafted.task, self._desk, drafted.versions, self._settled)
+        self._desk.memory.keep_line(drafted.task, result)
         return result
-
-    def _failed(self, task: LineTask, name: str, message: str) -> LineResult:
-        return LineResult(task.language, task.index, failure=name, message=message)
 
     def _finish(self, task: LineTask, result: LineResult) -> None:
         self._desk.lengths.settle(task, result.natural)

@@ -55,7 +55,7 @@ def _plain(text: str) -> str:
     text = _MARKUP.sub(" ", text).translate(_QUOTES)
     text = _UNSAID.sub(" ", text)
     text = "".join(c for c in text if not _is_unsaid(c))
-    text = re.sub(r"^\s*[-—–]\s*", "", text)
+    text = re.sub(r"^\s*[-—–](?!\d)\s*", "", text)
     return _PAUSES.sub(", ", text)
 
 
@@ -68,11 +68,12 @@ def _is_unsaid(character: str) -> bool:
 
 def _tidy(text: str) -> str:
     """One space between words, one mark at a time, no pause at either end."""
+    text = text.replace("/", " ")
     text = _DOTS.sub(lambda m: ", " if m.end() < len(m.string.rstrip()) else ".", text)
     text = re.sub(r"\s+([,.;:!?])", r"\1", " ".join(text.split()))
     text = re.sub(r"[,;:]+(?=[,;:.!?])", "", text)
     text = re.sub(r"([.!?])[.!?,;:]*", lambda m: "?" if "?" in m.group() else m.group(1), text)
-    return re.sub(r"^[\s,.;:!?/]+|[\s,;:/]+$", "", text).replace("/", " ")
+    return re.sub(r"^[\s,.;:!?/]+|[\s,;:/]+$", "", text)
 
 
 def _abbreviations(text: str, known: Reading) -> str:
@@ -125,7 +126,7 @@ def _times(text: str, language: str, known: Reading) -> str:
 
 def _amounts(text: str, language: str, known: Reading) -> str:
     """Numbers with a currency before or after them, or a unit."""
-    number = _number_pattern(known)
+    number = rf"(?:(?<!\w)[-\u2212])?{_number_pattern(known)}"
     money = "|".join(re.escape(sign) for sign in known.currencies)
     units = "|".join(re.escape(sign) for sign in sorted(known.units, key=len, reverse=True))
 

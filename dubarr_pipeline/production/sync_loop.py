@@ -16,6 +16,7 @@ from dubarr_pipeline.engines.interfaces import Speech, SpeechRequest
 from dubarr_pipeline.errors import LineError, ServiceError
 from dubarr_pipeline.production.clauses import clauses
 from dubarr_pipeline.production.desk import Desk
+from dubarr_pipeline.production.failures import LINE_FAILURES, failure_name
 from dubarr_pipeline.production.journal import digest
 from dubarr_pipeline.production.memory import Rendering
 from dubarr_pipeline.production.results import LineResult, Take
@@ -56,11 +57,15 @@ def make_line(
         versions: of its draft, or a person's wording.
         on_first_take: told when the length model has heard of the line.
 
-    Raises:
-        LineError: if no take can be placed; its name is the failure's.
-        ServiceError: if a service does not answer, and there is no take that could be placed.
+    Returns:
+        the takes and the best of them; or the failure's name if none can be placed.
     """
-    return _Line(task, desk, Wordings(task, desk), on_first_take).make(versions)
+    line = _Line(task, desk, Wordings(task, desk), on_first_take)
+    try:
+        return line.make(versions)
+    except LINE_FAILURES as error:
+        _log.info("%s: %s", task.name, error)
+        return line.failed(failure_name(error, line.wordings.asking or "tts"), str(error))
 
 
 @dataclass(slots=True)
@@ -76,7 +81,10 @@ class _Line:
     natural: tuple[str, float] | None = None
     spoken_now: int = 0
     speak_s: float = 0.0
-    provisional: str = ""
+
+    def failed(self, name: str, message: str) -> LineResult:
+        """The line without a chosen take, but with those that were made."""
+        return self._told(None, name, message)
 
     def make(self, versions: Sequence[str]) -> LineResult:
         wording: Wording | None = self.wordings.open(versions)
@@ -95,15 +103,19 @@ class _Line:
         if final.failure:
             raise LineError(final.failure, f"{self.task.name}: its best take is too long")
         self.takes[chosen] = replace(self.takes[chosen], verdict=final.verdict)
+        return self._told(chosen, None, self.wordings.unanswered)
+
+    def _told(self, chosen: int | None, failure: str | None, message: str) -> LineResult:
         return LineResult(
             language=self.task.language,
             index=self.task.index,
             takes=tuple(self.takes),
             chosen=chosen,
-            message=self.provisional,
+            failure=failure,
+            message=message,
             natural=self.natural,
             spoken_now=self.spoken_now,
-            provisional=bool(self.provisional),
+            provisional=bool(message),
             timings={
                 "speak_s": round(self.speak_s, 3),
                 "rewrite_s": round(self.wordings.rewrite_s, 3),
@@ -130,7 +142,7 @@ class _Line:
         except ServiceError as error:
             if not any(self.scores):
                 raise
-            self.provisional = f"could not be reworded: {error}"
+            self.wordings.unanswered = f"could not be reworded: {error}"
             return None
 
     def _take(self, wording: Wording) -> Judgement:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 from dubarr_pipeline.engines.interfaces import RewriteRequest, SpeechRequest
-from dubarr_pipeline.errors import LineError
+from dubarr_pipeline.errors import LineError, ServiceError
 from dubarr_pipeline.production.desk import Desk
 from dubarr_pipeline.production.journal import digest
 from dubarr_pipeline.production.lengths import voice_key
@@ -47,12 +47,16 @@ class Wordings:
     Attributes:
         versions: of the draft; those that cannot be spoken are left out.
         rewrite_s: seconds spent waiting for rewordings.
+        asking: ``"llm"`` from the time that a rewording is asked for until it has come.
+        unanswered: why no rewording came, where a service failed; else empty.
     """
 
     task: LineTask
     desk: Desk
     versions: tuple[Wording, ...] = ()
-    rewrite_s: float = field(default=0.0)
+    rewrite_s: float = 0.0
+    asking: str = ""
+    unanswered: str = ""
 
     def open(self, texts: Sequence[str]) -> Wording:
         """Take the versions of a draft, and return the one to begin with.
@@ -135,7 +139,10 @@ class Wordings:
             finally:
                 self.rewrite_s += time.monotonic() - started
 
-        return self.wording(desk.memory.rewording(task, digest(task.draft_key, *facts), ask))
+        self.asking = "llm"
+        text = desk.memory.rewording(task, digest(task.draft_key, *facts), ask)
+        self.asking = ""
+        return self.wording(text)
 
     def wording(self, text: str) -> Wording:
         """A text prepared for speech, and its predicted length.
@@ -166,7 +173,7 @@ class Wordings:
         return tuple(found)
 
     def _worth_a_take(self, first: Wording) -> bool:
-        """Whether it may fit when spoken; judged more mildly while the model has learned nothing."""
+        """Whether it may fit when spoken; judged mildly while the model has learned nothing."""
         if not self.may_reword:
             return True
         options = self.desk.options
@@ -182,6 +189,11 @@ class Wordings:
             other = self.reword(first.text, first.natural_s, change, ())
         except LineError:
             return first
+        except ServiceError as error:
+            self.unanswered = f"could not be reworded: {error}"
+            return first
+        finally:
+            self.asking = ""
         return min(first, other, key=lambda wording: abs(wording.natural_s - self.wanted_s))
 
 
