@@ -19,6 +19,7 @@ from dubarr_pipeline.media.waveform import WaveFile
 
 _LOWEST_GAIN_DB = -40.0
 _BISECTIONS = 24
+_UNHEARD_LU = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,16 @@ def line_gains(lines: Sequence[LineLevel], options: LevelOptions) -> list[float]
 
 
 def dialogue_level(lines: Iterable[LineLevel], options: LevelOptions) -> float:
-    """Return the loudness of the film's original dialogue: the energy mean of its lines, gated."""
-    levels = np.array([10 ** (line.original_lufs / 10) for line in lines if _heard(line)])
+    """Return the loudness at which the film's people usually speak: the median of its lines.
+
+    Lines 20 LU and more under their mean are left out as not understood. The median, because a mean
+    of energies is the level of the shouts: ordinary lines would count as whispers.
+    """
+    levels = np.array([line.original_lufs for line in lines if _heard(line)])
     if not levels.size:
         return options.fallback_lufs
-    above = levels[levels > levels.mean() / 10]
-    return float(10 * np.log10(above.mean()))
+    mean_lufs = 10 * np.log10(np.mean(10 ** (levels / 10)))
+    return float(np.median(levels[levels > mean_lufs - _UNHEARD_LU]))
 
 
 def _heard(line: LineLevel) -> bool:

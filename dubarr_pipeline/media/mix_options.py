@@ -51,7 +51,7 @@ class LevelOptions:
     """
 
     quieter_db: float = 9.0
-    louder_db: float = 6.0
+    louder_db: float = 9.0
     trim_db: float = 3.0
     boost_db: float = 30.0
     fallback_lufs: float = -27.0

@@ -58,7 +58,10 @@ class TruePeakMeter:
         """Hear the next ``(channels, samples)``."""
         joined = np.concatenate([self._kept, block], axis=1, dtype=np.float32)
         self._kept = joined[:, -2 * REACH :].copy()
+        self._highest = max(self._highest, _highest_sample(block))
         cells = -(-max(0, joined.shape[1] - 2 * REACH) // _CELL)
+        if not cells:
+            return
         missing = cells * _CELL + 2 * REACH - joined.shape[1]
         padded = np.pad(joined, ((0, 0), (0, missing))) if missing > 0 else joined
         for channel in padded:
@@ -66,7 +69,6 @@ class TruePeakMeter:
 
     def _hear(self, channel: Samples) -> None:
         """Look at ``(REACH + cells * _CELL + REACH,)``, closest where a record is likeliest."""
-        self._highest = max(self._highest, float(channel.max()), -float(channel.min()))
         windows = np.lib.stride_tricks.sliding_window_view(channel, _CELL + 2 * REACH)[::_CELL]
         inner = windows[:, REACH:-REACH]
         peaks = np.maximum(inner.max(axis=1, initial=0), -inner.min(axis=1, initial=0))
@@ -93,3 +95,7 @@ def _halfway(windows: Samples) -> Samples:
     between = (inner[:, 1:-2] + inner[:, 2:-1]) * np.float32(9 / 16)
     between -= (inner[:, :-3] + inner[:, 3:]) * np.float32(1 / 16)
     return np.maximum(np.abs(between).max(axis=1), np.abs(inner).max(axis=1))
+
+
+def _highest_sample(block: Samples) -> float:
+    return float(max(block.max(), -block.min())) if block.size else 0.0
