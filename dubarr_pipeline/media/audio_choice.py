@@ -11,7 +11,7 @@ from dubarr_pipeline.media.streams import MediaInfo, Stream
 _ASIDE_FLAGS = frozenset(("comment", "visual_impaired", "descriptions", "karaoke", "lyrics"))
 _MUSIC_FLAGS = frozenset(("clean_effects",))
 _ASIDE_TITLE = re.compile(
-    r"comment[ao]r|commentaire|kommentar|коммент|komentarz|komentář|kommentti|yorum|评论|評論|解説"
+    r"comm?ent[aá]r|commentaire|commento|kommentar|коммент|komentarz|komentář|kommentti|yorum|评论|評論|解説"
     r"|コメンタリー|해설|director'?s? (talk|notes)"
     r"|descri(ptive|ption|zione|ç|pci)|deskrip|\bdvs\b|\bad\b|h[öo]rfilm|visually.impaired"
     r"|тифло|audiodeskryp|isolated.score|(score|music) only|music.and.effects|\bm ?& ?e\b|karaoke",

@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 
 SPEECH_RATE = 16_000
 """Sample rate in Hz of what speech detection hears."""
-GAP_S = 0.02
-"""Jumps of the time stamps from here on are gaps. Containers round to 1 ms, and codecs in use lose
-no less than a packet of about 20 ms; smaller ones do not add up: all count from the start."""
+GAP_S = 0.015
+"""Jumps of the time stamps from here on are gaps. Containers round to 1 ms, and what gets lost is
+a packet, 20 ms and more in most codecs; smaller ones do not add up: all count from the start."""
 SILENCE_LUFS = -70.0
 """What BS.1770 gating leaves of silence: the meter's floor."""
 _SHORTFALL_S, _SHORTFALL_SHARE = 2.0, 0.01
@@ -139,12 +139,13 @@ def _graph(stream: Stream) -> str:
     meter = "ebur128=peak=true:metadata=1:framelog=verbose"
     exact = "ametadata=mode=print:key=lavfi.r128.I:file=/dev/stderr"
     # A plain aresample first: else formats are agreed on with the branch that stays whole.
-    mono = f"aresample={SPEECH_RATE},{_downmix(stream)}aformat=sample_fmts=flt:channel_layouts=mono"
-    return f"[0:{stream.index}]{gaps},asplit=2[whole][meter];[meter]{meter},{exact},{mono}[speech]"
+    mono = f"aresample={SPEECH_RATE},aformat=sample_fmts=flt:channel_layouts=mono"
+    measured = f"[meter]{_downmix(stream)}{meter},{exact},{mono}[speech]"
+    return f"[0:{stream.index}]{gaps},asplit=2[whole][meter];{measured}"
 
 
 def _downmix(stream: Stream) -> str:
-    """A plain mean where the channels have no known places, which ffmpeg would refuse to mix."""
+    """A plain mean of channels without known places, which ffmpeg neither meters nor mixes."""
     if stream.layout or usual_layout(stream.channels):
         return ""
     mean = "+".join(f"{1 / stream.channels:.6f}*c{channel}" for channel in range(stream.channels))

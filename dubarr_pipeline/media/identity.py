@@ -87,6 +87,9 @@ def _digest(path: Path, size: int, on_progress: OnBytes | None) -> str:
             done += len(block)
             if on_progress:
                 on_progress(done, max(done, size))
+            if done > size:
+                # It is being written, perhaps faster than it can be read.
+                break
     return digest.hexdigest()
 
 

@@ -10,6 +10,11 @@ import langcodes
 _NO_LANGUAGE = frozenset({"und", "mul", "mis", "zxx", "unk", "nar"})
 _PRIVATE = re.compile(r"^q[a-t][a-z]$")
 
+_THREE_LETTERS = frozenset(
+    "fil yue cmn ast haw nds gsw hsb dsb sco ceb kok mai bho sat chr nah grc ang scn vec nap".split()
+)
+"""Languages without a two-letter code that subtitle files are named after."""
+
 _VARIANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "pt": (("pt-BR", r"\bpt[-_ ]?br\b|bra[sz]il"), ("pt-PT", r"\bpt[-_ ]?pt\b|europe|portugal")),
     "es": (
@@ -61,6 +66,9 @@ def closeness(tag: str | None, wanted: str) -> int:
 def named_language(name: str) -> str | None:
     """Return the language that a word in a file name means (``eng``, ``English``), or None."""
     tag = language_tag(name)
+    if tag and len(tag.partition("-")[0]) == 3 and tag not in _THREE_LETTERS:
+        # "cut" and "sdh" are languages too, but not in the name of a file.
+        return None
     if tag or len(name) < 4 or not name.isalpha():
         return tag
     return _named(name.casefold())
@@ -96,7 +104,9 @@ def _variant(tag: str, title: str) -> str:
 
 @lru_cache(maxsize=512)
 def _base(tag: str) -> str | None:
-    return langcodes.Language.get(tag).prefer_macrolanguage().language
+    base = langcodes.Language.get(tag).prefer_macrolanguage().language
+    # Files say "no" where they mean Bokmål.
+    return "no" if base == "nb" else base
 
 
 def base_language(tag: str | None) -> str | None:

@@ -18,7 +18,7 @@ PICTURE = ("-f", "lavfi", "-i", "color=c=gray:s=32x32:r=5:d={seconds}")
 def noise(
     channels: int = 2, samples: int = 12_000, seed: int = 1, level: float = 0.1
 ) -> NDArray[np.float32]:
-    """White noise ``(channels, samples)``, on the 16-bit grid so that any lossless codec keeps it."""
+    """White noise ``(channels, samples)``, on the 16-bit grid that lossless codecs keep."""
     steps = np.random.default_rng(seed).normal(0, level * 32768, (channels, samples))
     return (np.clip(np.round(steps), -32768, 32767) / 32768).astype(np.float32)
 
@@ -42,7 +42,7 @@ class Film:
     extra: tuple[str, ...] = ()
 
 
-def make_film(path: Path, sound: NDArray[np.float32], film: Film = Film()) -> Path:  # noqa: B008
+def make_film(path: Path, sound: NDArray[np.float32], film: Film = Film()) -> Path:
     """Write a film with a gray picture and this sound."""
     wave = path.parent / "sound-of-the-film.wav"
     write_wave(wave, sound, film.rate, film.layout)

@@ -31,7 +31,7 @@ def test_what_is_written_is_read_by_us_and_by_others(tmp_path: Path, channels: i
         assert wave.read(0, 1001).dtype == np.float32
     other, rate = soundfile.read(tmp_path / "a.wav", dtype="float32", always_2d=True)
     assert rate == 22_050
-    assert (other.T == sound).all()
+    assert (sound == other.T).all()
 
 
 def test_mono_may_come_flat(tmp_path: Path):
@@ -57,8 +57,19 @@ def test_layouts_survive_and_ffmpeg_agrees(tmp_path: Path, layout: str, mask: in
 def test_ffmpegs_own_wave_is_read(tmp_path: Path):
     path = tmp_path / "a.wav"
     ffmpeg.run(
-        ["-f", "lavfi", "-i", "anoisesrc=d=0.1:r=48000", "-ac", "6", "-c:a", "pcm_f32le"]
-        + ["-rf64", "always", str(path)]
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "anoisesrc=d=0.1:r=48000",
+            "-ac",
+            "6",
+            "-c:a",
+            "pcm_f32le",
+            "-rf64",
+            "always",
+            str(path),
+        ]
     )
     with WaveFile(path) as wave:
         expected = soundfile.read(path, dtype="float32")[0].T
@@ -152,7 +163,7 @@ def test_rf64_begins_where_32_bits_end(tmp_path: Path, extra: int):
     assert soundfile.info(path).frames == most + extra
     with soundfile.SoundFile(path) as sound:
         sound.seek(-1, soundfile.SEEK_END)
-        assert (sound.read(1, dtype="float32").T == last).all()
+        assert (last == sound.read(1, dtype="float32").T).all()
 
 
 @pytest.mark.parametrize(

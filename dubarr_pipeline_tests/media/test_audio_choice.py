@@ -1,0 +1,173 @@
+"""Which audio stream is dubbed: the rule, step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dubarr_pipeline.errors import NoAudio
+from dubarr_pipeline.media.audio_choice import is_aside
+from dubarr_pipeline.media.probe import choose_audio, probe
+from dubarr_pipeline.media.streams import Stream
+from dubarr_pipeline_tests.media.synthetic import (
+    Film,
+    audio_stream,
+    make_film,
+    media_info,
+    noise,
+    subtitle_stream,
+)
+
+DEFAULT, COMMENT, ORIGINAL, DUB = ("default",), ("comment",), ("original",), ("dub",)
+
+CASES: dict[str, tuple[list[Stream], str | None, int]] = {
+    "the only one": ([audio_stream(1)], None, 1),
+    "the first of equals": ([audio_stream(1), audio_stream(2)], None, 1),
+    "default before the first": ([audio_stream(1), audio_stream(2, flags=DEFAULT)], None, 2),
+    "more channels": ([audio_stream(1), audio_stream(2, channels=6)], None, 2),
+    "default before more channels": (
+        [audio_stream(1, channels=6), audio_stream(2, flags=DEFAULT)],
+        None,
+        2,
+    ),
+    "original before default": (
+        [audio_stream(1, "de", flags=DEFAULT), audio_stream(2, "en", flags=ORIGINAL)],
+        None,
+        2,
+    ),
+    "no commentary though default and 5.1": (
+        [audio_stream(1, flags=("comment", "default"), channels=6), audio_stream(2, channels=1)],
+        None,
+        2,
+    ),
+    "no commentary by title": ([audio_stream(1, title="Commentary"), audio_stream(2)], None, 2),
+    "no audio description": (
+        [audio_stream(1, flags=("visual_impaired", "default")), audio_stream(2)],
+        None,
+        2,
+    ),
+    "a commentary if there is nothing else": ([audio_stream(1, flags=COMMENT)], None, 1),
+    "the wanted language": ([audio_stream(1, "de", flags=DEFAULT), audio_stream(2, "en")], "en", 2),
+    "the wanted region": ([audio_stream(1, "pt-PT"), audio_stream(2, "pt-BR")], "pt-BR", 2),
+    "the language before another region": (
+        [audio_stream(1, "pt-PT", channels=6), audio_stream(2, "pt")],
+        "pt-BR",
+        2,
+    ),
+    "another region before none": ([audio_stream(1, None), audio_stream(2, "pt-PT")], "pt-BR", 2),
+    "none named before a wrong one": (
+        [audio_stream(1, "de", flags=DEFAULT), audio_stream(2, None)],
+        "en",
+        2,
+    ),
+    "programme before the wanted language's commentary": (
+        [audio_stream(1, "en", flags=COMMENT), audio_stream(2, None)],
+        "en",
+        2,
+    ),
+    "no earlier dub": (
+        [audio_stream(1, "en", flags=("dub", "default")), audio_stream(2, "en")],
+        None,
+        2,
+    ),
+    "none of our own": (
+        [audio_stream(1, "es", title="Español · dub", channels=6, flags=DEFAULT), audio_stream(2)],
+        None,
+        2,
+    ),
+    "none that cannot be decoded": ([audio_stream(1, channels=0), audio_stream(2)], None, 2),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_rule(case: str):
+    streams, language, expected = CASES[case]
+    assert choose_audio(media_info(*streams), language).index == expected
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Director's Commentary",
+        "Commentaire audio",
+        "Comentarios del director",
+        "Kommentar",
+        "解説",
+        "Комментарии режиссёра",
+        "Commento",
+        "Comentário",
+        "コメンタリー",
+        "Komentarz",
+        "评论音轨",
+        "Audio Description",
+        "Descriptive Audio",
+        "Audiodescripción",
+        "Audiodeskription",
+        "DVS",
+        "AD",
+        "Hörfilmfassung",
+        "Audiodescription",
+        "English [AD]",
+        "Тифлокомментарий",
+        "For the Visually Impaired",
+        "Isolated Score",
+        "Music Only",
+        "Music and Effects",
+        "M&E",
+        "Karaoke",
+    ],
+)
+def test_titles_of_what_is_beside_the_programme(title: str):
+    assert is_aside(audio_stream(1, title=title))
+    assert choose_audio(media_info(audio_stream(1, title=title), audio_stream(2))).index == 2
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "English",
+        "Surround 5.1",
+        "Stereo",
+        "Dolby Digital+ Atmos",
+        "Original",
+        "Español (España)",
+        "Adam's cut",
+        "Madagascar",
+        "DTS-HD MA",
+        "Broadcast",
+        "Theatrical",
+        None,
+        "",
+    ],
+)
+def test_titles_of_the_programme(title: str | None):
+    assert not is_aside(audio_stream(1, title=title))
+
+
+def test_an_index_is_obeyed():
+    info = media_info(audio_stream(1), audio_stream(4, flags=COMMENT), subtitle_stream(5, "en"))
+    assert choose_audio(info, "de", index=4).index == 4
+    for index in (0, 5, 9, -1):
+        with pytest.raises(NoAudio, match=rf"no audio stream #{index}: #1 audio .*; #4 audio"):
+            choose_audio(info, index=index)
+
+
+def test_a_language_that_is_not_there_lists_the_choices():
+    info = media_info(audio_stream(1, "de", title="Kino"), audio_stream(2, "fr"))
+    with pytest.raises(NoAudio, match=r"no audio in 'en': #1 audio \(de, ac3, stereo, \"Kino\"\)"):
+        choose_audio(info, "en")
+
+
+def test_no_sound_at_all_is_named():
+    with pytest.raises(NoAudio, match="has no audio stream"):
+        choose_audio(media_info(subtitle_stream(1, "en")))
+    with pytest.raises(NoAudio, match="can be decoded"):
+        choose_audio(media_info(audio_stream(1, channels=0)))
+
+
+def test_flags_and_titles_of_a_real_file(tmp_path: Path):
+    extra = ("-map", "1:a", "-map", "1:a", "-disposition:a:0", "default+comment")
+    titles = ("-metadata:s:a:1", "title=Descriptive", "-metadata:s:a:2", "language=eng")
+    path = make_film(tmp_path / "a.mkv", noise(), Film(extra=extra + titles))
+    assert choose_audio(probe(path)).index == 3
