@@ -66,8 +66,10 @@ def _refine(
     """One round: the background as the last guess leaves it, then the voice against it."""
     voice, doubt = guess
     rest = mid - voice
-    explained = over_time(rest * side.conj()) / side_mean * side
-    unexplained = over_time(power(rest - explained) + doubt) * np.float32(caution) + TINY
+    together = (rest * side.conj()).astype(np.complex64, copy=False)
+    explained = over_time(together) / side_mean * side
+    beside = (rest - explained).astype(np.complex64, copy=False)
+    unexplained = over_time(power(beside) + doubt) * np.float32(caution) + TINY
     wanted = over_bins(power(voice) + doubt)
     gain = wanted / (wanted + unexplained)
     refined = (gain * (mid - explained)).astype(np.complex64, copy=False)

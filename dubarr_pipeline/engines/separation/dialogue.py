@@ -36,27 +36,37 @@ def dialogue_channels(
         return [tuple(range(source.channels))]
     if not lines:
         return []
-    speech, pause = _voice_band_levels(source, lines, grid)
-    added = np.maximum(speech - pause, 0)
-    rises = speech >= pause * 10 ** (options.dialogue_rise_db / 10) + TINY
-    strong = added >= added.max() * 10 ** (options.dialogue_reach_db / 10)
-    carrying = [int(c) for c in np.flatnonzero(rises & strong)] or [_CENTRE_CHANNEL]
+    carrying = _carrying(*_voice_band_levels(source, lines, grid), options)
     if {0, 1} <= set(carrying):
         return [(0, 1), *((c,) for c in carrying if c > 1)]
     return [(c,) for c in carrying]
 
 
+def _carrying(
+    speech: NDArray[np.float64], pause: NDArray[np.float64] | None, options: SeparationOptions
+) -> list[int]:
+    """Channels that gain from speech; without any pause the centre, unless it is nearly silent."""
+    reach = 10 ** (options.dialogue_reach_db / 10)
+    if pause is None:
+        if speech[_CENTRE_CHANNEL] >= speech.max() * reach:
+            return [_CENTRE_CHANNEL]
+        pause = np.zeros_like(speech)
+    added = np.maximum(speech - pause, 0)
+    rises = speech >= pause * 10 ** (options.dialogue_rise_db / 10) + TINY
+    strong = added >= added.max() * reach
+    return [int(c) for c in np.flatnonzero(rises & strong)] or [_CENTRE_CHANNEL]
+
+
 def _voice_band_levels(
     source: AudioReader, lines: Sequence[Line], grid: Grid
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean power of each channel in the voice band, inside speech and in the pauses beside it."""
     step = max(1, len(lines) // _LINES_LOOKED_AT)
     speech, pause = [], []
     for line in lines[::step]:
         speech.append(_voice_band(source, line.sample(source.rate, grid), grid))
         pause += [_voice_band(source, p, grid) for p in line.before + line.after]
-    silent = np.zeros(source.channels)
-    return np.mean(speech, axis=0), np.mean(pause, axis=0) if pause else silent
+    return np.mean(speech, axis=0), np.mean(pause, axis=0) if pause else None
 
 
 def _voice_band(source: AudioReader, span: Span, grid: Grid) -> NDArray[np.float64]:
