@@ -74,7 +74,7 @@ def _boat(draw: ImageDraw.ImageDraw, time_s: float) -> None:
 def _people(draw: ImageDraw.ImageDraw, time_s: float) -> None:
     """Three figures on the quay; whoever speaks lifts a little and is lit."""
     draw.rectangle((0, 318, WIDTH, HEIGHT), fill=(58, 48, 44))
-    for name, x, height in (("Anna", 120, 62), ("Captain", 190, 70), ("Tom", 60, 44)):
+    for name, x, height in (("Anna", 120, 62), ("Martin", 190, 70), ("Tom", 60, 44)):
         speaks = any(line.actor == name and 0 <= time_s - line.start_s < 2.4 for line in LINES)
         lift = 3 * abs(np.sin(time_s * 9)) if speaks else 0
         colour = (240, 206, 150) if speaks else (34, 30, 34)

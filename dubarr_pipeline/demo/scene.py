@@ -29,20 +29,20 @@ class Line:
 
 ACTORS: tuple[Actor, ...] = (
     Actor("Anna", 205.0),
-    Actor("Captain", 88.0),
+    Actor("Martin", 88.0),
     Actor("Tom", 300.0),
 )
 
 LINES: tuple[Line, ...] = (
-    Line("Anna", 1.2, "Good morning, Captain. Is the boat ready?"),
-    Line("Captain", 4.2, "Almost. The engine is cold, but the sea is calm."),
-    Line("Tom", 8.0, "Can I go with you? I know the island well."),
-    Line("Anna", 11.0, "Your mother says that you have to stay here."),
-    Line("Tom", 13.8, "She always says that!"),
-    Line("Captain", 14.6, "Listen. Do you hear the bell?"),
-    Line("Anna", 21.6, "There is a light on the island. They need our help."),
-    Line("Captain", 25.2, "Then we leave now. Tom, bring the rope."),
-    Line("Tom", 28.2, "Yes, Captain! The rope and the blue lamp."),
+    Line("Anna", 1.2, "Good morning, Martin. We need a boat."),
+    Line("Martin", 4.2, "Good morning, Anna. The sea is calm, and I have a boat."),
+    Line("Tom", 8.4, "I want to see the island with you."),
+    Line("Anna", 11.2, "No, Tom. The island is dangerous at night."),
+    Line("Tom", 14.0, "But she always says no!"),
+    Line("Martin", 14.9, "Silence! I hear a bell."),
+    Line("Anna", 21.6, "There is a light on the island. Somebody needs help."),
+    Line("Martin", 25.2, "I have a rope and a blue lamp."),
+    Line("Tom", 28.2, "Thank you, Martin! Now we can help."),
 )
 """The sixth line begins before the fifth has ended; after it, nobody speaks for over 4 s."""
 

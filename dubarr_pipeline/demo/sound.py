@@ -137,7 +137,7 @@ def _bell() -> NDArray[np.float64]:
 
 
 def _engine() -> NDArray[np.float64]:
-    """The boat's engine starts at the right after the captain's order."""
+    """The boat's engine starts at the right after the last order."""
     track = np.zeros((2, _SAMPLES))
     time = np.arange(round(3.5 * RATE)) / RATE
     beat = np.maximum(0, np.sin(2 * np.pi * 11 * time)) ** 3

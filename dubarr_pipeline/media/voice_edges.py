@@ -19,7 +19,7 @@ class EdgeOptions:
             (0.15 s) and a breath.
         below_db: voice is what lies at most this far under the line's loud frames; soft consonants
             reach -25 dB.
-        quiet_db: what lies at least this far under the line's loud frames between the found edge and
+        quiet_db: what lies at least this far under the loud frames between the found edge and
             the subtitle's is no voice, but what separation left of the bed.
         lead_s: kept before the first and after the last voiced frame.
         longest_read_s: of long lines only both ends are heard.
