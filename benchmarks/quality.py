@@ -251,7 +251,7 @@ def _rows(folders: Sequence[Path], quick: bool) -> list[Row]:
 
 def main() -> None:
     """Measure, and print a table or one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="finished work folders")
     parser.add_argument("--json", action="store_true", help="one object on standard output")
     parser.add_argument("--quick", action="store_true", help="the demo in one language")

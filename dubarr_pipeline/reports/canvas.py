@@ -14,7 +14,7 @@ WIDTH = 900
 LEFT, RIGHT, AXIS = 92, 16, 22
 BACKGROUND, INK, FAINT = "#fbfbfc", "#3b4048", "#dfe2e7"
 _FONT_PX = 12
-_COLOURS = 64
+_COLOURS = 256
 _TICK_EVERY_PX = 78
 
 
@@ -47,6 +47,11 @@ class Canvas:
         left = min(self.x(start), LEFT + self.columns - 1)
         right = max(left, self.x(end) - 1)
         self._draw.rectangle((left, rows[0], right, rows[1]), fill=colour)
+
+    def mark(self, sample: int, rows: tuple[int, int], colour: str) -> None:
+        """Point at a moment from above, three columns wide."""
+        x = self.x(sample)
+        self._draw.polygon([(x - 2, rows[0]), (x + 2, rows[0]), (x, rows[1])], fill=colour)
 
     def column(self, number: int, rows: tuple[float, float], colour: str) -> None:
         """Draw one upright line of a waveform."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.production.results import FAILED, KEPT_ORIGINAL, ProducedLine, Production
 from dubarr_pipeline.reports import palette
-from dubarr_pipeline.reports.canvas import AXIS, FAINT, LEFT, RIGHT, WIDTH, Canvas
+from dubarr_pipeline.reports.canvas import AXIS, FAINT, INK, LEFT, RIGHT, WIDTH, Canvas
 from dubarr_pipeline.reports.envelope import envelope
 from dubarr_pipeline.timeline.script import Diarization
 from dubarr_pipeline.timeline.spans import Span, total
@@ -65,7 +65,7 @@ def turns_picture(vocals: Path, diarization: Diarization) -> str:
         labels.append((f"{len(others)} others", _OTHER, spans))
     for rank, (label, colour, spans) in enumerate(labels):
         top = _WAVE + rank * (_ROW + _ROW_GAP)
-        canvas.label(label, top, colour)
+        canvas.label(label, top, INK if colour == _OTHER else colour)
         for span in spans:
             canvas.bar(span.start, span.end, (top, top + _ROW - 1), colour)
     if not turns:
@@ -108,10 +108,12 @@ def _draw_row(canvas: Canvas, label: str, row: int, bars: Sequence[tuple[Span, s
     top = _LANE_GAP + row * (2 * _LANE + _LANE_GAP)
     canvas.label(label, top + _LANE - 7)
     canvas.bar(0, canvas.samples, (top + 2 * _LANE, top + 2 * _LANE), FAINT)
-    # Red is drawn last: where lines share a pixel, the failure is seen.
+    # Red is drawn last, with a mark over it: among thousands of lines a failure is still seen.
     for span, colour, (upper, lower) in sorted(_laned(bars), key=_is_failure):
         rows = (top + _LANE * (not upper), top + _LANE * (1 + lower) - 1)
         canvas.bar(span.start, span.end, rows, colour)
+        if colour == palette.FAILED:
+            canvas.mark(span.start, (top - 6, top - 2), colour)
 
 
 _Laned = tuple[Span, str, tuple[bool, bool]]

@@ -153,7 +153,7 @@ def test_timeline_marks_failed_and_kept_lines() -> None:
 
 
 def test_one_failure_among_thousands_is_seen() -> None:
-    lines = [placed(n, 2 * n, 2 * n + 1.9) for n in range(5000)]
+    lines = [placed(n, 2 * n, 2 * n + 1.9, f"SPEAKER_{n % 40:02}") for n in range(5000)]
     lines[2500] = making.replace(lines[2500], outcome="failed:silent", path=None)
     assert shares(picture(timeline_picture(produced(*lines))), palette.FAILED)
 

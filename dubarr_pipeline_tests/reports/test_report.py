@@ -36,14 +36,15 @@ class Page(HTMLParser):
     def __init__(self, work: WorkDir) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
+        self._texts: list[str] = []
         self.feed(work.report_page.read_text("utf-8"))
+        self.text = "".join(self._texts)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self._texts.append(data)
 
     def count(self, tag: str, **wanted: str) -> int:
         return sum(
