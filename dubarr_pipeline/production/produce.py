@@ -181,8 +181,10 @@ def _engines(order: ProductionOrder) -> dict[str, Any]:
 
 
 def _sweep_finals(order: ProductionOrder, production: Production) -> None:
-    """Remove final sounds of lines and languages that are not in the film any more."""
+    """Remove sounds of lines and languages that are gone, and what a killed run left half written."""
     wanted = {line.path for lines in production.languages.values() for line in lines}
-    for path in order.work.segments.glob("final_*.wav"):
-        if path not in wanted:
-            path.unlink(missing_ok=True)
+    folder = order.work.segments
+    gone = [path for path in folder.glob("final_*.wav") if path not in wanted]
+    half = [*folder.glob(".final_*"), *order.work.root.glob(".segments.part.*")]
+    for path in [*gone, *half]:
+        path.unlink(missing_ok=True)

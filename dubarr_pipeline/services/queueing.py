@@ -33,7 +33,7 @@ class Priority:
     position: int
 
 
-class Cancelled(DubbingError):  # noqa: N818 - named for what has happened, as all in errors.py
+class Cancelled(DubbingError):
     """The work was called off by a person; what is finished is kept."""
 
 

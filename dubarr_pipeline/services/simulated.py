@@ -197,6 +197,8 @@ class SimulatedServer:
         document = json.loads(body)
         service = "llm" if path.endswith("/chat/completions") else "tts"
         fault = self._draw_fault(service)
+        if fault == "hang":
+            await asyncio.sleep(3600)
         slots = self._slots[service]
         await slots.enter(int(document.get("priority", 0)))
         try:
@@ -212,10 +214,8 @@ class SimulatedServer:
         fault, share = self._faults.get(service, ("ok", 0.0))
         return fault if self._draws.random() < share else "ok"
 
-    async def _work(self, service: str, what: str, seconds: float, fault: Fault) -> None:
+    async def _work(self, service: str, what: str, seconds: float) -> None:
         self.record.order.append(what)
-        if fault == "hang":
-            await asyncio.sleep(3600)
         scaled = seconds * self.options.time_scale
         self.record.work_s[service] += scaled
         await asyncio.sleep(scaled)
@@ -231,7 +231,7 @@ class SimulatedServer:
             )
         else:
             what, spent_s = f"rewrite {language} {told['id']}", self.options.rewrite_s
-        await self._work("llm", what, spent_s, fault)
+        await self._work("llm", what, spent_s)
         if fault == "error":
             return 500, "text/plain", b"out of order"
         if lines is not None:
@@ -274,7 +274,7 @@ class SimulatedServer:
         spoken_s *= min(max(1 + chance.gauss(0, self.options.noise), 0.7), 1.4)
         self.record.spoken[f"{language} {text}"] += 1
         work_s = self.options.take_s + self.options.take_per_s * spoken_s
-        await self._work("tts", f"speak {language}", work_s, fault)
+        await self._work("tts", f"speak {language}", work_s)
         if fault == "error":
             return 500, "text/plain", b"out of order"
         if fault == "garbage":
