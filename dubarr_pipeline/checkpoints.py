@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.errors import ArtifactError, SourceError
 from dubarr_pipeline.media.identity import FileIdentity, identify, is_same
 from dubarr_pipeline.workdir import WorkDir, read_json, write_json
 
@@ -91,16 +91,23 @@ def seal(
 ) -> Record:
     """Write down what a stage left, and return the record for the store.
 
+    What an earlier result of the stage left, and this one did not, is removed: the track of a
+    language that is not asked for any more, subtitles under the video's former name.
+
     Raises:
         ArtifactError: if a file that the stage should have left is not there.
     """
     seals: dict[str, dict[str, Any]] = {}
-    for path in sorted(set(files)):
+    left = sorted(set(files))
+    for path in left:
         if not path.is_file():
             raise ArtifactError(f"stage {stage} did not leave {path}")
         seals[str(path.relative_to(work.root))] = asdict(identify(path))
     manifest = _manifest(work, stage)
+    stale = [path for path in sealed_files(work, stage) if path not in left]
     write_json(manifest, {"stage": stage, "fingerprint": made_for, "files": seals})
+    for path in stale:
+        path.unlink(missing_ok=True)
     return Record(made_for, uuid.uuid4().hex, _digest(manifest), dict(inputs))
 
 
@@ -113,9 +120,17 @@ def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:
         path = work.root / name
         if not path.is_file():
             return f"{name} is missing"
-        if not is_same(path, FileIdentity(**identity)):
+        if not is_whole(path, identity):
             return f"{name} is damaged"
     return None
+
+
+def is_whole(path: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether a file of ours is there, with the content that it was sealed with."""
+    try:
+        return is_same(path, FileIdentity(**identity))
+    except SourceError:
+        return False
 
 
 def sealed_files(work: WorkDir, stage: str) -> list[Path]:

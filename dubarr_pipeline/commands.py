@@ -21,7 +21,7 @@ from dubarr_pipeline.errors import DubbingError, SettingsError
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.intake import take_in
-from dubarr_pipeline.library.videos import Video, load_video, registered
+from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
 from dubarr_pipeline.partitions import remove_video
 from dubarr_pipeline.runs import RunOutcome, dub_video, open_instance
 from dubarr_pipeline.settings import Settings
@@ -68,11 +68,14 @@ def _each(
         for thing in things:
             try:
                 video = find(thing)
+                with exclusive(video.work(settings.work_dir)):
+                    # Another process may have asked for something else a moment ago.
+                    save_video(video, settings.work_dir)
+                    found = _dub(defs, instance, video, settings, force)
             except DubbingError as error:
                 click.echo(f"dubarr: {printable(str(error))}", err=True)
-                code = max(code, exit_code(type(error).__name__))
-                continue
-            code = max(code, _dub(defs, instance, video, settings, force))
+                found = exit_code(type(error).__name__)
+            code = max(code, found)
     return code
 
 
@@ -226,10 +229,10 @@ def purge_video(name: str, stage: str | None, settings: Settings) -> None:
             for gone in STAGES[STAGES.index(stage) if stage else 0 :]
             for path in checkpoints.forget(work, gone)
         ]
-    if stage is None:
-        with open_instance(settings.work_dir) as instance:
-            remove_video(instance, key)
-        work.remove()
+        if stage is None:
+            with open_instance(settings.work_dir) as instance:
+                remove_video(instance, key)
+            work.remove()
     click.echo(f"{key}: {len(removed)} files removed; the source is untouched")
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def named_disk_errors(path: Path) -> Iterator[None]:
     """Turn the system's "no space", "read-only" and "not permitted" into errors with a cure.
 
     Raises:
-        DiskFull, NotWritable: instead of the bare `OSError`.
+        DiskFull, NotWritable, WorkspaceError: instead of the bare `OSError`.
     """
     try:
         yield
@@ -155,6 +156,11 @@ def named_disk_errors(path: Path) -> Iterator[None]:
             raise NotWritable(
                 f"cannot write {path}: {os.strerror(error.errno)}; "
                 "choose another folder with --work-dir"
+            ) from error
+        if error.errno == errno.EFBIG:
+            raise WorkspaceError(
+                f"{path} grows larger than its file system or the process's limit allows: "
+                "choose a folder on another file system with --work-dir, or raise `ulimit -f`"
             ) from error
         raise
 
@@ -200,9 +206,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, document: Any, schema: int = 1) -> None:
     """Write a JSON object whole, with its schema number in front."""
-    write_text(
-        path, json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1) + "\n"
-    )
+    text = json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1) + "\n"
+    with whole_file(path) as temporary:
+        # A file name that is no UTF-8 holds lone surrogates: they stand as JSON's own escapes.
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
@@ -228,13 +235,31 @@ def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
     return document
 
 
+_held: ContextVar[frozenset[Path]] = ContextVar("dubarr_held", default=frozenset())
+
+
 @contextlib.contextmanager
 def exclusive(work: WorkDir) -> Iterator[None]:
     """Hold a video for this process; the hold ends with the process, however it ends.
 
+    Who holds a video already may ask again: a run holds it throughout, and so does each stage.
+
     Raises:
         VideoBusy: if another process holds it.
     """
+    if work.root in _held.get():
+        yield
+        return
+    with _locked(work):
+        token = _held.set(_held.get() | {work.root})
+        try:
+            yield
+        finally:
+            _held.reset(token)
+
+
+@contextlib.contextmanager
+def _locked(work: WorkDir) -> Iterator[None]:
     lock = work.root / ".lock"
     with named_disk_errors(work.root):
         work.root.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from dubarr_pipeline.assets.stage import (
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.media import mixdown
-from dubarr_pipeline.media.identity import FileIdentity, identify, is_same
+from dubarr_pipeline.media.identity import identify
 from dubarr_pipeline.media.loudness import Loudness
 from dubarr_pipeline.media.mix_options import MixSources, PlacedTake
 from dubarr_pipeline.production.results import ProducedLine
@@ -40,13 +40,18 @@ def _facts(bench: Bench) -> Mapping[str, Any]:
 def _produce(bench: Bench) -> Outcome:
     work, targets = bench.work, bench.video.target_langs
     sound, made, options = read_sound(work.speech), read_segments(work), bench.options("mix")
+    if missing := [language for language in targets if language not in made.languages]:
+        raise ArtifactError(
+            f"{work.segments_report} has no lines in {', '.join(missing)}: "
+            "materialize segments first, or the whole video"
+        )
     earlier = _earlier_tracks(bench)
     tracks: dict[str, Any] = {}
     for number, language in enumerate(targets):
         lines, path = made.languages[language], work.track(language, options.codec)
         wanted = _track_fingerprint(bench, lines)
         tracks[language] = kept = earlier.get(language, {})
-        if kept.get("fingerprint") != wanted or not is_same(path, FileIdentity(**kept["file"])):
+        if kept.get("fingerprint") != wanted or not checkpoints.is_whole(path, kept["file"]):
             report = mixdown.mix(
                 _sources(bench, sound, lines),
                 [_placed(line) for line in lines if line.placed],

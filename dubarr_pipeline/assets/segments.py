@@ -45,6 +45,8 @@ def _facts(bench: Bench) -> Mapping[str, Any]:
     plan, targets = look_at(bench.video.source, bench.settings), bench.video.target_langs
     return {
         "targets": targets,
+        # The subtitles are named after the video.
+        "stem": bench.video.source.stem,
         "translator": crew.translator(bench.settings, subtitled(plan, targets)).identity(),
         "synthesizer": crew.synthesizer(bench.settings).identity(),
         "options": as_facts(bench.options("production")),

@@ -18,7 +18,7 @@ from dubarr_pipeline.media.streams import MediaInfo, Stream
 from dubarr_pipeline.media.subtitle_sources import SubtitleSource
 from dubarr_pipeline.media.subtitles import choose_script, existing_translation
 from dubarr_pipeline.settings import Settings
-from dubarr_pipeline.workdir import check_writable
+from dubarr_pipeline.workdir import check_writable, exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: 
         SourceError: if the file cannot be dubbed.
         LanguageError: if a target is the source's own language, or no engine serves it.
         NotWritable, DiskFull: if the work folder cannot be used.
+        VideoBusy: if another process works on it; what that was asked stands.
     """
     source = find_source(path)
     check_writable(settings.work_dir)
@@ -87,7 +88,8 @@ def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: 
     video = make_video(
         source, settings.work_dir, target_langs=targets, profile=settings.profile, **wishes
     )
-    save_video(video, settings.work_dir)
+    with exclusive(video.work(settings.work_dir)):
+        save_video(video, settings.work_dir)
     return video
 
 
