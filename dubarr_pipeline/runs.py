@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,7 +17,8 @@ from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.partitions import add_video
 from dubarr_pipeline.records import last_materialization, stage_key
-from dubarr_pipeline.tasks import PROCESS_TAG, bury_dead_runs, failure_message, process_mark
+from dubarr_pipeline.tasks import failure_message
+from dubarr_pipeline.workers import PROCESS_TAG, bury_dead_runs, process_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,15 @@ def dub_video(
     bury_dead_runs(instance)
     add_video(instance, video.key)
     job = definitions.resolve_job_def("dub")
+    run_id = str(uuid.uuid4())
     with watching(watcher):
         result = job.execute_in_process(
             instance=instance,
             partition_key=video.key,
             raise_on_error=False,
             run_config=_run_config(force),
-            tags={PROCESS_TAG: process_mark(), "dubarr/launcher": "cli"},
+            run_id=run_id,
+            tags={PROCESS_TAG: process_mark(run_id), "dubarr/launcher": "cli"},
         )
     return _outcome(result, instance, video.key)
 

@@ -8,28 +8,20 @@ ERROR       the last run failed, or died; its cause is named
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
 
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.records import last_materialization
+from dubarr_pipeline.workers import LIVE, is_dead
 
 Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
-PROCESS_TAG = "dubarr/process"
 _PARTITION_TAG = "dagster/partition"
-_LIVE = (
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.CANCELING,
-)
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -55,46 +47,6 @@ class Task:
     failed_stage: str | None = None
 
 
-def process_mark() -> str:
-    """Name this process so that a later one can tell whether it still lives."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
-
-
-def _start_time(pid: int) -> str:
-    """When a process started, in ticks since boot; empty where the system does not say."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[19]
-
-
-def is_dead(mark: str) -> bool:
-    """Whether the process that a mark names has certainly ended; one on another host never is."""
-    host, pid, started = mark.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return _start_time(int(pid)) != started
-
-
-def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Record the end of runs whose process was killed, and free the pool slots that they held."""
-    dead: list[str] = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(_LIVE))):
-        mark = run.tags.get(PROCESS_TAG)
-        if mark and is_dead(mark):
-            instance.report_run_failed(run, "its process was killed; what it finished is kept")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            dead.append(run.run_id)
-    return dead
-
-
 def task_table(
     instance: dg.DagsterInstance, work_dir: Path, keys: Iterable[str] | None = None
 ) -> list[Task]:
@@ -108,12 +60,11 @@ def task_table(
 def _task(instance: dg.DagsterInstance, video: Video, work_dir: Path) -> Task:
     steps = tuple(_step(instance, stage, video, work_dir) for stage in STAGES)
     run = _last_run(instance, video.key)
-    mark = run.tags.get(PROCESS_TAG) if run else None
-    if run and run.status in _LIVE and not (mark and is_dead(mark)):
+    if run and run.status in LIVE and not is_dead(run):
         return Task(video, "PROCESSING", steps)
     if _is_done(instance, video, steps):
         return Task(video, "DONE", steps)
-    if run and run.status in _LIVE:
+    if run and run.status in LIVE:
         return Task(video, "ERROR", steps, "its process was killed: run `dubarr retry`")
     if run and run.status in _FAILED:
         stage, cause = _failure(instance, run.run_id)
@@ -160,7 +111,7 @@ def _last_run(instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
 
 def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str]:
     """The stage at which a run failed, and why, in the words of our own error."""
-    logs = instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE)
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     for entry in logs:
         event = entry.dagster_event
         data = event.step_failure_data if event else None

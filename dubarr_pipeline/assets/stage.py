@@ -32,6 +32,7 @@ from dubarr_pipeline.records import (
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.workdir import WorkDir, exclusive, named_disk_errors
+from dubarr_pipeline.workers import mark_run
 
 _log = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ def run_stage(
     stage: Stage, context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:
     """Keep or make a stage's result for the partition, and say so to the store."""
+    mark_run(context)
     with _named_failures():
         bench = open_bench(stage, context, workshop)
         check_source(bench.video)
