@@ -42,8 +42,8 @@ Layout = Literal["stereo", "panned", "mono", "5.1"]
 LAYOUTS: tuple[Layout, ...] = ("stereo", "panned", "mono", "5.1")
 LEVELS_DB = (0, -6, -12)
 KNOWN = {"stereo": (9.9, 8.9, 6.9), "mono": (6.1, 5.3, 3.9)}
-"""Background SI-SDR of the recipe that this began from (findings, section 3). Its mixes are not known
-here, so that these are targets, no floor of the same run."""
+"""Background SI-SDR of the recipe that this began from (findings, section 3). Its mixes are not
+known here, so that these are targets, no floor of the same run."""
 PAN = (1.4, 0.6)
 
 
