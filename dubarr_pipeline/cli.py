@@ -155,3 +155,7 @@ def _settings(
         settings = replace(settings, profile=profile)
         settings.check()
     return settings
+
+
+if __name__ == "__main__":
+    main()
