@@ -13,6 +13,12 @@ from typing import Any
 
 from dubarr_pipeline.media.ffmpeg import run, source_arguments
 
+BROADCASTS = frozenset({"mpegts", "mpeg"})
+"""Containers that name their streams only where they begin."""
+
+LOOK_FAR = ("-probesize", "100M", "-analyzeduration", "60M")
+"""How far to look for the streams of a broadcast, as `probe` does."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
@@ -80,7 +86,7 @@ class ContainerFacts:
     @property
     def has_raw_framing(self) -> bool:
         """Whether H.264, HEVC and AAC lie in it in the framing of a broadcast, not of a file."""
-        return self.format_name in {"mpegts", "mpeg", "avi", "h264", "hevc", "aac"}
+        return self.format_name in BROADCASTS | {"avi", "h264", "hevc", "aac"}
 
 
 def read_facts(path: Path) -> ContainerFacts:
@@ -90,10 +96,9 @@ def read_facts(path: Path) -> ContainerFacts:
         MediaToolError: if it is not a container that ffmpeg can read.
         MissingRequirement: if ffprobe is not installed.
     """
-    asked = ["-show_streams", "-show_format", "-show_chapters", "-show_data_hash", "murmur3"]
-    answer = run([*asked, "-of", "json", *source_arguments(path)], tool="ffprobe").stdout
-    # Tags may hold bytes that are no UTF-8; they are compared, never repaired.
-    document = json.loads(answer.decode("utf-8", "surrogateescape"))
+    document = _ffprobe(path)
+    if document.get("format", {}).get("format_name") in BROADCASTS:
+        document = _ffprobe(path, *LOOK_FAR)
     about = document.get("format", {})
     return ContainerFacts(
         path=path,
@@ -104,6 +109,13 @@ def read_facts(path: Path) -> ContainerFacts:
         chapters=tuple(_chapter(found) for found in document.get("chapters", [])),
         tags=_tags(about),
     )
+
+
+def _ffprobe(path: Path, *options: str) -> dict[str, Any]:
+    asked = ["-show_streams", "-show_format", "-show_chapters", "-show_data_hash", "murmur3"]
+    command = [*options, *asked, "-of", "json", *source_arguments(path)]
+    # Tags may hold bytes that are no UTF-8; they are compared, never repaired.
+    return json.loads(run(command, tool="ffprobe").stdout.decode("utf-8", "surrogateescape"))
 
 
 def _stream(found: dict[str, Any]) -> StreamFacts:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from dubarr_pipeline.media.container_facts import ContainerFacts, StreamFacts
+from dubarr_pipeline.media.container_facts import (
+    BROADCASTS,
+    LOOK_FAR,
+    ContainerFacts,
+    StreamFacts,
+)
 from dubarr_pipeline.media.ffmpeg import file_url, run, source_arguments
 from dubarr_pipeline.media.packet_log import HASH_OUTPUT, UNTIMED, PacketTrack, log_packets
 from dubarr_pipeline.media.stream_plan import Carried, StreamPlan, per_track
 from dubarr_pipeline.media.stream_proof import OFFSET_LIMIT_US, moved_us
 
-# A broadcast names its streams only where they begin: look far, as `probe` does.
-_LOOK_FAR = ("-probesize", "100M", "-analyzeduration", "60M")
 # AVI, and video from AVI in other containers, has only decoding times.
 _READING = ("-fflags", "+genpts")
 _TRIAL_SHIFT_S = 10
@@ -191,8 +194,8 @@ def _inputs(work: MuxPass) -> list[str]:
         if _keeps_clock(work):
             command += ["-copyts"]
             start_us = work.source.start_us
-        elif work.source.has_raw_framing:
-            command += _LOOK_FAR
+        elif work.source.format_name in BROADCASTS:
+            command += LOOK_FAR
         command += [*_READING, *source_arguments(work.source.path)]
     for added in work.added:
         # Without -copyts ffmpeg lets each input begin at 0; with it, each keeps its own times.

@@ -24,8 +24,12 @@ digits."""
 UNTIMED = np.iinfo(np.int64).min
 """The time of a packet that carries none."""
 
-HASH_OUTPUT = ("-f", "framehash", "-hash", "murmur3", "pipe:1")
-"""murmur3 is the cheapest hash that ffmpeg has: a third of md5's time, measured on 620 MB."""
+HASH_OUTPUT = ("-flush_packets", "0", "-f", "framehash", "-hash", "murmur3", "pipe:1")
+"""The output that `log_packets` reads.
+
+murmur3 is the cheapest hash that ffmpeg has: a third of md5's time, measured on 620 MB. Written a
+packet at a time, the lines would cost as much as the hashing.
+"""
 
 _READ_BYTES = 1 << 20
 _RECORDS_AT_ONCE = 1 << 15

@@ -152,8 +152,9 @@ def language_tag(language: str) -> str:
 def legacy_language(tag: str) -> str | None:
     """Return the ISO 639-2/B code by which old players know a language: ``fre`` for French.
 
-    None for languages without a code of two letters: some are in ISO 639-2 by themselves (Filipino),
-    some under the language that embraces them (Cantonese: ``chi``), and mkvtoolnix has the table.
+    None for languages without a code of two letters: some are in ISO 639-2 by themselves
+    (Filipino), some under the language that embraces them (Cantonese: ``chi``), and mkvtoolnix
+    has the table.
     """
     language = langcodes.Language.get(tag)
     if len(language.language or "") != 2:
