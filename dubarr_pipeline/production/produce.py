@@ -181,7 +181,7 @@ def _engines(order: ProductionOrder) -> dict[str, Any]:
 
 
 def _sweep_finals(order: ProductionOrder, production: Production) -> None:
-    """Remove sounds of lines and languages that are gone, and what a killed run left half written."""
+    """Remove sounds of lines and languages that are gone, and what a killed run half wrote."""
     wanted = {line.path for lines in production.languages.values() for line in lines}
     folder = order.work.segments
     gone = [path for path in folder.glob("final_*.wav") if path not in wanted]
