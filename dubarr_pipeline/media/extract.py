@@ -35,6 +35,10 @@ SILENCE_LUFS = -70.0
 """What BS.1770 gating leaves of silence: the meter's floor."""
 _SHORTFALL_S, _SHORTFALL_SHARE = 2.0, 0.01
 """Less than declared by more than both: the stream is cut, not merely rounded."""
+_PATIENCE_S = 300.0
+"""How long ffmpeg may give nothing: a sleeping disk needs 30 s, a hostile file for ever."""
+_LONGEST_SHARE, _LONGEST_EXTRA_S = 4.0, 3600.0
+"""More sound than this against what is declared is silence put in for time stamps gone wild."""
 _BLOCK_SAMPLES = SPEECH_RATE * 4
 
 OnMono = Callable[[Samples], None]
@@ -109,10 +113,12 @@ def _decode(
 ) -> str:
     total_s = stream.duration_s or info.duration_s
     done = 0
-    with ffmpeg.reader(_arguments(info, stream, destination)) as pipe:
+    arguments = _arguments(info, stream, destination)
+    with ffmpeg.reader(arguments, patience_s=_PATIENCE_S) as pipe:
         while data := pipe.read(_BLOCK_SAMPLES * 4):
             block = np.frombuffer(data, "<f4").astype(np.float32, copy=False)
             done += len(block)
+            _check_not_endless(info, stream, done / SPEECH_RATE)
             if on_mono16k:
                 on_mono16k(block)
             if on_progress:
@@ -167,6 +173,15 @@ def _first_sound_s(info: MediaInfo, stream: Stream) -> float:
         if (time := frame.get("best_effort_timestamp_time")) is not None:
             return float(time)
     return stream.start_s
+
+
+def _check_not_endless(info: MediaInfo, stream: Stream, decoded_s: float) -> None:
+    declared_s = max(stream.duration_s or 0.0, info.duration_s)
+    if declared_s and decoded_s > _LONGEST_SHARE * declared_s + _LONGEST_EXTRA_S:
+        raise NotAVideo(
+            f"{info.path} is damaged: {stream.describe()} should last {declared_s:.1f} s, its time "
+            f"stamps reach beyond {decoded_s:.0f} s; remux it, or copy or download it again"
+        )
 
 
 def _check_length(info: MediaInfo, stream: Stream, decoded_s: float) -> None:

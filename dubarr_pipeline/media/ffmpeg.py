@@ -114,16 +114,24 @@ def run_with_progress(
 class ToolPipe:
     """One end of a running tool: written to (`encoder`) or read from (`reader`) like a file."""
 
-    def __init__(self, child: _Child, stream: IO[bytes]) -> None:
+    def __init__(self, child: _Child, stream: IO[bytes], patience_s: float | None = None) -> None:
         self._child = child
         self._stream = stream
+        self._patience_s = patience_s
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         return self._stream.write(data)
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes; fewer only at the end."""
-        return self._stream.read(size)
+        if self._patience_s is None:
+            return self._stream.read(size)
+        watch = threading.Timer(self._patience_s, self._child.give_up, (self._patience_s,))
+        watch.start()
+        try:
+            return self._stream.read(size)
+        finally:
+            watch.cancel()
 
     @property
     def stderr(self) -> str:
@@ -152,14 +160,18 @@ def encoder(arguments: Arguments, *, cwd: Path | None = None) -> Iterator[ToolPi
 
 
 @contextlib.contextmanager
-def reader(arguments: Arguments, *, cwd: Path | None = None) -> Iterator[ToolPipe]:
+def reader(
+    arguments: Arguments, *, cwd: Path | None = None, patience_s: float | None = None
+) -> Iterator[ToolPipe]:
     """Start ffmpeg writing ``pipe:1`` to us; at the end of the block see that it ended well.
+
+    A read that waits longer than `patience_s` stops ffmpeg, which is then an error.
 
     A block that leaves before the end of the stream, or by an exception, kills ffmpeg. Raises as
     `run`.
     """
     with _Child("ffmpeg", arguments, cwd=cwd) as child:
-        yield ToolPipe(child, child.stdout)
+        yield ToolPipe(child, child.stdout, patience_s)
         if not child.stdout.read(1):
             child.check()
 
@@ -177,6 +189,7 @@ class _Child:
         cwd: Path | None = None,
     ) -> None:
         self.tool = tool
+        self._gave_up = ""
         command = [_program(tool), *_ALWAYS.get(tool, ()), *(os.fspath(a) for a in arguments)]
         self.command = " ".join(command)[:300]
         self._words = _LastWords()
@@ -222,6 +235,11 @@ class _Child:
             self.process.kill()
         self.process.wait()
 
+    def give_up(self, after_s: float) -> None:
+        """End a tool that has kept us waiting for too long; `check` will tell of it."""
+        self._gave_up = f"{self.tool} gave nothing for {after_s:g} s and was stopped"
+        self.process.kill()
+
     def words(self) -> str:
         """The end of what the tool has said so far."""
         if self.process.poll() is not None:
@@ -232,6 +250,8 @@ class _Child:
         """Wait for the tool's end, and raise if it was not a good one."""
         status = self.process.wait()
         words = self.words()
+        if self._gave_up and status < 0:
+            raise MediaToolError(f"{self._gave_up}: {self.command}")
         # mkvtoolnix speaks on its standard output, and ends with 1 where it only warns.
         good = (0, 1) if self.tool.startswith("mkv") else (0,)
         # ffmpeg ends with 0 where only its last, buffered bytes found no room.

@@ -11,7 +11,7 @@ _NO_LANGUAGE = frozenset({"und", "mul", "mis", "zxx", "unk", "nar"})
 _PRIVATE = re.compile(r"^q[a-t][a-z]$")
 
 _THREE_LETTERS = frozenset(
-    "fil yue cmn ast haw nds gsw hsb dsb sco ceb kok mai bho sat chr nah grc ang scn vec nap".split()
+    ("fil", "yue", "cmn", "ast", "haw", "nds", "gsw", "hsb", "sco", "ceb", "kok", "mai", "bho")
 )
 """Languages without a two-letter code that subtitle files are named after."""
 
@@ -66,12 +66,11 @@ def closeness(tag: str | None, wanted: str) -> int:
 def named_language(name: str) -> str | None:
     """Return the language that a word in a file name means (``eng``, ``English``), or None."""
     tag = language_tag(name)
-    if tag and len(tag.partition("-")[0]) == 3 and tag not in _THREE_LETTERS:
-        # "cut" and "sdh" are languages too, but not in the name of a file.
-        return None
-    if tag or len(name) < 4 or not name.isalpha():
-        return tag
-    return _named(name.casefold())
+    if not tag and len(name) > 3 and name.isalpha():
+        tag = _named(name.casefold())
+    # "cut" and "sdh" are languages too, and "remastered" is near one, but not in a file's name.
+    usual = tag and (len(tag.partition("-")[0]) == 2 or tag in _THREE_LETTERS)
+    return tag if usual else None
 
 
 @lru_cache(maxsize=512)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import re
 
+# No pattern may look past the next bracket: a line of 50,000 of them must not take long.
 _OVERRIDE = re.compile(r"\{[^{}]*\}")
 _DRAWING = re.compile(r"\\p(\d+)")
 _SRT_BRACES = re.compile(r"\{\\[^{}]*\}|\{[yYfFsScCpP]:[^{}]*\}")
-_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>", re.IGNORECASE)
-_RUBY = re.compile(r"<rt[^>]*>.*?</rt>", re.IGNORECASE | re.DOTALL)
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
+_RUBY = re.compile(r"<rt(?:[.\s][^<>]*)?>[^<]*</rt>", re.IGNORECASE)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TAG = re.compile(
     r"</?(?:i|b|u|s|em|strong|font|span|p|c|v|ruby|rt|lang|sub|sup|big|small|div|center)"

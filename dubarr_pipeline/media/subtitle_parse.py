@@ -54,11 +54,12 @@ def parse_cues(text: str, form: str) -> list[TimedText]:
         text: the whole file.
         form: ``srt``, ``vtt`` or ``ass``; what the file says of itself goes before it.
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").split("\n")
+    text = text.lstrip("\ufeff").replace("\0", "")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if form == "ass" or any(line.strip().lower() == "[events]" for line in lines):
         found = list(_ass(lines))
     else:
-        webvtt = form == "vtt" or lines[0].lstrip("\ufeff \t").startswith("WEBVTT")
+        webvtt = form == "vtt" or lines[0].lstrip(" \t").startswith("WEBVTT")
         found = list(_arrows(lines, webvtt))
     kept = dict.fromkeys(cue for cue in found if cue.text)
     return list(_with_length(sorted(kept, key=lambda cue: (cue.start_ms, cue.end_ms))))
@@ -68,8 +69,8 @@ def _arrows(lines: list[str], webvtt: bool) -> Iterator[TimedText]:
     """SRT and WebVTT: an arrow, then text up to the next one (WebVTT: to an empty line)."""
     times = [(i, found) for i, line in enumerate(lines) if (found := _TIMES.match(line))]
     numbered = sum(i > 0 and bool(_NUMBER.match(lines[i - 1])) for i, _ in times) * 2 > len(times)
-    bounds = [i for i, _ in times[1:]] + [len(lines)]
-    for (i, found), end in zip(times, bounds, strict=True):
+    bounds = [*(i for i, _ in times[1:]), len(lines)]
+    for (i, found), end in zip(times, bounds, strict=False):
         body = lines[i + 1 : end]
         if webvtt:
             body = body[: next((n for n, line in enumerate(body) if not line.strip()), len(body))]

@@ -33,6 +33,7 @@ _VIDEO_FILES = frozenset(
 _FOLDERS = frozenset(("subs", "subtitles", "sub"))
 _SDH_WORDS = frozenset(("sdh", "cc", "hi", "hoh"))
 _FORCED_WORDS = frozenset(("forced", "foreign", "signs", "songs"))
+_FLAG_WORDS = _SDH_WORDS | _FORCED_WORDS | {"commentary", "default"}
 _SDH_TITLE = re.compile(r"\b(sdh|cc|hoh|hearing.impaired|hard.of.hearing|closed.captions?)\b", re.I)
 _FORCED_TITLE = re.compile(
     r"\b(forced|foreign|signs?|songs?|forc[ée]s?|forzados?|erzwungen)\b", re.I
@@ -222,8 +223,9 @@ def _language_of(words: list[str]) -> tuple[str | None, list[str]]:
     ``.en.hi`` is English for the hard of hearing (Bazarr), ``.hi`` alone is Hindi.
     """
     tagged = [(i, tag) for i, word in enumerate(words) if (tag := named_language(word))]
-    clear = [(i, tag) for i, tag in tagged if words[i].casefold() not in _SDH_WORDS]
-    for i, tag in reversed(clear or tagged):
+    clear = [(i, tag) for i, tag in tagged if words[i].casefold() not in _FLAG_WORDS]
+    hindi = [(i, tag) for i, tag in tagged if words[i].casefold() == "hi"]
+    for i, tag in reversed(clear or hindi):
         rest = words[:i] + words[i + 1 :]
         return language_tag(tag, " ".join(rest)), rest
     return None, words

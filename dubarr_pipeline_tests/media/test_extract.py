@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import DiskFull, MediaToolError, NoAudio, NotAVideo
+from dubarr_pipeline.media import extract as extract_module
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.extract import (
     SILENCE_LUFS,
@@ -272,6 +273,31 @@ def test_a_source_that_vanished_is_named(tmp_path: Path):
     film.unlink()
     with pytest.raises(MediaToolError, match=r"a\.mkv"):
         extract_audio(info, choose_audio(info), tmp_path / "x.wav")
+
+
+def test_a_decoder_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    info = probe(make_film(tmp_path / "a.mkv", noise()))
+    hanging = tmp_path / "bin" / "ffmpeg"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{hanging.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(extract_module, "_PATIENCE_S", 0.3)
+    with pytest.raises(MediaToolError, match=r"gave nothing for 0\.3 s and was stopped: .*a\.mkv"):
+        extract_audio(info, choose_audio(info), tmp_path / "x.wav")
+
+
+def test_time_stamps_gone_wild_do_not_fill_the_disk(tmp_path: Path, monkeypatch):
+    """One packet a day later would be a day of silence."""
+    wild = "asetpts=PTS+gt(N\\,9)*86400/TB"
+    sound = noise(1, 8000 * 4)
+    film = make_film(tmp_path / "a.mkv", sound, Film(8000, "pcm_s16le", filters=wild))
+    info = replace(probe(film), duration_s=4.0)
+    stream = replace(choose_audio(info), duration_s=None)
+    monkeypatch.setattr(extract_module, "_LONGEST_EXTRA_S", 60.0)
+    with pytest.raises(NotAVideo, match="time stamps reach beyond"):
+        extract_audio(info, stream, tmp_path / "x.wav")
+    assert (tmp_path / "x.wav").stat().st_size < 8000 * 4 * 86_400 / 4
 
 
 def test_memory_does_not_grow_with_the_film(tmp_path: Path):

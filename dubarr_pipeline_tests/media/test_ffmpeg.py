@@ -113,29 +113,35 @@ def test_encoder_waits_for_the_finished_file(tmp_path: Path):
     assert path.read_bytes() == b"\1\2" * 10_000
 
 
-def test_encoder_that_dies_early_says_why():
-    with (
-        pytest.raises(MediaToolError, match="Unknown encoder"),
-        ffmpeg.encoder(
-            ["-f", "s16le", "-i", "pipe:0", "-c:a", "no-such", "-f", "null", "-"]
-        ) as pipe,
-    ):
+def feed(arguments: list[str]) -> None:
+    """More than any tool takes that stops early."""
+    with ffmpeg.encoder(["-f", "s16le", "-i", "pipe:0", *arguments]) as pipe:
         for _ in range(1000):
             pipe.write(bytes(65_536))
 
 
-def test_encoder_that_stops_reading_is_an_error():
-    arguments = ["-f", "s16le", "-i", "pipe:0", "-t", "0.01", "-f", "null", "-"]
-    with pytest.raises(MediaToolError, match="stopped reading"), ffmpeg.encoder(arguments) as pipe:
-        for _ in range(1000):
-            pipe.write(bytes(65_536))
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-c:a", "no-such", "-f", "null", "-"], "Unknown encoder"),
+        (["-t", "0.01", "-f", "null", "-"], "stopped reading"),
+    ],
+)
+def test_encoder_that_ends_before_its_input_is_an_error(arguments: list[str], words: str):
+    with pytest.raises(MediaToolError, match=words):
+        feed(arguments)
 
 
 def test_an_exception_inside_kills_the_tool():
     pids: list[int] = []
-    with pytest.raises(KeyError), ffmpeg.reader([*ENDLESS, "-f", "s16le", "pipe:1"]) as pipe:
-        pids.append(pipe._child.process.pid)
-        raise KeyError
+
+    def stumble() -> None:
+        with ffmpeg.reader([*ENDLESS, "-f", "s16le", "pipe:1"]) as pipe:
+            pids.append(pipe._child.process.pid)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        stumble()
     assert not alive(pids[0])
 
 

@@ -62,7 +62,20 @@ def test_codes_and_titles(code: str | None, title: str | None, expected: str | N
         ("pt-BR", "pt-BR"),
         ("zh-Hans", "zh-Hans"),
         *((word, None) for word in ("approx", "forced", "1080p", "x264", "default", "sdh", "cc")),
-        *((word, None) for word in ("final", "proper", "bluray", "remux", "cut", "web", "")),
+        *(
+            (word, None)
+            for word in (
+                "final",
+                "foreign",
+                "remastered",
+                "proper",
+                "bluray",
+                "remux",
+                "cut",
+                "web",
+                "",
+            )
+        ),
     ],
 )
 def test_words_of_file_names(word: str, expected: str | None):

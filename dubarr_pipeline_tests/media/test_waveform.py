@@ -122,9 +122,10 @@ def test_blocks_join_and_lengths_are_held_to(tmp_path: Path):
         assert writer.samples == 1000
     with WaveFile(tmp_path / "a.wav") as wave:
         assert (wave.read(0, 1000) == sound).all()
+    short = WaveWriter(tmp_path / "b.wav", 8000, 2, 1001)
+    short.write(sound)
     with pytest.raises(ValueError, match="1001 samples announced, 1000 written"):
-        with WaveWriter(tmp_path / "b.wav", 8000, 2, 1001) as writer:
-            writer.write(sound)
+        short.close()
     with pytest.raises(ValueError, match="channels"), WaveWriter(tmp_path / "c.wav", 8000, 3) as w:
         w.write(sound)
 
@@ -169,7 +170,7 @@ def test_rf64_begins_where_32_bits_end(tmp_path: Path, extra: int):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda data: b"", "no WAV"),
+        (lambda _: b"", "no WAV"),
         (lambda data: data[:30], "no samples|damaged"),
         (lambda data: data[:-1], "cut off: 1 bytes"),
         (lambda data: b"RIFX" + data[4:], "no WAV"),
