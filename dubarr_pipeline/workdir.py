@@ -199,17 +199,20 @@ def flush_to_disk(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole (UTF-8)."""
+    """Write a text file whole (UTF-8).
+
+    A file name that is no UTF-8 holds lone surrogates: they are written as escapes, which JSON
+    reads back as they were.
+    """
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, document: Any, schema: int = 1) -> None:
     """Write a JSON object whole, with its schema number in front."""
-    text = json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1) + "\n"
-    with whole_file(path) as temporary:
-        # A file name that is no UTF-8 holds lone surrogates: they stand as JSON's own escapes.
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+    write_text(
+        path, json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1) + "\n"
+    )
 
 
 def read_json(path: Path, schema: int = 1) -> dict[str, Any]:

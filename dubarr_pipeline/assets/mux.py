@@ -41,9 +41,11 @@ def _produce(bench: Bench) -> Outcome:
         DubTrack(work.track(language, codec), language, offset_s=offset_s)
         for language in video.target_langs
     ]
+    # A language in which no line could be dubbed has no subtitles.
     subtitles = [
-        DubSubtitle(work.subtitles(video.source.stem, language), language)
+        DubSubtitle(path, language)
         for language in video.target_langs
+        if (path := work.subtitles(video.source.stem, language)).is_file()
     ]
     made = container.mux(
         video.source,

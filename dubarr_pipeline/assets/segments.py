@@ -1,6 +1,7 @@
 """Stage 6: every line of every language, spoken so that it fits."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -82,11 +83,12 @@ def _produce(bench: Bench) -> Outcome:
         _write_subtitles(bench, made, language, sound.audio.offset_s) for language in targets
     ]
     takes = [line.path for lines in made.languages.values() for line in lines if line.path]
-    return Outcome([*takes, *written, work.segments_report], _metadata(made, targets))
+    subtitles = [path for path in written if path]
+    return Outcome([*takes, *subtitles, work.segments_report], _metadata(made, targets))
 
 
-def _write_subtitles(bench: Bench, made: Production, language: str, offset_s: float):
-    """The dubbed text as subtitles, on the player's clock."""
+def _write_subtitles(bench: Bench, made: Production, language: str, offset_s: float) -> Path | None:
+    """The dubbed text as subtitles, on the player's clock; none where no line is dubbed."""
     path = bench.work.subtitles(bench.video.source.stem, language)
     shift = to_samples(offset_s, made.rate)
     cues = [
@@ -94,6 +96,9 @@ def _write_subtitles(bench: Bench, made: Production, language: str, offset_s: fl
         for line in made.languages[language]
         if line.placed
     ]
+    if not cues:
+        path.unlink(missing_ok=True)
+        return None
     with whole_file(path) as temporary:
         write_srt(temporary, cues, made.rate)
     return path
