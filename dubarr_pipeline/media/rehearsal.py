@@ -16,6 +16,7 @@ from dubarr_pipeline.media.sound_reader import Samples
 from dubarr_pipeline.timeline.spans import Span
 
 _PIECE_S = 4
+_GOLDEN = 0.618034
 _LEAST_PARTS, _LONGEST_STEP_S = 40, 64
 """Mix and original are compared on the same parts, so that what the others are like hardly matters:
 measured on synthetic films, the whole is then right to 0.1 LU."""
@@ -55,6 +56,9 @@ def _rehearsal(film: OpenFilm, plan: MixPlan) -> Iterator[tuple[Samples, Samples
 def _parts(samples: int, rate: int) -> Iterator[Span]:
     """Yield parts of 4 s all over the film: all of a short one, a sixteenth of a long one."""
     step_s = min(_LONGEST_STEP_S, samples / rate / _LEAST_PARTS)
-    step = round(max(_PIECE_S, step_s) * rate)
-    for start in range(0, samples, step):
-        yield Span(start, min(samples, start + _PIECE_S * rate))
+    step, piece = round(max(_PIECE_S, step_s) * rate), _PIECE_S * rate
+    for number, first in enumerate(range(0, samples, step)):
+        # Irregular (golden section), so that no rhythm of the film is met always at the same beat.
+        start = first + int(number * _GOLDEN % 1 * (step - piece))
+        if start < samples:
+            yield Span(start, min(samples, start + piece))

@@ -31,12 +31,14 @@ class Rendering:
     limiter: Limiter
     ducker: Ducker | None
     blocks: Iterator[Samples]
+    full_scale: float = 1.0
+    """A film whose own peaks lie over 1 is not clipped by keeping them."""
     clipped_samples: int = 0
 
     def __iter__(self) -> Iterator[Samples]:
         for block in self.blocks:
-            if block.size and max(block.max(), -block.min()) > 1:
-                self.clipped_samples += int(np.count_nonzero(np.abs(block) > 1))
+            if block.size and max(block.max(), -block.min()) > self.full_scale:
+                self.clipped_samples += int(np.count_nonzero(np.abs(block) > self.full_scale))
             yield block
 
 
@@ -44,7 +46,8 @@ def render(film: OpenFilm, plan: MixPlan) -> Rendering:
     """Return the finished film: ``(channels, samples)`` float32 blocks of any length, in order."""
     bed, limiter = bed_of(film, plan), _limiter(plan, film.rate)
     summed = _summed(bed, takes_of(film, plan), film.samples, plan.gain_db)
-    return Rendering(limiter, bed.ducker, limiter.limit(summed))
+    full_scale = max(1.0, 10 ** (plan.ceiling_dbtp / 20))
+    return Rendering(limiter, bed.ducker, limiter.limit(summed), full_scale)
 
 
 def bed_of(film: OpenFilm, plan: MixPlan) -> Bed:

@@ -502,3 +502,20 @@ def test_only_sounding_takes_are_open_and_held(tmp_path, monkeypatch):
     monkeypatch.setattr(placed_takes.TakesOnTrack, "add_to", watched)
     mix(film.sources, film.takes, tmp_path / "t.flac", FLAC)
     assert most <= 2
+
+
+def test_a_real_trailer_louder_than_full_scale(shared_media, tmp_path):
+    """Sintel: -13 LUFS, true peaks over 0 dBTP, music throughout. The voice is ours."""
+    source = shared_media / "video" / "sintel_trailer_52s.mp4"
+    sound = np.ascontiguousarray(decoded(source, 2, RATE))
+    cues = [seconds(12.5, 15), seconds(18, 20.5), seconds(21, 23), seconds(26, 28)]
+    film = film_of(tmp_path, sound.copy(), [Line(cue, 0.08, take_level=0.9) for cue in cues])
+    film.bed[:] = sound - film.vocals
+    write_wave(film.sources.accompaniment, film.bed, RATE)
+    original = loudness_of(sound, RATE)
+    film = replace(film, sources=replace(film.sources, loudness=original))
+    found, report = mixed(film, MixOptions(decode_again=True))
+    assert report.source_lufs > -14
+    assert abs(report.miss_lu) <= 0.2
+    for span in untouched(film, report):
+        assert np.array_equal(found[:, span.start : span.end], sound[:, span.start : span.end])
