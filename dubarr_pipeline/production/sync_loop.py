@@ -131,6 +131,8 @@ class _Line:
             return other
         if last.faults and not self.desk.synthesizer.deterministic:
             return wording
+        if self._may_ask(last):
+            return wording
         if not reword:
             return None
         tried = [take.text for take in self.takes]
@@ -212,13 +214,28 @@ class _Line:
 
     def _asked_s(self, wording: Wording) -> float | None:
         """The duration to ask for: what is wanted, within what the voice can do naturally."""
-        if not self.desk.synthesizer.fits_duration:
+        if not self.desk.synthesizer.fits_duration or self._is_unheard(wording):
             return None
         options, wanted_s = self.desk.options, self.wordings.wanted_s
-        fastest_s = wording.natural_s / options.fastest_speech
-        slowest_s = wording.natural_s / options.slowest_speech
-        natural_s = max(fastest_s, min(wanted_s, slowest_s))
-        return round(max(0.1, min(natural_s, self.wordings.limit_s)), 3)
+        last = self.takes[-1] if self.takes else None
+        heard = last is not None and self._may_ask(last) and last.spoken == wording.spoken
+        natural_s = last.duration_s if last and heard else wording.natural_s
+        fastest_s = natural_s / options.fastest_speech
+        slowest_s = natural_s / options.slowest_speech
+        easy_s = max(fastest_s, min(wanted_s, slowest_s))
+        return round(max(0.1, min(easy_s, self.wordings.limit_s)), 3)
+
+    def _is_unheard(self, wording: Wording) -> bool:
+        """Whether nobody knows yet how fast the voice naturally speaks: then it is left to itself.
+
+        So the first lines of a language teach the length model, though the engine fits durations.
+        """
+        told = wording.natural_s != wording.predicted_s
+        return not (told or self.takes or self.desk.lengths.has_learned(self.task))
+
+    def _may_ask(self, take: Take) -> bool:
+        """Whether this take was spoken at its natural length by a voice that could be asked."""
+        return self.desk.synthesizer.fits_duration and take.asked_s is None and not take.faults
 
     def _fault(self, speech: Speech, wording: Wording, asked_s: float | None) -> str | None:
         expected_s = asked_s or wording.natural_s
@@ -241,7 +258,7 @@ class _Line:
             self.wordings.fit(take.duration_s),
             self.desk.options.max_takes if last else take.attempt,
             syllables(take.spoken, self.task.language),
-            can_rewrite=self.wordings.may_reword or other is not None,
+            can_rewrite=self.wordings.may_reword or other is not None or self._may_ask(take),
             limits=self.desk.limits(),
         )
 

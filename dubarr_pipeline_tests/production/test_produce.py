@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Progress, Speech, SpeechRequest
-from dubarr_pipeline.engines.synthesis.tone import ToneSynthesizer
+from dubarr_pipeline.engines.synthesis.tone import ToneSynthesizer, natural_s
 from dubarr_pipeline.errors import LanguageError, LineError, ServiceUnavailable
 from dubarr_pipeline.media.waveform import WaveFile
 from dubarr_pipeline.production.produce import produce
@@ -284,6 +284,19 @@ def test_a_line_that_cannot_be_bettered_is_placed_and_bettered_by_the_next_run(
     assert all(not line.message for line in better.languages["es"])
 
 
+def test_an_engine_that_knows_its_natural_length_is_asked_from_the_first_line(
+    tmp_path: Path,
+) -> None:
+    class Knowing(ToneSynthesizer):
+        def natural_s(self, request: SpeechRequest) -> float:
+            return natural_s(request.text)
+
+    made = produce(order(tmp_path, transcript(6), None, Knowing(fits_duration=True)))
+    takes = [line.takes for found in made.languages.values() for line in found if line.placed]
+    assert all(tried[0].asked_s is not None for tried in takes)
+    assert all(len(tried) == 1 for tried in takes)
+
+
 class DyingTone(ToneSynthesizer):
     """A speech server that dies after some lines."""
 
@@ -315,12 +328,15 @@ def test_a_dead_voice_is_given_up_soon_and_asked_again_by_the_next_run(tmp_path:
 
 def test_an_engine_asked_for_a_duration_is_asked_for_the_lines_own(tmp_path: Path) -> None:
     synthesizer = ToneSynthesizer(fits_duration=True)
-    made = produce(order(tmp_path, transcript(12), None, synthesizer))
+    made = produce(order(tmp_path, transcript(20), None, synthesizer))
     lines = [line for found in made.languages.values() for line in found if line.placed]
-    assert all(line.takes[0].asked_s is not None for line in lines)
-    untouched = [line for line in lines if line.tempo == 1]
-    assert len(untouched) >= 0.8 * len(lines) > 0
-    matched = [abs(line.length / line.source.length - 1) <= 0.06 for line in untouched]
+    naturally = {line.index for line in lines if line.takes[0].asked_s is None}
+    assert naturally == {0, 1, 2, 3}
+    assert made.stats.prediction_error is not None
+    taught = [line for line in lines if line.index >= 8]
+    assert len(taught) == 22
+    assert sum(line.tempo == 1 for line in taught) >= 0.9 * len(taught)
+    matched = [abs(line.length / line.source.length - 1) <= 0.06 for line in taught]
     assert sum(matched) >= 0.8 * len(matched)
 
 
@@ -366,10 +382,10 @@ def test_cancelling_keeps_what_is_finished(tmp_path: Path) -> None:
     stopped = CountingTone(twist)
     options = ProductionOptions(tts_concurrency=1)
     with pytest.raises(Cancelled):
-        produce(order(tmp_path, transcript(120), None, stopped, cancel=cancel, options=options))
+        produce(order(tmp_path, transcript(50), None, stopped, cancel=cancel, options=options))
     synthesizer = CountingTone()
-    made = produce(order(tmp_path, transcript(120), None, synthesizer))
-    clean = produce(order(tmp_path / "clean", transcript(120)))
+    made = produce(order(tmp_path, transcript(50), None, synthesizer))
+    clean = produce(order(tmp_path / "clean", transcript(50)))
     assert len(synthesizer.asked) + len(stopped.asked) <= clean.stats.spoken + 2
     assert finals(made) == finals(clean)
 
