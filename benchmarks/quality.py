@@ -152,7 +152,7 @@ def compared_again(video: Video, work: WorkDir, found: Evidence) -> Iterator[Mea
     with tempfile.TemporaryDirectory(dir=work.root, prefix=".quality.") as place:
         sound = _source_sound(video, found, Path(place))
         audio = found.sound.audio
-        silent = complement(found.sound.speech, Span(0, audio.samples))
+        silent = complement(found.sound.separated, Span(0, audio.samples))
         differing = differing_samples(sound, work.accompaniment, silent)
         basis = f"accompaniment.wav against the source, {len(silent)} stretches"
         yield Measure("samples changed outside speech", differing, "", 0, 0, basis=basis)
@@ -164,12 +164,12 @@ def remixed(work: WorkDir, found: Evidence, language: str, video: Video) -> Meas
     kept = tuple(line.source for line in lines if not line.placed)
     peak = max(-120.0, audio.true_peak_dbtp)
     loudness = Loudness(max(SILENCE_LUFS, audio.loudness_lufs), peak, audio.lra_lu)
-    sources = MixSources(work.accompaniment, work.vocals, found.sound.speech, kept, loudness)
+    sources = MixSources(work.accompaniment, work.vocals, found.sound.separated, kept, loudness)
     takes = [
         PlacedTake(line.start, line.path, line.speaker, line.source) for line in lines if line.path
     ]
     edge = round(EDGE_S * audio.rate)
-    busy = merge([*found.sound.speech, *(_heard(take).pad(edge, edge) for take in takes)])
+    busy = merge([*found.sound.separated, *(_heard(take).pad(edge, edge) for take in takes)])
     free = complement(busy, Span(0, audio.samples))
     with tempfile.TemporaryDirectory(dir=work.root, prefix=".quality.") as place:
         pcm = Path(place) / "mix.wav"

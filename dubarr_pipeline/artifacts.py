@@ -207,12 +207,14 @@ class SourceSound:
     Attributes:
         stream: ffmpeg's number of the audio stream.
         audio: rate, layout, length, place on the player's clock, loudness.
-        speech: in samples of the sound.
+        speech: where the detector hears somebody, in samples of the sound.
+        separated: where voices were taken out: there, and at lines that the detector misses.
     """
 
     stream: int
     audio: ExtractedAudio
     speech: tuple[Span, ...]
+    separated: tuple[Span, ...]
 
 
 class _Sound(_Document):
@@ -226,6 +228,7 @@ class _Sound(_Document):
     true_peak_dbtp: float | None
     lra_lu: float
     speech: list[_Timed]
+    separated: list[_Timed]
 
 
 def write_sound(path: Path, sound: SourceSound) -> None:
@@ -233,18 +236,23 @@ def write_sound(path: Path, sound: SourceSound) -> None:
     audio = asdict(sound.audio)
     if audio["true_peak_dbtp"] == -math.inf:
         audio["true_peak_dbtp"] = None
-    spans = [span_seconds(span, sound.audio.rate) for span in sound.speech]
-    write_json(path, {"stream": sound.stream, **audio, "speech": spans})
+    rate = sound.audio.rate
+    spans = {
+        "speech": [span_seconds(span, rate) for span in sound.speech],
+        "separated": [span_seconds(span, rate) for span in sound.separated],
+    }
+    write_json(path, {"stream": sound.stream, **audio, **spans})
 
 
 def read_sound(path: Path) -> SourceSound:
     """Read ``speech.json``. Raises `ArtifactError`."""
     found = _read(path, _Sound)
-    values = found.model_dump(exclude={"stream", "speech"})
+    values = found.model_dump(exclude={"stream", "speech", "separated"})
     if values["true_peak_dbtp"] is None:
         values["true_peak_dbtp"] = -math.inf
     speech = tuple(timed.span(found.rate) for timed in found.speech)
-    return SourceSound(found.stream, ExtractedAudio(**values), speech)
+    separated = tuple(timed.span(found.rate) for timed in found.separated)
+    return SourceSound(found.stream, ExtractedAudio(**values), speech, separated)
 
 
 class _Cue(_Timed):

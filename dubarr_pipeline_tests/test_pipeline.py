@@ -128,7 +128,7 @@ class TestDemo:
         source = measure.decode(demo.source)
         assert source.shape == bed.shape == vocals.shape
         outside = np.ones(source.shape[1], bool)
-        for span in sound.speech:
+        for span in sound.separated:
             outside[span.start : span.end] = False
         assert outside.sum() > sound.audio.rate
         assert np.array_equal(bed[:, outside], source[:, outside])
@@ -185,7 +185,7 @@ class TestDemo:
         pcm = mixed_pcm(demo, language, tmp_path)
         source = measure.decode(demo.source)
         changed = np.zeros(source.shape[1], bool)
-        for span in read_sound(demo.folder / "speech.json").speech:
+        for span in read_sound(demo.folder / "speech.json").separated:
             changed[span.start : span.end] = True
         for line in demo.lines(language):
             start = to_samples(line["placement"]["start"], 48_000)
@@ -270,7 +270,7 @@ class TestRealFilms:
         sound = read_sound(film.folder / "speech.json")
         rate = sound.audio.rate
         changed = np.zeros(source.shape[1], bool)
-        for span in sound.speech:
+        for span in sound.separated:
             changed[span.start : span.end] = True
         for line in film.lines("es"):
             start = to_samples(line["placement"]["start"], rate)
@@ -294,7 +294,7 @@ def mixed_pcm(dubbed: Dubbed, language: str, folder: Path) -> measure.Sound:
     sources = MixSources(
         work.accompaniment,
         work.vocals,
-        sound.speech,
+        sound.separated,
         tuple(line.source for line in lines if not line.placed),
         Loudness(sound.audio.loudness_lufs, sound.audio.true_peak_dbtp, sound.audio.lra_lu),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.artifacts import SourceCues, read_sound, write_cues, write_diarization
+from dubarr_pipeline.artifacts import read_cues_document, read_sound, write_diarization
 from dubarr_pipeline.assets.stage import (
     Bench,
     Outcome,
@@ -16,8 +16,6 @@ from dubarr_pipeline.assets.stage import (
     stage_asset,
 )
 from dubarr_pipeline.library import crew
-from dubarr_pipeline.library.intake import look_at, script_digest
-from dubarr_pipeline.media.subtitles import read_cues
 from dubarr_pipeline.media.waveform import WaveFile
 from dubarr_pipeline.reports.pictures import turns_picture
 from dubarr_pipeline.resources import Workshop
@@ -28,18 +26,12 @@ def _facts(bench: Bench) -> Mapping[str, Any]:
     return {
         "engine": crew.diarizer(bench.settings).identity(),
         "options": as_facts(bench.options("diarization")),
-        "script": script_digest(look_at(bench.video.source, bench.settings)),
-        "source": bench.video.identity.digest,
     }
 
 
 def _produce(bench: Bench) -> Outcome:
     work, sound = bench.work, read_sound(bench.work.speech)
-    plan, rate = look_at(bench.video.source, bench.settings), sound.audio.rate
-    script = plan.script
-    cues = read_cues(script, plan.info, rate, sound.audio.offset_s) if script else ()
-    origin = script.describe() if script else None
-    write_cues(work.cues, SourceCues(rate, origin, plan.language, cues))
+    rate, cues = sound.audio.rate, read_cues_document(work.cues).cues
     engine = crew.diarizer(bench.settings)
     with engine, WaveFile(work.vocals) as voices:
         found = engine.diarize(voices, sound.speech, cues, bench.on_progress)
@@ -51,11 +43,10 @@ def _produce(bench: Bench) -> Outcome:
         for speaker in found.speakers
     }
     return Outcome(
-        files=[work.diarization, work.cues],
+        files=[work.diarization],
         metadata={
             "speakers": len(found.speakers),
             "turns": len(found.turns),
-            "script": origin or "none",
             "seconds_by_speaker": dg.MetadataValue.json(seconds),
             "picture": dg.MetadataValue.md(turns_picture(work.vocals, found)),
         },
@@ -69,5 +60,5 @@ STAGE = Stage("diarization", ("vocals",), "1", _facts, _produce)
 def diarization(
     context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:
-    """Tell who speaks when: `diarization.json`, and the subtitles on the sound's clock."""
+    """Tell who speaks when: `diarization.json`."""
     return run_stage(STAGE, context, config, workshop)

@@ -109,7 +109,7 @@ def _sources(bench: Bench, sound: SourceSound, lines: tuple[ProducedLine, ...]) 
     return MixSources(
         bench.work.accompaniment,
         bench.work.vocals,
-        sound.speech,
+        sound.separated,
         tuple(line.source for line in lines if not line.placed),
         Loudness(audio.loudness_lufs, peak, audio.lra_lu),
     )

@@ -1,6 +1,7 @@
 """Stage 8: the new tracks in the container, every original stream bit for bit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +20,7 @@ from dubarr_pipeline.assets.stage import (
 )
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.media import mux as container
-from dubarr_pipeline.media.mux_options import DubSubtitle, DubTrack
+from dubarr_pipeline.media.mux_options import DubSubtitle, DubTrack, MuxOptions
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.workdir import write_json
 
@@ -52,7 +53,7 @@ def _produce(bench: Bench) -> Outcome:
         tracks,
         subtitles,
         work.muxed,
-        bench.options("mux"),
+        _options(bench, sound.stream),
         lambda done, of: bench.on_progress(Progress(done, of)),
     )
     write_json(work.mux_report, as_facts(made))
@@ -65,6 +66,14 @@ def _produce(bench: Bench) -> Outcome:
             "streams": checks.stream_table(work.mux_report),
         },
     )
+
+
+def _options(bench: Bench, dubbed_stream: int) -> MuxOptions:
+    """The settings, and the stream that was dubbed as the original, unless another is named."""
+    options: MuxOptions = bench.options("mux")
+    if options.original_stream is None:
+        return replace(options, original_stream=dubbed_stream)
+    return options
 
 
 STAGE = Stage("mux", ("vocals", "segments", "mix"), "1", _facts, _produce, checks.of_mux)

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.artifacts import SourceSound, write_sound
+from dubarr_pipeline.artifacts import SourceCues, SourceSound, write_cues, write_sound
 from dubarr_pipeline.assets.stage import (
     Bench,
     Outcome,
@@ -19,16 +19,20 @@ from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.engines.separation.stems import write_stems
 from dubarr_pipeline.engines.voice_activity.listening import extract_and_listen
 from dubarr_pipeline.library import crew
-from dubarr_pipeline.library.intake import look_at
+from dubarr_pipeline.library.intake import Plan, look_at, script_digest
+from dubarr_pipeline.media.extract import ExtractedAudio
+from dubarr_pipeline.media.subtitles import read_cues
 from dubarr_pipeline.reports.pictures import waveform_picture
 from dubarr_pipeline.resources import Workshop
-from dubarr_pipeline.timeline.spans import total
+from dubarr_pipeline.timeline.cue_layout import SoundClock, missed_lines
+from dubarr_pipeline.timeline.spans import merge, total
 from dubarr_pipeline.workdir import whole_file
 
 
 def _facts(bench: Bench) -> Mapping[str, Any]:
     return {
         "source": bench.video.identity.digest,
+        "script": script_digest(look_at(bench.video.source, bench.settings)),
         "audio": as_facts(bench.options("audio")),
         "voice_activity": crew.voice_activity_detector(bench.settings).identity(),
         "separation": crew.separator(bench.settings).identity(),
@@ -43,18 +47,25 @@ def _produce(bench: Bench) -> Outcome:
             heard = extract_and_listen(
                 plan.info, plan.stream, bed, detector, _share(bench, 0.0, 0.4, "listening")
             )
+        cues = _cues(plan, heard.audio)
+        clock = SoundClock(heard.audio.rate, heard.audio.samples)
+        missed = missed_lines(cues.cues, heard.speech, clock)
+        separated = tuple(merge([*heard.speech, *missed]))
         with crew.separator(bench.settings) as separator:
             stems = write_stems(
-                bed, voices, separator, heard.speech, _share(bench, 0.4, 1.0, "separating")
+                bed, voices, separator, separated, _share(bench, 0.4, 1.0, "separating")
             )
-    write_sound(work.speech, SourceSound(plan.stream.index, heard.audio, heard.speech))
+    write_cues(work.cues, cues)
+    write_sound(work.speech, SourceSound(plan.stream.index, heard.audio, heard.speech, separated))
     rate = heard.audio.rate
     return Outcome(
-        files=[work.vocals, work.accompaniment, work.speech],
+        files=[work.vocals, work.accompaniment, work.speech, work.cues],
         metadata={
             "stream": plan.stream.describe(),
             "duration_s": round(heard.audio.samples / rate, 3),
             "speech_s": round(total(heard.speech) / rate, 3),
+            "lines_not_detected": len(missed),
+            "script": cues.origin or "none",
             "layout": heard.audio.layout or f"{heard.audio.channels} channels",
             "loudness_lufs": heard.audio.loudness_lufs,
             "method": stems.method,
@@ -62,6 +73,14 @@ def _produce(bench: Bench) -> Outcome:
             "folder": dg.MetadataValue.path(work.root),
         },
     )
+
+
+def _cues(plan: Plan, audio: ExtractedAudio) -> SourceCues:
+    """The subtitles that hold the words, on the sound's clock; read once, for all later stages."""
+    script = plan.script
+    cues = read_cues(script, plan.info, audio.rate, audio.offset_s) if script else ()
+    origin = script.describe() if script else None
+    return SourceCues(audio.rate, origin, plan.language, cues)
 
 
 def _share(bench: Bench, start: float, end: float, note: str):

@@ -71,9 +71,17 @@ def language_quality(found: Evidence, language: str) -> LanguageQuality:
 def film_measures(found: Evidence) -> tuple[Measure, ...]:
     """Measure what belongs to the finished file, not to one track."""
     proven = sum(row.source_index is not None for row in found.mux.streams)
-    changed = len(found.mux.converted)
+    shown = [row for row in found.mux.streams if row.source_index is not None and not row.proof]
     return (
-        Measure("original streams changed", changed, "", 0, 0, basis=f"{proven} proven by packets"),
+        Measure("original streams changed", len(shown), "", 0, 0, basis=f"{proven} proven"),
+        Measure(
+            "streams that Matroska cannot hold as they are",
+            len(found.mux.converted),
+            "",
+            None,
+            0,
+            basis="each is named, with what was done",
+        ),
         Measure(
             "offset against the picture", found.mux.max_offset_ms, "ms", 5, 1, basis="mux.json"
         ),
@@ -173,16 +181,23 @@ def _draft_measures(found: Evidence, lines: Sequence[ProducedLine]) -> list[Meas
 
 
 def _draft_fits(line: ProducedLine) -> bool:
-    """Whether the first draft was predicted to fill its budget, without rounding at the limits."""
+    """Whether the first draft was predicted to fill its budget, without rounding at the limits.
+
+    An engine that can be asked for a duration is predicted to take what it is asked for, which is
+    never outside the rates at which it is understood.
+    """
     low, high = (share * Fraction(str(line.budget_s)) for share in FITTING_DRAFT)
-    return low <= Fraction(str(line.takes[0].predicted_s)) <= high
+    first = line.takes[0]
+    predicted_s = first.predicted_s if first.asked_s is None else first.asked_s
+    return low <= Fraction(str(predicted_s)) <= high
 
 
 def _prediction_error(found: Evidence, spoken: Sequence[ProducedLine]) -> list[Measure]:
     """How far predicted lengths lie from natural takes, after ten lines of a voice.
 
-    A voice that was asked for a duration does not tell its natural one; then the production's own
-    figure, over all languages, is shown.
+    A voice that was asked for a duration does not tell its natural one, and a short film has no ten
+    lines of a voice; then the production's own figure, over all languages, is shown beside the
+    target, which it need not reach.
     """
     name, natural = "length prediction error", [x for x in spoken if x.takes[0].asked_s is None]
     voices: Counter[str] = Counter()
@@ -197,7 +212,7 @@ def _prediction_error(found: Evidence, spoken: Sequence[ProducedLine]) -> list[M
         return [Measure(name, 100 * fmean(errors), "%", 12, 8, basis=basis)]
     error = found.production.stats.prediction_error
     basis = "the production's own, all languages, first lines included"
-    return [] if error is None else [Measure(name, 100 * error, "%", 12, 8, basis=basis)]
+    return [] if error is None else [Measure(name, 100 * error, "%", None, 8, basis=basis)]
 
 
 def _loudness_measures(found: Evidence, mix: TrackNote | None) -> list[Measure]:

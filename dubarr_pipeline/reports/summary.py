@@ -22,7 +22,8 @@ def summary(report: Report) -> tuple[str, ...]:
     mux = report.evidence.mux
     kept = sum(row.source_index is not None for row in mux.streams)
     offset = f"at most {mux.max_offset_ms:.2f} ms off"
-    lines.append(f"{kept} original streams identical, {len(mux.converted)} changed, {offset}")
+    other = f"{len(mux.converted)} converted by name, " if mux.converted else ""
+    lines.append(f"{kept} original streams identical, {other}{offset}")
     lines += [_missed_line(row) for row in report.measures if row.met == "missed"]
     stats = report.evidence.production.stats
     if stats.tokens:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dubarr_pipeline.timeline.cue_alignment import AlignmentOptions, CueTime, SpeechMap, align
 from dubarr_pipeline.timeline.cue_text import CuePart, DropReason, collect_names, read_cue
 from dubarr_pipeline.timeline.script import Cue, Kind
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.timeline.spans import Span, complement, merge, to_samples
 from dubarr_pipeline.timeline.speech_weight import SYLLABLES_PER_S, text_weight
 
 _SLOWEST_SYLLABLES_PER_S = 1.5
@@ -17,6 +17,10 @@ _LONGEST_REST_S = 8.0
 _SHORTEST_S = 0.3
 _LEAST_S = 0.1
 _SUPPORTED_SHARE = 0.15
+_BRIDGED_S = 1.0
+"""Longer gaps within a line are pauses, in which the sound stays as it is."""
+_MISSED_PAD_S = 0.15
+"""The room that the detector leaves around speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,26 @@ def lay_out(
         placed += _split_times(read.parts, _bounded(cues[i].span, read.parts, clock), i)
     pieces = _place(placed, SpeechMap(speech), clock, options or AlignmentOptions())
     return CueLayout(tuple(pieces), dropped, removed)
+
+
+def missed_lines(
+    cues: Sequence[Cue], speech: Sequence[Span], clock: SoundClock
+) -> tuple[Span, ...]:
+    """Find where the script says that somebody speaks, and the detector heard nobody.
+
+    These are whole lines under which it heard nothing, and short gaps within a line. A dub over
+    them must not leave the original voice beside it.
+    """
+    bridged, pad = to_samples(_BRIDGED_S, clock.rate), to_samples(_MISSED_PAD_S, clock.rate)
+    film, found = Span(0, clock.samples), list[Span]()
+    for piece in lay_out(cues, speech, clock).pieces:
+        if piece.kind != "speech":
+            continue
+        if not piece.supported:
+            found.append(piece.span.pad(pad, pad))
+            continue
+        found += [gap for gap in complement(speech, piece.span) if gap.length <= bridged]
+    return tuple(merge(part for span in found if (part := span.clip(film))))
 
 
 def _reason_to_drop(

@@ -145,7 +145,8 @@ def make_work(root: Path, made: Iterable[ProducedLine] | None = None, **track: A
 
 def write_script(work: WorkDir, segments: tuple[Segment, ...]) -> None:
     audio = ExtractedAudio(RATE, 2, "stereo", SAMPLES, 0.0, -23.0, -4.0, 6.0)
-    write_sound(work.speech, SourceSound(1, audio, tuple(s.span for s in segments)))
+    spans = tuple(s.span for s in segments)
+    write_sound(work.speech, SourceSound(1, audio, spans, spans))
     write_transcript(work.transcription, Transcript(RATE, SAMPLES, "en", segments))
     people = (SpeakerProfile(A, name="Ann", pitch_hz=210.0), SpeakerProfile(B))
     write_speakers(work.speakers, people)
