@@ -69,7 +69,7 @@ SEGMENTS = (
 )
 
 
-def take(attempt: int = 1, predicted_s: float = 1.0, asked_s: float | None = 1.0) -> Take:
+def take(attempt: int = 1, predicted_s: float = 1.0, asked_s: float | None = None) -> Take:
     text, score = f"wording {attempt}", (0.0, 0.0, 0.0)
     return Take(attempt, text, text, 1.0, predicted_s, asked_s, "keep", score, (), "x.wav", "d1")
 

@@ -171,7 +171,8 @@ def test_the_films_streams(tmp_path: Path) -> None:
     changed = {"name": "stream 3", "source_index": 3, "codec": "mov_text", "outcome": "became srt"}
     making.write_mux(work, converted=[changed], max_offset_ms=5.01)
     assert [(row.value, row.met) for row in film_measures(gather(work))] == [
-        (1, "missed"),
+        (0, "target"),
+        (1, "must"),
         (5.01, "missed"),
     ]
 
@@ -228,3 +229,14 @@ def test_figures_as_people_read_them(value: float | None, text: str) -> None:
 
 def test_spans_of_the_fixture() -> None:
     assert making.SEGMENTS[3].span == Span(36000, 44000)
+
+
+@pytest.mark.parametrize(("asked_s", "share"), [(0.90, 100), (1.05, 100), (0.89, 0), (1.06, 0)])
+def test_an_engine_is_predicted_to_take_what_it_is_asked_for(
+    tmp_path: Path, asked_s: float, share: float
+) -> None:
+    work = WorkDir(tmp_path)
+    takes = (making.take(predicted_s=3.0, asked_s=asked_s),)
+    made = [making.line(s, work, budget_s=1.0, takes=takes) for s in making.SEGMENTS[:5]]
+    found = measured(making.make_work(tmp_path, made))
+    assert found["drafts predicted to fit"] == share

@@ -60,7 +60,7 @@ def test_summary_for_a_terminal(tmp_path: Path) -> None:
         "loudness -22.7 LUFS (source -23.0, asked -23.5)"
     )
     assert summary[1] == "es: 1 failed (1 too_long): lines 2"
-    assert summary[2] == "1 original streams identical, 0 changed, at most 0.40 ms off"
+    assert summary[2] == "1 original streams identical, at most 0.40 ms off"
     assert "es: missed: takes per line 1.60, must be at most 1.50" in summary
     assert "es: missed: speech time with a dub 70.9 %, must be at least 85" in summary
     assert summary[-1] == "3.8 s of work; 2 of 3 stages kept"
