@@ -31,13 +31,18 @@ class Bed:
     ducker: Ducker | None
 
     def read(self, start: int, stop: int) -> Samples:
-        """Return ``(channels, stop - start)`` float32, free to be written to."""
-        block = self.accompaniment.read(start, stop)
+        """Return ``(channels, stop - start)`` float32, free to be written to; all inside the film.
+
+        It lies in memory as in the file, interleaved, which is how the encoder wants it: for its
+        sake every step works channel by channel.
+        """
+        block = self.accompaniment.read_frames(start, stop).T
         if self.removed.touches(start, stop):
             self._give_back_voices(block, start, stop)
         gain = self.ducker.gain(start, stop) if self.ducker else None
         if gain is not None:
-            block *= gain
+            for channel in block:
+                channel *= gain
         return block
 
     def _give_back_voices(self, block: Samples, start: int, stop: int) -> None:

@@ -56,10 +56,12 @@ class FramePowers:
         """Take the next ``(channels, samples)``; return the powers of the frames now complete."""
         if not block.shape[1]:
             return np.empty((block.shape[0], 0))
-        joined = np.concatenate([self._kept, block], axis=1, dtype=np.float32)
         kept = self._kept.shape[1]
-        joined[:, kept + 1 :] -= block[:, :-1]
-        joined[:, kept] -= self._last[:, 0]
+        joined = np.empty((len(block), kept + block.shape[1]), np.float32)
+        joined[:, :kept] = self._kept
+        for channel, differences in zip(block, joined, strict=True):
+            np.subtract(channel[1:], channel[:-1], out=differences[kept + 1 :])
+        joined[:, kept] = block[:, 0] - self._last[:, 0]
         self._last = block[:, -1:].copy()
         frames = max(0, (joined.shape[1] - 2 * self._margin) // self._hop)
         self._kept = joined[:, frames * self._hop :].copy()

@@ -72,7 +72,7 @@ class Limiter:
                 continue
             yield self._ready(kept, start, done, ready)
             fresh = max(start, ready - self._reach - _COARSE)
-            kept, start, done = kept[:, fresh - start :].copy(), fresh, ready
+            kept, start, done = kept[:, fresh - start :].copy(order="K"), fresh, ready
         if kept is not None and start + kept.shape[1] > done:
             yield self._ready(kept, start, done, start + kept.shape[1])
 
@@ -82,9 +82,9 @@ class Limiter:
         gain = self._gain(kept, start, first, last)
         if gain is None:
             return part
-        part = part.copy()
-        chosen = slice(None) if self._channels is None else list(self._channels)
-        part[chosen] *= gain
+        part = part.copy(order="K")
+        for channel in range(len(part)) if self._channels is None else self._channels:
+            part[channel] *= gain
         self.touched_samples += int(np.count_nonzero(gain < 1))
         self.deepest_db = min(self.deepest_db, 20 * float(np.log10(gain.min())))
         return part
@@ -93,9 +93,9 @@ class Limiter:
         weight = self._where.weight(first, last) if self._where else None
         if self._where and weight is None:
             return None
-        watched = kept if self._channels is None else kept[list(self._channels)]
-        if not watched.size or max(watched.max(), -watched.min()) * OVERSHOOT <= self._ceiling:
+        if max(kept.max(), -kept.min()) * OVERSHOOT <= self._ceiling:
             return None
+        watched = kept if self._channels is None else kept[list(self._channels)]
         needed = self._needed(watched)
         if needed.min() >= 1:
             return None

@@ -56,15 +56,15 @@ class TruePeakMeter:
 
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
-        joined = np.concatenate([self._kept, block], axis=1, dtype=np.float32)
-        self._kept = joined[:, -2 * REACH :].copy()
         self._highest = max(self._highest, _highest_sample(block))
-        cells = -(-max(0, joined.shape[1] - 2 * REACH) // _CELL)
-        if not cells:
-            return
-        missing = cells * _CELL + 2 * REACH - joined.shape[1]
-        padded = np.pad(joined, ((0, 0), (0, missing))) if missing > 0 else joined
-        for channel in padded:
+        length = self._kept.shape[1] + block.shape[1]
+        cells = -(-max(0, length - 2 * REACH) // _CELL)
+        padded = np.zeros((len(block), max(length, cells * _CELL + 2 * REACH)), np.float32)
+        padded[:, : self._kept.shape[1]] = self._kept
+        for channel, samples in zip(padded, block, strict=True):
+            channel[self._kept.shape[1] : length] = samples
+        self._kept = padded[:, max(0, length - 2 * REACH) : length].copy()
+        for channel in padded if cells else ():
             self._hear(channel)
 
     def _hear(self, channel: Samples) -> None:

@@ -85,14 +85,20 @@ class _OpenWave:
         first, last = max(0, start), min(stop, self.samples)
         if first >= last:
             return np.zeros((self.channels, stop - start), np.float32)
-        inside = self._inside(first, last)
+        inside = np.ascontiguousarray(self.read_frames(first, last).T, np.float32)
         if (first, last) == (start, stop):
             return inside
         block = np.zeros((self.channels, stop - start), np.float32)
         block[:, first - start : last - start] = inside
         return block
 
-    def _inside(self, start: int, stop: int) -> Samples:
+    def read_frames(self, start: int, stop: int) -> Samples:
+        """Return ``(stop - start, channels)`` as it lies in the file; all of it must be inside.
+
+        Raises:
+            ValueError: if the file is closed.
+            ArtifactError: if the file ends before `stop`.
+        """
         frames = np.empty((stop - start, self.channels), "<f4")
         view = frames.data.cast("B")
         done, position = 0, self._position(start)
@@ -101,7 +107,7 @@ class _OpenWave:
             if got == 0:
                 raise ArtifactError(f"{self.path} has been cut since it was opened: run again")
             done += got
-        return np.ascontiguousarray(frames.T, np.float32)
+        return frames
 
     def _position(self, sample: int) -> int:
         return self._header.data_start + sample * self._header.frame_bytes

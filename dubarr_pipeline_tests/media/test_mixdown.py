@@ -90,7 +90,7 @@ def test_a_film_hotter_than_full_scale_stays_what_it_is(tmp_path):
     found, report = mixed(film, MixOptions())
     for span in untouched(film, report):
         assert np.array_equal(found[:, span.start : span.end], bed[:, span.start : span.end])
-    assert report.clipped_samples >= np.count_nonzero(np.abs(bed[:, :RATE]) > 1)
+    assert report.clipped_samples == 0
     limit = 10 ** (film.sources.loudness.true_peak_dbtp / 20)
     assert np.abs(found).max() <= limit * 1.001
 
