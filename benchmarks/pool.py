@@ -1,12 +1,12 @@
-"""How well the task pool keeps the servers busy: makespan against the lower bound and two baselines.
+"""How well the task pool keeps the servers busy: makespan over the lower bound and two baselines.
 
-The real pool, the real HTTP clients, a pretended LLM and TTS in a process of their own, over loopback
-HTTP: 800 lines in 3 languages, 6 speakers, a seeded share of drafts that do not fit, 8 % noise on
-spoken lengths. The stated latencies are run `TIME_SCALE` times as fast; all figures are ratios.
+The real pool, the real HTTP clients, a pretended LLM and TTS in a process of their own, over
+loopback HTTP: 800 lines in 3 languages, 6 speakers, a seeded share of drafts that do not fit, 8 %
+noise on spoken lengths. The stated latencies are shortened by `TIME_SCALE`; all figures are ratios.
 
-Lower bound: the busier service's stated work over its slots. Baselines, computed on the very same work
-(the takes and rewordings that each line took): "drafts first" (all drafts by one LLM worker, then four
-threads that share it) and "sequential" (one call after the other).
+Lower bound: the busier service's stated work over its slots. Baselines, computed on the very same
+work (the takes and rewordings that each line took): "drafts first" (all drafts by one LLM worker,
+then four threads that share it) and "sequential" (one call after the other).
 
     python benchmarks/pool.py [--quick] [--json]
 """
@@ -63,7 +63,7 @@ SERVERS = SimulatedOptions(
     misfit=0.15,
     rate=RATE,
 )
-AHEAD = 3
+AHEAD = 6
 """Calls that a client sends beyond the server's slots, so that no slot waits for the wire."""
 
 
@@ -103,7 +103,7 @@ class CountingTranslator(OpenAITranslator):
 
 
 def serve(pipe: Connection) -> None:
-    """Run the pretended servers in a process of their own until told to tell their work."""
+    """Run the pretended servers in a process of their own until asked for their work."""
     with SimulatedServer(SERVERS) as server:
         pipe.send(server.url)
         pipe.recv()
@@ -254,7 +254,7 @@ def rows(
 
 
 def drafts_first(work: Sequence[Work], drafts_s: float, threads: int = 4) -> float:
-    """Makespan if one LLM worker drafts all lines first, and threads then carry them, sharing it."""
+    """Makespan if one LLM worker drafts all lines first, and threads then share it."""
     free = [(drafts_s, number) for number in range(threads)]
     heapq.heapify(free)
     llm_free_s = drafts_s

@@ -17,6 +17,7 @@ import random
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -134,6 +135,7 @@ class SimulatedServer:
         self.options = options or SimulatedOptions()
         self.record = SimulatedRecord()
         self.port = port
+        self._due: ContextVar[float] = ContextVar("due", default=0.0)
         self._faults: dict[str, tuple[Fault, float]] = {}
         self._draws = random.Random(self.options.seed)
         self._loop = asyncio.new_event_loop()
@@ -204,9 +206,9 @@ class SimulatedServer:
         try:
             most = self.record.most_at_once
             most[service] = max(most[service], slots.running)
-            if service == "llm":
-                return await self._chat(document, fault)
-            return await self._speak(document, fault)
+            answer = (self._chat if service == "llm" else self._speak)(document, fault)
+            await asyncio.sleep(max(0.0, self._due.get() - self._loop.time()))
+            return answer
         finally:
             slots.leave()
 
@@ -214,13 +216,14 @@ class SimulatedServer:
         fault, share = self._faults.get(service, ("ok", 0.0))
         return fault if self._draws.random() < share else "ok"
 
-    async def _work(self, service: str, what: str, seconds: float) -> None:
+    def _begin(self, service: str, what: str, seconds: float) -> None:
+        """Note a call that has its slot, and when it will be answered at the earliest."""
         self.record.order.append(what)
         scaled = seconds * self.options.time_scale
         self.record.work_s[service] += scaled
-        await asyncio.sleep(scaled)
+        self._due.set(self._loop.time() + scaled)
 
-    async def _chat(self, document: Mapping[str, Any], fault: Fault) -> tuple[int, str, bytes]:
+    def _chat(self, document: Mapping[str, Any], fault: Fault) -> tuple[int, str, bytes]:
         told = json.loads(document["messages"][-1]["content"])
         lines = told.get("lines")
         language = told["target_language"]
@@ -231,7 +234,7 @@ class SimulatedServer:
             )
         else:
             what, spent_s = f"rewrite {language} {told['id']}", self.options.rewrite_s
-        await self._work("llm", what, spent_s)
+        self._begin("llm", what, spent_s)
         if fault == "error":
             return 500, "text/plain", b"out of order"
         if lines is not None:
@@ -267,14 +270,14 @@ class SimulatedServer:
         wanted_s = ratio * syllables(told["translation"], language) / SYLLABLES_PER_S
         return _lied(fault, told["source"]) or sentence(language, seed, wanted_s)
 
-    async def _speak(self, document: Mapping[str, Any], fault: Fault) -> tuple[int, str, bytes]:
+    def _speak(self, document: Mapping[str, Any], fault: Fault) -> tuple[int, str, bytes]:
         text, language = document["input"], document.get("language") or "es"
         spoken_s = syllables(text, language) / SYLLABLES_PER_S
         chance = random.Random(f"{self.options.seed}{text}")
         spoken_s *= min(max(1 + chance.gauss(0, self.options.noise), 0.7), 1.4)
         self.record.spoken[f"{language} {text}"] += 1
         work_s = self.options.take_s + self.options.take_per_s * spoken_s
-        await self._work("tts", f"speak {language}", work_s)
+        self._begin("tts", f"speak {language}", work_s)
         if fault == "error":
             return 500, "text/plain", b"out of order"
         if fault == "garbage":
