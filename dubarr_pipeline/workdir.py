@@ -283,12 +283,14 @@ def check_writable(folder: Path) -> None:
     Raises:
         NotWritable, DiskFull, WorkspaceError: saying why not.
     """
-    with named_disk_errors(folder):
-        try:
+    try:
+        with named_disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable."):
                 pass
-        except (FileExistsError, NotADirectoryError):
-            raise WorkspaceError(
-                f"{folder} is not a folder: choose another with --work-dir"
-            ) from None
+    except (FileExistsError, NotADirectoryError):
+        raise WorkspaceError(f"{folder} is not a folder: choose another with --work-dir") from None
+    except OSError as error:
+        raise NotWritable(
+            f"cannot make {folder}: {error.strerror}; choose another folder with --work-dir"
+        ) from error

@@ -116,12 +116,17 @@ def check_targets(plan: Plan, targets: tuple[str, ...], settings: Settings) -> N
         if plan.language and not translator.serves(plan.language, target):
             others = ", ".join(translator.targets(plan.language)) or "none"
             raise LanguageError(
+                f"{str(plan.info.path)!r}: "
                 f"no translator from {display_name(plan.language)} to {display_name(target)} here: "
                 f"put {plan.info.path.stem}.{target}.srt beside the video, or choose another "
                 f"engine ({translator.name} serves: {others})"
             )
         if not synthesizer.serves(target):
-            raise LanguageError(f"voice engine {synthesizer.name!r} does not speak {target!r}")
+            raise LanguageError(
+                f"{str(plan.info.path)!r}: voice engine {synthesizer.name!r} does not speak "
+                f"{display_name(target)}: take {target!r} out of the target languages, or choose "
+                "another engine (`dubarr engines`)"
+            )
 
 
 def subtitled(plan: Plan, targets: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.errors import ArtifactError, SourceChanged, SourceMissing
 from dubarr_pipeline.media.identity import FileIdentity, identify, is_same
+from dubarr_pipeline.media.probe import check_readable
 from dubarr_pipeline.workdir import WorkDir, read_json, write_json
 
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")
@@ -58,18 +59,18 @@ def find_source(path: Path) -> Path:
     """Return the absolute path of a video that can be opened.
 
     Raises:
-        SourceMissing: if it is not there, not a file, or not readable.
+        SourceMissing: if it is not there, a folder, or not readable.
+        NotAVideo: if it is empty, or a pipe, a device or the like (which might never answer).
     """
     absolute = path.absolute()
-    if absolute.is_dir():
-        raise SourceMissing(f"{str(path)!r} is a folder: name the video file in it")
+    check_readable(absolute)
     try:
         with absolute.open("rb"):
             return absolute
-    except FileNotFoundError:
-        raise SourceMissing(f"{str(path)!r} is not there: check the path") from None
     except OSError as error:
-        raise SourceMissing(f"{str(path)!r} cannot be read: {error.strerror}") from error
+        raise SourceMissing(
+            f"{absolute} cannot be read ({error.strerror}): check its permissions and the disk"
+        ) from error
 
 
 def make_video(source: Path, work_dir: Path, **wishes: Any) -> Video:
