@@ -55,8 +55,7 @@ class MixReport:
         gain_db: on the whole programme (0 with ``source``).
         dub_trim_db: on all takes together, so that the programme keeps its loudness.
         dialnorm: as written, or None for a codec that has none.
-        clipped_samples: samples of the mix over full scale; with ``source``, over the film's own peaks
-            where those are higher already.
+        clipped_samples: samples of the mix over full scale, or over the film's own higher peaks.
         limited_samples, limited_db: how much, and how deep, the limiter turned down.
         encoder_delay_samples: taken out, so that the file starts with the film.
         decoded_samples: length of the file at `track_rate`; None where it was not decoded again.

@@ -64,8 +64,9 @@ class TruePeakMeter:
         for channel, samples in zip(padded, block, strict=True):
             channel[self._kept.shape[1] : length] = samples
         self._kept = padded[:, max(0, length - 2 * REACH) : length].copy()
-        for channel in padded if cells else ():
-            self._hear(channel)
+        if cells and _highest_sample(padded) * OVERSHOOT > self._highest:
+            for channel in padded:
+                self._hear(channel)
 
     def _hear(self, channel: Samples) -> None:
         """Look at ``(REACH + cells * _CELL + REACH,)``, closest where a record is likeliest."""
