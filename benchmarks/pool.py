@@ -31,7 +31,7 @@ from pathlib import Path
 
 from dubarr_pipeline.engines.interfaces import RewriteRequest
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
-from dubarr_pipeline.engines.translation.openai import OpenAITranslationOptions, OpenAITranslator
+from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
 from dubarr_pipeline.production.journal import Journal
 from dubarr_pipeline.production.memory import Memory
 from dubarr_pipeline.production.pool import Pool
@@ -91,7 +91,7 @@ class Work:
 class CountingTranslator(OpenAITranslator):
     """Remembers which lines were reworded how often."""
 
-    def __init__(self, options: OpenAITranslationOptions) -> None:
+    def __init__(self, options: OpenAIOptions) -> None:
         super().__init__(options)
         self.rewrites: Counter[tuple[str, int]] = Counter()
         self._lock = threading.Lock()
@@ -141,9 +141,7 @@ def script(lines: int, seed: int = 7) -> Transcript:
 
 def order(transcript: Transcript, url: str, folder: Path) -> ProductionOrder:
     """The episode, to be made by the servers at the address."""
-    translator = CountingTranslator(
-        OpenAITranslationOptions(url=url, concurrency=SERVERS.llm_slots + AHEAD)
-    )
+    translator = CountingTranslator(OpenAIOptions(url=url, concurrency=SERVERS.llm_slots + AHEAD))
     synthesizer = OpenAISynthesizer(
         OpenAISpeechOptions(url=url, concurrency=SERVERS.tts_slots + AHEAD, deterministic=True)
     )

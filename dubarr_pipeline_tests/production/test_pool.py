@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
-from dubarr_pipeline.engines.translation.openai import OpenAITranslationOptions, OpenAITranslator
+from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
 from dubarr_pipeline.production.produce import produce
 from dubarr_pipeline.production.results import Production
 from dubarr_pipeline.production.tasks import ProductionOptions
@@ -37,7 +37,7 @@ def server() -> Iterator[SimulatedServer]:
 
 def made(server: SimulatedServer, folder: Path, lines: int, **changes: Any) -> Production:
     patient = {"url": server.url, "timeout_s": 0.5, "attempts": 3, "backoff_s": 0.001}
-    translator = OpenAITranslator(OpenAITranslationOptions(concurrency=1, **patient))
+    translator = OpenAITranslator(OpenAIOptions(concurrency=1, **patient))
     synthesizer = OpenAISynthesizer(OpenAISpeechOptions(concurrency=2, **patient))
     with translator, synthesizer:
         script = transcript(lines, 3)

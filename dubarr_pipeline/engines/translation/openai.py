@@ -35,7 +35,7 @@ _DRAFTS_LATER = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAITranslationOptions:
+class OpenAIOptions:
     """Which server and model translate.
 
     Attributes:
@@ -70,8 +70,8 @@ class OpenAITranslator(Translator):
     name: ClassVar[str] = "openai"
     can_rewrite: ClassVar[bool] = True
 
-    def __init__(self, options: OpenAITranslationOptions | None = None) -> None:
-        self.options = options or OpenAITranslationOptions()
+    def __init__(self, options: OpenAIOptions | None = None) -> None:
+        self.options = options or OpenAIOptions()
         self.concurrency = self.options.concurrency  # pyright: ignore[reportAttributeAccessIssue]
         self._service: LLMService | None = None
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dubarr_pipeline.engines.interfaces import DraftBatch, LineToDraft, RewriteRequest
-from dubarr_pipeline.engines.translation.openai import OpenAITranslationOptions, OpenAITranslator
+from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
 from dubarr_pipeline.errors import LineError, MissingRequirement, ServiceTimeout, ServiceUnavailable
 from dubarr_pipeline.services.simulated import Fault, SimulatedOptions, SimulatedServer
 from dubarr_pipeline.timeline.script import Context, Segment
@@ -21,7 +21,7 @@ def server() -> Iterator[SimulatedServer]:
 
 def translator(server: SimulatedServer, **options: Any) -> OpenAITranslator:
     facts = {"url": server.url, "timeout_s": 0.3, "attempts": 2, "backoff_s": 0.001, **options}
-    return OpenAITranslator(OpenAITranslationOptions(**facts))
+    return OpenAITranslator(OpenAIOptions(**facts))
 
 
 def batch(lines: int = 4, target: str = "es") -> DraftBatch:
