@@ -5,7 +5,7 @@ VENV   := .venv
 WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
 
-.PHONY: demo test lint ui bench clean help
+.PHONY: demo test lint ui bench example clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ lint: $(VENV)/.installed-tests ## style, types, floors
 ui: $(VENV)/.installed ## Dagster's UI on the videos of $(WORK): http://127.0.0.1:3000
 	@mkdir -p $(WORK)/.dagster && cp -n dubarr_pipeline/dagster.yaml $(WORK)/.dagster/ || true
 	DAGSTER_HOME=$(WORK)/.dagster $(VENV)/bin/dagster dev
+
+example: $(VENV)/.installed ## write dubarr.example.toml from the code
+	$(VENV)/bin/python -c "from dubarr_pipeline.example_settings import example_settings; print(example_settings(), end=\"\")" > $@.part && mv $@.part dubarr.example.toml
 
 bench: $(VENV)/.installed-tests ## print every benchmark's table (quick forms)
 	@for each in benchmarks/*.py; do echo "== $$each"; $(VENV)/bin/python $$each --quick || exit 1; done

@@ -11,7 +11,9 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -82,7 +84,7 @@ class Settings:
             return None
         _check_fields(values, option_type, f"[{section}]")
         try:
-            return TypeAdapter(option_type).validate_python(values)
+            return TypeAdapter(option_type).validate_python(_exact(values))
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join([section, *(str(part) for part in first["loc"])])
@@ -152,6 +154,15 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
 def _import(where: str) -> type:
     module, _, name = where.partition(":")
     return getattr(import_module(f"dubarr_pipeline.{module}"), name)
+
+
+def _exact(value: Any) -> Any:
+    """Numbers as they are written: 0.9 is nine tenths, not the nearest binary fraction."""
+    if isinstance(value, Mapping):
+        return {name: _exact(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_exact(inner) for inner in value]
+    return Decimal(str(value)) if isinstance(value, float) and isfinite(value) else value
 
 
 def _check_fields(values: Mapping[str, Any], option_type: type, where: str) -> None:

@@ -87,6 +87,11 @@ class WorkDir:
     def journal(self) -> Path:
         return self.root / "segments.journal"
 
+    @property
+    def lengths(self) -> Path:
+        """What the length model learned of this video's voices."""
+        return self.root / "lengths.json"
+
     def take(self, language: str, index: int) -> Path:
         return self.segments / f"final_{language}_{index}.wav"
 

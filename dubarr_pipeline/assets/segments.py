@@ -39,7 +39,7 @@ from dubarr_pipeline.reports.pictures import timeline_picture
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.timeline.script import Cue
 from dubarr_pipeline.timeline.spans import Span, to_samples
-from dubarr_pipeline.workdir import whole_file
+from dubarr_pipeline.workdir import WorkDir, read_json, whole_file, write_json
 
 
 def _facts(bench: Bench) -> Mapping[str, Any]:
@@ -75,16 +75,24 @@ def _produce(bench: Bench) -> Outcome:
                 options=bench.options("production"),
                 existing=existing_lines(plan, targets, script, sound.audio.offset_s),
                 edits=read_edits(work, plan, script, sound.audio.offset_s),
+                lengths=_learned(work),
+                phonemes=crew.phoneme_counter(),
                 force=bench.force,
             ),
             bench.on_progress,
         )
+    write_json(work.lengths, {"model": made.lengths})
     written = [
         _write_subtitles(bench, made, language, sound.audio.offset_s) for language in targets
     ]
     takes = [line.path for lines in made.languages.values() for line in lines if line.path]
     subtitles = [path for path in written if path]
     return Outcome([*takes, *subtitles, work.segments_report], _metadata(made, targets))
+
+
+def _learned(work: WorkDir) -> Mapping[str, Any] | None:
+    """What earlier runs learned of how long these voices speak."""
+    return read_json(work.lengths)["model"] if work.lengths.is_file() else None
 
 
 def _write_subtitles(bench: Bench, made: Production, language: str, offset_s: float) -> Path | None:

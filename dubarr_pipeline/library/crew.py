@@ -18,8 +18,9 @@ from dubarr_pipeline.engines.interfaces import (
     VoiceActivityDetector,
 )
 from dubarr_pipeline.engines.registry import KINDS, Kind, build
-from dubarr_pipeline.errors import MissingRequirement
+from dubarr_pipeline.errors import LanguageError, MissingRequirement
 from dubarr_pipeline.settings import ENGINE_SECTIONS, Settings
+from dubarr_pipeline.timeline.length_model import PhonemeCount
 
 _SECTIONS: dict[Kind, str] = {kind: section for section, kind in ENGINE_SECTIONS.items()}
 
@@ -65,6 +66,19 @@ def translator(settings: Settings, subtitled: tuple[str, ...] = ()) -> Translato
 def synthesizer(settings: Settings) -> Synthesizer:
     """Who speaks."""
     return cast("Synthesizer", engine(settings, "synthesis"))
+
+
+def phoneme_counter() -> PhonemeCount:
+    """Who counts the phonemes of a text, from which its spoken length is predicted."""
+    from dubarr_pipeline.engines.synthesis.espeak import phoneme_count
+
+    def count(text: str, language: str) -> int | None:
+        try:
+            return phoneme_count(text, language)
+        except (LanguageError, MissingRequirement):
+            return None
+
+    return count
 
 
 def needs(settings: Settings) -> list[tuple[str, Need]]:

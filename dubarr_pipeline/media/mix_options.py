@@ -69,6 +69,7 @@ class MixOptions:
         loudness: ``source`` keeps the original programme's; the others reach a delivery standard.
         true_peak_dbtp: the ceiling with ``source``; a film whose own peaks lie higher keeps them,
             and the dub may go as high as they do.
+        codec: of the track, and its file's extension.
         bitrate_kbps: None for what suits codec and channels.
         decode_again: whether loudness is measured on the file, decoded, rather than on what went
             into the encoder. None: for a delivery standard, whose peaks must be proven; with

@@ -41,7 +41,8 @@ class ProductionOptions:
         dead_after: failures in a row after which a service counts as dead for this run.
         max_characters: longest text for one synthesis call; 0: as the engine says.
         hopeless: a wording predicted to need a tempo beyond this, or below one over it, is reworded
-            before it costs a take; `unlearned` is the bound while no take has been heard.
+            before it costs a take.
+        unlearned: the same bound while no take of the voice has been heard.
         slowest_speech, fastest_speech: rates that an engine may be asked for, over its natural one.
     """
 
