@@ -59,7 +59,9 @@ class Server:
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended: {self.words()}"
         try:
-            found = self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { id } } } }")
+            found = self.ask(
+                "{ repositoriesOrError { ... on RepositoryConnection { nodes { id } } } }"
+            )
         except urllib.error.HTTPError:
             raise
         except (urllib.error.URLError, ConnectionError, TimeoutError):
@@ -115,11 +117,27 @@ class Server:
             self.process.wait(DEADLINE_S)
         self.wait(lambda: not self.processes(), "all processes are dead")
 
-    def launch(self, key: str, stages: Iterable[str]) -> str:
-        """Materialize stages of a video by a backfill; returns the run's id once it is queued."""
-        known = {run["runId"] for run in self.runs()}
+    def launch(self, key: str) -> str:
+        """Launch the job `dub` for a video; returns the run, which is queued then."""
         launched = self.ask(
             _LAUNCH,
+            run={
+                "selector": {
+                    "repositoryLocationName": "dubarr_pipeline.definitions",
+                    "repositoryName": "__repository__",
+                    "jobName": "dub",
+                },
+                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": key}]},
+            },
+        )["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def backfill(self, key: str, stages: Iterable[str]) -> str:
+        """Materialize stages of a video by a backfill; returns its run, once that is queued."""
+        known = {run["runId"] for run in self.runs()}
+        launched = self.ask(
+            _BACKFILL,
             backfill={
                 "partitionNames": [key],
                 "assetSelection": [{"path": ["dub", stage]} for stage in stages],
@@ -157,7 +175,15 @@ runpy.run_module("dagster", run_name="__main__", alter_sys=True)
 """
 # A shell without job control lets what it starts ignore Ctrl-C; this must hear it.
 _ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-_LAUNCH = """mutation ($backfill: LaunchBackfillParams!) {
+_LAUNCH = """mutation ($run: ExecutionParams!) {
+  launchRun(executionParams: $run) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}"""
+_BACKFILL = """mutation ($backfill: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $backfill) {
     __typename
     ... on LaunchBackfillSuccess { backfillId }

@@ -60,7 +60,7 @@ def test_the_definitions_are_valid(server: Server):
 def test_the_queue_dubs_a_video_and_keeps_what_stands(server: Server, key: str):
     server.start()
 
-    first = server.finish(server.launch(key, STAGES))
+    first = server.finish(server.backfill(key, STAGES))
     assert first["status"] == "SUCCESS", _told(first) + server.words()
     for stage in STAGES:
         facts = _facts(server, key, stage)
@@ -70,7 +70,7 @@ def test_the_queue_dubs_a_video_and_keeps_what_stands(server: Server, key: str):
         assert facts["checks"] == ["passed"] * CHECKS.get(stage, 0)
     assert _status(server)["status"] == "DONE"
 
-    second = server.finish(server.launch(key, STAGES))
+    second = server.finish(server.launch(key))
     assert second["status"] == "SUCCESS"
     for stage in STAGES:
         facts = _facts(server, key, stage)
@@ -80,7 +80,7 @@ def test_the_queue_dubs_a_video_and_keeps_what_stands(server: Server, key: str):
 
     source = Path(_status(server)["source"])
     source.rename(source.with_suffix(".away"))
-    failed = server.finish(server.launch(key, STAGES))
+    failed = server.finish(server.launch(key))
     assert failed["status"] == "FAILURE"
     (reason,) = [e["failureMetadata"]["description"] for e in _failures(failed)]
     assert str(source) in reason
@@ -92,20 +92,20 @@ def test_the_queue_dubs_a_video_and_keeps_what_stands(server: Server, key: str):
 
 def test_what_a_crash_or_ctrl_c_left_can_be_launched_again(server: Server, key: str):
     server.start()
-    crashed = server.launch(key, STAGES)
+    crashed = server.launch(key)
     server.wait(lambda: _made(server.run(crashed)) >= 2, "two stages are made")
     server.kill()
     assert _status(server)["status"] == "ERROR"
 
     server.start()
     assert server.finish(crashed)["status"] == "FAILURE"
-    again = server.finish(server.launch(key, STAGES))
+    again = server.finish(server.launch(key))
     assert again["status"] == "SUCCESS", _told(again) + server.words()
     assert [_facts(server, key, stage)["reused"] for stage in STAGES[:2]] == [True, True]
     assert _facts(server, key, "report")["reused"] is False
 
     shutil.rmtree(server.work_dir / key / "segments")
-    stopped = server.launch(key, STAGES)
+    stopped = server.launch(key)
     server.wait(lambda: _made(server.run(stopped)) >= 5, "segments is at work")
     server.interrupt()
     server.wait(lambda: not server.processes(), "every process of the server has ended")
