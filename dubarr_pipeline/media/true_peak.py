@@ -19,8 +19,10 @@ REACH = PHASES.shape[1] // 2
 OVERSHOOT = 1.5
 """How far (3.5 dB) a true peak may lie above its samples before we no longer look for it: more
 takes a tone within a few per cent of half the sample rate."""
-_HALFWAY_SLACK = 1.2
-"""How much (1.6 dB) a cubic through four samples may miss: covers tones to 0.4 of the rate."""
+_HALFWAY = np.array([150, -25, 3], np.float32) / 256
+"""A point halfway between samples, by the quintic through six: weights from the middle out."""
+_HALFWAY_SLACK = 1.12
+"""How much (1 dB) that may miss of a true peak; enough for tones up to 0.28 of the rate."""
 _CELL = 256
 SILENCE_DBTP = -144.0
 
@@ -91,10 +93,13 @@ class TruePeakMeter:
 
 
 def _halfway(windows: Samples) -> Samples:
-    """Return ``(windows,)``: the highest level at and halfway between samples (by a cubic)."""
-    inner = windows[:, REACH - 2 : 2 - REACH]
-    between = (inner[:, 1:-2] + inner[:, 2:-1]) * np.float32(9 / 16)
-    between -= (inner[:, :-3] + inner[:, 3:]) * np.float32(1 / 16)
+    """Return ``(windows,)``: the highest level at and halfway between samples."""
+    inner = windows[:, REACH - 3 : 3 - REACH]
+    size = inner.shape[1] - 5
+    between = np.zeros((len(windows), size), np.float32)
+    for distance, weight in enumerate(_HALFWAY):
+        left, right = 2 - distance, 3 + distance
+        between += weight * (inner[:, left : left + size] + inner[:, right : right + size])
     return np.maximum(np.abs(between).max(axis=1), np.abs(inner).max(axis=1))
 
 
