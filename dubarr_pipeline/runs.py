@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.assets.stage import Watcher, watching
+from dubarr_pipeline.errors import (
+    DiskFull,
+    DubbingError,
+    NotWritable,
+    ServiceUnavailable,
+    WorkspaceError,
+)
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.partitions import add_video
 from dubarr_pipeline.records import last_materialization, stage_key
 from dubarr_pipeline.tasks import failure_message
+from dubarr_pipeline.workdir import named_disk_errors, write_text
 from dubarr_pipeline.workers import PROCESS_TAG, bury_dead_runs, process_mark
 
 
@@ -43,19 +54,44 @@ class RunOutcome:
         return self.cause is None
 
 
-def open_instance(work_dir: Path) -> dg.DagsterInstance:
+@contextlib.contextmanager
+def open_instance(work_dir: Path) -> Iterator[dg.DagsterInstance]:
     """Open the store: ``$DAGSTER_HOME`` if it is set, else one inside the work folder.
 
     The same choice is left in the environment, so that whatever is started from here shares it.
+
+    Raises:
+        DiskFull, NotWritable, WorkspaceError, ServiceUnavailable: if the store refuses, now or
+            while it is open.
     """
     if not os.environ.get("DAGSTER_HOME"):
-        home = work_dir / ".dagster"
-        home.mkdir(parents=True, exist_ok=True)
-        config = home / "dagster.yaml"
+        config = work_dir / ".dagster" / "dagster.yaml"
         if not config.exists():
-            config.write_bytes(files("dubarr_pipeline").joinpath("dagster.yaml").read_bytes())
-        os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+            write_text(config, files("dubarr_pipeline").joinpath("dagster.yaml").read_text())
+        os.environ["DAGSTER_HOME"] = str(config.parent)
+    home = os.environ["DAGSTER_HOME"]
+    try:
+        with named_disk_errors(Path(home)), dg.DagsterInstance.get() as instance:
+            yield instance
+    except OperationalError as error:
+        raise _refused(home, error) from error
+
+
+def _refused(home: str, error: OperationalError) -> DubbingError:
+    words = str(error.orig)
+    if not isinstance(error.orig, sqlite3.Error):
+        return ServiceUnavailable(f"the store of {home} cannot be reached: {words.strip()}")
+    if "full" in words:
+        return DiskFull(
+            f"no room left on the disk of the store {home}: free some, then run again; "
+            "what is finished is kept"
+        )
+    if "readonly" in words or "unable to open" in words:
+        return NotWritable(
+            f"cannot write the store {home}: {words}; choose another folder with --work-dir, or "
+            "another DAGSTER_HOME"
+        )
+    return WorkspaceError(f"the store {home} refuses: {words}; run again")
 
 
 def dub_video(

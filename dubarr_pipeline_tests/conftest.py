@@ -14,7 +14,7 @@ SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
 @pytest.fixture(scope="session")
 def shared_media() -> Path:
-    """The real speech, music and video beside the checkout; a test that needs it says when it is absent."""
+    """The real speech, music and video beside the checkout; its absence is told."""
     if not SHARED_MEDIA.is_dir():
         pytest.skip(f"no shared media: {SHARED_MEDIA} is not there")
     return SHARED_MEDIA

@@ -7,19 +7,17 @@ import resource
 import shutil
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dubarr_pipeline import workdir
-from dubarr_pipeline.errors import DiskFull, DubbingError, NoScript, NotAVideo
+from dubarr_pipeline.errors import DiskFull, DubbingError, NoScript
 from dubarr_pipeline.library.intake import take_in
 from dubarr_pipeline.library.languages import parse_languages
 from dubarr_pipeline.settings import Settings, load_settings
 from dubarr_pipeline.terminal import exit_code
 from dubarr_pipeline_tests.dubbing import (
-    TWO_LINES,
     Bench,
     Film,
     contents,
@@ -509,7 +507,7 @@ ODD_NAMES = {
     "leading dash": "-to dash.mkv",
     "250 bytes": "ñ" * 123 + ".mkv",
     "percent, colon, glob": "100%d: [a-z]*?,{b};$HOME.mkv",
-    "backslash, ampersand": "a\\b & <i>c</i> | d.mkv",
+    "backslash, ampersand": "a\\b & <i>c<i> | d.mkv",
 }
 
 
@@ -565,5 +563,3 @@ def test_renamed_film_keeps_its_results(dubbed, film):
         "Another Name.es.srt",
     ]
     assert "vocals" not in dubbed.made()
-
-

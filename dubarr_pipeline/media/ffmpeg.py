@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement
+from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement, WorkspaceError
 
 Arguments = Sequence[str | Path]
 
@@ -37,6 +38,7 @@ _PACKAGES = {
     "mkvpropedit": "mkvtoolnix",
     "mkvextract": "mkvtoolnix",
 }
+_TOO_LARGE = ("File too large",)
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
 
@@ -259,11 +261,16 @@ class _Child:
             raise _failure(self, status, words or stdout[-_KEPT_BYTES:].decode(errors="replace"))
 
 
-def _failure(child: _Child, status: int, words: str) -> DiskFull | MediaToolError:
+def _failure(child: _Child, status: int, words: str) -> WorkspaceError | MediaToolError:
     tail = _complaints(words)[-_QUOTED_CHARACTERS:] or "without a word"
     if any(sign in words for sign in _NO_ROOM):
         return DiskFull(
             f"no room left on the disk: free some, then run again ({child.tool}: {tail})"
+        )
+    if -status == signal.SIGXFSZ or any(sign in words for sign in _TOO_LARGE):
+        return WorkspaceError(
+            "a file grows larger than its file system or the process's limit allows: choose a "
+            f"folder on another file system, or raise `ulimit -f` ({child.tool}: {tail})"
         )
     ended = f"signal {-status}" if status < 0 else f"exit {status}"
     return MediaToolError(f"{child.tool} failed ({ended}): {tail} [{child.command}]")
