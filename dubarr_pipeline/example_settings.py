@@ -27,6 +27,15 @@ _HEAD = """\
 # debug_mode = false
 """
 
+_TAIL = """
+# Folders that are watched, if the sensor `media_folder` is switched on in the UI: any number, each
+# with a name of its own. A new video is dubbed when it has kept its size and date for two looks.
+#   [libraries.films]
+#   path = "/media/films"
+#   target_langs = ["es", "ca"]
+#   profile = "lite"               (left out: the profile above)
+"""
+
 
 def example_settings() -> str:
     """Return the text of ``dubarr.example.toml``."""
@@ -38,7 +47,7 @@ def example_settings() -> str:
         if option_type is not None:
             lines += _option_lines(option_type(), section)
         parts.append("\n".join(lines) + "\n")
-    return "".join(parts)
+    return "".join([*parts, _TAIL])
 
 
 def _engine_lines(section: str, chosen: Any) -> Iterator[str]:

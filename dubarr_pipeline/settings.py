@@ -10,7 +10,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from importlib import import_module
 from math import isfinite
@@ -45,6 +45,8 @@ an engine stand in the engine's row of the registry."""
 
 TOP_KEYS = ("work_dir", "profile", "debug_mode")
 SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
+LIBRARIES = "libraries"
+"""One table per watched folder, ``[libraries.NAME]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,14 @@ class Settings:
         profile: the engine profile.
         debug_mode: keep temporary files.
         tables: section -> its keys, as they were written.
+        libraries: name -> the keys of a watched folder, as they were written.
     """
 
     work_dir: Path
     profile: str = "lite"
     debug_mode: bool = False
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    libraries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
     def engines(self) -> dict[Kind, str]:
         """The engine of every kind: the profile's, or the one that a section chose."""
@@ -82,17 +86,16 @@ class Settings:
         values = {k: v for k, v in self.tables.get(section, {}).items() if k != "engine"}
         if option_type is None:
             return None
-        _check_fields(values, option_type, f"[{section}]")
-        try:
-            return TypeAdapter(option_type).validate_python(_exact(values))
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join([section, *(str(part) for part in first["loc"])])
-            raise SettingsError(
-                f"setting {name}: {first['msg']} (got {first['input']!r})"
-            ) from None
-        except ValueError as error:
-            raise SettingsError(f"settings of [{section}]: {error}") from None
+        return _read(option_type, values, section)
+
+    def library(self, name: str) -> Any:
+        """A watched folder and its wishes, as `library.libraries.Library`.
+
+        Raises:
+            SettingsError: if a value is missing, of the wrong type or not to be had.
+        """
+        library_type = _import("library.libraries:Library")
+        return _read(library_type, self.libraries[name], f"{LIBRARIES}.{name}")
 
     def option_type(self, section: str) -> type | None:
         """The dataclass of a section's options; None where the chosen engine has none."""
@@ -110,6 +113,8 @@ class Settings:
             if self.option_type(section) is None:
                 _check_names(table, ("engine",), f"[{section}]")
             self.options(section)
+        for name in self.libraries:
+            self.library(name)
 
     def for_video(self, profile: str, overrides: Mapping[str, Any]) -> Settings:
         """These settings with a video's own profile and overrides (dotted names) on top."""
@@ -118,7 +123,7 @@ class Settings:
             section, _, key = dotted.partition(".")
             tables.setdefault(section, {})[key] = value
         _check_tables(tables, f"overrides of a video ({', '.join(overrides)})")
-        settings = Settings(self.work_dir, profile, self.debug_mode, tables)
+        settings = replace(self, profile=profile, tables=tables)
         if overrides:
             settings.check()
         return settings
@@ -138,14 +143,20 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
     if not path.exists() and (config or _named_by_environment()):
         raise SettingsError(f"settings file {str(path)!r} is not there")
     document = _read_toml(path) if path.exists() else {}
-    _check_names(document, (*TOP_KEYS, *SECTIONS), str(path))
+    _check_names(document, (*TOP_KEYS, *SECTIONS, LIBRARIES), str(path))
     tables = {name: document[name] for name in SECTIONS if name in document}
     _check_tables(tables, str(path))
+    libraries = document.get(LIBRARIES, {})
+    if not isinstance(libraries, Mapping):
+        raise SettingsError(f"{path}: {LIBRARIES} must be tables, [{LIBRARIES}.NAME]")
+    for name, table in libraries.items():
+        _check_is_table(table, f"{LIBRARIES}.{name}", str(path))
     settings = Settings(
         work_dir=_work_dir(work_dir, document.get("work_dir")),
         profile=document.get("profile", "lite"),
         debug_mode=bool(document.get("debug_mode", False)),
         tables=tables,
+        libraries=libraries,
     )
     settings.check()
     return settings
@@ -154,6 +165,19 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
 def _import(where: str) -> type:
     module, _, name = where.partition(":")
     return getattr(import_module(f"dubarr_pipeline.{module}"), name)
+
+
+def _read(option_type: type, values: Mapping[str, Any], section: str) -> Any:
+    """The options of a section, as their dataclass. Raises `SettingsError`."""
+    _check_fields(values, option_type, f"[{section}]")
+    try:
+        return TypeAdapter(option_type).validate_python(_exact(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join([section, *(str(part) for part in first["loc"])])
+        raise SettingsError(f"setting {name}: {first['msg']} (got {first['input']!r})") from None
+    except ValueError as error:
+        raise SettingsError(f"settings of [{section}]: {error}") from None
 
 
 def _exact(value: Any) -> Any:
@@ -199,8 +223,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _check_tables(tables: Mapping[str, Any], where: str) -> None:
     _check_names(tables, SECTIONS, where)
     for section, table in tables.items():
-        if not isinstance(table, Mapping):
-            raise SettingsError(f"{where}: {section} must be a table, [{section}]")
+        _check_is_table(table, section, where)
+
+
+def _check_is_table(table: Any, section: str, where: str) -> None:
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"{where}: {section} must be a table, [{section}]")
 
 
 def _check_names(found: Iterable[str], known: Iterable[str], where: str) -> None:

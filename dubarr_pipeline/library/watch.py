@@ -1,0 +1,170 @@
+"""Watching a folder: which of its videos are new, and lie still.
+
+A video is known by a short signature of its path, size, date and subtitles beside it, and of what
+is wished for it; so a look costs a listing of the folders, and what is remembered stays small: 8
+characters per video.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dubarr_pipeline.library.libraries import Library
+
+VIDEO_SUFFIXES = frozenset(
+    ".avi .divx .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv".split()
+)
+SUBTITLE_SUFFIXES = frozenset((".srt", ".ass", ".ssa", ".vtt"))
+_LETTERS = 8
+"""48 bits: among 100,000 videos, a new one is taken for a known one once in 3 billion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of a library between two looks.
+
+    Attributes:
+        settled: signatures of videos that were taken in, or refused.
+        waiting: signatures that were seen at the last look for the first time.
+    """
+
+    settled: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, settled: str, waiting: str) -> Memory:
+        """Read what `text` wrote."""
+        return cls(frozenset(_parts(settled)), frozenset(_parts(waiting)))
+
+    def text(self) -> tuple[str, str]:
+        """Both sets as strings."""
+        return "".join(sorted(self.settled)), "".join(sorted(self.waiting))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a library found.
+
+    Attributes:
+        videos: every video's signature and path.
+        before: what was known.
+        gaps: folders that could not be read, with the system's words.
+        gone: why the whole library seems to be away, or None.
+    """
+
+    videos: dict[str, Path]
+    before: Memory
+    gaps: tuple[str, ...] = ()
+    gone: str | None = None
+
+    @property
+    def ready(self) -> list[tuple[str, Path]]:
+        """Videos that are not settled, and lay still since the last look, by path."""
+        settled, waiting = self.before.settled, self.before.waiting
+        still = [(s, p) for s, p in self.videos.items() if s in waiting and s not in settled]
+        return sorted(still, key=lambda found: found[1])
+
+    def after(self, settled: Iterable[str]) -> Memory:
+        """What is to be known next time, when these have been settled as well."""
+        if self.gone:
+            return self.before
+        kept = self.before.settled if self.gaps else self.before.settled & self.videos.keys()
+        known = kept | frozenset(settled)
+        return Memory(known, frozenset(self.videos.keys() - known))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One pass through the folders of a library."""
+
+    wishes: bytes
+    avoided: Path
+    videos: dict[str, Path] = field(default_factory=dict[str, Path])
+    gaps: list[str] = field(default_factory=list[str])
+
+    def enter(self, folder: Path) -> None:
+        folders = [folder]
+        while folders:
+            here = folders.pop()
+            try:
+                with os.scandir(here) as entries:
+                    folders += self._read(list(entries))
+            except OSError as error:
+                self.gaps.append(f"{str(here)!r}: {error.strerror}")
+
+    def _read(self, entries: list[os.DirEntry[str]]) -> Iterator[Path]:
+        files: list[os.DirEntry[str]] = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if entry.path != str(self.avoided):
+                    yield Path(entry.path)
+            else:
+                files.append(entry)
+        beside = _beside(files)
+        for entry in files:
+            stem, suffix = _split(entry.name)
+            if suffix in VIDEO_SUFFIXES:
+                self._note(entry, beside.get(stem, []))
+
+    def _note(self, entry: os.DirEntry[str], subtitles: list[os.DirEntry[str]]) -> None:
+        try:
+            facts = [_fact(each) for each in (entry, *sorted(subtitles, key=lambda s: s.name))]
+        except FileNotFoundError:
+            return
+        digest = hashlib.blake2b(b"\0".join([self.wishes, *facts]), digest_size=6).digest()
+        self.videos[base64.b64encode(digest).decode()] = Path(entry.path)
+
+
+def look(library: Library, before: Memory, avoided: Path) -> Look:
+    """List a library's videos, by name and date alone; no file is opened.
+
+    A library that cannot be listed, or in which nothing is left where there was something, is taken
+    for one that is away (a disk that is not mounted), and nothing known of it is forgotten.
+
+    Args:
+        library: the library.
+        before: what `Look.after` told the last time.
+        avoided: the folder of the work folders, should it lie in the library.
+    """
+    if not library.path.is_dir():
+        return Look({}, before, gone="the folder is not there")
+    walk = _Walk(f"{library.target_langs}\0{library.profile}".encode(), avoided)
+    walk.enter(library.path)
+    gone = None
+    if not walk.videos and (walk.gaps or before.settled):
+        gone = walk.gaps[0] if walk.gaps else "the folder is empty, and was not before"
+    return Look(walk.videos, before, tuple(walk.gaps), gone)
+
+
+def _fact(entry: os.DirEntry[str]) -> bytes:
+    found = entry.stat()
+    return os.fsencode(entry.path) + f"\0{found.st_size}\0{found.st_mtime_ns}".encode()
+
+
+def _beside(files: list[os.DirEntry[str]]) -> dict[str, list[os.DirEntry[str]]]:
+    """The subtitles by the video's stem that they can belong to: ``{stem}[.word[.word]].srt``."""
+    found: dict[str, list[os.DirEntry[str]]] = {}
+    for entry in files:
+        stem, suffix = _split(entry.name)
+        if suffix in SUBTITLE_SUFFIXES:
+            for words in range(3):
+                found.setdefault(stem.rsplit(".", words)[0], []).append(entry)
+                if stem.count(".") <= words:
+                    break
+    return found
+
+
+def _split(name: str) -> tuple[str, str]:
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix.lower()) if dot else (name, "")
+
+
+def _parts(text: str) -> Iterator[str]:
+    return (text[start : start + _LETTERS] for start in range(0, len(text), _LETTERS))

@@ -1,0 +1,106 @@
+"""What Dagster is shown, as a literal: whoever changes it changes it here too, on purpose."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from dubarr_pipeline.definitions import defs
+from dubarr_pipeline.jobs import STAGES
+
+VOICES = ["vocals", "diarization"]
+SCRIPT = [*VOICES, "transcript"]
+
+ASSETS = {
+    # stage: works from, kinds, pool, checks
+    "vocals": ([], {"ffmpeg", "onnx"}, "gpu", []),
+    "diarization": (["vocals"], {"numpy"}, "gpu", []),
+    "transcript": (VOICES, {"text"}, "gpu", []),
+    "context": (SCRIPT, {"text"}, "gpu", []),
+    "refs": (SCRIPT, {"numpy"}, None, []),
+    "segments": (
+        [*SCRIPT, "context", "refs"],
+        {"apertium", "espeak"},
+        "gpu",
+        [
+            "every_line_has_an_outcome",
+            "no_line_failed",
+            "no_speaker_overlaps_themself",
+            "tempo_is_natural",
+        ],
+    ),
+    "mix": (
+        ["vocals", "segments"],
+        {"ffmpeg", "numpy"},
+        None,
+        ["every_line_is_audible", "no_line_is_cut", "loudness_on_target", "nothing_clips"],
+    ),
+    "mux": (
+        ["vocals", "segments", "mix"],
+        {"ffmpeg", "mkvtoolnix"},
+        None,
+        ["original_streams_identical", "new_tracks_flagged"],
+    ),
+    "report": ([*SCRIPT, "context", "refs", "segments", "mix", "mux"], {"html"}, None, []),
+}
+CODE_VERSIONS = dict.fromkeys(ASSETS, "1")
+JOBS = {"dub"}
+SENSORS = {"media_folder"}
+RESOURCES = {"workshop"}
+
+
+def _asset(stage: str) -> tuple[dg.AssetsDefinition, dg.AssetSpec]:
+    key = dg.AssetKey(["dub", stage])
+    found = defs.resolve_assets_def(key)
+    return found, found.specs_by_key[key]
+
+
+def test_the_stages_stand_in_their_order():
+    assets = list(defs.assets or [])
+    assert all(isinstance(asset, dg.AssetsDefinition) for asset in assets)
+    shown = [
+        asset.key.to_user_string() for asset in assets if isinstance(asset, dg.AssetsDefinition)
+    ]
+    assert shown == [f"dub/{stage}" for stage in ASSETS]
+    assert list(STAGES) == list(ASSETS)
+
+
+@pytest.mark.parametrize("stage", ASSETS)
+def test_an_asset_is_what_it_was(stage: str):
+    asset, spec = _asset(stage)
+    inputs, kinds, pool, checks = ASSETS[stage]
+    assert {dep.asset_key for dep in spec.deps} == {dg.AssetKey(["dub", name]) for name in inputs}
+    assert spec.kinds == kinds
+    assert spec.group_name == "dubbing"
+    assert list(spec.owners) == ["team:dubarr"]
+    assert spec.code_version == CODE_VERSIONS[stage]
+    assert asset.op.pool == pool
+    assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)
+    assert spec.partitions_def.name == "videos"
+    assert sorted(check.name for check in asset.check_specs) == sorted(checks)
+
+
+@pytest.mark.parametrize("stage", ASSETS)
+def test_everything_says_what_it_is(stage: str):
+    asset, spec = _asset(stage)
+    assert spec.description
+    assert spec.description.rstrip().endswith(".") or "`" in spec.description
+    assert all(check.description for check in asset.check_specs)
+
+
+def test_jobs_sensors_and_resources_are_what_they_were():
+    repository = defs.get_repository_def()
+    shown = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
+    assert shown == JOBS
+    assert {sensor.name for sensor in repository.sensor_defs} == SENSORS
+    assert {s.name for s in repository.sensor_defs if s.default_status.value == "RUNNING"} == set()
+    assert not repository.schedule_defs
+    assert set(defs.resources or {}) == RESOURCES
+    assert defs.executor is dg.in_process_executor
+
+
+def test_the_job_passes_all_stages():
+    job = defs.resolve_job_def("dub")
+    assert job.asset_layer.executable_asset_keys == {dg.AssetKey(["dub", name]) for name in ASSETS}
+    assert job.partitions_def is not None
+    assert job.description

@@ -1,0 +1,148 @@
+"""The sensor of the media folders, tick by tick."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dubarr_pipeline.errors import WorkspaceError
+from dubarr_pipeline.library.videos import load_video
+from dubarr_pipeline.resources import Workshop
+from dubarr_pipeline.sensors import media_folder
+from dubarr_pipeline_tests.dubbing import Film, make_film, sidecar, srt, write_config
+
+
+@dataclass
+class Ticks:
+    """The sensor over a library of films, with what it remembers between ticks."""
+
+    folder: Path
+    instance: dg.DagsterInstance
+    cursor: str | None = None
+    languages: list[str] = field(default_factory=lambda: ["es"])
+
+    @property
+    def films(self) -> Path:
+        return self.folder / "films"
+
+    @property
+    def work_dir(self) -> Path:
+        return self.folder / "work"
+
+    def tick(self) -> dg.SensorResult:
+        films = {"path": str(self.films), "target_langs": self.languages}
+        config = write_config(self.folder / "dubarr.toml", {"libraries.films": films})
+        workshop = Workshop(config_file=str(config), work_dir=str(self.work_dir))
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"workshop": workshop}
+        ) as context:
+            result = media_folder(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor
+        return result
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film") / "A film.mkv", Film())
+
+
+@pytest.fixture
+def ticks(tmp_path: Path, film: Path) -> Iterator[Ticks]:
+    films = tmp_path / "films"
+    shutil.copytree(film.parent, films)
+    with dg.instance_for_test() as instance:
+        yield Ticks(tmp_path, instance)
+
+
+def requested(result: dg.SensorResult) -> list[tuple[str | None, str | None]]:
+    return [(request.partition_key, request.run_key) for request in result.run_requests or []]
+
+
+def test_a_new_film_is_registered_and_requested_once(ticks: Ticks):
+    assert requested(ticks.tick()) == []
+    result = ticks.tick()
+    ((key, run_key),) = requested(result)
+    assert key is not None
+    video = load_video(key, ticks.work_dir)
+    assert (video.source, video.target_langs) == (ticks.films / "A film.mkv", ("es",))
+    assert (video.profile, video.library) == ("lite", "films")
+    assert run_key == f"{key}/es/lite"
+    (added,) = result.dynamic_partitions_requests or []
+    assert (added.partitions_def_name, list(added.partition_keys)) == ("videos", [key])
+    assert [requested(ticks.tick()), requested(ticks.tick())] == [[], []]
+
+
+def test_a_copy_is_the_same_work_and_a_new_wish_another(ticks: Ticks, film: Path):
+    ticks.tick()
+    first = requested(ticks.tick())
+    shutil.copy(film, ticks.films / "The same.mkv")
+    shutil.copy(sidecar(film, "en"), ticks.films / "The same.en.srt")
+    assert requested(ticks.tick()) == []
+    assert requested(ticks.tick()) == first
+    ticks.languages = ["es", "ca"]
+    ticks.tick()
+    wished = requested(ticks.tick())
+    assert {run_key for _, run_key in wished} == {f"{first[0][0]}/es,ca/lite"}
+
+
+def test_what_cannot_be_dubbed_is_named_once_and_tried_again_when_it_changes(
+    ticks: Ticks, capfd: pytest.CaptureFixture[str]
+):
+    sidecar(ticks.films / "A film.mkv", "en").unlink()
+    (ticks.films / "No film.mkv").write_bytes(b"not a film")
+    ticks.tick()
+    assert requested(ticks.tick()) == []
+    told = [line for line in capfd.readouterr().err.splitlines() if "library films" in line]
+    for name in ("A film.mkv", "No film.mkv"):
+        assert [line for line in told if name in line and "not dubbed" in line], told
+    assert len(told) == 2
+    assert [requested(ticks.tick()), requested(ticks.tick())] == [[], []]
+    assert "library films" not in capfd.readouterr().err
+    sidecar(ticks.films / "A film.mkv", "en").write_text(srt(Film().lines))
+    ticks.tick()
+    assert len(requested(ticks.tick())) == 1
+
+
+def test_a_fault_of_ours_is_no_fault_of_the_film(ticks: Ticks):
+    ticks.tick()
+    before = ticks.cursor
+    ticks.work_dir.write_text("a file where the work folder should be")
+    with pytest.raises(WorkspaceError):
+        ticks.tick()
+    assert ticks.cursor == before
+    ticks.work_dir.unlink()
+    assert len(requested(ticks.tick())) == 1
+
+
+def test_a_library_that_is_away_forgets_nothing(ticks: Ticks, capfd: pytest.CaptureFixture[str]):
+    ticks.tick()
+    assert len(requested(ticks.tick())) == 1
+    ticks.films.rename(ticks.folder / "away")
+    assert requested(ticks.tick()) == []
+    said = capfd.readouterr().err
+    assert "library films" in said
+    assert "the folder is not there" in said
+    (ticks.folder / "away").rename(ticks.films)
+    assert [requested(ticks.tick()), requested(ticks.tick())] == [[], []]
+
+
+def test_without_libraries_there_is_nothing_to_do(tmp_path: Path):
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_sensor_context(
+            instance=instance, resources={"workshop": Workshop(work_dir=str(tmp_path))}
+        ) as context,
+    ):
+        result = media_folder(context)
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
+
+
+def test_it_is_off_until_somebody_switches_it_on():
+    assert media_folder.default_status == dg.DefaultSensorStatus.STOPPED
