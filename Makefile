@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
+DUBARR_CONFIG ?= $(wildcard $(CURDIR)/dubarr.toml)
 
 .PHONY: demo test lint ui bench example clean help
 
@@ -23,8 +24,11 @@ lint: $(VENV)/.installed-tests ## style, types, floors
 	$(VENV)/bin/pyright
 
 ui: $(VENV)/.installed ## Dagster's UI on the videos of $(WORK): http://127.0.0.1:3000
-	@mkdir -p $(WORK)/.dagster && cp -n dubarr_pipeline/dagster.yaml $(WORK)/.dagster/ || true
-	DAGSTER_HOME=$(WORK)/.dagster $(VENV)/bin/dagster dev
+	@mkdir -p "$(DUBARR_WORK_DIR)/.dagster"
+	@cd "$(DUBARR_WORK_DIR)/.dagster" \
+	  && { test -e dagster.yaml || cp "$(CURDIR)/dubarr_pipeline/dagster.yaml" .; } \
+	  && export DAGSTER_HOME="$$PWD" DUBARR_WORK_DIR="$${PWD%/.dagster}" DUBARR_CONFIG="$(DUBARR_CONFIG)" \
+	  && PYTHONWARNINGS=ignore::FutureWarning "$(CURDIR)/$(VENV)/bin/dagster" dev -w "$(CURDIR)/workspace.yaml"
 
 example: $(VENV)/.installed ## write dubarr.example.toml from the code
 	$(VENV)/bin/python -c "from dubarr_pipeline.example_settings import example_settings; print(example_settings(), end=\"\")" > $@.part && mv $@.part dubarr.example.toml

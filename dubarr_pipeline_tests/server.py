@@ -42,7 +42,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers with the definitions loaded."""
-        self.port = _free_port()
+        self.port = free_port()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(self.port)],
@@ -235,7 +235,8 @@ _ASSET = """query ($asset: AssetKeyInput!, $key: String!) {
 }"""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
