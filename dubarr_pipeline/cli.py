@@ -91,7 +91,7 @@ def retry(videos: tuple[str, ...], **where: Any) -> None:
 
 @main.command()
 @click.argument("video")
-@click.option("--from", "stage", help="Only this stage and what depends on it.")
+@click.option("--from", "stage", help="Only this stage and those after it.")
 @_work_dir
 @_config
 def purge(video: str, stage: str | None, **where: Any) -> None:

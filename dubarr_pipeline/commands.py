@@ -17,7 +17,7 @@ from tqdm import tqdm
 from dubarr_pipeline import checkpoints
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.engines.registry import ENGINES, KINDS, PROFILES
-from dubarr_pipeline.errors import DubbingError, SettingsError
+from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.intake import take_in
@@ -209,12 +209,19 @@ def find_key(name: str, settings: Settings) -> str:
     keys = list(registered(settings.work_dir))
     if name in keys:
         return name
-    by_path = [k for k in keys if load_video(k, settings.work_dir).source == Path(name).absolute()]
+    by_path = [key for key in keys if _source(key, settings) == Path(name).absolute()]
     found = by_path or [key for key in keys if key.startswith(name)]
     if len(found) == 1:
         return found[0]
     choices = ", ".join(found or keys) or "none"
     raise SettingsError(f"{len(found)} videos match {name!r}; choose one of: {choices}")
+
+
+def _source(key: str, settings: Settings) -> Path | None:
+    try:
+        return load_video(key, settings.work_dir).source
+    except ArtifactError:
+        return None
 
 
 def purge_video(name: str, stage: str | None, settings: Settings) -> None:
@@ -224,16 +231,16 @@ def purge_video(name: str, stage: str | None, settings: Settings) -> None:
     key = find_key(name, settings)
     work = load_video(key, settings.work_dir).work(settings.work_dir)
     with exclusive(work):
-        removed = [
-            path
-            for gone in STAGES[STAGES.index(stage) if stage else 0 :]
-            for path in checkpoints.forget(work, gone)
-        ]
+        going = STAGES[STAGES.index(stage) if stage else 0 :]
+        removed = [path for gone in going for path in checkpoints.forget(work, gone)]
+        if "segments" in going:
+            work.forget_lines()
         if stage is None:
             with open_instance(settings.work_dir) as instance:
                 remove_video(instance, key)
             work.remove()
-    click.echo(f"{key}: {len(removed)} files removed; the source is untouched")
+    kept = f"; {printable(str(work.edits))} is kept" if work.edits.exists() else ""
+    click.echo(f"{key}: {len(removed)} files removed; the source is untouched{kept}")
 
 
 def print_needs(settings: Settings) -> int:

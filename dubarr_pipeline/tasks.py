@@ -15,13 +15,17 @@ from typing import Literal
 
 import dagster as dg
 
+from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video, load_video, registered
+from dubarr_pipeline.media.identity import FileIdentity
 from dubarr_pipeline.records import last_materialization
+from dubarr_pipeline.workdir import WorkDir
 from dubarr_pipeline.workers import LIVE, is_dead
 
 Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
 _PARTITION_TAG = "dagster/partition"
+_KILLED = "its process was killed: run `dubarr retry`"
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -51,25 +55,32 @@ def task_table(
     instance: dg.DagsterInstance, work_dir: Path, keys: Iterable[str] | None = None
 ) -> list[Task]:
     """Read the rows of the given videos, or of all that have a work folder here."""
-    return [
-        _task(instance, load_video(key, work_dir), work_dir)
-        for key in (registered(work_dir) if keys is None else keys)
-    ]
+    found = registered(work_dir) if keys is None else keys
+    return [_row(instance, key, work_dir) for key in found]
+
+
+def _row(instance: dg.DagsterInstance, key: str, work_dir: Path) -> Task:
+    """The row of a video; one whose request cannot be read is told of, and hides no other."""
+    try:
+        return _task(instance, load_video(key, work_dir), work_dir)
+    except ArtifactError as error:
+        unknown = Video(key, WorkDir(work_dir / key).video, FileIdentity(0, 0, 0, 0, ""), (), "")
+        return Task(unknown, "ERROR", (), str(error))
 
 
 def _task(instance: dg.DagsterInstance, video: Video, work_dir: Path) -> Task:
     steps = tuple(_step(instance, stage, video, work_dir) for stage in STAGES)
-    run = _last_run(instance, video.key)
-    if run and run.status in LIVE and not is_dead(run):
+    found = _last_run(instance, video.key)
+    run = found.dagster_run if found else None
+    live = run is not None and run.status in LIVE
+    if run and live and not is_dead(run):
         return Task(video, "PROCESSING", steps)
-    if _is_done(instance, video, steps):
-        return Task(video, "DONE", steps)
-    if run and run.status in LIVE:
-        return Task(video, "ERROR", steps, "its process was killed: run `dubarr retry`")
-    if run and run.status in _FAILED:
-        stage, cause = _failure(instance, run.run_id)
+    reported = steps[-1].recorded_at or 0.0
+    stands = found is None or reported > found.create_timestamp.timestamp()
+    if run and not stands and (live or run.status in _FAILED):
+        stage, cause = (None, _KILLED) if live else _failure(instance, run.run_id)
         return Task(video, "ERROR", steps, cause, stage)
-    return Task(video, "QUEUED", steps)
+    return Task(video, "DONE" if _is_done(instance, video, steps) else "QUEUED", steps)
 
 
 def _step(instance: dg.DagsterInstance, stage: str, video: Video, work_dir: Path) -> Step:
@@ -104,9 +115,9 @@ def _is_done(instance: dg.DagsterInstance, video: Video, steps: tuple[Step, ...]
     )
 
 
-def _last_run(instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
-    runs = instance.get_runs(dg.RunsFilter(tags={_PARTITION_TAG: key}), limit=1)
-    return runs[0] if runs else None
+def _last_run(instance: dg.DagsterInstance, key: str) -> dg.RunRecord | None:
+    found = instance.get_run_records(dg.RunsFilter(tags={_PARTITION_TAG: key}), limit=1)
+    return found[0] if found else None
 
 
 def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str]:

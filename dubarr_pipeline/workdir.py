@@ -138,8 +138,22 @@ class WorkDir:
         return self.root / ".tmp"
 
     def remove(self) -> None:
-        """Remove the folder and all in it."""
-        shutil.rmtree(self.root)
+        """Remove the folder and all in it but a person's corrections."""
+        for path in self.root.iterdir():
+            if path == self.edits:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        with contextlib.suppress(OSError):
+            self.root.rmdir()
+
+    def forget_lines(self) -> None:
+        """Remove the journal and the takes, so that every line is drafted and spoken anew."""
+        self.journal.unlink(missing_ok=True)
+        if self.segments.is_dir():
+            shutil.rmtree(self.segments)
 
 
 @contextlib.contextmanager
