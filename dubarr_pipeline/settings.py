@@ -109,6 +109,7 @@ class Settings:
         Raises:
             SettingsError: at the first mistake.
         """
+        self.engines()
         for section, table in self.tables.items():
             if self.option_type(section) is None:
                 _check_names(table, ("engine",), f"[{section}]")

@@ -208,7 +208,8 @@ def _label_of(line: str) -> tuple[str | None, bool]:
         return None, False
     if label.isupper() and len(label) > 1:
         rest = line[match.end() :]
-        return label, not (rest.isupper() and len(rest.split()) > 1) or name_key(label) in ROLES
+        shouted = rest.isupper() and sum(len(word) > 1 for word in rest.split()) > 1
+        return label, not shouted or name_key(label) in ROLES
     if label in ROLES:
         return label, True
     titled = all(word[0].isupper() or word in ("of", "the", "de", "van", "von") for word in words)

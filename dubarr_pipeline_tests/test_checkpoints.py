@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dubarr_pipeline import checkpoints
+from dubarr_pipeline.checkpoints import Record
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.workdir import WorkDir
+
+FACTS = {"source": "abc", "options": {"level": 0.5}}
+INPUTS = {"vocals": "p1"}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[WorkDir, Record]:
+    work = WorkDir(tmp_path / "film-0a1b2c3d")
+    work.root.mkdir()
+    for name in ("one.wav", "two.json"):
+        (work.root / name).write_bytes(name.encode() * 100)
+    files = [work.root / "one.wav", work.root / "two.json"]
+    wanted = checkpoints.fingerprint("mix", "1", FACTS)
+    return work, checkpoints.seal(work, "mix", wanted, INPUTS, files)
+
+
+def decide(work: WorkDir, record: Record | None, **changed: object) -> tuple[bool, str]:
+    facts = {**FACTS, **changed}
+    wanted = checkpoints.fingerprint("mix", "1", facts)
+    found = checkpoints.decide(work, "mix", wanted, INPUTS, record)
+    return found.keep, found.reason
+
+
+def test_an_untouched_result_is_kept(made: tuple[WorkDir, Record]) -> None:
+    assert decide(*made)[0]
+
+
+def test_a_stage_that_was_never_made_is_made(made: tuple[WorkDir, Record]) -> None:
+    assert decide(made[0], None) == (False, "not made yet")
+
+
+def test_a_changed_option_redoes(made: tuple[WorkDir, Record]) -> None:
+    keep, reason = decide(*made, options={"level": 0.6})
+    assert not keep
+    assert "option" in reason
+
+
+def test_another_production_of_an_input_redoes(made: tuple[WorkDir, Record]) -> None:
+    work, record = made
+    found = checkpoints.decide(work, "mix", record.fingerprint, {"vocals": "p2"}, record)
+    assert not found.keep
+    assert "vocals" in found.reason
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip_in_secret(path: Path) -> None:
+    """Change one byte and set the times back."""
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[50] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"), [(Path.unlink, "missing"), (cut, "damaged"), (flip_in_secret, "damaged")]
+)
+@pytest.mark.parametrize("name", ["one.wav", "two.json"])
+def test_damage_redoes_and_names_the_file(
+    made: tuple[WorkDir, Record], name: str, damage: Callable[[Path], None], word: str
+) -> None:
+    damage(made[0].root / name)
+    keep, reason = decide(*made)
+    assert not keep
+    assert name in reason
+    assert word in reason
+
+
+def test_a_changed_manifest_redoes(made: tuple[WorkDir, Record]) -> None:
+    work, _ = made
+    cut(work.checkpoints / "mix.json")
+    assert not decide(*made)[0]
+
+
+def test_a_touched_file_of_the_same_content_is_kept(made: tuple[WorkDir, Record]) -> None:
+    (made[0].root / "one.wav").touch()
+    assert decide(*made)[0]
+
+
+def test_a_copied_work_folder_is_kept(made: tuple[WorkDir, Record], tmp_path: Path) -> None:
+    work, record = made
+    shutil.copytree(work.root, tmp_path / "copy")
+    assert decide(WorkDir(tmp_path / "copy"), record)[0]
+
+
+def test_sealing_what_is_not_there_is_an_error(made: tuple[WorkDir, Record]) -> None:
+    work, _ = made
+    with pytest.raises(ArtifactError, match="did not leave"):
+        checkpoints.seal(work, "mix", "f", {}, [work.root / "absent.wav"])
+
+
+def test_every_production_has_a_name_of_its_own(made: tuple[WorkDir, Record]) -> None:
+    work, record = made
+    again = checkpoints.seal(work, "mix", record.fingerprint, INPUTS, [work.root / "one.wav"])
+    assert again.production != record.production
+
+
+def test_forgetting_removes_the_files_and_nothing_else(made: tuple[WorkDir, Record]) -> None:
+    work, _ = made
+    (work.root / "other.wav").write_bytes(b"x")
+    removed = checkpoints.forget(work, "mix")
+    assert sorted(path.name for path in removed) == ["one.wav", "two.json"]
+    assert [p.name for p in work.root.iterdir() if p.is_file()] == ["other.wav"]
+    assert checkpoints.forget(work, "mix") == []
+
+
+values = st.dictionaries(
+    st.text(max_size=5), st.one_of(st.integers(), st.booleans(), st.text(max_size=5))
+)
+
+
+@given(values)
+def test_the_order_of_facts_does_not_matter(facts: dict[str, object]) -> None:
+    turned = dict(reversed(list(facts.items())))
+    assert checkpoints.fingerprint("s", "1", facts) == checkpoints.fingerprint("s", "1", turned)
+
+
+@given(values, values)
+def test_different_facts_have_different_fingerprints(
+    one: dict[str, object], other: dict[str, object]
+) -> None:
+    same = checkpoints.fingerprint("s", "1", one) == checkpoints.fingerprint("s", "1", other)
+    assert same == (repr(sorted(one.items())) == repr(sorted(other.items())))
+
+
+@pytest.mark.parametrize(("stage", "version"), [("t", "1"), ("s", "2")])
+def test_stage_and_code_version_count(stage: str, version: str) -> None:
+    assert checkpoints.fingerprint(stage, version, {}) != checkpoints.fingerprint("s", "1", {})
