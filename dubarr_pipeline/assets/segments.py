@@ -32,12 +32,14 @@ from dubarr_pipeline.library.wordings import (
     read_edits,
 )
 from dubarr_pipeline.media.subtitles import write_srt
+from dubarr_pipeline.media.voice_samples import clean_lines, write_ref
+from dubarr_pipeline.media.waveform import WaveFile
 from dubarr_pipeline.production.produce import produce
 from dubarr_pipeline.production.results import Production
 from dubarr_pipeline.production.tasks import ProductionOrder
 from dubarr_pipeline.reports.pictures import timeline_picture
 from dubarr_pipeline.resources import Workshop
-from dubarr_pipeline.timeline.script import Cue
+from dubarr_pipeline.timeline.script import Cue, Diarization, Transcript
 from dubarr_pipeline.timeline.spans import Span, to_samples
 from dubarr_pipeline.workdir import WorkDir, read_json, whole_file, write_json
 
@@ -75,6 +77,7 @@ def _produce(bench: Bench) -> Outcome:
                 options=bench.options("production"),
                 existing=existing_lines(plan, targets, script, sound.audio.offset_s),
                 edits=read_edits(work, plan, script, sound.audio.offset_s),
+                line_refs=_line_refs(bench, script, who) if synthesizer.clones else {},
                 lengths=_learned(work),
                 phonemes=crew.phoneme_counter(),
                 force=bench.force,
@@ -88,6 +91,17 @@ def _produce(bench: Bench) -> Outcome:
     takes = [line.path for lines in made.languages.values() for line in lines if line.path]
     subtitles = [path for path in written if path]
     return Outcome([*takes, *subtitles, work.segments_report], _metadata(made, targets))
+
+
+def _line_refs(bench: Bench, script: Transcript, who: Diarization) -> dict[int, Path]:
+    """Clean samples of the lines themselves, for engines that follow a sample's mood."""
+    work, found = bench.work, dict[int, Path]()
+    with WaveFile(work.vocals) as voices, WaveFile(work.accompaniment) as bed:
+        chosen = clean_lines(voices, bed, who, script, bench.options("refs"))
+        for index, sample in chosen.items():
+            found[index] = work.line_ref(index)
+            write_ref(voices, sample, found[index])
+    return found
 
 
 def _learned(work: WorkDir) -> Mapping[str, Any] | None:

@@ -134,6 +134,39 @@ def choose_refs(
     return tuple(chosen)
 
 
+def clean_lines(
+    vocals: SoundReader,
+    accompaniment: SoundReader | None,
+    diarization: Diarization,
+    transcript: Transcript,
+    options: RefOptions = DEFAULT,
+) -> dict[int, RefCandidate]:
+    """Find the lines that are their own best voice reference, because they keep the emotion.
+
+    Args:
+        vocals: the separated voices.
+        accompaniment: all else, sample-aligned, or None.
+        diarization: turns on the clock of `vocals`.
+        transcript: whose lines are looked at.
+        options: what makes a good reference.
+
+    Returns:
+        Index of a line -> its sample: long and clean enough, nobody else in it.
+    """
+    ears, rate = _Ears(vocals, accompaniment, options), vocals.rate
+    shortest, longest = (to_samples(s, rate) for s in (options.shortest_s, options.longest_s))
+    found: dict[int, RefCandidate] = {}
+    for line in transcript.lines:
+        others = (turn.span for turn in diarization.turns if turn.speaker != line.speaker)
+        if line.span.length < shortest or any(line.span.overlap(other) for other in others):
+            continue
+        span = Span(line.span.start, min(line.span.end, line.span.start + longest))
+        sample = _measured(span, ears)
+        if sample.rejected is None and (sample.snr_db or 0.0) >= options.clean_snr_db:
+            found[line.index] = replace(sample, text=line.text)
+    return found
+
+
 def _alone(turns: Sequence[Turn], speaker: str, songs: Sequence[Span], ears: _Ears) -> list[Span]:
     """Where only this speaker is heard: their turns less all others', with a little distance."""
     rate = ears.vocals.rate
