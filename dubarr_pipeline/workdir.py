@@ -68,6 +68,10 @@ class WorkDir:
     def refs(self) -> Path:
         return self.root / "refs"
 
+    def line_ref(self, index: int) -> Path:
+        """A clean sample of one line, where it is long enough to be its own reference."""
+        return self.refs / "lines" / f"{index}.wav"
+
     @property
     def refs_report(self) -> Path:
         return self.root / "refs.json"
@@ -273,11 +277,18 @@ def exclusive(work: WorkDir) -> Iterator[None]:
         yield
         return
     with _locked(work):
+        _sweep(work)
         token = _held.set(_held.get() | {work.root})
         try:
             yield
         finally:
             _held.reset(token)
+
+
+def _sweep(work: WorkDir) -> None:
+    """Remove the unfinished files of processes that were killed: nobody else is at the video."""
+    for path in work.root.rglob(f".*{_TEMPORARY}*"):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
