@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.assets.stage import Watcher, watching
@@ -21,6 +22,7 @@ from dubarr_pipeline.errors import (
     DubbingError,
     NotWritable,
     ServiceUnavailable,
+    SettingsError,
     WorkspaceError,
 )
 from dubarr_pipeline.jobs import STAGES
@@ -30,6 +32,14 @@ from dubarr_pipeline.records import last_materialization, stage_key
 from dubarr_pipeline.tasks import failure_message
 from dubarr_pipeline.workdir import named_disk_errors, write_text
 from dubarr_pipeline.workers import PROCESS_TAG, bury_dead_runs, process_mark
+
+_NO_COMPUTE_LOGS = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+}
+"""Runs on a terminal keep their output there: to capture it, Dagster starts four processes for
+every stage, which answer Ctrl-C with stack traces. Our own log is kept with the run all the same.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ def open_instance(work_dir: Path) -> Iterator[dg.DagsterInstance]:
     The same choice is left in the environment, so that whatever is started from here shares it.
 
     Raises:
+        SettingsError: if ``$DAGSTER_HOME`` is no folder.
         DiskFull, NotWritable, WorkspaceError, ServiceUnavailable: if the store refuses, now or
             while it is open.
     """
@@ -70,9 +81,13 @@ def open_instance(work_dir: Path) -> Iterator[dg.DagsterInstance]:
             write_text(config, files("dubarr_pipeline").joinpath("dagster.yaml").read_text())
         os.environ["DAGSTER_HOME"] = str(config.parent)
     home = os.environ["DAGSTER_HOME"]
+    if not (Path(home).is_absolute() and Path(home).is_dir()):
+        raise SettingsError(f"DAGSTER_HOME={home!r} must be the absolute path of a folder: make it")
     try:
-        with named_disk_errors(Path(home)), dg.DagsterInstance.get() as instance:
-            yield instance
+        with named_disk_errors(Path(home)):
+            found = InstanceRef.from_dir(home, overrides={"compute_logs": _NO_COMPUTE_LOGS})
+            with dg.DagsterInstance.from_ref(found) as instance:
+                yield instance
     except OperationalError as error:
         raise _refused(home, error) from error
 
