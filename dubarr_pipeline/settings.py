@@ -43,7 +43,7 @@ OPTION_TYPES: Mapping[str, str] = {
 """Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. Those of
 an engine stand in the engine's row of the registry."""
 
-TOP_KEYS = ("work_dir", "profile", "debug_mode")
+TOP_KEYS: Mapping[str, type] = {"work_dir": str, "profile": str, "debug_mode": bool}
 SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
 LIBRARIES = "libraries"
 """One table per watched folder, ``[libraries.NAME]``."""
@@ -145,6 +145,10 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
         raise SettingsError(f"settings file {str(path)!r} is not there")
     document = _read_toml(path) if path.exists() else {}
     _check_names(document, (*TOP_KEYS, *SECTIONS, LIBRARIES), str(path))
+    for name, kind in TOP_KEYS.items():
+        if not isinstance(document.get(name, kind()), kind):
+            words = "true or false" if kind is bool else "a text in quotes"
+            raise SettingsError(f"{path}: {name} must be {words} (got {document[name]!r})")
     tables = {name: document[name] for name in SECTIONS if name in document}
     _check_tables(tables, str(path))
     libraries = document.get(LIBRARIES, {})
@@ -155,7 +159,7 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
     settings = Settings(
         work_dir=_work_dir(work_dir, document.get("work_dir")),
         profile=document.get("profile", "lite"),
-        debug_mode=bool(document.get("debug_mode", False)),
+        debug_mode=document.get("debug_mode", False),
         tables=tables,
         libraries=libraries,
     )

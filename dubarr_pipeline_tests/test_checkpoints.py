@@ -61,6 +61,10 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
 def flip_in_secret(path: Path) -> None:
     """Change one byte and set the times back."""
     stat = path.stat()
@@ -71,7 +75,13 @@ def flip_in_secret(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "word"), [(Path.unlink, "missing"), (cut, "damaged"), (flip_in_secret, "damaged")]
+    ("damage", "word"),
+    [
+        (Path.unlink, "missing"),
+        (cut, "damaged"),
+        (empty, "damaged"),
+        (flip_in_secret, "damaged"),
+    ],
 )
 @pytest.mark.parametrize("name", ["one.wav", "two.json"])
 def test_damage_redoes_and_names_the_file(
@@ -111,6 +121,22 @@ def test_every_production_has_a_name_of_its_own(made: tuple[WorkDir, Record]) ->
     work, record = made
     again = checkpoints.seal(work, "mix", record.fingerprint, INPUTS, [work.root / "one.wav"])
     assert again.production != record.production
+
+
+def test_what_an_earlier_result_left_and_this_one_does_not_is_removed(
+    made: tuple[WorkDir, Record],
+) -> None:
+    work, record = made
+    (work.root / "other.wav").write_bytes(b"not of this stage")
+    checkpoints.seal(work, "mix", record.fingerprint, INPUTS, [work.root / "one.wav"])
+    assert sorted(p.name for p in work.root.iterdir() if p.is_file()) == ["one.wav", "other.wav"]
+
+
+def test_a_damaged_manifest_removes_nothing(made: tuple[WorkDir, Record]) -> None:
+    work, record = made
+    empty(work.checkpoints / "mix.json")
+    checkpoints.seal(work, "mix", record.fingerprint, INPUTS, [work.root / "one.wav"])
+    assert (work.root / "two.json").is_file()
 
 
 def test_forgetting_removes_the_files_and_nothing_else(made: tuple[WorkDir, Record]) -> None:

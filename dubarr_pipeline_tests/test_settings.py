@@ -52,6 +52,17 @@ def test_work_dir_is_taken_from_the_nearest(
         ("[synthesis]\nengine='festival'", ["festival", "espeak"]),
         ("mix = 3", ["mix", "table"]),
         ("[mix\n", ["TOML"]),
+        ("profile = 3", ["profile", "text"]),
+        ("debug_mode = 'no'", ["debug_mode", "true or false", "'no'"]),
+        ("debug_mode = 1", ["debug_mode", "true or false"]),
+        ("work_dir = 5", ["work_dir", "text"]),
+        ("[audio]\nlanguage='klingon!'", ["klingon!", "BCP-47"]),
+        ("[audio]\nstream=-7", ["stream", "-1"]),
+        ("[mix.levels]\ndeep={}", ["mix.levels", "deep"]),
+        ("[production.placement]\nfastest_=2", ["did you mean 'fastest'"]),
+        ("[transcript.lines]\nlongest=2", ["transcript.lines", "did you mean 'longest_s'"]),
+        ("[[mix]]\ncodec='ac3'", ["mix", "table"]),
+        ("[libraries.films]\npath='/f'\nlangs=['es']", ["langs", "target_langs"]),
     ],
 )
 def test_mistakes_are_named_with_the_choices(tmp_path: Path, text: str, words: list[str]) -> None:

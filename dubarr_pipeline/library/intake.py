@@ -9,7 +9,7 @@ from typing import Any
 
 from dubarr_pipeline.errors import LanguageError, NoScript
 from dubarr_pipeline.library import crew
-from dubarr_pipeline.library.languages import display_name
+from dubarr_pipeline.library.languages import display_name, standard_tag
 from dubarr_pipeline.library.videos import Video, find_source, make_video, save_video
 from dubarr_pipeline.media.audio_choice import choose_audio
 from dubarr_pipeline.media.languages import same_language
@@ -32,6 +32,12 @@ class AudioOptions:
 
     language: str = ""
     stream: int = -1
+
+    def __post_init__(self) -> None:
+        if self.language:
+            object.__setattr__(self, "language", standard_tag(self.language))
+        if self.stream < -1:
+            raise ValueError("stream must be a stream's number, or -1 to have it chosen")
 
 
 @dataclass(frozen=True, slots=True)
