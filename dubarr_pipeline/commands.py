@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -130,7 +131,16 @@ class _Bars:
         if stage != self.stage:
             self._close()
             layout = "  {desc:12} {percentage:3.0f}% |{bar:30}| {elapsed} {postfix}"
-            self.bar = tqdm(total=1.0, desc=stage, bar_format=layout, file=sys.stderr)
+            # A terminal may say that it has no rows or columns, in which nothing would be drawn.
+            columns, rows = shutil.get_terminal_size()
+            self.bar = tqdm(
+                total=1.0,
+                desc=stage,
+                bar_format=layout,
+                file=sys.stderr,
+                ncols=columns,
+                nrows=rows,
+            )
             self.stage = stage
         if self.bar is not None and progress.total:
             self.bar.n = min(1.0, progress.done / progress.total)
