@@ -17,13 +17,11 @@ from dubarr_pipeline_tests.dubbing import (
 )
 
 ODD_NAMES = {
-    "spaces and quotes": " two  spaces 'and' \"quotes\".mkv",
-    "newline": "new\nline.mkv",
-    "emoji": "éclair 🎬.mkv",
+    "spaces, quotes, slashes": " two  spaces 'and' \"quotes\" a\\b & <i>c<i> | d.mkv",
+    "newline, emoji": "new\nline é 🎬.mkv",
     "leading dash": "-to dash.mkv",
     "250 bytes": "ñ" * 123 + ".mkv",
     "percent, colon, glob": "100%d: [a-z]*?,{b};$HOME.mkv",
-    "backslash, ampersand": "a\\b & <i>c<i> | d.mkv",
 }
 
 
