@@ -46,5 +46,6 @@ $(VENV)/.installed: pyproject.toml scripts/install-system
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,studio]'
 	@touch $@

@@ -33,6 +33,7 @@ WITH_DAGSTER = {
 """The floors on which Dagster may be known: all others could dub without it."""
 
 HEAVY = {
+    "TTS",
     "chatterbox",
     "ctranslate2",
     "demucs",
