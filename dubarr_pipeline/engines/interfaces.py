@@ -164,6 +164,31 @@ class Transcriber(Engine):
         """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2..."""
 
 
+class TakeListener(Engine):
+    """Listens to a take and writes down its words, so that a voice that says others is found out.
+
+    A transcriber that can listen to single takes is one as well: ``class Heard(Transcriber,
+    TakeListener)``. Who is one is asked whether a take said its line; who is not, is not asked.
+    """
+
+    concurrency: ClassVar[int] = 1
+    """How many takes it can listen to at once."""
+
+    @abstractmethod
+    def hears(self, language: str) -> bool:
+        """Whether it understands this BCP-47 language well enough to judge a voice by. Cheap."""
+
+    @abstractmethod
+    def hear(self, samples: Samples, rate: int, language: str) -> str:
+        """Return the words of a take, empty where none are heard; the same for the same samples.
+
+        Args:
+            samples: mono float32 ``(samples,)`` of any length.
+            rate: samples per second.
+            language: BCP-47 of what should be said.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the reader of the whole script produces."""
