@@ -42,6 +42,12 @@ class EngineRow:
     summary: str
     options: str | None = None
     """The dataclass of its options, as ``module:class`` below ``dubarr_pipeline``."""
+    extra: str | None = None
+    """The extra of this package that brings its libraries: ``pip install 'dubarr-pipeline[X]'``."""
+    models: tuple[str, ...] = ()
+    """The models that it loads by default, by their names in the manifest."""
+    commercial: bool = True
+    """Whether its licence allows commercial use; else it must be accepted in the settings."""
 
 
 ENGINES: tuple[EngineRow, ...] = (

@@ -1,0 +1,131 @@
+"""Which models there are: where each comes from, under which licence, and how large it is.
+
+`manifest.toml` beside this file names every model of every profile. A `models.toml` in the models
+folder adds others, or replaces rows, by the same keys. Any other ``owner/name`` is taken for a
+repository of the hub, of which nothing is known beforehand.
+
+The manifest states a checksum only where it is surely known. Where it is not, the store takes size
+and sha256 from the hub's own listing at the first pull and keeps to them ever after
+(`models.lock`, see `docs/decisions`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from dubarr_pipeline.errors import SettingsError
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_SHA256_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One model, as the manifest describes it.
+
+    Attributes:
+        name: how settings and commands call it.
+        summary: what it does, for the person who reads `dubarr models list`.
+        licence: the licence of the weights, by its usual short name.
+        commercial: whether the licence allows commercial use; None where nobody has said.
+        page: where a person reads the licence, or accepts it.
+        gated: whether the hub gives it only to accounts that have accepted its conditions.
+        repo: the hub's repository; empty for a model that comes from plain addresses.
+        revision: branch, tag or commit of the repository.
+        files: the files or patterns (`*`) of the repository that are needed.
+        urls: addresses of the files of a model that is in no repository. A checksum in a name,
+            ``NAME-0123abcd.ext``, is the beginning of its sha256 and must agree.
+        texts: small files that are written, not fetched: name -> content.
+        sha256: file -> its checksum, where surely known.
+        about_mb: rough size in megabytes, shown until the hub has been asked; never relied on.
+        vram_gb: rough need of graphics memory at work, in gigabytes; 0 where it needs none.
+    """
+
+    name: str
+    summary: str = ""
+    licence: str = "unknown"
+    commercial: bool | None = None
+    page: str = ""
+    gated: bool = False
+    repo: str = ""
+    revision: str = "main"
+    files: tuple[str, ...] = ("*",)
+    urls: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    sha256: Mapping[str, str] = field(default_factory=dict[str, str])
+    about_mb: int = 0
+    vram_gb: float = 0.0
+
+    def checksum(self, file: str) -> str:
+        """The sha256 that the manifest or the file's name states, or its beginning; else empty."""
+        if file in self.sha256:
+            return self.sha256[file]
+        found = _SHA256_IN_NAME.search(file) if self.urls else None
+        return found[1] if found else ""
+
+
+def find_model(name: str, extra: Path | None = None) -> ModelRow:
+    """Find a model's row.
+
+    Args:
+        name: a name of the manifest, or the ``owner/name`` of a repository of the hub.
+        extra: a `models.toml` with rows of one's own, which need not be there.
+
+    Raises:
+        SettingsError: if it is neither; it lists the choices.
+    """
+    rows = all_models(extra)
+    if name in rows:
+        return rows[name]
+    if _HUB_NAME.fullmatch(name):
+        return ModelRow(name, repo=name, page=f"https://huggingface.co/{name}")
+    near = difflib.get_close_matches(name, rows, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    raise SettingsError(
+        f"unknown model {name!r}{guess} (choices: {', '.join(rows)}; "
+        "or owner/name of a repository of the hub; or the path of a folder)"
+    )
+
+
+def all_models(extra: Path | None = None) -> dict[str, ModelRow]:
+    """Every model that has a row, by name: the manifest's, then one's own."""
+    own = _read(extra.read_text(encoding="utf-8"), str(extra)) if extra and extra.exists() else {}
+    return {**_manifest(), **own}
+
+
+@cache
+def _manifest() -> dict[str, ModelRow]:
+    text = resources.files("dubarr_pipeline.models").joinpath("manifest.toml").read_text("utf-8")
+    return _read(text, "manifest.toml")
+
+
+def _read(text: str, where: str) -> dict[str, ModelRow]:
+    try:
+        tables: Mapping[str, Any] = tomllib.loads(text).get("models", {})
+        return {name: _row(name, table) for name, table in tables.items()}
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{where}: {at}: {first['msg']} (got {first['input']!r})") from None
+
+
+def _row(name: str, table: Mapping[str, Any]) -> ModelRow:
+    repo = "" if table.get("urls") or table.get("repo") else name
+    given = {"repo": repo, "page": f"https://huggingface.co/{repo}" if repo else "", **table}
+    unknown = set(given) - set(ModelRow.__dataclass_fields__)
+    if unknown:
+        choices = ", ".join(ModelRow.__dataclass_fields__)
+        raise SettingsError(f"model {name!r}: unknown key {min(unknown)!r} (choices: {choices})")
+    return TypeAdapter(ModelRow).validate_python({"name": name, **given})
