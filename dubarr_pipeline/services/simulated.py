@@ -65,6 +65,7 @@ class SimulatedOptions:
         time_scale: all of these times are multiplied by it: 0.1 runs ten times faster.
         noise: standard deviation of spoken lengths, relative.
         misfit: share of lines whose draft is far too long in all its versions.
+        voice_spread: standard deviation of the paces of the voices, relative.
         rate: samples per second of the pretended voice.
     """
 
@@ -77,6 +78,7 @@ class SimulatedOptions:
     time_scale: float = 1.0
     noise: float = 0.0
     misfit: float = 0.0
+    voice_spread: float = 0.0
     seed: int = 1
     rate: int = 8000
 
@@ -270,11 +272,17 @@ class SimulatedServer:
         wanted_s = ratio * syllables(told["translation"], language) / SYLLABLES_PER_S
         return _lied(fault, told["source"]) or sentence(language, seed, wanted_s)
 
+    def _pace(self, voice: str) -> float:
+        """How much longer than others this voice takes for everything; always the same."""
+        spread = random.Random(f"{self.options.seed}{voice}").gauss(0, self.options.voice_spread)
+        return min(max(1 + spread, 0.75), 1.33)
+
     def _speak(self, document: Mapping[str, Any], fault: Fault) -> tuple[int, str, bytes]:
         text, language = document["input"], document.get("language") or "es"
         spoken_s = syllables(text, language) / SYLLABLES_PER_S
         chance = random.Random(f"{self.options.seed}{text}")
         spoken_s *= min(max(1 + chance.gauss(0, self.options.noise), 0.7), 1.4)
+        spoken_s *= self._pace(str(document.get("voice")))
         self.record.spoken[f"{language} {text}"] += 1
         work_s = self.options.take_s + self.options.take_per_s * spoken_s
         self._begin("tts", f"speak {language}", work_s)
