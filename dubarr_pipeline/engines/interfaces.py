@@ -19,6 +19,7 @@ from dubarr_pipeline.timeline.script import (
     Context,
     Cue,
     Diarization,
+    LanguageBrief,
     Segment,
     SpeakerProfile,
     Transcript,
@@ -190,21 +191,61 @@ class TakeListener(Engine):
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an engine's work has cost so far: tokens written, and seconds spent on them."""
+
+    tokens: int = 0
+    busy_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What the reader of the whole script produces."""
 
     context: Context
     speakers: tuple[SpeakerProfile, ...]
+    usage: Usage = Usage()
 
 
 class ScriptReader(Engine):
     """Reads the whole script and says what it is about."""
 
+    briefs: ClassVar[bool] = False
+    """Whether it has more to say of a target language than stands in the context."""
+
     @abstractmethod
     def read(
-        self, transcript: Transcript, diarization: Diarization, vocals: AudioReader
+        self,
+        transcript: Transcript,
+        diarization: Diarization,
+        vocals: AudioReader,
+        on_progress: OnProgress = ignore_progress,
+        memory: Path | None = None,
     ) -> Reading:
-        """Return the context, and a profile of every speaker of the diarization."""
+        """Return the context, and a profile of every speaker of the diarization.
+
+        The result does not depend on the languages that the film is dubbed into.
+
+        Args:
+            transcript: the whole script.
+            diarization: who speaks when.
+            vocals: their voices.
+            on_progress: told after each part; what it raises ends the reading.
+            memory: folder of finished parts, so that a killed reading goes on where it stood.
+        """
+
+    def brief(
+        self, reading: Reading, source: str, target: str, memory: Path | None = None
+    ) -> LanguageBrief:
+        """Say how to translate into one language. Only where `briefs`.
+
+        Args:
+            reading: what `read` returned.
+            source: BCP-47 of what is spoken.
+            target: BCP-47 of the translation.
+            memory: folder of answers that were had already.
+        """
+        raise NotImplementedError(f"{self.name} has no briefs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +309,6 @@ class RewriteRequest:
     wanted_s: float
     syllables: int
     tried: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What an engine's work has cost so far: tokens written, and seconds spent on them."""
-
-    tokens: int = 0
-    busy_s: float = 0.0
 
 
 class Translator(Engine):

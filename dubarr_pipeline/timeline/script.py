@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dubarr_pipeline.timeline.spans import Span
@@ -105,19 +105,118 @@ class SpeakerProfile:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A glossary entry. Without a translation for a language, the term stays as it is."""
+    """A glossary entry. Without a translation for a language, the term stays as it is.
+
+    Attributes:
+        pronunciations: target language -> how the translation is spelled for a voice that would
+            say it wrong.
+    """
 
     source: str
     kind: str
     translations: Mapping[str, str] = field(default_factory=dict[str, str])
+    pronunciations: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Manner = Literal["familiar", "polite", "unclear"]
+"""How somebody addresses somebody: as intimates do, with respect, or the text does not show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What `to` is to `speaker`, and how `speaker` addresses them; of no language in particular."""
+
+    speaker: str
+    to: str
+    relation: str
+    manner: Manner = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The form in which one speaker addresses another in a target language, e.g. ``usted``."""
+
+    speaker: str
+    to: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptEdit:
+    """A mishearing that the reader of the script would put right.
+
+    Attributes:
+        index: of the segment.
+        before, after: its whole text as heard, and as proposed.
+        reason: the reader's own words.
+        applied: whether the translation works from `after`.
+        note: why it was not applied; empty if it was.
+    """
+
+    index: int
+    before: str
+    after: str
+    reason: str
+    applied: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageBrief:
+    """What translators into one language need to know beyond the context.
+
+    Attributes:
+        terms: glossary entries with their rendering in this language.
+        gaps: what could not be had, in words.
+    """
+
+    language: str
+    style_guide: str
+    addresses: tuple[Address, ...] = ()
+    terms: tuple[Term, ...] = ()
+    gaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the whole script is about."""
+    """What the whole script is about.
+
+    Attributes:
+        relationships: who is what to whom, in words.
+        relations: the same by pairs of speakers, where the reader can tell.
+        addresses: target language -> who addresses whom how.
+        edits: mishearings that were found, applied or not.
+        gaps: what the reading lacks, in words; empty if the whole script was read.
+    """
 
     synopsis: str
     tone: str
     relationships: tuple[str, ...] = ()
     glossary: tuple[Term, ...] = ()
     style_guides: Mapping[str, str] = field(default_factory=dict[str, str])
+    relations: tuple[Relation, ...] = ()
+    addresses: Mapping[str, tuple[Address, ...]] = field(
+        default_factory=dict[str, tuple[Address, ...]]
+    )
+    edits: tuple[ScriptEdit, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    def with_brief(self, brief: LanguageBrief) -> Context:
+        """This context with what a brief says of its language on top."""
+        told = {term.source: term for term in brief.terms}
+        return replace(
+            self,
+            glossary=tuple(_rendered(term, told.get(term.source)) for term in self.glossary),
+            style_guides={**self.style_guides, brief.language: brief.style_guide},
+            addresses={**self.addresses, brief.language: brief.addresses},
+        )
+
+
+def _rendered(term: Term, told: Term | None) -> Term:
+    if told is None:
+        return term
+    return replace(
+        term,
+        translations={**term.translations, **told.translations},
+        pronunciations={**term.pronunciations, **told.pronunciations},
+    )

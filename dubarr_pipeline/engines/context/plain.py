@@ -6,9 +6,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import ClassVar
 
-from dubarr_pipeline.engines.interfaces import AudioReader, Need, Reading, ScriptReader
+from dubarr_pipeline.engines.interfaces import (
+    AudioReader,
+    Need,
+    OnProgress,
+    Progress,
+    Reading,
+    ScriptReader,
+    ignore_progress,
+)
 from dubarr_pipeline.media.pitch import median_pitch
 from dubarr_pipeline.media.voice_level import voice_level_lufs
 from dubarr_pipeline.timeline.script import (
@@ -72,7 +81,12 @@ class PlainScriptReader(ScriptReader):
         return ()
 
     def read(
-        self, transcript: Transcript, diarization: Diarization, vocals: AudioReader
+        self,
+        transcript: Transcript,
+        diarization: Diarization,
+        vocals: AudioReader,
+        on_progress: OnProgress = ignore_progress,
+        memory: Path | None = None,  # noqa: ARG002 - read anew sooner than looked up
     ) -> Reading:
         """Return the context, and a profile of every speaker of the turns and the transcript."""
         counts = count_speakers(transcript)
@@ -81,6 +95,7 @@ class PlainScriptReader(ScriptReader):
             self._profile(speaker, counts.get(speaker), diarization, vocals) for speaker in speakers
         )
         context = self._context(transcript, diarization, counts)
+        on_progress(Progress(1, 1))
         _log.info("%d glossary terms, %d speaker profiles", len(context.glossary), len(profiles))
         return Reading(context, profiles)
 
