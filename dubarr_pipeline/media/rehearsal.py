@@ -8,11 +8,11 @@ import numpy as np
 
 from dubarr_pipeline.media.channels import loudness_weights
 from dubarr_pipeline.media.dialogue_level import trim_towards
-from dubarr_pipeline.media.k_weighting import Powers, frame_powers
+from dubarr_pipeline.media.k_weighting import FRAMES_PER_S, Powers, frame_length, frame_powers
 from dubarr_pipeline.media.loudness import SILENCE_LUFS, integrated
 from dubarr_pipeline.media.mix_plan import MixPlan, OpenFilm
-from dubarr_pipeline.media.rendering import bed_of, takes_of
-from dubarr_pipeline.media.sound_reader import Samples
+from dubarr_pipeline.media.placed_takes import dub_frames
+from dubarr_pipeline.media.rendering import bed_of
 from dubarr_pipeline.timeline.spans import Span
 
 _PIECE_S = 4
@@ -29,28 +29,28 @@ def rehearsed(film: OpenFilm, plan: MixPlan) -> MixPlan:
     """
     if not plan.takes:
         return plan
-    weights = loudness_weights(film.channels, film.layout)
-    heard = [_frames(sound, weights, film.rate) for sound in _rehearsal(film, plan)]
-    original, mixed, dub = (np.concatenate(frames) for frames in zip(*heard, strict=True))
+    heard = list(_rehearsal(film, plan))
+    original, bed, dub = (np.concatenate(frames) for frames in zip(*heard, strict=True))
     target_lufs = integrated(original)
     if target_lufs <= SILENCE_LUFS or not dub.any():
         return plan
-    return plan.louder(trim_towards(mixed, dub, target_lufs, plan.trim_bounds_db).dub_db)
+    return plan.louder(trim_towards(bed + dub, dub, target_lufs, plan.trim_bounds_db).dub_db)
 
 
-def _frames(sounds: tuple[Samples, ...], weights: Powers, rate: int) -> list[Powers]:
-    return [weights @ frame_powers(sound, rate) for sound in sounds]
-
-
-def _rehearsal(film: OpenFilm, plan: MixPlan) -> Iterator[tuple[Samples, Samples, Samples]]:
-    """Yield original, mix and dub of each part."""
-    bed, takes = bed_of(film, plan), takes_of(film, plan)
+def _rehearsal(film: OpenFilm, plan: MixPlan) -> Iterator[tuple[Powers, Powers, Powers]]:
+    """Yield the powers of original, bed and dub in each part: of unrelated sounds they add up."""
+    weights = loudness_weights(film.channels, film.layout)
+    bed, hop = bed_of(film, plan), frame_length(film.rate)
+    takes = dub_frames(plan.takes, plan.lines, film.rate / FRAMES_PER_S)
     for part in _parts(film.samples, film.rate):
         original = film.accompaniment.read(part.start, part.end)
         original += film.vocals.read(part.start, part.end)
-        dub = np.zeros_like(original)
-        takes.add_to(part.start, dub)
-        yield original, bed.read(part.start, part.end) + dub, dub
+        before = weights @ frame_powers(original, film.rate)
+        after = weights @ frame_powers(bed.read(part.start, part.end), film.rate)
+        dub = np.zeros_like(before)
+        sounding = takes[part.start // hop : part.start // hop + dub.size]
+        dub[: sounding.size] = sounding
+        yield before, after, dub
 
 
 def _parts(samples: int, rate: int) -> Iterator[Span]:
@@ -60,5 +60,6 @@ def _parts(samples: int, rate: int) -> Iterator[Span]:
     for number, first in enumerate(range(0, samples, step)):
         # Irregular (golden section), so that no rhythm of the film is met always at the same beat.
         start = first + int(number * _GOLDEN % 1 * (step - piece))
+        start -= start % frame_length(rate)
         if start < samples:
             yield Span(start, min(samples, start + piece))

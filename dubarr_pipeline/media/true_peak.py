@@ -58,7 +58,6 @@ class TruePeakMeter:
 
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
-        self._highest = max(self._highest, _highest_sample(block))
         length = self._kept.shape[1] + block.shape[1]
         cells = -(-max(0, length - 2 * REACH) // _CELL)
         padded = np.zeros((len(block), max(length, cells * _CELL + 2 * REACH)), np.float32)
@@ -66,20 +65,24 @@ class TruePeakMeter:
         for channel, samples in zip(padded, block, strict=True):
             channel[self._kept.shape[1] : length] = samples
         self._kept = padded[:, max(0, length - 2 * REACH) : length].copy()
-        if cells and _highest_sample(padded) * OVERSHOOT > self._highest:
-            for channel in padded:
-                self._hear(channel)
+        if not cells:
+            self._highest = max(self._highest, _highest_sample(block))
+        for channel in padded if cells else ():
+            self._hear(channel)
 
     def _hear(self, channel: Samples) -> None:
         """Look at ``(REACH + cells * _CELL + REACH,)``, closest where a record is likeliest."""
-        windows = np.lib.stride_tricks.sliding_window_view(channel, _CELL + 2 * REACH)[::_CELL]
-        inner = windows[:, REACH:-REACH]
-        peaks = np.maximum(inner.max(axis=1, initial=0), -inner.min(axis=1, initial=0))
-        hot = windows[peaks * OVERSHOOT > self._highest]
-        if len(hot):
-            close = _halfway(hot) * _HALFWAY_SLACK
-            self._look_between(hot[close == close.max()])
-            self._look_between(hot[close > self._highest])
+        inner = channel[REACH:-REACH].reshape(-1, _CELL)
+        peaks = np.maximum(inner.max(axis=1), -inner.min(axis=1))
+        margins = max(_highest_sample(channel[:REACH]), _highest_sample(channel[-REACH:]))
+        self._highest = max(self._highest, float(peaks.max()), margins)
+        hot = np.flatnonzero(peaks * OVERSHOOT > self._highest)
+        if hot.size:
+            windows = np.lib.stride_tricks.sliding_window_view(channel, _CELL + 2 * REACH)[::_CELL]
+            windows = windows[hot]
+            close = _halfway(windows) * _HALFWAY_SLACK
+            self._look_between(windows[close == close.max()])
+            self._look_between(windows[close > self._highest])
 
     def _look_between(self, windows: Samples) -> None:
         if len(windows):
