@@ -8,6 +8,7 @@ DubbingError
 │   ├── NotAVideo            no container that can be read, zero bytes, truncated
 │   ├── NoAudio              no audio stream to dub
 │   ├── NoScript             no subtitles, and no engine that could hear the words
+│   ├── NotMuxable           holds what the finished file could not keep as it is
 │   └── SourceChanged        the file is not the one that was registered
 ├── WorkspaceError           the work folder cannot be used
 │   ├── NotWritable          no permission to write there
@@ -15,6 +16,8 @@ DubbingError
 │   ├── ArtifactError        an artifact is missing, damaged or of an unknown schema
 │   └── VideoBusy            another process works on this video
 ├── MissingRequirement       a program, package, model or service that an engine needs is not here
+│   ├── ModelRefused         a model's host has no such model, or does not give it to us
+│   └── ModelDamaged         a model's files are not what they must be
 ├── EngineError              an engine failed at its work
 │   ├── LineError            one line could not be made; carries the failure's name
 │   └── OutOfMemory          the engine ran out of (GPU) memory
@@ -22,6 +25,7 @@ DubbingError
 │   ├── ServiceTimeout
 │   ├── ServiceUnavailable
 │   └── BadReply             the reply breaks its contract; the message names the fault
+│       └── ContextTooLong   what a language model was told is longer than its window
 ├── MediaToolError           ffmpeg or mkvtoolnix failed; carries its own last words
 └── VerificationError        the finished file is not what it must be (stream, flag)
 """
@@ -59,6 +63,10 @@ class NoScript(SourceError):
     """There are no subtitles, and no engine is configured that could hear the words."""
 
 
+class NotMuxable(SourceError):
+    """The video holds something that the finished file could not keep as it is."""
+
+
 class SourceChanged(SourceError):
     """The file is no longer the one that was registered."""
 
@@ -85,6 +93,22 @@ class VideoBusy(WorkspaceError):
 
 class MissingRequirement(DubbingError):
     """A program, package, model or service that an engine needs is not here."""
+
+
+class ModelRefused(MissingRequirement):
+    """A model's host has no such model, or does not give it to us.
+
+    Attributes:
+        forbidden: whether it is there, but not for us: a token or an accepted page may help.
+    """
+
+    def __init__(self, message: str, forbidden: bool = False) -> None:
+        super().__init__(message)
+        self.forbidden = forbidden
+
+
+class ModelDamaged(MissingRequirement):
+    """A model's files are not what they must be, even after they were fetched again."""
 
 
 class EngineError(DubbingError):
@@ -121,6 +145,10 @@ class ServiceUnavailable(ServiceError):
 
 class BadReply(ServiceError):
     """A server's reply breaks its contract; the message names the fault."""
+
+
+class ContextTooLong(BadReply):
+    """What a language model was told, or would answer, is longer than its window."""
 
 
 class MediaToolError(DubbingError):

@@ -10,10 +10,14 @@ from typing import Any
 from dubarr_pipeline.errors import LanguageError, NoScript
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.languages import display_name, standard_tag
-from dubarr_pipeline.library.videos import Video, find_source, make_video, save_video
+from dubarr_pipeline.library.upgrades import inherit_lines
+from dubarr_pipeline.library.videos import Video, find_source, last_at, make_video, save_video
 from dubarr_pipeline.media.audio_choice import choose_audio
+from dubarr_pipeline.media.container_facts import read_facts
 from dubarr_pipeline.media.languages import same_language
+from dubarr_pipeline.media.mux_options import MuxOptions
 from dubarr_pipeline.media.probe import probe_video
+from dubarr_pipeline.media.stream_plan import plan_streams
 from dubarr_pipeline.media.streams import MediaInfo, Stream
 from dubarr_pipeline.media.subtitle_sources import SubtitleSource
 from dubarr_pipeline.media.subtitles import choose_script, existing_translation
@@ -75,11 +79,14 @@ def look_at(source: Path, settings: Settings) -> Plan:
 def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: Any) -> Video:
     """Register a video for dubbing: check everything, then write its ``video.json``.
 
+    Where another film lay under that path before (a release that was upgraded), the new one starts
+    with that one's corrections and lines; those that still fit are not made again.
+
     Args:
         path: the video file.
         targets: BCP-47 tags of the tracks to make.
         settings: with the profile to use.
-        wishes: ``overrides`` and ``library`` of the video.
+        wishes: ``overrides`` and ``library`` of the video, and its ``identity`` if it is known.
 
     Raises:
         SourceError: if the file cannot be dubbed.
@@ -91,12 +98,27 @@ def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: 
     check_writable(settings.work_dir)
     plan = look_at(source, settings)
     check_targets(plan, targets, settings)
+    check_muxable(source, settings)
     video = make_video(
         source, settings.work_dir, target_langs=targets, profile=settings.profile, **wishes
     )
     with exclusive(video.work(settings.work_dir)):
+        before = last_at(source, settings.work_dir)
+        if before and before.key != video.key:
+            inherit_lines(before.work(settings.work_dir), video.work(settings.work_dir))
         save_video(video, settings.work_dir)
     return video
+
+
+def check_muxable(source: Path, settings: Settings) -> None:
+    """See that the finished file can keep all that the video holds.
+
+    Raises:
+        NotMuxable: naming the stream and the cure.
+    """
+    options: MuxOptions = settings.options("mux")
+    if options.container == "mkv":
+        plan_streams(read_facts(source), replace_own=options.replace_own)
 
 
 def _script(info: MediaInfo, spoken: str | None, settings: Settings) -> SubtitleSource | None:

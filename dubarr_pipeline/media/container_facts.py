@@ -14,10 +14,7 @@ from typing import Any
 from dubarr_pipeline.media.ffmpeg import run, source_arguments
 
 BROADCASTS = frozenset({"mpegts", "mpeg"})
-"""Containers that name their streams only where they begin."""
-
-LOOK_FAR = ("-probesize", "100M", "-analyzeduration", "60M")
-"""How far to look for the streams of a broadcast, as `probe` does."""
+"""Containers whose framing is that of a broadcast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,8 @@ class StreamFacts:
         header: a digest of the codec's private data; for an attachment, of its content.
         sample_format: ffmpeg's name of what a sound decodes to, e.g. ``s16``.
         picture: what a decoder must know of colour, light levels, shape and rotation.
+        known: whether ffmpeg could tell what it is: rate and channels, or the picture's size.
+        pid: its number in a transport stream; 0 elsewhere.
     """
 
     index: int
@@ -44,6 +43,8 @@ class StreamFacts:
     header_bytes: int = 0
     sample_format: str = ""
     picture: Mapping[str, str] | None = None
+    known: bool = True
+    pid: int = 0
 
     @property
     def is_cover(self) -> bool:
@@ -97,8 +98,6 @@ def read_facts(path: Path) -> ContainerFacts:
         MissingRequirement: if ffprobe is not installed.
     """
     document = _ffprobe(path)
-    if document.get("format", {}).get("format_name") in BROADCASTS:
-        document = _ffprobe(path, *LOOK_FAR)
     about = document.get("format", {})
     return ContainerFacts(
         path=path,
@@ -111,9 +110,9 @@ def read_facts(path: Path) -> ContainerFacts:
     )
 
 
-def _ffprobe(path: Path, *options: str) -> dict[str, Any]:
+def _ffprobe(path: Path) -> dict[str, Any]:
     asked = ["-show_streams", "-show_format", "-show_chapters", "-show_data_hash", "murmur3"]
-    command = [*options, *asked, "-of", "json", *source_arguments(path)]
+    command = [*asked, "-of", "json", *source_arguments(path)]
     # Tags may hold bytes that are no UTF-8; they are compared, never repaired.
     return json.loads(run(command, tool="ffprobe").stdout.decode("utf-8", "surrogateescape"))
 
@@ -132,7 +131,16 @@ def _stream(found: dict[str, Any]) -> StreamFacts:
         header_bytes=int(found.get("extradata_size", 0)),
         sample_format=found.get("sample_fmt", ""),
         picture=_picture(found) if kind == "video" else None,
+        known=all(_is_positive(found.get(name)) for name in _ESSENTIAL.get(kind, ())),
+        pid=int(found.get("id") or "0", 0),
     )
+
+
+_ESSENTIAL = {"audio": ("sample_rate", "channels"), "video": ("width", "height")}
+
+
+def _is_positive(value: object) -> bool:
+    return str(value or "").isdigit() and int(str(value)) > 0
 
 
 _PICTURE_FIELDS = (

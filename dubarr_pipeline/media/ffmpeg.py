@@ -22,10 +22,13 @@ from types import TracebackType
 from typing import IO, Self
 
 from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement, WorkspaceError
+from dubarr_pipeline.media.transport import reading_options
 
 Arguments = Sequence[str | Path]
 
 _KEPT_BYTES = 65_536
+_NEW_STREAM = re.compile(rb"New (\w+) stream \d+:(\d+) at pos:\S+ and DTS:(\S+?)s?$", re.MULTILINE)
+_NAMED_LATE_STREAMS = 100
 _QUOTED_CHARACTERS = 600
 _ALWAYS = {
     "ffmpeg": ("-hide_banner", "-nostdin", "-v", "error"),
@@ -50,14 +53,30 @@ class ToolOutput:
     stderr: str
 
 
+@dataclass(frozen=True, slots=True)
+class LateStream:
+    """A stream that ffmpeg met in the middle of a file."""
+
+    kind: str
+    index: int
+    time: str
+
+
 def file_url(path: str | Path) -> str:
     """Return the form of a path that ffmpeg takes literally, whatever characters the name has."""
     return "file:" + os.path.abspath(path)  # noqa: PTH100 - Path would drop nothing, but resolve() links
 
 
 def source_arguments(path: str | Path) -> list[str]:
-    """Return the input arguments for a file that may be hostile: it cannot reach the network."""
-    return ["-protocol_whitelist", "file,pipe", "-i", file_url(path)]
+    """Return the input arguments for a file that may be hostile: it cannot reach the network.
+
+    All who read a file look equally far into it, so that they number its streams alike.
+
+    Raises:
+        NotMuxable: as `reading_options`.
+    """
+    looking = reading_options(Path(path))
+    return [*looking, "-protocol_whitelist", "file,pipe", "-i", file_url(path)]
 
 
 def run(
@@ -139,6 +158,16 @@ class ToolPipe:
     def stderr(self) -> str:
         """The end of what the tool has said on its error channel; complete once it has ended."""
         return self._child.words()
+
+    @property
+    def late_streams(self) -> tuple[LateStream, ...]:
+        """The streams that ffmpeg met while it read, too late to copy them.
+
+        It tells of them where warnings are asked for (``-v level+warning``). Complete once the
+        tool has ended.
+        """
+        self._child.words()
+        return self._child.late_streams()
 
 
 @contextlib.contextmanager
@@ -248,6 +277,9 @@ class _Child:
             self._words.finish()
         return self._words.text()
 
+    def late_streams(self) -> tuple[LateStream, ...]:
+        return tuple(self._words.late_streams)
+
     def check(self, stdout: bytes = b"") -> None:
         """Wait for the tool's end, and raise if it was not a good one."""
         status = self.process.wait()
@@ -289,6 +321,7 @@ class _LastWords:
     def __init__(self) -> None:
         self._source, self.channel = os.pipe()
         self._kept = b""
+        self.late_streams: list[LateStream] = []
         self._thread = threading.Thread(target=self._drain, name="tool-stderr", daemon=True)
 
     def listen(self) -> None:
@@ -304,8 +337,17 @@ class _LastWords:
 
     def _drain(self) -> None:
         with os.fdopen(self._source, "rb", buffering=0) as stream:
+            line = b""
             while data := stream.read(_KEPT_BYTES):
                 self._kept = (self._kept + data)[-_KEPT_BYTES:]
+                *lines, line = (line[-_KEPT_BYTES:] + data).split(b"\n")
+                self._note(b"\n".join(lines))
+
+    def _note(self, lines: bytes) -> None:
+        """Keep what must not be lost behind thousands of other warnings."""
+        for kind, index, time in _NEW_STREAM.findall(lines):
+            if len(self.late_streams) < _NAMED_LATE_STREAMS:
+                self.late_streams.append(LateStream(kind.decode(), int(index), time.decode()))
 
 
 def _program(tool: str) -> str:

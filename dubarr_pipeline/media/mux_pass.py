@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from dubarr_pipeline.media.container_facts import (
-    BROADCASTS,
-    LOOK_FAR,
-    ContainerFacts,
-    StreamFacts,
-)
+from dubarr_pipeline.errors import MediaToolError, NotMuxable
+from dubarr_pipeline.media.container_facts import ContainerFacts, StreamFacts
 from dubarr_pipeline.media.ffmpeg import file_url, run, source_arguments
 from dubarr_pipeline.media.packet_log import HASH_OUTPUT, UNTIMED, PacketTrack, log_packets
 from dubarr_pipeline.media.stream_plan import Carried, StreamPlan, per_track
@@ -20,6 +17,9 @@ from dubarr_pipeline.media.stream_proof import OFFSET_LIMIT_US, moved_us
 
 # AVI, and video from AVI in other containers, has only decoding times.
 _READING = ("-fflags", "+genpts")
+_REFUSED_CODEC = re.compile(
+    r"No wav codec tag found for codec (\w+)|Raw RGB is not supported|codec (\w+) .*not supported"
+)
 _TRIAL_SHIFT_S = 10
 _TRIAL_PACKETS = "50"
 # ffmpeg reserves what a long title takes; mkvpropedit then finds room for languages in front of
@@ -72,10 +72,21 @@ def write_and_log(
     The covers' packets follow the tracks' in the numbering of the log.
 
     Raises:
+        NotMuxable: if Matroska has no place for a codec, or a stream begins too late to be seen.
         MediaToolError, MissingRequirement, DiskFull: as `ffmpeg.run`.
     """
     command = [*_inputs(work), *_result_output(work, result), *_log_output(work)]
-    return log_packets(command, folder, on_time, side_data=_with_side_data(work))
+    try:
+        return log_packets(command, folder, on_time, side_data=_with_side_data(work))
+    except MediaToolError as error:
+        refused = _REFUSED_CODEC.search(str(error))
+        if refused is None or work.source is None:
+            raise
+        codec = refused[1] or refused[2] or "raw RGB pictures in AVI"
+        raise NotMuxable(
+            f"{work.source.path}: Matroska has no place for {codec} ({refused[0]}): convert that"
+            " stream first, or set mux.container to 'mka'"
+        ) from error
 
 
 def log_result(
@@ -194,8 +205,6 @@ def _inputs(work: MuxPass) -> list[str]:
         if _keeps_clock(work):
             command += ["-copyts"]
             start_us = work.source.start_us
-        elif work.source.format_name in BROADCASTS:
-            command += LOOK_FAR
         command += [*_READING, *source_arguments(work.source.path)]
     for added in work.added:
         # Without -copyts ffmpeg lets each input begin at 0; with it, each keeps its own times.

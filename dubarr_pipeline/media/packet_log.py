@@ -7,15 +7,15 @@ files, one per stream, that two readings of the same streams can be compared by.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.errors import MediaToolError
-from dubarr_pipeline.media.ffmpeg import Arguments, reader
+from dubarr_pipeline.errors import MediaToolError, NotMuxable
+from dubarr_pipeline.media.ffmpeg import Arguments, LateStream, reader
 
 RECORD = np.dtype([("time_us", "<i8"), ("digest", "S16")])
 """One packet: its presentation time in microseconds, and 64 bits of its murmur3 hash as hex
@@ -78,9 +78,10 @@ def log_packets(
 
     Raises:
         MediaToolError, MissingRequirement, DiskFull: as `ffmpeg.run`.
+        NotMuxable: if a stream began so late that ffmpeg logged nothing of it.
     """
     log = _Log(folder, side_data)
-    with reader(arguments) as pipe:
+    with reader(["-v", "level+warning", *arguments]) as pipe:
         rest = b""
         while block := pipe.read(_READ_BYTES):
             block = rest + block
@@ -89,7 +90,17 @@ def log_packets(
             on_time(log.add(block[:end]))
         if rest:
             raise MediaToolError(f"ffmpeg ended in the middle of a line of hashes: {rest[-80:]!r}")
+    _refuse_late_streams(pipe.late_streams)
     return log.tracks()
+
+
+def _refuse_late_streams(late: Sequence[LateStream]) -> None:
+    if late:
+        named = ", ".join(f"stream {s.index} ({s.kind}) at {s.time} s" for s in late)
+        raise NotMuxable(
+            f"the source has streams that begin in its middle and would be lost: {named}; cut the"
+            " recording where its streams change, and dub the parts"
+        )
 
 
 class _Log:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from dubarr_pipeline.errors import NotMuxable
 from dubarr_pipeline.media.container_facts import ContainerFacts, StreamFacts
+from dubarr_pipeline.media.transport import seen_streams
 
 Proof = Literal[
     "packets", "coded units", "raw frames", "merged packets", "samples", "text", "attachment"
@@ -24,7 +26,15 @@ _SAME_FRAMING = "filter_units=pass_types=0-{}"
 _UNIT_TYPES = {"h264": 31, "hevc": 63}
 # Matroska (ffmpeg 5.1) has no place for these; the text goes into SubRip.
 _TEXT = frozenset({"mov_text", "text", "eia_608"})
-_DISC_PCM = frozenset({"pcm_bluray", "pcm_dvd"})
+# Plain samples in a framing or byte order that Matroska does not have.
+_OTHER_PCM = {
+    "pcm_bluray": "",
+    "pcm_dvd": "",
+    "s302m": "",
+    "pcm_s8": "pcm_u8",
+    "pcm_f32be": "pcm_f32le",
+    "pcm_f64be": "pcm_f64le",
+}
 _NO_PLACE = frozenset({"dvb_teletext", "xsub", "arib_caption", "ttml", "none", "unknown", ""})
 MARK = "dubarr"
 """The track tag that says: this track was made by a machine, by this program."""
@@ -72,13 +82,16 @@ def plan_streams(source: ContainerFacts, *, replace_own: bool = False) -> Stream
         source: what the source holds.
         replace_own: leave out tracks that this program made in an earlier run; without it they
         stay.
+
+    Raises:
+        NotMuxable: if a stream can neither move nor be left behind in good conscience.
     """
     tracks: list[Carried] = []
     covers: list[StreamFacts] = []
     attachments: list[StreamFacts] = []
     left_out: list[LeftOut] = []
     for stream in source.streams:
-        reason = _why_not(stream, replace_own)
+        reason = _why_not(stream, replace_own) or _why_empty(source, stream)
         if reason:
             left_out.append(LeftOut(stream, reason))
         elif stream.kind == "attachment":
@@ -100,14 +113,32 @@ def _why_not(stream: StreamFacts, replace_own: bool) -> str:
     return ""
 
 
+def _why_empty(source: ContainerFacts, stream: StreamFacts) -> str:
+    """Leave out what a broadcast announces and never sends; refuse what cannot be copied."""
+    name = f"{source.path}: {stream.describe()}"
+    if stream.codec == "aac_latm":
+        raise NotMuxable(
+            f"{name} is AAC in LATM framing, which ffmpeg cannot copy into Matroska: remux it first"
+            " (mkvmerge -o film.mkv FILM) and dub that, or set mux.container to 'mka'"
+        )
+    if stream.known:
+        return ""
+    if stream.pid and stream.pid not in seen_streams(source.path):
+        return "it is announced, but no packet of it was found"
+    raise NotMuxable(
+        f"{name} cannot be copied, ffmpeg does not see its rate or size: remux the file without it"
+        " (mkvmerge -o film.mkv FILM), or set mux.container to 'mka'"
+    )
+
+
 def carry(stream: StreamFacts, raw_framing: bool) -> Carried:
     """Decide how one stream moves; `raw_framing` is `ContainerFacts.has_raw_framing`."""
     if stream.codec in _TEXT:
         return Carried(stream, "text", encoder="srt")
-    if stream.codec in _DISC_PCM:
+    if stream.codec in _OTHER_PCM:
         # ffmpeg decodes 16 bits to s16, 20 and 24 to s32.
-        narrow = stream.sample_format == "s16"
-        return Carried(stream, "samples", encoder="pcm_s16le" if narrow else "pcm_s24le")
+        by_width = "pcm_s16le" if stream.sample_format == "s16" else "pcm_s24le"
+        return Carried(stream, "samples", encoder=_OTHER_PCM[stream.codec] or by_width)
     if raw_framing and stream.codec in _UNIT_TYPES:
         same = _SAME_FRAMING.format(_UNIT_TYPES[stream.codec])
         return Carried(stream, "coded units", source_filter=same, result_filter=same)
