@@ -8,6 +8,7 @@ else rumble under 30 Hz would leak from the frames' edges into the bands that co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -38,31 +39,39 @@ def frame_powers(sound: Samples, rate: int) -> Powers:
 
     The last frame may be partly silence. `sound` is ``(channels, samples)`` float32 at `rate` Hz.
     """
-    stage = FramePowers(rate, sound.shape[0])
+    stage = FramePowers(rate, len(sound), np.flatnonzero(sound.any(axis=1)).tolist())
     return np.concatenate([stage.add(sound), stage.finish()], axis=1)
 
 
 class FramePowers:
-    """The same for a film, block by block, in flat memory."""
+    """The same for a film, block by block, in flat memory.
 
-    def __init__(self, rate: int, channels: int) -> None:
+    Args:
+        rate: Hz.
+        channels: how many the film has.
+        heard: those that are listened to, all by default; the others' power is 0.
+    """
+
+    def __init__(self, rate: int, channels: int, heard: Sequence[int] | None = None) -> None:
+        self._channels = channels
+        self._heard = list(range(channels)) if heard is None else list(heard)
         self._hop = frame_length(rate)
         self._window, self._weights = _analysis(rate)
         self._margin = (self._window.size - self._hop) // 2
-        self._kept = np.zeros((channels, self._margin), np.float32)
-        self._last = np.zeros((channels, 1), np.float32)
+        self._kept = np.zeros((len(self._heard), self._margin), np.float32)
+        self._last = np.zeros(len(self._heard), np.float32)
 
     def add(self, block: Samples) -> Powers:
         """Take the next ``(channels, samples)``; return the powers of the frames now complete."""
         if not block.shape[1]:
-            return np.empty((block.shape[0], 0))
+            return np.empty((self._channels, 0))
         kept = self._kept.shape[1]
-        joined = np.empty((len(block), kept + block.shape[1]), np.float32)
+        joined = np.empty((len(self._heard), kept + block.shape[1]), np.float32)
         joined[:, :kept] = self._kept
-        for channel, differences in zip(block, joined, strict=True):
-            np.subtract(channel[1:], channel[:-1], out=differences[kept + 1 :])
-        joined[:, kept] = block[:, 0] - self._last[:, 0]
-        self._last = block[:, -1:].copy()
+        for channel, differences in zip(self._heard, joined, strict=True):
+            np.subtract(block[channel, 1:], block[channel, :-1], out=differences[kept + 1 :])
+        joined[:, kept] = block[self._heard, 0] - self._last
+        self._last = block[self._heard, -1]
         frames = max(0, (joined.shape[1] - 2 * self._margin) // self._hop)
         self._kept = joined[:, frames * self._hop :].copy()
         return self._powers(joined, frames)
@@ -75,14 +84,14 @@ class FramePowers:
         return self._powers(np.pad(self._kept, ((0, 0), (0, max(0, padding)))), frames)
 
     def _powers(self, joined: Samples, frames: int) -> Powers:
-        powers = np.empty((joined.shape[0], frames))
-        if not frames:
+        powers = np.zeros((self._channels, frames))
+        if not frames or not self._heard:
             return powers
         views = np.lib.stride_tricks.sliding_window_view(joined, self._window.size, axis=1)
         for first in range(0, frames, _FRAMES_AT_ONCE):
             last = min(frames, first + _FRAMES_AT_ONCE)
             chosen = views[:, first * self._hop : (last - 1) * self._hop + 1 : self._hop]
-            powers[:, first:last] = self._weighted(chosen * self._window)
+            powers[self._heard, first:last] = self._weighted(chosen * self._window)
         return powers
 
     def _weighted(self, frames: Samples) -> Powers:

@@ -96,7 +96,7 @@ class LoudnessMeter:
     def __init__(self, rate: int, channels: int, layout: str | None = None) -> None:
         self.rate = rate
         self._weights = loudness_weights(channels, layout)
-        self._stage = FramePowers(rate, channels)
+        self._stage = FramePowers(rate, channels, np.flatnonzero(self._weights).tolist())
         self._frames: list[Powers] = []
         self._peaks = TruePeakMeter(channels)
 
