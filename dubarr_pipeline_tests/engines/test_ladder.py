@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -101,10 +102,10 @@ def test_no_rung_takes_on_more_than_the_one_above(batch: int, cpu: bool, windows
     first = Footing("cuda:0", batch, "float32", 7.8)
     rungs = rungs_below(first, windows_s=sorted(windows, reverse=True), allow_cpu=cpu)
     assert rungs[0] == first
-    assert all(a.batch >= b.batch >= 1 for a, b in zip(rungs, rungs[1:], strict=False))
+    assert all(a.batch >= b.batch >= 1 for a, b in pairwise(rungs))
     on_gpu = [r for r in rungs if r.device != "cpu"]
     assert on_gpu[-1].batch == 1
-    assert all(a.window_s >= b.window_s for a, b in zip(on_gpu, on_gpu[1:], strict=False))
+    assert all(a.window_s >= b.window_s for a, b in pairwise(on_gpu))
 
 
 def hungry(fits: int):
