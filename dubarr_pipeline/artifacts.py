@@ -25,6 +25,7 @@ from dubarr_pipeline.timeline.script import (
     Transcript,
     Turn,
     Word,
+    WordEdit,
     WordSource,
 )
 from dubarr_pipeline.timeline.spans import Span, to_samples, to_seconds
@@ -55,6 +56,7 @@ class _Diarization(_Document):
     rate: int = Field(gt=0)
     turns: list[_Turn]
     names: dict[str, str] = {}
+    embeddings: dict[str, tuple[float, ...]] = {}
 
 
 class _Word(_Timed):
@@ -72,11 +74,19 @@ class _Segment(_Timed):
     source: WordSource = "subtitles"
 
 
+class _WordEdit(_Timed):
+    heard: str
+    written: str
+    source: WordSource = "subtitles"
+
+
 class _Transcript(_Document):
     rate: int = Field(gt=0)
     samples: int = Field(ge=0)
     language: str
     segments: list[_Segment]
+    edits: list[_WordEdit] = []
+    dropped: dict[str, int] = {}
 
 
 def span_seconds(span: Span, rate: int) -> dict[str, float]:
@@ -91,14 +101,16 @@ def write_diarization(path: Path, diarization: Diarization, **details: Any) -> N
         {**span_seconds(t.span, rate), "speaker": t.speaker, "confidence": round(t.confidence, 4)}
         for t in diarization.turns
     ]
-    write_json(path, {"rate": rate, "names": dict(diarization.names), "turns": turns, **details})
+    document = {"rate": rate, "names": dict(diarization.names), "turns": turns}
+    prints = {who: list(print_) for who, print_ in diarization.embeddings.items()}
+    write_json(path, {**document, "embeddings": prints, **details})
 
 
 def read_diarization(path: Path) -> Diarization:
     """Read ``diarization.json``. Raises `ArtifactError`."""
     found = _read(path, _Diarization)
     turns = (Turn(t.span(found.rate), t.speaker, t.confidence) for t in found.turns)
-    return Diarization(found.rate, tuple(turns), found.names)
+    return Diarization(found.rate, tuple(turns), found.names, found.embeddings)
 
 
 def write_transcript(path: Path, transcript: Transcript, **details: Any) -> None:
@@ -109,6 +121,8 @@ def write_transcript(path: Path, transcript: Transcript, **details: Any) -> None
         "rate": rate,
         "samples": transcript.samples,
         "segments": [_segment_document(s, rate) for s in transcript.segments],
+        "edits": [_edit_document(edit, rate) for edit in transcript.edits],
+        "dropped": dict(transcript.dropped),
     }
     write_json(path, {**document, **details})
 
@@ -129,11 +143,17 @@ def _segment_document(segment: Segment, rate: int) -> dict[str, Any]:
     }
 
 
+def _edit_document(edit: WordEdit, rate: int) -> dict[str, Any]:
+    texts = {"heard": edit.heard, "written": edit.written, "source": edit.source}
+    return {**span_seconds(edit.span, rate), **texts}
+
+
 def read_transcript(path: Path) -> Transcript:
     """Read ``transcription.json``. Raises `ArtifactError`."""
     found = _read(path, _Transcript)
     segments = tuple(_segment(s, found.rate) for s in found.segments)
-    return Transcript(found.rate, found.samples, found.language, segments)
+    edits = tuple(WordEdit(e.span(found.rate), e.heard, e.written, e.source) for e in found.edits)
+    return Transcript(found.rate, found.samples, found.language, segments, edits, found.dropped)
 
 
 def _segment(found: _Segment, rate: int) -> Segment:

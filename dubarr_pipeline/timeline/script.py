@@ -54,13 +54,30 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class WordEdit:
+    """Words that were put right against what the recogniser heard, and by what."""
+
+    span: Span
+    heard: str
+    written: str
+    source: WordSource = "subtitles"
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
-    """All segments of a video in order of their starts, on the clock of `rate` Hz."""
+    """All segments of a video in order of their starts, on the clock of `rate` Hz.
+
+    Attributes:
+        edits: what the segments' words were before they were put right.
+        dropped: words that were heard but not believed, by reason.
+    """
 
     rate: int
     samples: int
     language: str
     segments: tuple[Segment, ...]
+    edits: tuple[WordEdit, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def lines(self) -> tuple[Segment, ...]:
@@ -70,11 +87,19 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Diarization:
-    """Who speaks when, and the names by which the subtitles call them, where they do."""
+    """Who speaks when, and the names by which the subtitles call them, where they do.
+
+    Attributes:
+        embeddings: speaker -> voice print of length 1, by which the same voice is known again in
+            another episode; empty where the engine has none. Only prints of one engine compare.
+    """
 
     rate: int
     turns: tuple[Turn, ...]
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    embeddings: Mapping[str, tuple[float, ...]] = field(
+        default_factory=dict[str, tuple[float, ...]]
+    )
 
     @property
     def speakers(self) -> tuple[str, ...]:

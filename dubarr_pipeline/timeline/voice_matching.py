@@ -1,0 +1,173 @@
+"""One name for one voice: speakers who were told apart in windows, matched across the film.
+
+A long film is heard in overlapping windows, because memory and time of the clustering grow with
+the square of the length. In each window the speakers are numbered anew; their voice prints
+(embeddings) and what they say in the overlaps tell who is who.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dubarr_pipeline.timeline.script import Turn
+from dubarr_pipeline.timeline.spans import Span, intersect, merge, total
+
+Print = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSpeaker:
+    """A speaker as one window knows them.
+
+    Attributes:
+        window: number of the window, in order of time.
+        turns: on the film's clock; speakers of other windows may share their time.
+        print: voice print ``(dimensions,)``; all zeros or not finite where there is none.
+    """
+
+    window: int
+    turns: tuple[Span, ...]
+    print: Print
+
+    @property
+    def length(self) -> int:
+        """Samples spoken."""
+        return total(self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchOptions:
+    """When two voices are one.
+
+    Attributes:
+        furthest: cosine distance (0 to 2) of two voice prints up to which they are one voice.
+        same_time: of what is said in an overlap, the share (0 to 1) that both windows must give to
+            the same two speakers for these to be one, whatever the prints say.
+        most: speakers in the film at most; 0: no limit.
+    """
+
+    furthest: float = 0.5
+    same_time: float = 0.5
+    most: int = 0
+
+
+def match_voices(
+    speakers: Sequence[LocalSpeaker], options: MatchOptions | None = None
+) -> list[int]:
+    """Return the group of every local speaker, numbered from 0; two of one window never share one.
+
+    Groups are joined two by two, the nearest first (average linkage), as long as they are near
+    enough; who speaks the same words in an overlap of two windows is nearest of all. With a limit
+    on speakers, groups of different windows are joined further, until there are no more.
+    """
+    options = options or MatchOptions()
+    groups = [[i] for i in range(len(speakers))]
+    far = _distances(speakers, options)
+    while True:
+        pair, distance = _nearest(groups, far, speakers)
+        crowded = bool(options.most) and len(groups) > options.most
+        if pair is None or (distance > options.furthest and not crowded):
+            break
+        groups[pair[0]] += groups.pop(pair[1])
+    found = [0] * len(speakers)
+    for number, group in enumerate(groups):
+        for member in group:
+            found[member] = number
+    return found
+
+
+def _distances(speakers: Sequence[LocalSpeaker], options: MatchOptions) -> NDArray[np.float64]:
+    """Cosine distances ``(n, n)``; -1 where the same words prove that two are one."""
+    count = len(speakers)
+    far = np.full((count, count), 2.0)
+    units = [_unit(speaker.print) for speaker in speakers]
+    for i in range(count):
+        for j in range(i + 1, count):
+            one, other = units[i], units[j]
+            distance = 2.0 if one is None or other is None else 1.0 - float(one @ other)
+            if _same_words(speakers[i], speakers[j]) >= options.same_time:
+                distance = -1.0
+            far[i, j] = far[j, i] = distance
+    return far
+
+
+def _unit(found: Print) -> Print | None:
+    size = float(np.linalg.norm(found)) if np.isfinite(found).all() else 0.0
+    return found / size if size > 0 else None
+
+
+def _same_words(one: LocalSpeaker, other: LocalSpeaker) -> float:
+    """Of what two neighbouring windows' speakers say in the overlap, how much is at one time."""
+    if abs(one.window - other.window) != 1 or not one.turns or not other.turns:
+        return 0.0
+    first, second = (one, other) if one.window < other.window else (other, one)
+    start = min(span.start for span in second.turns)
+    end = max(span.end for span in first.turns)
+    if end <= start:
+        return 0.0
+    shared = [Span(start, end)]
+    left, right = intersect(first.turns, shared), intersect(second.turns, shared)
+    both = total(intersect(left, right))
+    return both / max(1, total([*left, *right]))
+
+
+def _nearest(
+    groups: Sequence[Sequence[int]],
+    far: NDArray[np.float64],
+    speakers: Sequence[LocalSpeaker],
+) -> tuple[tuple[int, int] | None, float]:
+    """The two groups without a window in common whose members are nearest on the average."""
+    best: tuple[int, int] | None = None
+    least = np.inf
+    windows = [{speakers[i].window for i in group} for group in groups]
+    for a in range(len(groups)):
+        for b in range(a + 1, len(groups)):
+            if windows[a] & windows[b]:
+                continue
+            block = far[np.ix_(groups[a], groups[b])]
+            distance = -1.0 if (block < 0).any() else float(block.mean())
+            if distance < least:
+                best, least = (a, b), distance
+    return best, float(least)
+
+
+def film_prints(
+    speakers: Sequence[LocalSpeaker], groups: Sequence[int]
+) -> dict[int, tuple[float, ...]]:
+    """The voice print of every group: the mean of its windows' prints, by time spoken, length 1."""
+    sums: dict[int, Print] = {}
+    for speaker, group in zip(speakers, groups, strict=True):
+        unit = _unit(speaker.print)
+        if unit is not None:
+            sums[group] = sums.get(group, np.zeros(len(unit))) + unit * max(1, speaker.length)
+    found = {group: _unit(mean) for group, mean in sums.items()}
+    return {
+        g: tuple(round(float(x), 6) for x in unit) for g, unit in found.items() if unit is not None
+    }
+
+
+def film_turns(turns: Sequence[tuple[Span, int]], film: Span, bridge: int = 0) -> list[Turn]:
+    """Turns of numbered groups as turns of the film, ids ``SPEAKER_00``... by first appearance.
+
+    Args:
+        turns: a span and whose it is; what one group says in touching spans becomes one turn.
+        film: turns are clipped to it.
+        bridge: samples of silence that do not end a turn.
+    """
+    of_group: dict[int, list[Span]] = {}
+    for span, group in turns:
+        clipped = span.clip(film)
+        if clipped:
+            of_group.setdefault(group, []).append(clipped)
+    joined = sorted((s, group) for group, spans in of_group.items() for s in merge(spans, bridge))
+    ids = speaker_ids([group for _, group in joined])
+    return [Turn(span, ids[group]) for span, group in joined]
+
+
+def speaker_ids(groups: Sequence[int]) -> dict[int, str]:
+    """Ids by first appearance."""
+    return {group: f"SPEAKER_{i:02d}" for i, group in enumerate(dict.fromkeys(groups))}
