@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dubarr_pipeline.errors import BadReply
-from dubarr_pipeline.services.server import Server, ServerOptions
+from dubarr_pipeline.errors import BadReply, ContextTooLong
+from dubarr_pipeline.services.server import Host, Server, ServerOptions
 from dubarr_pipeline.services.wire import (
     ChatMessage,
     ChatReply,
@@ -21,6 +21,12 @@ from dubarr_pipeline.services.wire import (
 )
 
 _Form = TypeVar("_Form", bound=BaseModel)
+_TOO_LONG = re.compile(
+    r"context.?(?:length|window|size)|maximum.{0,20}(?:tokens|length)|"
+    r"(?:prompt|input).{0,20}too long",
+    re.IGNORECASE,
+)
+"""How vLLM, llama.cpp, Ollama and the clouds say that a question is longer than the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class LLMOptions:
     Attributes:
         server_priority: send each call's priority along (vLLM: ``--scheduling-policy priority``);
             off by default, because some servers refuse unknown fields.
+        context_tokens: the model's window; question and answer must fit it together.
         schema: ask the server to hold its reply to the schema; the reply is checked in any case.
     """
 
@@ -38,6 +45,7 @@ class LLMOptions:
     temperature: float = 0.3
     seed: int | None = None
     max_tokens: int = 4096
+    context_tokens: int = 8192
     server_priority: bool = False
     schema: bool = True
 
@@ -45,9 +53,9 @@ class LLMOptions:
 class LLMService:
     """Asks a language model for JSON, and counts its tokens. For many threads."""
 
-    def __init__(self, options: LLMOptions) -> None:
+    def __init__(self, options: LLMOptions, host: Host | None = None) -> None:
         self.options = options
-        self._server = Server(options.server)
+        self._server = Server(options.server, host)
         self._lock = threading.Lock()
         self.tokens = 0
         self.busy_s = 0.0
@@ -65,10 +73,14 @@ class LLMService:
 
         Raises:
             ServiceTimeout, ServiceUnavailable: if no answer can be had.
+            ContextTooLong: if the messages and the longest answer do not fit the model's window.
             BadReply: if the answer is not of the form; the message names the fault.
         """
         started = time.monotonic()
-        response = self._server.post("chat/completions", self._body(messages, form, priority))
+        try:
+            response = self._server.post("chat/completions", self._body(messages, form, priority))
+        except BadReply as error:
+            raise self._named(error) from error
         try:
             reply = ChatReply.model_validate_json(response.content)
         except ValidationError as error:
@@ -95,6 +107,16 @@ class LLMService:
             priority=priority if self.options.server_priority else None,
         )
         return request.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def _named(self, error: BadReply) -> BadReply:
+        """A refused question by its reason, where the server's words tell it."""
+        if not _TOO_LONG.search(str(error)):
+            return error
+        window = f"{self.options.context_tokens} tokens, {self.options.max_tokens} for the answer"
+        return ContextTooLong(
+            f"{error}; llm.context_tokens and llm.max_tokens say {window}: set them to the "
+            "window that the server was started with"
+        )
 
     def _count(self, reply: ChatReply, seconds: float) -> None:
         with self._lock:

@@ -7,8 +7,9 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -44,11 +45,33 @@ class ServerOptions:
     connections: int = 64
 
 
-class Server:
-    """One HTTP server, for many threads. Open from construction until `close`."""
+class Host(Protocol):
+    """What a server runs on, where we run it ourselves: it is there while a call is made."""
 
-    def __init__(self, options: ServerOptions) -> None:
+    @property
+    def url(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+    def serving(self) -> AbstractContextManager[None]:
+        """For the time of one call: see that the server runs, and may be used."""
+        ...
+
+    def suspect(self) -> None:
+        """A call got no answer: look whether the server is well."""
+        ...
+
+
+class Server:
+    """One HTTP server, for many threads. Open from construction until `close`.
+
+    Args:
+        options: where it is.
+        host: what it runs on, if it is one of ours; it is closed by whoever made it.
+    """
+
+    def __init__(self, options: ServerOptions, host: Host | None = None) -> None:
         self.options = options
+        self._host = host
         self._closed = threading.Event()
         limits = httpx.Limits(
             max_connections=options.connections, max_keepalive_connections=options.connections
@@ -98,17 +121,25 @@ class Server:
         url = f"{self.options.url.rstrip('/')}/{path.lstrip('/')}"
         started = time.monotonic()
         try:
-            response = self._client.post(url, json=document)
+            with self._host.serving() if self._host else nullcontext():
+                started = time.monotonic()
+                response = self._client.post(url, json=document)
         except httpx.TimeoutException as error:
             waited_s = time.monotonic() - started
+            self._suspect()
             return ServiceTimeout(f"{url} gave no answer in {waited_s:.1f} s ({error!r})"), 0.0
         except httpx.HTTPError as error:
+            self._suspect()
             return ServiceUnavailable(f"{url} cannot be reached: {error!r}; is it running?"), 0.0
         except RuntimeError as error:  # httpx: "client has been closed"
             return ServiceUnavailable(f"{url}: {error}"), 0.0
         if response.is_success:
             return response, 0.0
         return _judge_status(url, response), _retry_after_s(response, self.options.backoff_limit_s)
+
+    def _suspect(self) -> None:
+        if self._host and not self._closed.is_set():
+            self._host.suspect()
 
     def _pause_s(self, attempt: int) -> float:
         pause_s = self.options.backoff_s * 2.0 ** (attempt - 1)
