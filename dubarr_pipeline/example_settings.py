@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import Any
 
 from dubarr_pipeline.engines.registry import ENGINES, PROFILES
+from dubarr_pipeline.library.libraries import Library
 from dubarr_pipeline.settings import ENGINE_SECTIONS, SECTIONS, load_settings
 
 _HEAD = """\
@@ -28,12 +29,18 @@ _HEAD = """\
 """
 
 _TAIL = """
+# Target languages under a name of their own, for several libraries.
+#   [language_profiles.iberian]
+#   target_langs = ["es", "ca"]
+#   overrides = { "mix.preset" = "duck" }    (settings for these videos alone)
+
 # Folders that are watched, if the sensor `media_folder` is switched on in the UI: any number, each
 # with a name of its own. A new video is dubbed when it has kept its size and date for two looks.
+# `dubarr library explain VIDEO` says why a video is dubbed, or is not. With their defaults:
 #   [libraries.films]
 #   path = "/media/films"
-#   target_langs = ["es", "ca"]
-#   profile = "lite"               (left out: the profile above)
+#   target_langs = ["es", "ca"]    (or: languages = "iberian")
+{library}
 """
 
 
@@ -47,7 +54,17 @@ def example_settings() -> str:
         if option_type is not None:
             lines += _option_lines(option_type(), section)
         parts.append("\n".join(lines) + "\n")
-    return "".join([*parts, _TAIL])
+    return "".join([*parts, _TAIL.replace("{library}", _library_lines())])
+
+
+def _library_lines() -> str:
+    """The other settings of a library, shown as lines that no switch turns on."""
+    library = Library(Path("/media/films"), ("es", "ca"))
+    shown = list(_option_lines(library, "libraries.films"))
+    first = next(n for n, line in enumerate(shown) if line.startswith("# profile"))
+    # The line before it says what it is.
+    bare = (line.strip().removeprefix("# ") for line in shown[first - 1 :])
+    return "\n".join(f"#   {line}" for line in bare)
 
 
 def _engine_lines(section: str, chosen: Any) -> Iterator[str]:

@@ -1,26 +1,31 @@
 """What starts runs by itself: folders of videos that are watched. Off until switched on."""
 
+import datetime
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import dagster as dg
 
-from dubarr_pipeline.errors import DubbingError, MissingRequirement, WorkspaceError
+from dubarr_pipeline.errors import SourceError
 from dubarr_pipeline.jobs import dub
 from dubarr_pipeline.library import crew
-from dubarr_pipeline.library.intake import take_in
+from dubarr_pipeline.library.arrivals import arrive
+from dubarr_pipeline.library.digests import Digests
 from dubarr_pipeline.library.libraries import Library
+from dubarr_pipeline.library.quiet_hours import is_quiet
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.library.watch import Look, Memory, look
 from dubarr_pipeline.partitions import videos
+from dubarr_pipeline.queueing import request_tags
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.settings import Settings
 
 _INTERVAL_S = 30
 _TAKING_IN_S = 20.0
-"""Taking in reads a film to its end for its digest, and Dagster ends a tick after 60 s."""
+"""Dagster ends a tick after 60 s. What takes longer to read is read beside it (`Digests`)."""
+_digests = Digests()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,65 +50,66 @@ def media_folder(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg.
     settings, known = workshop.settings(), json.loads(context.cursor or "{}")
     end = time.monotonic() + _TAKING_IN_S
     cursor: dict[str, tuple[str, str]] = {}
-    requests: list[dg.RunRequest] = []
+    found: list[Video] = []
     for name in settings.libraries:
-        library = _library(settings, name)
+        library = settings.library(name)
         seen = look(library, Memory.parse(*known.get(name, ("", ""))), settings.work_dir)
         for fault in (seen.gone,) if seen.gone else seen.gaps:
             context.log.warning("library %s (%s): %s", name, library.path, fault)
-        wished = replace(settings, profile=library.profile)
-        taken = list(_take_in(context, seen, (name, library), wished, end))
-        requests += [_request(each.video) for each in taken if each.video]
+        taken = list(_take_in(context, seen, name, settings, end))
+        found += [each.video for each in taken if each.video]
         cursor[name] = seen.after(each.signature for each in taken).text()
-    keys = sorted({str(request.partition_key) for request in requests})
+    keys = sorted({video.key for video in found})
     return dg.SensorResult(
-        run_requests=requests,
+        run_requests=_requests(found, settings, context.instance),
         dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
         cursor=json.dumps(cursor),
     )
 
 
-def _library(settings: Settings, name: str) -> Library:
-    """A library with the profile that counts for it."""
-    library: Library = settings.library(name)
-    return replace(library, profile=library.profile or settings.profile)
-
-
 def _take_in(
-    context: dg.SensorEvaluationContext,
-    seen: Look,
-    library: tuple[str, Library],
-    settings: Settings,
-    end: float,
+    context: dg.SensorEvaluationContext, seen: Look, name: str, settings: Settings, end: float
 ) -> Iterator[_Taken]:
-    """Register the videos that lie ready, at least one; what the time does not suffice for waits.
+    """Register the videos that lie ready; what the time does not suffice for waits.
 
     Raises:
         MissingRequirement, WorkspaceError: what is no fault of a video stops the tick.
     """
-    name, wishes = library
-    if seen.ready:
-        crew.check_needs(settings)
+    library: Library = settings.library(name)
+    if not seen.ready:
+        return
+    if is_quiet(library.quiet_hours, datetime.datetime.now().time()):
+        context.log.info("library %s: %d wait for the quiet hours' end", name, len(seen.ready))
+        return
+    crew.check_needs(settings.for_video(library.profile or settings.profile, library.overrides))
     for count, (signature, path) in enumerate(seen.ready):
-        if count and time.monotonic() > end:
-            context.log.info("library %s: %d more at the next look", name, len(seen.ready) - count)
-            return
         try:
-            video = take_in(path, wishes.target_langs, settings, library=name)
-        except (MissingRequirement, WorkspaceError):
-            raise
-        except DubbingError as error:
+            identity = _digests.ask(path, end - time.monotonic())
+        except SourceError as error:
             context.log.warning("library %s: not dubbed: %s", name, error)
             yield _Taken(signature)
+            continue
+        if identity is None:
+            left = len(seen.ready) - count
+            context.log.info("library %s: reading %r; %d more after it", name, str(path), left - 1)
+            return
+        came = arrive(path, name, library, settings, identity)
+        if isinstance(came, Video):
+            yield _Taken(signature, came)
         else:
-            yield _Taken(signature, video)
+            context.log.warning("library %s: %r is not dubbed: %s", name, str(path), came)
+            yield _Taken(signature)
 
 
-def _request(video: Video) -> dg.RunRequest:
+def _requests(
+    found: list[Video], settings: Settings, instance: dg.DagsterInstance
+) -> list[dg.RunRequest]:
     """One run per content and wish, however often and under whatever names it is found."""
-    wish = f"{video.key}/{','.join(video.target_langs)}/{video.profile}"
-    return dg.RunRequest(
-        run_key=wish,
-        partition_key=video.key,
-        tags={"dubarr/launcher": "media_folder", "dubarr/library": video.library or ""},
-    )
+    wishes: Mapping[str, Video] = {
+        f"{video.key}/{','.join(video.target_langs)}/{video.profile}": video for video in found
+    }
+    tags = request_tags(instance, list(wishes.values()), settings)
+    return [
+        dg.RunRequest(run_key=wish, partition_key=video.key, tags=each)
+        for (wish, video), each in zip(wishes.items(), tags, strict=True)
+    ]

@@ -20,7 +20,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.engines.registry import Kind, profile_engines, row
-from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.errors import LanguageError, SettingsError
 
 ENGINE_SECTIONS: Mapping[str, Kind] = {
     "voice_activity": "voice_activity",
@@ -47,6 +47,8 @@ TOP_KEYS: Mapping[str, type] = {"work_dir": str, "profile": str, "debug_mode": b
 SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
 LIBRARIES = "libraries"
 """One table per watched folder, ``[libraries.NAME]``."""
+LANGUAGE_PROFILES = "language_profiles"
+"""One table per named choice of languages, ``[language_profiles.NAME]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Settings:
         debug_mode: keep temporary files.
         tables: section -> its keys, as they were written.
         libraries: name -> the keys of a watched folder, as they were written.
+        language_profiles: name -> the keys of a named choice of languages, as they were written.
     """
 
     work_dir: Path
@@ -66,6 +69,9 @@ class Settings:
     debug_mode: bool = False
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     libraries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    language_profiles: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, Mapping[str, Any]]
+    )
 
     def engines(self) -> dict[Kind, str]:
         """The engine of every kind: the profile's, or the one that a section chose."""
@@ -89,13 +95,34 @@ class Settings:
         return _read(option_type, values, section)
 
     def library(self, name: str) -> Any:
-        """A watched folder and its wishes, as `library.libraries.Library`.
+        """A watched folder and its wishes, as `library.libraries.Library`, its languages filled in.
 
         Raises:
             SettingsError: if a value is missing, of the wrong type or not to be had.
         """
-        library_type = _import("library.libraries:Library")
-        return _read(library_type, self.libraries[name], f"{LIBRARIES}.{name}")
+        where = f"{LIBRARIES}.{name}"
+        if name not in self.libraries:
+            listed = ", ".join(self.libraries) or "none"
+            raise SettingsError(f"unknown library {name!r} (choices: {listed})")
+        found = _read(_import("library.libraries:Library"), self.libraries[name], where)
+        if found.languages:
+            found = found.with_languages(self.language_profile(found.languages, where))
+        self.for_video(found.profile or self.profile, found.overrides)
+        return found
+
+    def language_profile(self, name: str, asked_by: str = "") -> Any:
+        """A named choice of languages, as `library.libraries.LanguageProfile`.
+
+        Raises:
+            SettingsError: if there is none of that name, or a value is wrong.
+        """
+        if name not in self.language_profiles:
+            listed = ", ".join(self.language_profiles) or "none"
+            raise SettingsError(
+                f"[{asked_by}]: unknown language profile {name!r} (choices: {listed})"
+            )
+        profile_type = _import("library.libraries:LanguageProfile")
+        return _read(profile_type, self.language_profiles[name], f"{LANGUAGE_PROFILES}.{name}")
 
     def option_type(self, section: str) -> type | None:
         """The dataclass of a section's options; None where the chosen engine has none."""
@@ -109,13 +136,19 @@ class Settings:
         Raises:
             SettingsError: at the first mistake.
         """
+        self.check_sections()
+        for name in self.language_profiles:
+            self.language_profile(name)
+        for name in self.libraries:
+            self.library(name)
+
+    def check_sections(self) -> None:
+        """Read every section of engines and options once. Raises `SettingsError`."""
         self.engines()
         for section, table in self.tables.items():
             if self.option_type(section) is None:
                 _check_names(table, ("engine",), f"[{section}]")
             self.options(section)
-        for name in self.libraries:
-            self.library(name)
 
     def for_video(self, profile: str, overrides: Mapping[str, Any]) -> Settings:
         """These settings with a video's own profile and overrides (dotted names) on top."""
@@ -126,7 +159,7 @@ class Settings:
         _check_tables(tables, f"overrides of a video ({', '.join(overrides)})")
         settings = replace(self, profile=profile, tables=tables)
         if overrides:
-            settings.check()
+            settings.check_sections()
         return settings
 
 
@@ -144,24 +177,20 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
     if not path.exists() and (config or _named_by_environment()):
         raise SettingsError(f"settings file {str(path)!r} is not there")
     document = _read_toml(path) if path.exists() else {}
-    _check_names(document, (*TOP_KEYS, *SECTIONS, LIBRARIES), str(path))
+    _check_names(document, (*TOP_KEYS, *SECTIONS, LIBRARIES, LANGUAGE_PROFILES), str(path))
     for name, kind in TOP_KEYS.items():
         if not isinstance(document.get(name, kind()), kind):
             words = "true or false" if kind is bool else "a text in quotes"
             raise SettingsError(f"{path}: {name} must be {words} (got {document[name]!r})")
     tables = {name: document[name] for name in SECTIONS if name in document}
     _check_tables(tables, str(path))
-    libraries = document.get(LIBRARIES, {})
-    if not isinstance(libraries, Mapping):
-        raise SettingsError(f"{path}: {LIBRARIES} must be tables, [{LIBRARIES}.NAME]")
-    for name, table in libraries.items():
-        _check_is_table(table, f"{LIBRARIES}.{name}", str(path))
     settings = Settings(
         work_dir=_work_dir(work_dir, document.get("work_dir")),
         profile=document.get("profile", "lite"),
         debug_mode=document.get("debug_mode", False),
         tables=tables,
-        libraries=libraries,
+        libraries=_named_tables(document, LIBRARIES, str(path)),
+        language_profiles=_named_tables(document, LANGUAGE_PROFILES, str(path)),
     )
     settings.check()
     return settings
@@ -181,8 +210,12 @@ def _read(option_type: type, values: Mapping[str, Any], section: str) -> Any:
         first = error.errors()[0]
         name = ".".join([section, *(str(part) for part in first["loc"])])
         raise SettingsError(f"setting {name}: {first['msg']} (got {first['input']!r})") from None
-    except ValueError as error:
-        raise SettingsError(f"settings of [{section}]: {error}") from None
+    except (ValueError, LanguageError) as error:
+        raise _named(error)(f"settings of [{section}]: {error}") from None
+
+
+def _named(error: Exception) -> type[SettingsError]:
+    return LanguageError if isinstance(error, LanguageError) else SettingsError
 
 
 def _exact(value: Any) -> Any:
@@ -223,6 +256,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {str(path)!r} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"settings file {str(path)!r} is not TOML: {error}") from error
+
+
+def _named_tables(document: Mapping[str, Any], kind: str, where: str) -> Mapping[str, Any]:
+    """The tables ``[kind.NAME]`` by name. Raises `SettingsError`."""
+    tables = document.get(kind, {})
+    if not isinstance(tables, Mapping):
+        raise SettingsError(f"{where}: {kind} must be tables, [{kind}.NAME]")
+    for name, table in tables.items():
+        _check_is_table(table, f"{kind}.{name}", where)
+    return tables
 
 
 def _check_tables(tables: Mapping[str, Any], where: str) -> None:

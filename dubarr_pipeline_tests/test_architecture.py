@@ -23,6 +23,7 @@ WITH_DAGSTER = {
     "jobs.py",
     "launcher.py",
     "partitions.py",
+    "queueing.py",
     "records.py",
     "resources.py",
     "runs.py",

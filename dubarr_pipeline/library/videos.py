@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -14,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from dubarr_pipeline.errors import ArtifactError, SourceChanged, SourceMissing
 from dubarr_pipeline.media.identity import FileIdentity, identify, is_same
 from dubarr_pipeline.media.probe import check_readable
-from dubarr_pipeline.workdir import WorkDir, read_json, write_json
+from dubarr_pipeline.workdir import WorkDir, read_json, write_json, write_text
 
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")
 
@@ -73,15 +75,18 @@ def find_source(path: Path) -> Path:
         ) from error
 
 
-def make_video(source: Path, work_dir: Path, **wishes: Any) -> Video:
+def make_video(
+    source: Path, work_dir: Path, identity: FileIdentity | None = None, **wishes: Any
+) -> Video:
     """Return the video of a file: the one that is registered for the same content, or a new one.
 
     Args:
         source: the file, as `find_source` returned it.
         work_dir: where the work folders lie.
+        identity: what `identify` said of the file, where it is known already.
         wishes: ``target_langs``, ``profile``, ``overrides``, ``library``.
     """
-    identity = identify(source)
+    identity = identity or identify(source)
     known = find_by_digest(work_dir, identity.digest)
     if known is not None:
         return replace(known, source=source, identity=identity, **wishes)
@@ -92,6 +97,20 @@ def save_video(video: Video, work_dir: Path) -> None:
     """Write ``video.json``; the earlier one is replaced whole."""
     document = {**asdict(video), "source": str(video.source)}
     write_json(video.work(work_dir).video, document)
+    write_text(_place(video.source, work_dir), video.key)
+
+
+def last_at(source: Path, work_dir: Path) -> Video | None:
+    """Return the video that was registered last under a path, whatever its content was."""
+    place = _place(source, work_dir)
+    key = place.read_text(encoding="utf-8") if place.is_file() else ""
+    return load_video(key, work_dir) if key and WorkDir(work_dir / key).video.is_file() else None
+
+
+def _place(source: Path, work_dir: Path) -> Path:
+    """The file that says which video lies, or lay, under a path."""
+    digest = hashlib.blake2b(os.fsencode(source), digest_size=12).hexdigest()
+    return work_dir / ".sources" / digest
 
 
 def load_video(key: str, work_dir: Path) -> Video:

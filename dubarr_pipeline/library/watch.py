@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dubarr_pipeline.library.libraries import Library
+from dubarr_pipeline.library.rules import SKIP_MARK, Listed, listed_reason
 
 VIDEO_SUFFIXES = frozenset(
     ".avi .divx .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv".split()
@@ -51,14 +53,17 @@ class Look:
     """What a look at a library found.
 
     Attributes:
-        videos: every video's signature and path.
+        videos: every video's signature and path; one under several names (hard links, symbolic
+            links) once, under the first of them.
         before: what was known.
+        left_out: videos that the library's rules keep out (for now), and why.
         gaps: folders that could not be read, with the system's words.
         gone: why the whole library seems to be away, or None.
     """
 
     videos: dict[str, Path]
     before: Memory
+    left_out: dict[Path, str] = field(default_factory=dict[Path, str])
     gaps: tuple[str, ...] = ()
     gone: str | None = None
 
@@ -82,47 +87,68 @@ class Look:
 class _Walk:
     """One pass through the folders of a library."""
 
-    wishes: bytes
+    library: Library
     avoided: Path
-    videos: dict[str, Path] = field(default_factory=dict[str, Path])
+    now_s: float
+    found: dict[tuple[int, int], tuple[Path, str]] = field(
+        default_factory=dict[tuple[int, int], tuple[Path, str]]
+    )
+    """Device and inode of a file, and its first path and signature."""
+    left_out: dict[Path, str] = field(default_factory=dict[Path, str])
     gaps: list[str] = field(default_factory=list[str])
+    _wishes: bytes = b""
 
     def enter(self, folder: Path) -> None:
+        library = self.library
+        wishes = (library.target_langs, library.profile, sorted(library.overrides.items()))
+        self._wishes = repr(wishes).encode()
         folders = [folder]
         while folders:
             here = folders.pop()
             try:
                 with os.scandir(here) as entries:
-                    folders += self._read(list(entries))
+                    folders += self._read(here, list(entries))
             except OSError as error:
                 self.gaps.append(f"{str(here)!r}: {error.strerror}")
 
-    def _read(self, entries: list[os.DirEntry[str]]) -> Iterator[Path]:
-        files: list[os.DirEntry[str]] = []
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                if entry.path != str(self.avoided):
-                    yield Path(entry.path)
-            else:
-                files.append(entry)
+    def _read(self, here: Path, entries: list[os.DirEntry[str]]) -> Iterator[Path]:
+        names = {entry.name for entry in entries}
+        if SKIP_MARK in names:
+            self.left_out[here] = f"{SKIP_MARK} stands there"
+            return
+        seen = [entry for entry in entries if not entry.name.startswith(".")]
+        folders = {entry.path for entry in seen if entry.is_dir(follow_symlinks=False)}
+        yield from (Path(each) for each in folders if each != str(self.avoided))
+        files = [entry for entry in seen if entry.path not in folders]
         beside = _beside(files)
         for entry in files:
             stem, suffix = _split(entry.name)
-            if suffix in VIDEO_SUFFIXES:
+            if suffix in VIDEO_SUFFIXES and stem + SKIP_MARK in names:
+                self.left_out[Path(entry.path)] = f"{stem + SKIP_MARK} stands beside it"
+            elif suffix in VIDEO_SUFFIXES:
                 self._note(entry, beside.get(stem, []))
 
     def _note(self, entry: os.DirEntry[str], subtitles: list[os.DirEntry[str]]) -> None:
+        path = Path(entry.path)
         try:
+            found = entry.stat()
             facts = [_fact(each) for each in (entry, *sorted(subtitles, key=lambda s: s.name))]
         except FileNotFoundError:
             return
-        digest = hashlib.blake2b(b"\0".join([self.wishes, *facts]), digest_size=6).digest()
-        self.videos[base64.b64encode(digest).decode()] = Path(entry.path)
+        below = path.relative_to(self.library.path)
+        listed = Listed(below, found.st_size, found.st_mtime)
+        reason = listed_reason(self.library.rules, listed, self.now_s)
+        if entry.is_symlink() and not (self.library.outside_links or self.library.holds(path)):
+            reason = "it is a link that leads out of the library (outside_links = false)"
+        if reason:
+            self.left_out[path] = reason
+            return
+        digest = hashlib.blake2b(b"\0".join([self._wishes, *facts]), digest_size=6).digest()
+        one, file = (path, base64.b64encode(digest).decode()), (found.st_dev, found.st_ino)
+        self.found[file] = min(one, self.found.get(file, one))
 
 
-def look(library: Library, before: Memory, avoided: Path) -> Look:
+def look(library: Library, before: Memory, avoided: Path, now_s: float | None = None) -> Look:
     """List a library's videos, by name and date alone; no file is opened.
 
     A library that cannot be listed, or in which nothing is left where there was something, is taken
@@ -132,15 +158,17 @@ def look(library: Library, before: Memory, avoided: Path) -> Look:
         library: the library.
         before: what `Look.after` told the last time.
         avoided: the folder of the work folders, should it lie in the library.
+        now_s: the time, seconds since 1970; default: now.
     """
     if not library.path.is_dir():
         return Look({}, before, gone="the folder is not there")
-    walk = _Walk(f"{library.target_langs}\0{library.profile}".encode(), avoided)
+    walk = _Walk(library, avoided, time.time() if now_s is None else now_s)
     walk.enter(library.path)
+    videos = {signature: path for path, signature in walk.found.values()}
     gone = None
-    if not walk.videos and (walk.gaps or before.settled):
+    if not videos and not walk.left_out and (walk.gaps or before.settled):
         gone = walk.gaps[0] if walk.gaps else "the folder is empty, and was not before"
-    return Look(walk.videos, before, tuple(walk.gaps), gone)
+    return Look(videos, before, walk.left_out, tuple(walk.gaps), gone)
 
 
 def _fact(entry: os.DirEntry[str]) -> bytes:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dubarr_pipeline.library.libraries import Library
+from dubarr_pipeline.library.rules import Rules
 from dubarr_pipeline.library.watch import Look, Memory, look
 from dubarr_pipeline_tests.dubbing import ordinary_permissions
 
@@ -166,3 +168,51 @@ def test_the_memory_takes_eight_letters_a_video(folder: Folder):
     folder.look()
     assert [len(text) for text in folder.memory.text()] == [320, 0]
     assert Memory.parse(*folder.memory.text()) == folder.memory
+
+
+def test_a_film_under_several_names_is_one(folder: Folder):
+    first = folder.put("b/film.mkv")
+    (folder.root / "c").mkdir()
+    (folder.root / "c" / "hard.mkv").hardlink_to(first)
+    (folder.root / "d.mkv").symlink_to(first)
+    assert [folder.look(), folder.look()] == [[], ["b/film.mkv"]]
+
+
+def test_a_link_that_leads_out_of_the_library_is_left_out_unless_wished(folder: Folder):
+    outside = folder.root.with_name("elsewhere.mkv")
+    outside.write_bytes(b"a film")
+    link = folder.root / "link.mkv"
+    link.symlink_to(outside)
+    seen = folder.see()
+    assert not seen.videos
+    assert "leads out of the library" in seen.left_out[link]
+    folder.library = replace(folder.library, outside_links=True)
+    assert [folder.look(), folder.look()] == [[], ["link.mkv"]]
+
+
+def test_skip_marks_keep_us_off_a_folder_or_a_film(folder: Folder):
+    for name in ("a.mkv", "kept.mkv", "shut/b.mkv", "shut/deep/c.mkv"):
+        folder.put(name)
+    folder.put("a.dubarr_skip", b"")
+    mark = folder.put("shut/.dubarr_skip", b"")
+    assert [folder.look(), folder.look()] == [[], ["kept.mkv"]]
+    told = {path.relative_to(folder.root).as_posix() for path in folder.see().left_out}
+    assert told == {"a.mkv", "shut"}
+    mark.unlink()
+    assert [folder.look(), folder.look()] == [[], ["shut/b.mkv", "shut/deep/c.mkv"]]
+
+
+def test_what_the_rules_keep_out_is_told_and_a_library_of_such_is_not_gone(folder: Folder):
+    folder.put("a.mkv")
+    assert [folder.look(), folder.look()] == [[], ["a.mkv"]]
+    folder.library = replace(folder.library, rules=Rules(min_size_mb=1))
+    seen = folder.see()
+    assert (seen.gone, list(seen.videos)) == (None, [])
+    assert "less than min_size_mb" in seen.left_out[folder.root / "a.mkv"]
+
+
+def test_a_film_is_ready_when_it_is_old_enough(folder: Folder):
+    folder.put("a.mkv", mtime_s=1_000_000)
+    library = replace(folder.library, rules=Rules(min_age_minutes=10))
+    at = {now_s: look(library, Memory(), AVOIDED, now_s) for now_s in (1_000_599.0, 1_000_600.0)}
+    assert [len(seen.videos) for seen in at.values()] == [0, 1]

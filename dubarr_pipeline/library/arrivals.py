@@ -1,0 +1,82 @@
+"""A video of a library at the door: whether it is dubbed, into which languages, and if not, why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dubarr_pipeline.errors import DubbingError, MissingRequirement, WorkspaceError
+from dubarr_pipeline.library.intake import check_targets, look_at, take_in
+from dubarr_pipeline.library.libraries import Library
+from dubarr_pipeline.library.rules import missing_targets, spoken_reason
+from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.media.identity import FileIdentity
+from dubarr_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What becomes of a video: the languages that it is dubbed into, or why it is not.
+
+    Attributes:
+        targets: BCP-47 tags; empty where it is not dubbed.
+        reason: in words for people, or None.
+        spoken: BCP-47 of what is spoken, where the container or the subtitles tell.
+    """
+
+    targets: tuple[str, ...] = ()
+    reason: str | None = None
+    spoken: str | None = None
+
+
+def judge(path: Path, library: Library, settings: Settings) -> Judgement:
+    """Look into a video and say whether it is dubbed. Reads its headers alone.
+
+    Raises:
+        MissingRequirement, WorkspaceError: what is no fault of the video.
+    """
+    settings = settings.for_video(library.profile or settings.profile, library.overrides)
+    try:
+        plan = look_at(path, settings)
+        reason = spoken_reason(library.rules, plan.language)
+        if reason:
+            return Judgement(reason=reason, spoken=plan.language)
+        targets = missing_targets(library.rules, plan.info, plan.language, library.target_langs)
+        if not targets:
+            wished = ", ".join(library.target_langs)
+            return Judgement(reason=f"it is to be heard in {wished} already", spoken=plan.language)
+        check_targets(plan, targets, settings)
+    except (MissingRequirement, WorkspaceError):
+        raise
+    except DubbingError as error:
+        return Judgement(reason=str(error))
+    return Judgement(targets, spoken=plan.language)
+
+
+def arrive(
+    path: Path, name: str, library: Library, settings: Settings, identity: FileIdentity | None
+) -> Video | str:
+    """Register a library's video, or return why it is not dubbed.
+
+    Raises:
+        MissingRequirement, WorkspaceError: what is no fault of the video.
+    """
+    if not (library.outside_links or library.holds(path)):
+        return f"{str(path)!r} does not lie in library {name!r} ({library.path})"
+    found = judge(path, library, settings)
+    if not found.targets:
+        return found.reason or "there is nothing to do"
+    profiled = settings.for_video(library.profile or settings.profile, library.overrides)
+    try:
+        return take_in(
+            path,
+            found.targets,
+            profiled,
+            library=name,
+            overrides=library.overrides,
+            identity=identity,
+        )
+    except (MissingRequirement, WorkspaceError):
+        raise
+    except DubbingError as error:
+        return str(error)
