@@ -1,8 +1,13 @@
-"""How dear the sound is: CPU, wall time and memory of the mix against the AC-3 encoder alone.
+"""How dear the sound is: mix, mux and extraction, each against a bare tool in the same run.
 
 python benchmarks/sound.py                 5 min/80 lines and 45 min/800, stereo and 5.1
+python benchmarks/sound.py --full          those, 2 h/2,000, and 3 h of 5.1 (needs 45 GB in $TMPDIR)
 python benchmarks/sound.py --minutes 120 --lines 2000 --channels 2
 python benchmarks/sound.py --quick         two minutes, the same work
+
+Floors: for the mix, ffmpeg encoding the accompaniment to AC-3; for the mux, ffmpeg copying the same
+streams, and `cp` of the finished file; for the extraction, ffmpeg decoding the film's sound to WAV.
+CPU is user and system time, our tools' too; memory is the largest process's, ours or a tool's.
 """
 
 from __future__ import annotations
@@ -11,22 +16,27 @@ import argparse
 import json
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import get_args
 
 import numpy as np
 
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.encoding import SoundFormat, choose_format
+from dubarr_pipeline.media.extract import extract_audio
 from dubarr_pipeline.media.loudness import Loudness, measure_file
 from dubarr_pipeline.media.mix_options import MixOptions, MixSources, PlacedTake, Preset
 from dubarr_pipeline.media.mixdown import mix
+from dubarr_pipeline.media.mux import DubTrack, mux
+from dubarr_pipeline.media.probe import probe
 from dubarr_pipeline.media.waveform import WaveWriter, write_wave
 from dubarr_pipeline.timeline.spans import Span
 
@@ -34,7 +44,9 @@ RATE = 48000
 TAKE_RATE = 24000
 PIECE_S = 20
 VARIANTS = 16
+CLIP_S = 10
 MIX_MUST, MIX_TARGET = 2.2, 1.6
+MUX_MUST, MUX_TARGET = 3.0, 2.0
 MEMORY_MUST_MB, MEMORY_TARGET_MB = 300, 150
 
 
@@ -57,7 +69,7 @@ class Film:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU (children too), time, our peak memory, and what the mixer reported."""
+    """CPU (tools too), time, peak memory (ours or a tool's), and the mixer's report."""
 
     cpu_s: float
     wall_s: float
@@ -94,7 +106,8 @@ def make_film(folder: Path, film: Film) -> None:
             bed.write(pieces[start // (PIECE_S * RATE) % 3][:, : piece.length])
             vocals.write(_spoken(piece, film, voices, windows))
     _write_takes(folder, windows, [_voice(random, TAKE_RATE) for _ in range(VARIANTS)])
-    (folder / "loudness.json").write_text(json.dumps(asdict(_programme(folder))))
+    programme = _programme(folder, film)
+    (folder / "loudness.json").write_text(json.dumps(asdict(programme)))
 
 
 def _windows(film: Film) -> list[Span]:
@@ -152,19 +165,23 @@ def _placed(folder: Path, windows: Sequence[Span]) -> list[PlacedTake]:
     ]
 
 
-def _programme(folder: Path) -> Loudness:
-    """Measure the original programme, which both stems make up."""
-    original = folder / "original.flac"
-    inputs = [
-        part
-        for stem in ("accompaniment.wav", "vocals.wav")
-        for part in ("-i", ffmpeg.file_url(folder / stem))
-    ]
-    join = ["-filter_complex", "amix=inputs=2:normalize=0", "-c:a", "flac"]
-    ffmpeg.run(["-y", *inputs, *join, ffmpeg.file_url(original)])
-    measured = measure_file(original)
-    original.unlink()
-    return measured
+def _programme(folder: Path, film: Film) -> Loudness:
+    """Make the film of both stems and a looped picture, and measure its sound."""
+    clip, picture = folder / "clip.mkv", f"testsrc2=s=320x180:r=24:d={CLIP_S}"
+    ffmpeg.run(["-y", "-f", "lavfi", "-i", picture, "-preset", "ultrafast", clip])
+    stems = [a for n in ("accompaniment.wav", "vocals.wav") for a in ("-i", folder / n)]
+    join = ["-filter_complex", "[1:a][2:a]amix=inputs=2:normalize=0[both]"]
+    sound = ["-map", "[both]", "-c:a", "ac3", "-b:a", f"{_kbps(film)}k"]
+    loop = ["-stream_loop", "-1", "-i", clip]
+    length = ["-t", str(film.samples / RATE)]
+    whole = folder / "film.mkv"
+    ffmpeg.run(["-y", *loop, *stems, *join, "-map", "0:v", "-c:v", "copy", *sound, *length, whole])
+    return measure_file(whole)
+
+
+def _kbps(film: Film) -> int | None:
+    """The bitrate that the mixer uses."""
+    return choose_format("ac3", SoundFormat(RATE, film.channels, None), None).bitrate_kbps
 
 
 def _cpu_s() -> float:
@@ -173,9 +190,10 @@ def _cpu_s() -> float:
 
 
 def _peak_mb() -> float:
-    """Our own high-water mark; `ru_maxrss` would also remember the process that started us."""
+    """The largest memory of ours (`ru_maxrss` would remember who started us) or of any tool."""
     status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+    own = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
 
 
 def mix_here(folder: Path, film: Film, preset: Preset) -> Cost:
@@ -186,47 +204,110 @@ def mix_here(folder: Path, film: Film, preset: Preset) -> Cost:
     loudness = Loudness(**json.loads((folder / "loudness.json").read_text()))
     stems = folder / "accompaniment.wav", folder / "vocals.wav"
     sources = MixSources(*stems, tuple(windows), kept, loudness)
+    options = MixOptions(preset=preset)
+    made = []
+    cost = cost_of(lambda: made.append(mix(sources, takes, folder / "final_es.ac3", options)))
+    return replace(cost, miss_lu=made[0].miss_lu, passes=made[0].passes)
+
+
+def mux_here(folder: Path, _film: Film, _preset: Preset) -> Cost:
+    """Put the finished track beside the film's own streams, and prove them."""
+    track = DubTrack(folder / "final_es.ac3", "es")
+    return cost_of(lambda: mux(folder / "film.mkv", [track], [], folder / "final.mkv"))
+
+
+def extract_here(folder: Path, _film: Film, _preset: Preset) -> Cost:
+    """Decode and measure the film's sound, and hear it as speech detection does."""
+    info = probe(folder / "film.mkv")
+    sound = folder / "extracted.wav"
+    return cost_of(lambda: extract_audio(info, info.audio[0], sound, on_mono16k=lambda _: None))
+
+
+def cost_of(work: Callable[[], object]) -> Cost:
+    """Do it, and say what it cost."""
     before, clock = _cpu_s(), time.perf_counter()
-    report = mix(sources, takes, folder / "final_es.ac3", MixOptions(preset=preset))
-    cpu_s, wall_s = _cpu_s() - before, time.perf_counter() - clock
-    return Cost(cpu_s, wall_s, _peak_mb(), report.miss_lu, report.passes)
+    work()
+    return Cost(_cpu_s() - before, time.perf_counter() - clock, _peak_mb())
 
 
-def mix_cost(folder: Path, film: Film, preset: Preset) -> Cost:
-    """The same in a process of its own, so that its memory is its own."""
-    film_text = json.dumps(asdict(film))
-    command = [sys.executable, __file__, "--measure", str(folder), film_text, preset]
+WORKS = {"mix": mix_here, "mux": mux_here, "extraction": extract_here}
+
+
+def own_cost(work: str, folder: Path, film: Film, preset: Preset = "film") -> Cost:
+    """What a work costs in a process of its own, so that its memory is its own."""
+    told = json.dumps(asdict(film))
+    command = [sys.executable, __file__, "--measure", work, str(folder), told, preset]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     return Cost(**json.loads(found.stdout))
 
 
+def tool_cost(*arguments: str | Path) -> Cost:
+    """What ffmpeg alone costs."""
+    return cost_of(lambda: ffmpeg.run(["-y", *arguments]))
+
+
 def encoder_cost(folder: Path, film: Film) -> Cost:
     """Have ffmpeg encode the accompaniment alone, at the bitrate that the mixer uses."""
-    kbps = choose_format("ac3", SoundFormat(RATE, film.channels, None), None).bitrate_kbps
-    before, clock = _cpu_s(), time.perf_counter()
-    source = ffmpeg.file_url(folder / "accompaniment.wav")
-    ffmpeg.run(["-y", "-i", source, "-c:a", "ac3", "-b:a", f"{kbps}k", folder / "floor.ac3"])
-    return Cost(_cpu_s() - before, time.perf_counter() - clock)
+    encode = ["-c:a", "ac3", "-b:a", f"{_kbps(film)}k", folder / "floor.ac3"]
+    return tool_cost("-i", folder / "accompaniment.wav", *encode)
 
 
-def mix_rows(film: Film, presets: Sequence[Preset]) -> Iterator[Row]:
-    """Mix one film with each preset, the encoder alone before and after."""
+def film_rows(film: Film, presets: Sequence[Preset]) -> Iterator[Row]:
+    """Mix, mux and extract one film."""
     with tempfile.TemporaryDirectory(prefix="dubarr-sound-") as place:
         folder = Path(place)
         make_film(folder, film)
-        alone = [encoder_cost(folder, film)]
-        costs = {preset: mix_cost(folder, film, preset) for preset in presets}
-        alone.append(encoder_cost(folder, film))
-    floor_cpu_s = sum(cost.cpu_s for cost in alone) / 2
-    floor_wall_s = sum(cost.wall_s for cost in alone) / 2
+        yield from mix_rows(folder, film, presets)
+        yield from mux_rows(folder, film)
+        yield from extraction_rows(folder, film)
+
+
+def mix_rows(folder: Path, film: Film, presets: Sequence[Preset]) -> Iterator[Row]:
+    """Mix one film with each preset, the encoder alone before and after."""
+    alone = [encoder_cost(folder, film)]
+    costs = {preset: own_cost("mix", folder, film, preset) for preset in presets}
+    alone.append(encoder_cost(folder, film))
+    cpu_s, wall_s = fmean(c.cpu_s for c in alone), fmean(c.wall_s for c in alone)
     for preset, cost in costs.items():
         name = f"mix ({preset}), {film.name}"
-        floor = f"ffmpeg encoding the accompaniment to AC-3 alone: {floor_cpu_s:.2f} s of CPU"
+        floor = f"ffmpeg encoding the accompaniment to AC-3 alone: {cpu_s:.2f} s of CPU"
         passes = f"{cost.passes} pass(es), {cost.cpu_s:.2f} s of CPU"
-        yield Row(f"{name}: CPU", cost.cpu_s / floor_cpu_s, "x", MIX_MUST, MIX_TARGET, floor=floor)
-        yield Row(f"{name}: wall", cost.wall_s / floor_wall_s, "x", floor=passes)
-        yield Row(f"{name}: peak memory", cost.peak_mb, "MB", MEMORY_MUST_MB, MEMORY_TARGET_MB)
+        yield Row(f"{name}: CPU", cost.cpu_s / cpu_s, "x", MIX_MUST, MIX_TARGET, floor=floor)
+        yield Row(f"{name}: wall", cost.wall_s / wall_s, "x", floor=passes)
+        yield memory_row(name, cost)
         yield Row(f"{name}: loudness, off the source by", abs(cost.miss_lu), "LU", 1.0, 0.2)
+
+
+def mux_rows(folder: Path, film: Film) -> Iterator[Row]:
+    """Mux with its proof, against a bare stream copy and against `cp`."""
+    name, plain = f"mux, {film.name}", folder / "plain.mkv"
+    streams = ["-i", folder / "film.mkv", "-i", folder / "final_es.ac3", "-map", "0", "-map", "1"]
+    bare = tool_cost(*streams, "-c", "copy", plain)
+    copied = cost_of(lambda: shutil.copyfile(plain, folder / "copied.mkv"))
+    cost = own_cost("mux", folder, film)
+    floor = f"ffmpeg -c copy of the same streams: {bare.cpu_s:.2f} s of CPU"
+    yield Row(f"{name}: CPU", cost.cpu_s / bare.cpu_s, "x", MUX_MUST, MUX_TARGET, floor=floor)
+    by_cp = f"cp of the file: {copied.wall_s:.2f} s"
+    yield Row(f"{name}: wall", cost.wall_s / copied.wall_s, "x", floor=by_cp)
+    yield memory_row(name, cost)
+
+
+def extraction_rows(folder: Path, film: Film) -> Iterator[Row]:
+    """Extraction with its meter and its second, 16 kHz output, against plain decoding."""
+    name = f"extraction, {film.name}"
+    decode = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-rf64", "auto", folder / "decoded.wav"]
+    plain = tool_cost("-i", folder / "film.mkv", *decode)
+    (folder / "decoded.wav").unlink()
+    cost = own_cost("extraction", folder, film)
+    floor = f"ffmpeg decoding the sound to WAV: {plain.cpu_s:.2f} s of CPU"
+    yield Row(f"{name}: CPU", cost.cpu_s / plain.cpu_s, "x", floor=floor)
+    yield Row(f"{name}: wall", cost.wall_s / plain.wall_s, "x", floor="the same")
+    yield memory_row(name, cost)
+
+
+def memory_row(name: str, cost: Cost) -> Row:
+    """Peak memory of a work or its tools."""
+    return Row(f"{name}: peak memory", cost.peak_mb, "MB", MEMORY_MUST_MB, MEMORY_TARGET_MB)
 
 
 def _films(options: argparse.Namespace) -> list[Film]:
@@ -234,31 +315,37 @@ def _films(options: argparse.Namespace) -> list[Film]:
         return [Film(options.minutes, options.lines, options.channels)]
     if options.quick:
         return [Film(2, 32, 2)]
-    return [Film(m, n, c) for m, n in ((5, 80), (45, 800)) for c in (2, 6)]
+    lengths = [(5, 80), (45, 800), *([(120, 2000)] if options.full else [])]
+    films = [Film(minutes, lines, channels) for minutes, lines in lengths for channels in (2, 6)]
+    return [*films, Film(180, 3000, 6)] if options.full else films
 
 
 def main() -> None:
     """Measure, and print a table or one JSON object."""
-    parser = argparse.ArgumentParser(description="What mixing costs.")
+    parser = argparse.ArgumentParser(description="What mixing, muxing and extracting cost.")
     parser.add_argument("--json", action="store_true", help="one object on standard output")
     parser.add_argument("--quick", action="store_true", help="two minutes of film")
+    parser.add_argument("--full", action="store_true", help="all lengths, up to three hours")
     parser.add_argument("--minutes", type=float, help="one film of this length")
     parser.add_argument("--lines", type=int, default=2000)
     parser.add_argument("--channels", type=int, default=2)
     parser.add_argument("--presets", nargs="+", choices=get_args(Preset), default=["film", "duck"])
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        folder, film, preset = options.measure
-        print(json.dumps(asdict(mix_here(Path(folder), Film(**json.loads(film)), preset))))
+        work, folder, film, preset = options.measure
+        cost = WORKS[work](Path(folder), Film(**json.loads(film)), preset)
+        print(json.dumps(asdict(cost)))
         return
-    rows = [row for film in _films(options) for row in mix_rows(film, options.presets)]
+    rows = (row for film in _films(options) for row in film_rows(film, options.presets))
     if options.json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
+        found = [asdict(row) for row in rows]
+        print(json.dumps({"machine": platform.platform(), "rows": found}))
         return
     for row in rows:
         bounds = [f"{n} {v:g}" for n, v in (("must", row.must), ("target", row.target)) if v]
-        print(f"{row.name:70} {row.value:8.2f} {row.unit:3} {', '.join(bounds):22} {row.floor}")
+        limits = ", ".join(bounds)
+        print(f"{row.name:70} {row.value:8.2f} {row.unit:3} {limits:22} {row.floor}", flush=True)
 
 
 if __name__ == "__main__":
