@@ -161,8 +161,12 @@ class WorkDir:
 
 
 @contextlib.contextmanager
-def named_disk_errors(path: Path) -> Iterator[None]:
+def named_disk_errors(path: Path, option: str = "--work-dir") -> Iterator[None]:
     """Turn the system's "no space", "read-only" and "not permitted" into errors with a cure.
+
+    Args:
+        path: what was to be written.
+        option: how another folder is chosen.
 
     Raises:
         DiskFull, NotWritable, WorkspaceError: instead of the bare `OSError`.
@@ -178,12 +182,12 @@ def named_disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise NotWritable(
                 f"cannot write {path}: {os.strerror(error.errno)}; "
-                "choose another folder with --work-dir"
+                f"choose another folder with {option}"
             ) from error
         if error.errno == errno.EFBIG:
             raise WorkspaceError(
                 f"{path} grows larger than its file system or the process's limit allows: "
-                "choose a folder on another file system with --work-dir, or raise `ulimit -f`"
+                f"choose a folder on another file system with {option}, or raise `ulimit -f`"
             ) from error
         raise
 
@@ -307,20 +311,24 @@ def _locked(work: WorkDir) -> Iterator[None]:
         yield
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, option: str = "--work-dir") -> None:
     """See that files can be made in the folder, which is made if it is not there.
+
+    Args:
+        folder: where files are to be made.
+        option: how another folder is chosen.
 
     Raises:
         NotWritable, DiskFull, WorkspaceError: saying why not.
     """
     try:
-        with named_disk_errors(folder):
+        with named_disk_errors(folder, option):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable."):
                 pass
     except (FileExistsError, NotADirectoryError):
-        raise WorkspaceError(f"{folder} is not a folder: choose another with --work-dir") from None
+        raise WorkspaceError(f"{folder} is not a folder: choose another with {option}") from None
     except OSError as error:
         raise NotWritable(
-            f"cannot make {folder}: {error.strerror}; choose another folder with --work-dir"
+            f"cannot make {folder}: {error.strerror}; choose another folder with {option}"
         ) from error

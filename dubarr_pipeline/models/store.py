@@ -155,6 +155,11 @@ def write_seal(folder: Path, seal: ModelSeal) -> None:
     write_json(folder / _SEAL, TypeAdapter(ModelSeal).dump_python(seal))
 
 
+def forget_seal(folder: Path) -> None:
+    """Let a model count as missing from now on."""
+    (folder / _SEAL).unlink(missing_ok=True)
+
+
 def _length(path: Path) -> int | None:
     try:
         return path.stat().st_size
