@@ -34,6 +34,7 @@ from dubarr_pipeline.timeline.verdicts import (
     judge,
     naturalness,
     score,
+    syllable_change,
 )
 
 _log = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ class _Line:
             return None
         tried = [take.text for take in self.takes]
         try:
-            return self.wordings.reword(wording.text, last.duration_s, judgement.syllables, tried)
+            return self.wordings.reword(wording.text, *self._change(last, judgement), tried)
         except LineError as error:
             _log.info("%s: no other wording: %s", self.task.name, error)
             return None
@@ -146,6 +147,15 @@ class _Line:
                 raise
             self.wordings.unanswered = f"could not be reworded: {error}"
             return None
+
+    def _change(self, last: Take, judgement: Judgement) -> tuple[float, int]:
+        """What a rewording is asked for: the seconds that these words need, syllables to change."""
+        expected_s = self.wordings.expected_s(last)
+        count = syllables(last.spoken, self.task.language)
+        change = syllable_change(self.wordings.fit(expected_s), count)
+        if judgement.syllables * change <= 0:
+            change = min(1, max(-1, judgement.syllables))
+        return expected_s, change
 
     def _take(self, wording: Wording) -> Judgement:
         """Make the next take of this wording, and judge it."""

@@ -23,7 +23,7 @@ from dubarr_pipeline.timeline.verdicts import VerdictOptions
 from dubarr_pipeline.timeline.windows import Window, WindowOptions, windows
 from dubarr_pipeline.workdir import WorkDir
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised whenever this floor would make another take from the same order."""
 
 
@@ -41,7 +41,7 @@ class ProductionOptions:
         dead_after: failures in a row after which a service counts as dead for this run.
         max_characters: longest text for one synthesis call; 0: as the engine says.
         hopeless: a wording predicted to need a tempo beyond this, or below one over it, is reworded
-            before it costs a take.
+            before it costs a take; 1: every wording that is predicted to need any.
         unlearned: the same bound while no take of the voice has been heard.
         slowest_speech, fastest_speech: rates that an engine may be asked for, over its natural one.
     """
@@ -55,7 +55,7 @@ class ProductionOptions:
     threads: int = 0
     dead_after: int = 6
     max_characters: int = 0
-    hopeless: float = 1.25
+    hopeless: float = 1.0
     unlearned: float = 1.6
     slowest_speech: float = 0.8
     fastest_speech: float = 1.25

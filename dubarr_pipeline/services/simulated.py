@@ -259,7 +259,7 @@ class SimulatedServer:
             versions = {
                 name: _lied(fault, line["text"])
                 or sentence(language, f"{line['text']}{line['id']}{name}", wanted_s * share)
-                for name, share in (("short", 0.8), ("normal", 0.97), ("long", 1.15))
+                for name, share in (("short", 0.85), ("normal", 0.98), ("long", 1.13))
             }
             drafted.append({"id": line["id"], **versions})
         if fault == "missing_id":

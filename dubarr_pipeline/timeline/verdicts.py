@@ -33,7 +33,7 @@ class VerdictOptions:
     longer: Fraction = Fraction(105, 100)
     slowest: Fraction = Fraction(85, 100)
     fastest: Fraction = Fraction(120, 100)
-    gentle_slow: Fraction = Fraction(92, 100)
+    gentle_slow: Fraction = Fraction(90, 100)
     gentle_fast: Fraction = Fraction(110, 100)
     takes: int = 3
 
@@ -183,18 +183,29 @@ def best(scores: Sequence[TakeScore]) -> int:
 def closest_version(predicted_s: Sequence[float], fit: tuple[float, float]) -> int:
     """Return which wording of a draft is likeliest to fit, by its predicted seconds.
 
-    The one whose ratio to the wanted length is nearest to the middle of the tolerance, where one
-    that is longer than its whole window counts after all that are not; the earliest among equals.
+    The one that is relatively nearest to `aim_s`, where one that is longer than its whole window
+    counts after all that are not; the earliest among equals.
 
     Args:
         predicted_s: seconds predicted for each wording; at least one.
         fit: wanted seconds and the window's whole seconds.
     """
     wanted, limit = fit
+    aim = aim_s(wanted, limit)
     return min(
         range(len(predicted_s)),
-        key=lambda at: (predicted_s[at] > limit, abs(predicted_s[at] / wanted - 0.975), at),
+        key=lambda at: (predicted_s[at] > limit, abs(predicted_s[at] - aim), at),
     )
+
+
+def aim_s(wanted: float, limit: float, limits: VerdictOptions | None = None) -> float:
+    """Return the seconds that a wording should take: the middle of those that need no tempo.
+
+    So chance may make the take a little longer or shorter and it still fits.
+    """
+    limits = limits or VerdictOptions()
+    upper = min(wanted * float(limits.longer), limit)
+    return (min(wanted * float(limits.shorter), upper) + upper) / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from dubarr_pipeline.timeline.verdicts import (
     Judgement,
     TakeMeasure,
     VerdictOptions,
+    aim_s,
     best,
     closest_version,
     fault,
@@ -32,12 +33,12 @@ def _fit(spoken: int, wanted: int = 2 * SECOND, limit: int = 3 * SECOND) -> Fit:
 
 
 # wanted 48000 samples: kept from 43200 (x 0.90) to 50400 (x 1.05); gently stretched down to
-# 43200 x 0.92 = 39744 and up to 50400 x 1.10 = 55440
+# 43200 x 0.90 = 38880 and up to 50400 x 1.10 = 55440
 @pytest.mark.parametrize(
     ("spoken", "verdict"),
     [
-        (39_743, "rewrite"),
-        (39_744, "stretch"),
+        (38_879, "rewrite"),
+        (38_880, "stretch"),
         (43_199, "stretch"),
         (43_200, "keep"),
         (48_000, "keep"),
@@ -127,6 +128,15 @@ def test_the_wording_that_is_predicted_to_fit_is_taken() -> None:
     assert closest_version([1.2, 1.9, 2.6], (2.0, 3.0)) == 1
     assert closest_version([1.2, 2.3], (2.0, 2.1)) == 0
     assert closest_version([1.95, 1.95], (2.0, 3.0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit", "aim"), [(2.0, 3.0, 1.95), (2.0, 2.0, 1.9), (2.0, 1.0, 1.0), (2.0, 0.0, 0)]
+)
+def test_a_wording_is_aimed_at_the_middle_of_what_needs_no_tempo(
+    wanted: float, limit: float, aim: float
+) -> None:
+    assert aim_s(wanted, limit) == pytest.approx(aim)
 
 
 GOOD = TakeMeasure(SECOND, SECOND, peak=0.5, rms=0.1, clipped=0, predicted_s=1.0)

@@ -10,8 +10,8 @@ from dubarr_pipeline.services.wire import ChatMessage
 
 _DRAFT = """You translate film dialogue from {source} to {target} for dubbing.
 Each line must sound like natural speech of its speaker and take about as long as the original.
-For every line write three versions of the same meaning: "short" (about 20 % quicker to say than
-"seconds"), "normal" (as long as "seconds") and "long" (about 20 % longer). Write only what is to
+For every line write three versions of the same meaning: "short" (about 15 % quicker to say than
+"seconds"), "normal" (as long as "seconds") and "long" (about 15 % longer). Write only what is to
 be said: no names of speakers, no notes, no stage directions. Use the glossary's words exactly. Do
 not merge or split lines. Answer with JSON only:
 {{"lines": [{{"id": 0, "short": "...", "normal": "...", "long": "..."}}]}}, each id exactly once."""
