@@ -8,7 +8,7 @@ import numpy as np
 
 from dubarr_pipeline.media.ducking import Ducker
 from dubarr_pipeline.media.fades import Envelope
-from dubarr_pipeline.media.sound_reader import Samples
+from dubarr_pipeline.media.sound_reader import Samples, is_silent
 from dubarr_pipeline.media.waveform import WaveFile
 
 
@@ -61,5 +61,5 @@ class Bed:
 
 def _add(channel: Samples, voice: Samples) -> None:
     # Only where there is a voice: adding zeros would turn -0.0 into 0.0, and cost a pass.
-    if voice.any():
+    if not is_silent(voice):
         np.add(channel, voice, out=channel, where=voice != 0)

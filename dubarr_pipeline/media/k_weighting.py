@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.media.sound_reader import Samples
+from dubarr_pipeline.media.sound_reader import Samples, is_silent
 from dubarr_pipeline.media.spectrum import forward, quick_length
 
 Powers = NDArray[np.float64]
@@ -39,7 +39,8 @@ def frame_powers(sound: Samples, rate: int) -> Powers:
 
     The last frame may be partly silence. `sound` is ``(channels, samples)`` float32 at `rate` Hz.
     """
-    stage = FramePowers(rate, len(sound), np.flatnonzero(sound.any(axis=1)).tolist())
+    heard = [n for n, channel in enumerate(sound) if channel.size and not is_silent(channel)]
+    stage = FramePowers(rate, len(sound), heard)
     return np.concatenate([stage.add(sound), stage.finish()], axis=1)
 
 

@@ -17,7 +17,7 @@ from dubarr_pipeline.timeline.spans import Span
 
 _PIECE_S = 4
 _GOLDEN = 0.618034
-_LEAST_PARTS, _LONGEST_STEP_S = 40, 64
+_LEAST_PARTS, _LONGEST_STEP_S = 24, 64
 """Mix and original are compared on the same parts, so that what the others are like hardly matters:
 measured on synthetic films, the whole is then right to 0.1 LU."""
 
