@@ -36,7 +36,7 @@ class Prices:
     """
 
     onset_near: float = 1.0
-    onset_far: float = 4.1
+    onset_far: float = 6.3
     early: float = 2.03
     tempo_easy: float = 0.7
     tempo_near: float = 5.3
