@@ -122,6 +122,103 @@ def engines(**where: Any) -> None:
     print_engines(_settings(**where))
 
 
+@main.group()
+def models() -> None:
+    """List, fetch, verify and remove the engines' models."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@_work_dir
+@_config
+def models_list(as_json: bool, **where: Any) -> None:
+    """List every model: whether it is here, its size, its licence, and who uses it."""
+    from dubarr_pipeline.model_commands import print_models
+
+    _settings(**where)
+    print_models(as_json)
+
+
+@models.command("pull", epilog=EXIT_CODES)
+@click.argument("names", nargs=-1, metavar="[MODEL...]")
+@click.option("--profile", help="Whose models, if none are named.")
+@click.option("--update", is_flag=True, help="Take what the host holds now, not what was pinned.")
+@_work_dir
+@_config
+def models_pull(names: tuple[str, ...], profile: str | None, update: bool, **where: Any) -> None:
+    """Fetch models and check them: those named, or all that the profile lacks."""
+    from dubarr_pipeline.model_commands import pull_models
+
+    pull_models(names, _settings(profile=profile, **where), update)
+
+
+@models.command("verify", epilog=EXIT_CODES)
+@click.argument("names", nargs=-1, metavar="[MODEL...]")
+@_work_dir
+@_config
+def models_verify(names: tuple[str, ...], **where: Any) -> None:
+    """Read models again and compare every checksum: those named, or all that are here."""
+    from dubarr_pipeline.model_commands import verify_models
+
+    _settings(**where)
+    sys.exit(verify_models(names))
+
+
+@models.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="MODEL...")
+@_work_dir
+@_config
+def models_remove(names: tuple[str, ...], **where: Any) -> None:
+    """Remove models from the disk; a later pull brings the same bytes again."""
+    from dubarr_pipeline.model_commands import remove_models
+
+    _settings(**where)
+    remove_models(names)
+
+
+@main.group()
+def library() -> None:
+    """Show the libraries of dubarr.toml, and why a video is dubbed or not."""
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+
+
+@library.command("list")
+@_json
+@_config
+@_work_dir
+def library_list(as_json: bool, **where: Any) -> None:
+    """List the libraries, and how far their videos are."""
+    from dubarr_pipeline.library_commands import print_libraries
+
+    print_libraries(_settings(**where), as_json)
+
+
+@library.command("scan")
+@click.argument("names", nargs=-1, metavar="[LIBRARY...]")
+@_json
+@_config
+@_work_dir
+def library_scan(names: tuple[str, ...], as_json: bool, **where: Any) -> None:
+    """List every video: what it is dubbed into, or why it is not. Starts nothing."""
+    from dubarr_pipeline.library_commands import print_scan
+
+    print_scan(names, _settings(**where), as_json)
+
+
+@library.command("explain")
+@click.argument("video", type=click.Path(path_type=Path))
+@_json
+@_config
+@_work_dir
+def library_explain(video: Path, as_json: bool, **where: Any) -> None:
+    """Say why a video is or is not dubbed."""
+    from dubarr_pipeline.library_commands import explain
+
+    explain(video, _settings(**where), as_json)
+
+
 @main.command()
 @click.option("--to", "languages", default="es,ca", show_default=True, help="Target languages.")
 @_work_dir

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dubarr_pipeline.errors import DubbingError, MissingRequirement, WorkspaceError
-from dubarr_pipeline.library.intake import check_targets, look_at, take_in
+from dubarr_pipeline.library.intake import Plan, check_targets, listen_to, look_at, take_in
 from dubarr_pipeline.library.libraries import Library
 from dubarr_pipeline.library.rules import missing_targets, spoken_reason
 from dubarr_pipeline.library.videos import Video
@@ -37,19 +37,29 @@ def judge(path: Path, library: Library, settings: Settings) -> Judgement:
     """
     settings = settings.for_video(library.profile or settings.profile, library.overrides)
     try:
+        heard = listen_to(path, settings)
+        found = _wanted(heard, library) if heard.language else None
+        if found and not found.targets:
+            return found
         plan = look_at(path, settings)
-        reason = spoken_reason(library.rules, plan.language)
-        if reason:
-            return Judgement(reason=reason, spoken=plan.language)
-        targets = missing_targets(library.rules, plan.info, plan.language, library.target_langs)
-        if not targets:
-            wished = ", ".join(library.target_langs)
-            return Judgement(reason=f"it is to be heard in {wished} already", spoken=plan.language)
-        check_targets(plan, targets, settings)
+        found = _wanted(plan, library)
+        check_targets(plan, found.targets, settings)
     except (MissingRequirement, WorkspaceError):
         raise
     except DubbingError as error:
         return Judgement(reason=str(error))
+    return found
+
+
+def _wanted(plan: Plan, library: Library) -> Judgement:
+    """What the library's rules say of a video whose language is known as well as it can be."""
+    reason = spoken_reason(library.rules, plan.language)
+    if reason:
+        return Judgement(reason=reason, spoken=plan.language)
+    targets = missing_targets(library.rules, plan.info, plan.language, library.target_langs)
+    if not targets:
+        wished = ", ".join(library.target_langs)
+        return Judgement(reason=f"it is to be heard in {wished} already", spoken=plan.language)
     return Judgement(targets, spoken=plan.language)
 
 

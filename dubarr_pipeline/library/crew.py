@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, cast
 
 from dubarr_pipeline.engines.interfaces import (
@@ -17,19 +18,35 @@ from dubarr_pipeline.engines.interfaces import (
     Translator,
     VoiceActivityDetector,
 )
-from dubarr_pipeline.engines.registry import KINDS, Kind, build
-from dubarr_pipeline.errors import LanguageError, MissingRequirement
+from dubarr_pipeline.engines.registry import KINDS, EngineRow, Kind, build, row
+from dubarr_pipeline.errors import LanguageError, LicenceError, MissingRequirement
+from dubarr_pipeline.models.store import ModelOptions, known_model
 from dubarr_pipeline.settings import ENGINE_SECTIONS, Settings
 from dubarr_pipeline.timeline.length_model import PhonemeCount
 
 _SECTIONS: dict[Kind, str] = {kind: section for section, kind in ENGINE_SECTIONS.items()}
 
 
-def engine(settings: Settings, kind: Kind, **facts: Any) -> Engine:
-    """Construct the chosen engine of a kind, with its options; loads nothing."""
-    options = settings.options(_SECTIONS[kind])
-    chosen = {} if options is None else {"options": options}
-    return build(kind, settings.engines()[kind], **chosen, **facts)
+def engine(settings: Settings, kind: Kind, logs: Path | None = None, **facts: Any) -> Engine:
+    """Construct the chosen engine of a kind, with its options; loads nothing.
+
+    Args:
+        settings: they say which engine, and how.
+        kind: the kind of work.
+        logs: folder for the logs of services that it starts; default: beside all work folders.
+        facts: what else its constructor takes.
+
+    Raises:
+        LicenceError: if its licence allows no commercial use, and was not accepted.
+    """
+    chosen, options = row(kind, settings.engines()[kind]), settings.options(_SECTIONS[kind])
+    check_licence(settings, chosen)
+    given: dict[str, Any] = {} if options is None else {"options": options}
+    if "llm" in chosen.takes:
+        given["llm"] = settings.options("llm")
+    if "logs" in chosen.takes:
+        given["logs"] = logs or settings.work_dir / "logs"
+    return build(kind, chosen.name, **given, **facts)
 
 
 def voice_activity_detector(settings: Settings) -> VoiceActivityDetector:
@@ -52,20 +69,22 @@ def transcriber(settings: Settings) -> Transcriber:
     return cast("Transcriber", engine(settings, "transcription"))
 
 
-def script_reader(settings: Settings) -> ScriptReader:
+def script_reader(settings: Settings, logs: Path | None = None) -> ScriptReader:
     """Who reads the whole script."""
-    return cast("ScriptReader", engine(settings, "context"))
+    return cast("ScriptReader", engine(settings, "context", logs))
 
 
-def translator(settings: Settings, subtitled: tuple[str, ...] = ()) -> Translator:
+def translator(
+    settings: Settings, subtitled: tuple[str, ...] = (), logs: Path | None = None
+) -> Translator:
     """Who translates; `subtitled` are the languages that the video has subtitles in."""
     facts = {"subtitled": subtitled} if settings.engines()["translation"] == "lite" else {}
-    return cast("Translator", engine(settings, "translation", **facts))
+    return cast("Translator", engine(settings, "translation", logs, **facts))
 
 
-def synthesizer(settings: Settings) -> Synthesizer:
+def synthesizer(settings: Settings, logs: Path | None = None) -> Synthesizer:
     """Who speaks."""
-    return cast("Synthesizer", engine(settings, "synthesis"))
+    return cast("Synthesizer", engine(settings, "synthesis", logs))
 
 
 def phoneme_counter() -> PhonemeCount:
@@ -90,13 +109,58 @@ def needs(settings: Settings) -> list[tuple[str, Need]]:
     return list({need.name: (who, need) for who, need in reversed(found)}.values())[::-1]
 
 
-def check_needs(settings: Settings) -> None:
+def check_licence(settings: Settings, chosen: EngineRow) -> None:
+    """See that an engine's licence, and those of the models that it loads, are accepted.
+
+    Raises:
+        LicenceError: naming the licence, where it stands, and the setting that accepts it.
+    """
+    if not chosen.commercial:
+        page = next((known_model(name).page for name in chosen.models), "")
+        require_licence(settings, f"{chosen.kind} engine {chosen.name!r}", chosen.licence, page)
+
+
+def check_model_licence(settings: Settings, name: str) -> None:
+    """See that a model's licence is accepted, if it forbids commercial use. Raises as above."""
+    model = known_model(name)
+    if model.commercial is False:
+        require_licence(settings, f"model {name!r}", model.licence, model.page)
+
+
+def require_licence(settings: Settings, what: str, licence: str, page: str) -> None:
+    """Refuse what stands under a licence that was not accepted. Raises `LicenceError`."""
+    accepted: ModelOptions = settings.options("models")
+    if licence not in accepted.accept_licences:
+        where = f" ({page})" if page else ""
+        raise LicenceError(
+            f"{what} stands under {licence}{where}, which allows no commercial use: read it, and "
+            f'if you accept it write accept_licences = ["{licence}"] below [models] in dubarr.toml'
+        )
+
+
+def missing_models(settings: Settings) -> list[str]:
+    """The models that the profile needs and that are not here, by name."""
+    return [need.name for _, need in needs(settings) if need.kind == "model" and not need.present]
+
+
+def check_needs(settings: Settings, fetchable: bool = False) -> None:
     """See that all is here before any work starts.
+
+    Args:
+        settings: with the profile.
+        fetchable: let models pass that are not here: they will be fetched.
 
     Raises:
         MissingRequirement: one list of everything that is missing, each with its cure.
+        LicenceError: if a licence was not accepted.
     """
-    missing = [(who, need) for who, need in needs(settings) if not need.present]
+    for name in missing_models(settings):
+        check_model_licence(settings, name)
+    missing = [
+        (who, need)
+        for who, need in needs(settings)
+        if not need.present and not (fetchable and need.kind == "model")
+    ]
     if missing:
         raise MissingRequirement(
             f"profile {settings.profile!r} lacks what it needs:\n" + missing_list(missing)

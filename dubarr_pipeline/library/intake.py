@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,24 @@ def look_at(source: Path, settings: Settings) -> Plan:
     Raises:
         NotAVideo, NoAudio, NoScript, SourceMissing: if it cannot be dubbed.
     """
+    heard = listen_to(source, settings)
+    script = _script(heard.info, heard.language, settings)
+    return replace(
+        heard, script=script, language=heard.language or (script.language if script else None)
+    )
+
+
+def listen_to(source: Path, settings: Settings) -> Plan:
+    """Find the sound of a video, and what is spoken where the container tells; not the words.
+
+    Raises:
+        NotAVideo, NoAudio, SourceMissing: if it cannot be dubbed.
+    """
     wanted: AudioOptions = settings.options("audio")
     info = probe_video(source)
     language = wanted.language or None
     stream = choose_audio(info, language, wanted.stream if wanted.stream >= 0 else None)
-    spoken = language or stream.language
-    script = _script(info, spoken, settings)
-    return Plan(info, stream, script, spoken or (script.language if script else None))
+    return Plan(info, stream, None, language or stream.language)
 
 
 def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: Any) -> Video:

@@ -72,10 +72,21 @@ def is_same(path: Path, identity: FileIdentity) -> bool:
         raise SourceMissing(
             f"{path} cannot be read ({error}): check the path and the disk"
         ) from error
-    known = (identity.size, identity.mtime_ns, identity.ctime_ns, identity.inode)
-    if _times(found) == known:
+    if _times(found) == _known(identity):
         return True
     return found.st_size == identity.size and identify(path).digest == identity.digest
+
+
+def stat_matches(path: Path, identity: FileIdentity) -> bool:
+    """Whether a file is the registered one by size and dates alone. Reads nothing."""
+    try:
+        return _times(path.stat()) == _known(identity)
+    except OSError:
+        return False
+
+
+def _known(identity: FileIdentity) -> tuple[int, int, int, int]:
+    return identity.size, identity.mtime_ns, identity.ctime_ns, identity.inode
 
 
 def _digest(path: Path, size: int, on_progress: OnBytes | None) -> str:
