@@ -7,9 +7,10 @@ last one by one. A line that stays wrong comes back with its fault, the others w
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from dubarr_pipeline.engines.interfaces import (
@@ -21,11 +22,13 @@ from dubarr_pipeline.engines.interfaces import (
     Translator,
     Usage,
 )
+from dubarr_pipeline.engines.language_model import llm_needs
 from dubarr_pipeline.engines.translation.prompts import draft_messages, rewrite_messages
 from dubarr_pipeline.engines.translation.reply_faults import base, find_fault, terms_in
 from dubarr_pipeline.errors import BadReply, LineError, MissingRequirement
-from dubarr_pipeline.services.llm import LLMOptions, LLMService
-from dubarr_pipeline.services.server import ServerOptions
+from dubarr_pipeline.services.llm import LLMService
+from dubarr_pipeline.services.llm_process import LanguageModelOptions, open_llm
+from dubarr_pipeline.services.server import Host
 from dubarr_pipeline.services.wire import DraftedLine, DraftedLines, Rewording
 
 _log = logging.getLogger(__name__)
@@ -35,33 +38,18 @@ _DRAFTS_LATER = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAIOptions:
-    """Which server and model translate.
+class OpenAIOptions(LanguageModelOptions):
+    """Which language model translates: that of section ``[llm]``, but for what is set here.
 
     Attributes:
-        url: with its version part, e.g. ``"http://127.0.0.1:8000/v1"``.
-        model: as the server calls it; part of the fingerprint.
-        key_variable: environment variable that holds the key.
         languages: BCP-47 targets that it serves; empty: all.
-        concurrency: calls that it answers at once.
         answers: replies to ask for until one is right.
-        server_priority: send priorities along (vLLM with ``--scheduling-policy priority``).
     """
 
-    url: str = "http://127.0.0.1:8000/v1"
-    model: str = "default"
-    key_variable: str = "DUBARR_LLM_KEY"
+    inherits: ClassVar[str] = "llm"
+    """The settings section that fills what is not set."""
     languages: tuple[str, ...] = ()
-    concurrency: int = 4
     answers: int = 3
-    temperature: float = 0.3
-    seed: int | None = 1
-    max_tokens: int = 4096
-    timeout_s: float = 120.0
-    attempts: int = 4
-    backoff_s: float = 0.5
-    server_priority: bool = False
-    schema: bool = True
 
 
 class OpenAITranslator(Translator):
@@ -70,36 +58,36 @@ class OpenAITranslator(Translator):
     name: ClassVar[str] = "openai"
     can_rewrite: ClassVar[bool] = True
 
-    def __init__(self, options: OpenAIOptions | None = None) -> None:
+    def __init__(
+        self,
+        options: OpenAIOptions | None = None,
+        logs: Path | None = None,
+        host: Host | None = None,
+    ) -> None:
         self.options = options or OpenAIOptions()
         self.concurrency = self.options.concurrency  # pyright: ignore[reportAttributeAccessIssue]
+        self._logs, self._host = logs or Path("logs"), host
+        self._open = ExitStack()
         self._service: LLMService | None = None
 
     def identity(self) -> str:
         """The model and what steers it; not the address, which may change freely."""
-        options = self.options
-        return f"openai {options.model} t={options.temperature} seed={options.seed} prompt=2"
+        return f"openai {self.options.identity()} prompt=2"
 
     def needs(self) -> tuple[Need, ...]:
-        """The server."""
-        service = LLMService(self._llm_options())
-        try:
-            present = service.reachable()
-        finally:
-            service.close()
-        cure = "start it, or set translation.url"
-        return (Need("service", f"LLM at {self.options.url}", present, cure),)
+        """The server, or what a process of ours needs."""
+        return llm_needs(self.options)
 
     def load(self) -> None:
-        """Open the connections."""
+        """Open the connections; a process of ours starts with the first question."""
         if self._service is None:
-            self._service = LLMService(self._llm_options())
+            opened = open_llm(self.options, self._logs, self._host)
+            self._service = self._open.enter_context(opened)
 
     def unload(self) -> None:
-        """Close the connections; calls under way end at once."""
-        if self._service is not None:
-            self._service.close()
-            self._service = None
+        """Close the connections, calls under way end at once; a process of ours ends."""
+        self._service = None
+        self._open.close()
 
     def serves(self, source: str, target: str) -> bool:
         """Whether it may translate: into any other language, or into those that were named."""
@@ -190,26 +178,6 @@ class OpenAITranslator(Translator):
         if self._service is None:
             raise MissingRequirement("the translator is not loaded")
         return self._service
-
-    def _llm_options(self) -> LLMOptions:
-        options = self.options
-        server = ServerOptions(
-            url=options.url,
-            key=os.environ.get(options.key_variable, ""),
-            timeout_s=options.timeout_s,
-            attempts=options.attempts,
-            backoff_s=options.backoff_s,
-            connections=2 * options.concurrency,
-        )
-        return LLMOptions(
-            server=server,
-            model=options.model,
-            temperature=options.temperature,
-            seed=options.seed,
-            max_tokens=options.max_tokens,
-            server_priority=options.server_priority,
-            schema=options.schema,
-        )
 
 
 def _failed(index: int, faults: dict[int, str]) -> Draft:
