@@ -137,6 +137,11 @@ class WorkDir:
         return self.root / ".checkpoints"
 
     @property
+    def logs(self) -> Path:
+        """What the services that were started for this video have said."""
+        return self.root / "logs"
+
+    @property
     def temporary(self) -> Path:
         """Scratch files that no later stage needs; removed by `report` unless in debug mode."""
         return self.root / ".tmp"
