@@ -2,6 +2,7 @@
 
 DubbingError
 ├── SettingsError            a setting, an option or an environment variable is wrong
+│   ├── LicenceError         an engine's or a model's licence was not accepted
 │   └── LanguageError        a language is unknown, the same as the source's, or not served
 ├── SourceError              the video cannot be used as it is
 │   ├── SourceMissing        not there, or not readable
@@ -37,6 +38,10 @@ class DubbingError(Exception):
 
 class SettingsError(DubbingError):
     """A setting, an option or an environment variable is wrong."""
+
+
+class LicenceError(SettingsError):
+    """An engine's or a model's licence allows no commercial use, and was not accepted."""
 
 
 class LanguageError(SettingsError):

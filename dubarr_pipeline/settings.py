@@ -19,8 +19,9 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from dubarr_pipeline.engines.registry import Kind, profile_engines, row
+from dubarr_pipeline.engines.registry import PROFILE_OPTIONS, PROFILES, Kind, profile_engines, row
 from dubarr_pipeline.errors import LanguageError, SettingsError
+from dubarr_pipeline.models.store import announce
 
 ENGINE_SECTIONS: Mapping[str, Kind] = {
     "voice_activity": "voice_activity",
@@ -34,7 +35,9 @@ ENGINE_SECTIONS: Mapping[str, Kind] = {
 """Section -> the kind of engine that its ``engine`` key chooses."""
 
 OPTION_TYPES: Mapping[str, str] = {
+    "models": "models.store:ModelOptions",
     "audio": "library.intake:AudioOptions",
+    "llm": "services.llm_process:LanguageModelOptions",
     "refs": "media.voice_samples:RefOptions",
     "production": "production.tasks:ProductionOptions",
     "mix": "media.mix_options:MixOptions",
@@ -89,10 +92,24 @@ class Settings:
             SettingsError: if a value is of the wrong type or out of range.
         """
         option_type = self.option_type(section)
-        values = {k: v for k, v in self.tables.get(section, {}).items() if k != "engine"}
         if option_type is None:
             return None
+        shared = getattr(option_type, "inherits", None)
+        sections = [shared, section] if shared else [section]
+        values = {
+            name: value
+            for each in sections
+            for name, value in {**self._usual(each), **self.tables.get(each, {})}.items()
+            if name != "engine"
+        }
         return _read(option_type, values, section)
+
+    def _usual(self, section: str) -> Mapping[str, Any]:
+        """What the profile sets in a section, as long as its own engine is used there."""
+        kind = ENGINE_SECTIONS.get(section)
+        if kind and self.engines()[kind] != PROFILES[self.profile][kind]:
+            return {}
+        return PROFILE_OPTIONS.get(self.profile, {}).get(section, {})
 
     def library(self, name: str) -> Any:
         """A watched folder and its wishes, as `library.libraries.Library`, its languages filled in.
@@ -193,6 +210,7 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
         language_profiles=_named_tables(document, LANGUAGE_PROFILES, str(path)),
     )
     settings.check()
+    announce(settings.options("models"))
     return settings
 
 

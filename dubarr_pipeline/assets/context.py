@@ -35,7 +35,7 @@ def _facts(bench: Bench) -> Mapping[str, Any]:
 def _produce(bench: Bench) -> Outcome:
     work = bench.work
     script, who = read_transcript(work.transcription), read_diarization(work.diarization)
-    engine = crew.script_reader(bench.settings)
+    engine = crew.script_reader(bench.settings, bench.work.logs)
     with engine, WaveFile(work.vocals) as voices:
         reading = engine.read(script, who, voices)
     write_context(work.context, reading.context, engine=engine.identity())

@@ -62,8 +62,8 @@ def _produce(bench: Bench) -> Outcome:
     work, targets = bench.work, bench.video.target_langs
     plan, sound = look_at(bench.video.source, bench.settings), read_sound(work.speech)
     script, who = read_transcript(work.transcription), read_diarization(work.diarization)
-    translator = crew.translator(bench.settings, subtitled(plan, targets))
-    with translator, crew.synthesizer(bench.settings) as synthesizer:
+    translator = crew.translator(bench.settings, subtitled(plan, targets), work.logs)
+    with translator, crew.synthesizer(bench.settings, work.logs) as synthesizer:
         made = produce(
             ProductionOrder(
                 transcript=script,

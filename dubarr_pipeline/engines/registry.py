@@ -48,6 +48,9 @@ class EngineRow:
     """The models that it loads by default, by their names in the manifest."""
     commercial: bool = True
     """Whether its licence allows commercial use; else it must be accepted in the settings."""
+    takes: tuple[str, ...] = ()
+    """What it is constructed with beside its options: ``llm`` (section ``[llm]``), ``logs`` (the
+    folder for the logs of services that it starts)."""
 
 
 ENGINES: tuple[EngineRow, ...] = (
@@ -106,6 +109,7 @@ ENGINES: tuple[EngineRow, ...] = (
         "the server's",
         "any LLM behind an OpenAI-compatible server",
         "engines.translation.openai:OpenAIOptions",
+        takes=("logs",),
     ),
     EngineRow(
         "synthesis",
@@ -143,6 +147,9 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
     },
 }
 """Profile -> the engine of every kind. `lite` runs on any laptop: no downloads, no accounts."""
+
+PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+"""Profile -> section of the settings -> what the profile sets there; the settings go before."""
 
 
 def profile_engines(profile: str, chosen: Mapping[Kind, str] | None = None) -> dict[Kind, str]:

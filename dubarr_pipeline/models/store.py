@@ -1,6 +1,7 @@
 """Where the models lie: which are here, whole and checked, and how to get the others.
 
-The folder is ``$DUBARR_MODELS_DIR``, else ``models`` in dubarr's data folder. Each model has a
+The folder is ``$DUBARR_MODELS_DIR``, else that of the settings, else ``models`` in dubarr's data
+folder. Each model has a
 folder of its own, which appears there whole, after every file has been checked by its sha256.
 """
 
@@ -19,6 +20,44 @@ from dubarr_pipeline.models.manifest import ModelRow, find_model
 from dubarr_pipeline.workdir import read_json, write_json
 
 _SEAL = ".dubarr.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Where models lie, whether they may be fetched, and which licences are accepted.
+
+    Attributes:
+        dir: folder of all models ($DUBARR_MODELS_DIR goes before); empty: ``models`` in dubarr's
+            data folder.
+        download: fetch what a run lacks before it begins; else it ends with a list.
+        offline: never ask the network for models (the same as HF_HUB_OFFLINE=1).
+        accept_licences: licences without commercial use that you have read and accept, such as
+            "CPML"; without it, engines and models under them are refused.
+    """
+
+    dir: str = ""
+    download: bool = True
+    offline: bool = False
+    accept_licences: tuple[str, ...] = ()
+
+
+_DIR_SET, _OFFLINE_SET = "DUBARR_SETTINGS_MODELS_DIR", "DUBARR_SETTINGS_OFFLINE"
+_TRUE = frozenset({"1", "on", "yes", "true"})
+
+
+def announce(options: ModelOptions) -> None:
+    """Tell this process, and all that it starts from now on, what the settings say of models."""
+    for name, value in ((_DIR_SET, options.dir), (_OFFLINE_SET, "1" if options.offline else "")):
+        if value:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+
+
+def is_offline() -> bool:
+    """Whether nothing may be fetched: ``HF_HUB_OFFLINE``, ``DUBARR_OFFLINE``, or the settings."""
+    named = ("HF_HUB_OFFLINE", "DUBARR_OFFLINE", _OFFLINE_SET)
+    return any(os.environ.get(name, "").lower() in _TRUE for name in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +97,7 @@ class ModelState:
 
 def models_dir() -> Path:
     """The folder of all models; it need not be there."""
-    named = os.environ.get("DUBARR_MODELS_DIR")
+    named = os.environ.get("DUBARR_MODELS_DIR") or os.environ.get(_DIR_SET)
     if named:
         return Path(named).expanduser().absolute()
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
@@ -121,7 +160,12 @@ def model_identity(name: str) -> str:
 
 def known_model(name: str) -> ModelRow:
     """A model's row: one's own, the manifest's, or that of any repository of the hub."""
-    return find_model(name, models_dir() / "models.toml")
+    return find_model(name, own_manifest())
+
+
+def own_manifest() -> Path:
+    """Where a person may describe models of their own, or others than the manifest's."""
+    return models_dir() / "models.toml"
 
 
 def local_folder(name: str) -> Path | None:
