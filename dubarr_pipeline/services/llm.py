@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dubarr_pipeline.errors import BadReply, ContextTooLong
+from dubarr_pipeline.services.reply_json import first_fault, read_reply
 from dubarr_pipeline.services.server import Host, Server, ServerOptions
 from dubarr_pipeline.services.wire import (
     ChatMessage,
@@ -84,14 +85,15 @@ class LLMService:
         try:
             reply = ChatReply.model_validate_json(response.content)
         except ValidationError as error:
-            raise BadReply(f"the answer is no chat completion: {_first(error)}") from error
+            raise BadReply(f"the answer is no chat completion: {first_fault(error)}") from error
         self._count(reply, time.monotonic() - started)
         choice = reply.choices[0]
         try:
-            return form.model_validate_json(bare_json(choice.message.content))
-        except ValidationError as error:
-            cut = " (the reply was cut off)" if choice.finish_reason == "length" else ""
-            raise BadReply(f"the reply is not the JSON asked for{cut}: {_first(error)}") from error
+            return read_reply(choice.message.content, form)
+        except BadReply as error:
+            if choice.finish_reason != "length":
+                raise
+            raise BadReply(f"the reply was cut off after {_length(reply)}: {error}") from error
 
     def _body(
         self, messages: list[ChatMessage], form: type[BaseModel], priority: int
@@ -124,16 +126,5 @@ class LLMService:
             self.tokens += reply.usage.completion_tokens if reply.usage else 0
 
 
-def bare_json(content: str) -> str:
-    """The JSON object in a model's reply, freed of its thoughts and of a Markdown fence."""
-    content = re.sub(r"(?s)<think>.*?</think>", "", content).strip()
-    fenced = re.search(r"(?s)```(?:json)?\s*(.*?)```", content)
-    content = fenced.group(1) if fenced else content
-    first, last = content.find("{"), content.rfind("}")
-    return content[first : last + 1] if 0 <= first < last else content
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors()[0]
-    where = ".".join(str(part) for part in found["loc"])
-    return f"{where}: {found['msg']}" if where else found["msg"]
+def _length(reply: ChatReply) -> str:
+    return f"{reply.usage.completion_tokens} tokens" if reply.usage else "llm.max_tokens"

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from dubarr_pipeline.errors import BadReply, ServiceTimeout, ServiceUnavailable
-from dubarr_pipeline.services.llm import bare_json
+from dubarr_pipeline.services.reply_json import bare_json
 from dubarr_pipeline.services.server import Server, ServerOptions
 
 
