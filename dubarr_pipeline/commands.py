@@ -23,6 +23,8 @@ from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.intake import take_in
 from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
+from dubarr_pipeline.model_commands import make_ready
+from dubarr_pipeline.models.store import known_model
 from dubarr_pipeline.partitions import remove_video
 from dubarr_pipeline.runs import RunOutcome, dub_video, open_instance
 from dubarr_pipeline.settings import Settings
@@ -35,14 +37,14 @@ def dub_videos(
     paths: Sequence[Path], targets: tuple[str, ...], settings: Settings, force: bool = False
 ) -> int:
     """Dub each file in turn; one that fails does not keep the others. Returns the exit code."""
-    crew.check_needs(settings)
+    make_ready(settings)
     check_writable(settings.work_dir)
     return _each(paths, settings, lambda path: take_in(path, targets, settings), force)
 
 
 def retry_videos(names: Sequence[str], settings: Settings) -> int:
     """Go on with the named videos, or with all that are not DONE. Returns the exit code."""
-    crew.check_needs(settings)
+    make_ready(settings)
     if names:
         keys = [find_key(name, settings) for name in names]
     else:
@@ -268,11 +270,17 @@ def print_needs(settings: Settings) -> int:
 
 
 def print_engines(settings: Settings) -> None:
-    """Print profiles and engines; the chosen ones are marked."""
+    """Print profiles and engines with their licences; the chosen ones are marked."""
     click.echo(f"profiles: {', '.join(PROFILES)} (chosen: {settings.profile})")
     chosen = settings.engines()
+    accepted = settings.options("models").accept_licences
     for kind in KINDS:
         click.echo(kind)
         for row in (r for r in ENGINES if r.kind == kind):
             mark = "*" if chosen[kind] == row.name else " "
             click.echo(f"  {mark} {row.name:14} {row.licence:18} {row.summary}")
+            if not row.commercial:
+                state = "accepted" if row.licence in accepted else "not accepted"
+                click.echo(f"      {row.licence} allows NO commercial use ({state})")
+            for name in row.models:
+                click.echo(f"      model {name}: {known_model(name).licence}")

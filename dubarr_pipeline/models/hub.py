@@ -1,9 +1,8 @@
 """The Hugging Face hub on the wire: what a repository holds, and who we are when we ask.
 
 Only the hub itself is ever told the token: neither the hosts that it sends us on to, nor those of
-other addresses. ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean to all
-programs of the hub; ``DUBARR_MIRROR`` is a server that holds copies of plain addresses, as
-``{mirror}/{host}/{path}``.
+other addresses. ``HF_ENDPOINT`` and ``HF_TOKEN`` mean what they mean to all programs of the hub;
+``DUBARR_MIRROR`` is a server that holds copies of plain addresses, as ``{mirror}/{host}/{path}``.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from urllib.parse import quote, urlsplit
 from dubarr_pipeline.errors import ModelRefused
 from dubarr_pipeline.models.manifest import ModelRow
 from dubarr_pipeline.models.wire import Wire
-
-_TRUE = frozenset({"1", "on", "yes", "true"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,6 @@ class Listing:
 def endpoint() -> str:
     """The hub's address."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-
-
-def is_offline() -> bool:
-    """Whether nothing may be fetched: ``HF_HUB_OFFLINE``, or the setting ``offline``."""
-    named = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "DUBARR_OFFLINE"))
-    return any(value.lower() in _TRUE for value in named)
 
 
 def hub_token() -> str:

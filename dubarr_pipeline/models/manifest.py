@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.errors import SettingsError
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHA256_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 

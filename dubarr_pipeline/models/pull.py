@@ -32,6 +32,7 @@ from dubarr_pipeline.models.store import (
     ModelSeal,
     folder_of,
     forget_seal,
+    is_offline,
     is_present,
     known_model,
     local_folder,
@@ -91,6 +92,11 @@ class _Plan:
     def total(self) -> int:
         return sum(file.size for file in self.listing.files)
 
+    @property
+    def lacking(self) -> int:
+        """Bytes that are still to come."""
+        return self.total - sum(self.here(file) for file in self.listing.files)
+
     def part(self, file: RemoteFile) -> Path:
         """Where a file lies while it is fetched."""
         return self.stage / f"{file.path}.part"
@@ -117,13 +123,24 @@ def pull(name: str, options: PullOptions | None = None) -> ModelSeal:
     if local_folder(name) is not None:
         raise SettingsError(f"{name!r} is a folder of your own: there is nothing to pull")
     row = known_model(name)
-    check_writable(models_dir(), "models_dir in dubarr.toml, or DUBARR_MODELS_DIR")
+    check_writable(models_dir(), "models.dir in dubarr.toml, or DUBARR_MODELS_DIR")
     with held(name):
         found = read_seal(folder_of(name))
         if found is not None and is_present(name) and not options.update:
             return found
         _check_online(name)
         return _pull(row, options)
+
+
+def to_fetch(name: str, options: PullOptions | None = None) -> int:
+    """Bytes that a pull would fetch now, as the host tells. Raises as `pull` does."""
+    options = options or PullOptions()
+    row = known_model(name)
+    if is_present(name) and not options.update:
+        return 0
+    _check_online(name)
+    with Wire(hub.endpoint(), hub.hub_token(), options.patience) as wire, _told_page(row):
+        return _plan(row, wire, options.update).lacking
 
 
 def verify(name: str) -> list[str]:
@@ -168,10 +185,10 @@ def remove(name: str) -> int:
 
 
 def _check_online(name: str) -> None:
-    if hub.is_offline():
+    if is_offline():
         raise MissingRequirement(
             f"model {name!r} is not in {models_dir()}, and nothing may be fetched "
-            "(HF_HUB_OFFLINE, or offline = true): pull it where there is a network, and copy its "
+            "(HF_HUB_OFFLINE, or models.offline): pull it where there is a network, and copy its "
             f"folder {folder_of(name).name} here"
         )
 
@@ -252,14 +269,13 @@ def _adopt(plan: _Plan) -> None:
 
 
 def _check_room(plan: _Plan) -> None:
-    lacking = plan.total - sum(plan.here(file) for file in plan.listing.files)
     plan.stage.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(plan.stage).free
-    if lacking + _SPARE_BYTES > free:
+    if plan.lacking + _SPARE_BYTES > free:
         raise DiskFull(
-            f"model {plan.row.name!r} needs {megabytes(lacking)} more on the disk of "
+            f"model {plan.row.name!r} needs {megabytes(plan.lacking)} more on the disk of "
             f"{models_dir()}, which has {megabytes(free)}: free some, or choose another folder "
-            "with models_dir in dubarr.toml or DUBARR_MODELS_DIR"
+            "with models.dir in dubarr.toml or DUBARR_MODELS_DIR"
         )
 
 
