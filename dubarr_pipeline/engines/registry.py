@@ -71,6 +71,16 @@ ENGINES: tuple[EngineRow, ...] = (
         "engines.separation.lite:SeparationOptions",
     ),
     EngineRow(
+        "separation",
+        "demucs",
+        "separation.demucs:DemucsSeparator",
+        "MIT, weights MIT",
+        "the Demucs network, window by window in a process of its own; GPU, or slowly the CPU",
+        "engines.separation.demucs:DemucsOptions",
+        extra="studio",
+        models=("htdemucs_ft",),
+    ),
+    EngineRow(
         "diarization",
         "cue-clusters",
         "diarization.cue_clusters:CueClusters",

@@ -1,0 +1,227 @@
+"""Demucs takes the voices out: window by window, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from dubarr_pipeline.engines.child import EngineChild
+from dubarr_pipeline.engines.interfaces import AudioReader, Need, Samples, Separator
+from dubarr_pipeline.engines.ladder import Footing, Ladder, rungs_below
+from dubarr_pipeline.engines.separation.demucs_model import ModelShape
+from dubarr_pipeline.engines.separation.dialogue import dialogue_channels
+from dubarr_pipeline.engines.separation.film import Film
+from dubarr_pipeline.engines.separation.options import SeparationOptions
+from dubarr_pipeline.engines.separation.pauses import lines_of
+from dubarr_pipeline.engines.separation.shelf import Shelf, key_of
+from dubarr_pipeline.engines.separation.spectrum import Grid
+from dubarr_pipeline.engines.separation.windows import WindowPlan
+from dubarr_pipeline.errors import EngineError
+from dubarr_pipeline.models.devices import lease_device
+from dubarr_pipeline.models.store import model_folder, model_identity, model_need
+from dubarr_pipeline.timeline.spans import Span, merge
+
+_log = logging.getLogger(__name__)
+
+_VERSION = "1"
+_WORKER = "dubarr_pipeline.engines.separation.demucs_model:DemucsModel"
+_SMALLER_WINDOWS_S = (3.9, 1.95)
+"""What the networks hear at once where memory is short: a half, and a quarter of 7.8 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemucsOptions:
+    """How Demucs takes the voices out.
+
+    Attributes:
+        model: a Demucs model's name, or the path of a folder with one.
+        device: auto, cuda, cuda:N, GPU-<uuid>, mps or cpu.
+        allow_cpu: whether it may go on with the CPU where the GPU's memory is too small for a
+            single window; that is some 50 times slower.
+        batch: windows that a GPU works on at once; the CPU takes one at a time.
+        window_s: seconds that are heard at once, 1 and more; 0 is what the model was trained with
+            (7.8 for htdemucs), which is also the most.
+        overlap: share of a window that its neighbour hears too, 0.1 to 0.5: they are cross-faded.
+    """
+
+    model: str = "htdemucs_ft"
+    device: str = "auto"
+    allow_cpu: bool = False
+    batch: int = 4
+    window_s: float = 0.0
+    overlap: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f"separation.batch is {self.batch}: it must be 1 or more")
+        if self.window_s and self.window_s < 1:
+            raise ValueError(f"separation.window_s is {self.window_s}: it must be 0, or 1 or more")
+        if not 0.1 <= self.overlap <= 0.5:
+            raise ValueError(f"separation.overlap is {self.overlap}: it must be 0.1 to 0.5")
+
+
+class DemucsSeparator(Separator):
+    """Takes voices out with a Demucs network; a 3-hour film needs no more memory than a trailer.
+
+    Voices are looked for in the channels that carry dialogue; the others stay as they are.
+    """
+
+    name: ClassVar[str] = "demucs"
+
+    def __init__(self, options: DemucsOptions | None = None) -> None:
+        self._options = options or DemucsOptions()
+        self._shelf = Shelf(None)
+        self._exit = contextlib.ExitStack()
+        self._child: EngineChild | None = None
+        self._footing: Footing | None = None
+        self._ladder: Ladder | None = None
+        self._held: tuple[int, ...] = ()
+        self._folder, self._maker = Path(), ""
+        self._shape: ModelShape | None = None
+        self._windows = self._kept = 0
+
+    @property
+    def method(self) -> str:
+        """How the last film was treated, e.g. ``"htdemucs_ft, 812 windows on cuda:0"``."""
+        where = self._ladder.footing.device if self._ladder else "?"
+        kept = f", {self._kept} of them kept" if self._kept else ""
+        return f"{Path(self._options.model).name}, {self._windows} windows on {where}{kept}"
+
+    def identity(self) -> str:
+        """Name, weights, version, and the options that the result depends on."""
+        chosen = self._options
+        how = f"window {chosen.window_s:g} s, overlap {chosen.overlap:g}"
+        return f"{self.name}/{_VERSION}/{_demucs_version()}/{model_identity(chosen.model)}/{how}"
+
+    def needs(self) -> tuple[Need, ...]:
+        """The package and the model's files."""
+        cure = "pip install 'dubarr-pipeline[studio]'"
+        here = find_spec("demucs") is not None and find_spec("torch") is not None
+        model = model_need(self._options.model)
+        return (
+            Need("package", "demucs", here, cure),
+            Need("model", model.name, model.present, model.cure),
+        )
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep every finished window in a folder, from which a later run takes it."""
+        self._shelf = Shelf(folder)
+
+    def load(self) -> None:
+        """Take a device, and start the model on it.
+
+        Raises:
+            MissingRequirement: if demucs or the model is not here.
+            SettingsError: if the device is not here.
+            EngineError: if the model cannot be loaded.
+        """
+        if self._ladder:
+            return
+        self._folder, self._maker = model_folder(self._options.model), self.identity()
+        with contextlib.ExitStack() as stack:
+            lease = stack.enter_context(lease_device(self._options.device, on_wait=_log.info))
+            self._held = lease.held
+            self._ladder = Ladder(self.name, self._rungs(lease.device))
+            stack.callback(self._stop)
+            self._ladder.run(self._stand_on)
+            self._exit = stack.pop_all()
+
+    def unload(self) -> None:
+        """End the child, with which all its memory goes."""
+        self._exit.close()
+
+    def _stop(self) -> None:
+        if self._child:
+            self._child.unload()
+        self._child = self._ladder = self._footing = self._shape = None
+
+    def _rungs(self, device: str) -> tuple[Footing, ...]:
+        return rungs_below(
+            Footing(device, 1 if device == "cpu" else self._options.batch),
+            precisions=("float32", "float16") if device.startswith("cuda") else (),
+            windows_s=_SMALLER_WINDOWS_S,
+            allow_cpu=self._options.allow_cpu,
+        )
+
+    def _stand_on(self, footing: Footing) -> EngineChild:
+        """The child on a rung; a fresh one after every step, because a failure leaves rubble."""
+        if self._child and self._child.pid and self._footing == footing:
+            return self._child
+        if self._child:
+            self._child.kill()
+        self._child = EngineChild(
+            self.name, _WORKER, self._held, folder=str(self._folder), device=footing.device
+        )
+        self._child.load()
+        self._shape = self._child.call("shape")
+        self._footing = footing
+        return self._child
+
+    def separate(
+        self, source: AudioReader, speech: Sequence[Span]
+    ) -> Iterator[tuple[int, Samples]]:
+        """Yield the voices inside `speech`, window by window.
+
+        Channels that carry no dialogue are exactly zero. No sample of `source` that lies before a
+        block that was yielded is read again.
+        """
+        if self._shape is None or self._ladder is None:
+            raise EngineError("demucs is not loaded: load it first")
+        self._windows = self._kept = 0
+        whole = Span(0, source.samples)
+        spans = [part for span in merge(speech) if (part := span.clip(whole))]
+        grid = Grid.at(source.rate)
+        lines = lines_of(spans, source.samples, source.rate, grid)
+        groups = dialogue_channels(source, lines, grid, SeparationOptions())
+        film = Film(source, groups, self._shape.rate)
+        plan = self._plan(film.samples)
+        yield from film.separated(plan, spans, self._ladder.footing.batch, self._voices)
+        _log.info("separated %d stretches: %s", len(spans), self.method)
+
+    def _plan(self, samples: int) -> WindowPlan:
+        assert self._shape
+        length = self._shape.window_samples
+        if self._options.window_s:
+            length = min(length, round(self._options.window_s * self._shape.rate))
+        return WindowPlan(samples, length, int((1 - self._options.overlap) * length))
+
+    def _voices(self, sounds: Samples) -> Samples:
+        """The voices of some windows, ``(windows, channels, samples)`` in and out."""
+        assert self._ladder
+        found: dict[int, Samples] = {}
+        self._ladder.run(lambda footing: self._work(footing, sounds, found))
+        self._windows += len(sounds)
+        return np.stack([found[row] for row in range(len(sounds))])
+
+    def _work(self, footing: Footing, sounds: Samples, found: dict[int, Samples]) -> None:
+        """Fill in what is not found yet: from the shelf, else from the model."""
+        child = self._stand_on(footing)
+        how = f"{self._maker}/{footing.precision}/{footing.window_s}"
+        keys = [key_of(how, sound) for sound in sounds]
+        for row in set(range(len(sounds))) - set(found):
+            kept = self._shelf.find(keys[row], sounds[row].shape)
+            if kept is not None:
+                found[row] = kept
+                self._kept += 1
+        missing = [row for row in range(len(sounds)) if row not in found]
+        for first in range(0, len(missing), footing.batch):
+            rows = missing[first : first + footing.batch]
+            made = child.call("voices", sounds[rows], footing.precision, footing.window_s)
+            for row, voices in zip(rows, made, strict=True):
+                self._shelf.put(keys[row], voices)
+                found[row] = voices
+
+
+def _demucs_version() -> str:
+    try:
+        return version("demucs")
+    except PackageNotFoundError:
+        return "not installed"
