@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ from dubarr_pipeline.media.ffmpeg import run, source_arguments
 
 BROADCASTS = frozenset({"mpegts", "mpeg"})
 """Containers whose framing is that of a broadcast."""
+
+
+DISPLAY_MATRIX = "Display Matrix"
+"""ffmpeg's name of how a picture is turned before it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,24 @@ class StreamFacts:
     def is_cover(self) -> bool:
         """Whether it is a still picture that belongs to the file, not a moving one."""
         return "attached_pic" in self.flags
+
+    @property
+    def turned_deg(self) -> float:
+        """By how many degrees players turn the picture counter-clockwise, as telephones ask for."""
+        return float(self._display_matrix().get("rotation", 0))
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether players show the picture as in a mirror."""
+        rows = re.findall(r"-?\d+(?=\s)", self._display_matrix().get("displaymatrix", "") + "\n")
+        if len(rows) < 9:
+            return False
+        # ffmpeg prints each row behind its hexadecimal place, which a colon ends.
+        a, b, _, c, d = map(int, rows[:5])
+        return a * d - b * c < 0
+
+    def _display_matrix(self) -> dict[str, Any]:
+        return json.loads((self.picture or {}).get(DISPLAY_MATRIX, "{}"))
 
     def describe(self) -> str:
         """Name it in a message: ``stream 2 (audio, ac3, "Commentary")``."""
@@ -158,7 +181,7 @@ _PICTURE_SIDE_DATA = (
     "Mastering display metadata",
     "Content light level metadata",
     "DOVI configuration record",
-    "Display Matrix",
+    DISPLAY_MATRIX,
     "Stereo 3D",
     "Spherical Mapping",
 )

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 _EBML, _SEGMENT, _TRACKS, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0x1F43B675
+_INFORMATION = 0x1549A966
 _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 _ENTRY, _TYPE, _LANGUAGE, _LANGUAGE_BCP47 = 0xAE, 0x83, 0x22B59C, 0x22B59D
 TrackKind = Literal["video", "audio", "subtitle"]
 _KINDS: dict[int, TrackKind] = {1: "video", 2: "audio", 17: "subtitle"}
 _TRACKS_LIMIT = 16 << 20
+Content = tuple[tuple[int, ...], bytes]
+"""The IDs from an element's top down to it, and what it holds (at most 1024 bytes of it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,44 @@ def track_languages(
 
 def _tracks(path: Path) -> Iterator[tuple[TrackKind, str | None]]:
     with path.open("rb") as stream:
-        segment = _segment(stream)
-        tracks = _find_tracks(stream, segment) if segment else None
-        if tracks is None or tracks.size is None or tracks.size > _TRACKS_LIMIT:
-            return
-        for entry in _children(stream, tracks):
-            if entry.identity == _ENTRY:
-                yield from _track(stream, entry)
+        for entry in _track_entries(stream):
+            yield from _track(stream, entry)
+
+
+def _track_entries(stream: BinaryIO) -> Iterator[_Element]:
+    tracks = _find(stream, _TRACKS)
+    if tracks is None or tracks.size is None or tracks.size > _TRACKS_LIMIT:
+        return
+    yield from (e for e in _children(stream, tracks) if e.identity == _ENTRY)
+
+
+def header_contents(
+    path: Path, masters: frozenset[int]
+) -> tuple[tuple[Content, ...], tuple[tuple[Content, ...], ...]]:
+    """Return the contents of the segment's information, and of each track's entry.
+
+    Args:
+        path: a Matroska file.
+        masters: the elements that are looked into; others are contents as they are.
+    """
+    with path.open("rb") as stream:
+        information = _find(stream, _INFORMATION)
+        about = tuple(_leaves(stream, information, masters, ())) if information else ()
+        entries = tuple(
+            tuple(_leaves(stream, entry, masters, ())) for entry in _track_entries(stream)
+        )
+    return about, entries
+
+
+def _leaves(
+    stream: BinaryIO, parent: _Element, masters: frozenset[int], path: tuple[int, ...]
+) -> Iterator[Content]:
+    for child in _children(stream, parent):
+        here = (*path, child.identity)
+        if child.identity in masters:
+            yield from _leaves(stream, child, masters, here)
+        else:
+            yield here, _content(stream, child)
 
 
 def _track(stream: BinaryIO, entry: _Element) -> Iterator[tuple[TrackKind, str | None]]:
@@ -81,28 +115,30 @@ def _segment(stream: BinaryIO) -> _Element | None:
     return segment if segment and segment.identity == _SEGMENT else None
 
 
-def _find_tracks(stream: BinaryIO, segment: _Element) -> _Element | None:
+def _find(stream: BinaryIO, identity: int) -> _Element | None:
+    """Where an element of the segment lies; in front of the film, or where the index says."""
+    segment = _segment(stream)
     told: _Element | None = None
-    for child in _children(stream, segment):
-        if child.identity == _TRACKS:
+    for child in _children(stream, segment) if segment else ():
+        if child.identity == identity:
             return child
-        if child.identity == _SEEK_HEAD:
-            told = _sought_tracks(stream, segment, child) or told
+        if segment and child.identity == _SEEK_HEAD:
+            told = _sought(stream, segment, child, identity) or told
         if child.identity == _CLUSTER:
             break
     return told
 
 
-def _sought_tracks(stream: BinaryIO, segment: _Element, head: _Element) -> _Element | None:
-    """Where the index says that the tracks lie: editors move them behind the film."""
+def _sought(stream: BinaryIO, segment: _Element, head: _Element, identity: int) -> _Element | None:
+    """Where the index says that an element lies: editors move them behind the film."""
     for seek in _children(stream, head):
         if seek.identity != _SEEK:
             continue
         fields = {c.identity: _content(stream, c) for c in _children(stream, seek)}
-        if fields.get(_SEEK_ID) == _TRACKS.to_bytes(4, "big"):
+        if fields.get(_SEEK_ID) == identity.to_bytes(4, "big"):
             position = int.from_bytes(fields.get(_SEEK_POSITION, b"")[:8], "big")
             found = _element(stream, segment.start + position)
-            return found if found and found.identity == _TRACKS else None
+            return found if found and found.identity == identity else None
     return None
 
 

@@ -61,6 +61,7 @@ class MatroskaFile:
     def __init__(self, path: Path, folder: Path, name: str) -> None:
         """Link `path` into `folder` as `name`, which must be plain."""
         self.folder = folder
+        self.path = path
         self._name = name
         (folder / name).symlink_to(os.path.abspath(path))  # noqa: PTH100 - keeps links as they are
 

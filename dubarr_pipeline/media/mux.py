@@ -20,7 +20,7 @@ from dubarr_pipeline.media.container_facts import ContainerFacts, read_facts
 from dubarr_pipeline.media.ffmpeg import run
 from dubarr_pipeline.media.matroska_headers import MatroskaFile
 from dubarr_pipeline.media.mux_check import FileChecks, check_file, check_new_tracks
-from dubarr_pipeline.media.mux_headers import Finish, finish_headers
+from dubarr_pipeline.media.mux_headers import Finish, check_elements, finish_headers
 from dubarr_pipeline.media.mux_options import DubSubtitle, DubTrack, MuxOptions, OnSeconds
 from dubarr_pipeline.media.mux_pass import AddedFile, MuxPass
 from dubarr_pipeline.media.packet_log import PacketTrack
@@ -154,11 +154,14 @@ class _Job:
         read = mux_pass.write_and_log(work, result, folder / "source", writing)
         shift_us = self._chapter_shift_us(read, result, folder / "first")
         finished = MatroskaFile(result, folder, "result.mkv")
-        finish_headers(Finish(self._source, self._plan, self._flags, shift_us), finished)
+        finish = Finish(self._source, self._plan, self._flags, shift_us)
+        finish_headers(finish, finished)
         facts = read_facts(result)
         proving = _part(on_progress, work.duration_s, _WRITING_SHARE, 1.0)
         written = mux_pass.log_result(work, facts, folder / "result", proving)
-        check_new_tracks(finished.headers(), self._flags)
+        headers = finished.headers()
+        check_new_tracks(headers, self._flags)
+        check_elements(finish, finished, headers)
         report = self._report(prove_streams(self._expected, read, written), facts)
         on_progress(work.duration_s, work.duration_s)
         return report

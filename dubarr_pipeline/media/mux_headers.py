@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dubarr_pipeline import __version__
-from dubarr_pipeline.errors import MediaToolError
+from dubarr_pipeline.errors import NotMuxable, VerificationError
 from dubarr_pipeline.media.container_facts import ContainerFacts, StreamFacts
+from dubarr_pipeline.media.matroska_elements import (
+    SEGMENT,
+    TRACK,
+    differences,
+    losses,
+    read_elements,
+    restoring_edits,
+)
 from dubarr_pipeline.media.matroska_headers import (
     HeaderAttachment,
     Headers,
@@ -48,6 +57,7 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> None:
 
     Raises:
         MediaToolError, MissingRequirement: if mkvtoolnix cannot.
+        NotMuxable: if the source's headers hold what nothing can restore.
     """
     source = finish.source
     original = None
@@ -60,12 +70,82 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> None:
     uids = [o.uid if o else w.uid for o, w in zip(origins, written, strict=False)]
     uids += [track.uid for track in written[len(origins) :]]
     edits = [
+        *_element_edits(finish, result.path, origins),
+        *_turning_edits(finish.plan),
         *_track_edits(finish.flags, origins),
         *_tag_edits(finish.flags, uids, result, original),
         *_chapter_edits(finish, result, original),
         *_attachment_edits(finish, result, original, old),
     ]
     result.edit(edits)
+
+
+def _element_edits(
+    finish: Finish, result: Path, origins: Sequence[HeaderTrack | None]
+) -> list[str]:
+    """Restore what ffmpeg dropped from the headers, or refuse the film for what stays lost."""
+    if not finish.source or not finish.source.is_matroska:
+        return []
+    (old, old_tracks), (new, new_tracks) = map(read_elements, (finish.source.path, result))
+    lost = list(losses(old, new))
+    changes = restoring_edits(old, new, SEGMENT)
+    edits = ["--edit", "info", *changes] if changes else []
+    for number, origin in enumerate(origins):
+        if origin is None:
+            continue
+        was, became = old_tracks[origin.number - 1], new_tracks[number]
+        changes = restoring_edits(was, became, TRACK)
+        edits += ["--edit", f"track:{number + 1}", *changes] if changes else []
+        lost += [f"{name} in track {origin.number}" for name in losses(was, became)]
+    if lost:
+        raise NotMuxable(
+            f"{finish.source.path} holds {', '.join(lost)}, which would be lost: set mux.container"
+            " to 'mka', so that the new tracks lie beside the film"
+        )
+    return edits
+
+
+def _turning_edits(plan: StreamPlan) -> list[str]:
+    """Have players turn the picture as MP4 says it: Matroska calls that the projection's roll."""
+    return [
+        part
+        for number, track in enumerate(plan.tracks, 1)
+        if track.stream.turned_deg
+        for part in (
+            *("--edit", f"track:{number}", "--set", "projection-type=0"),
+            *("--set", f"projection-pose-roll={track.stream.turned_deg}"),
+        )
+    ]
+
+
+def check_elements(finish: Finish, result: MatroskaFile, headers: Headers) -> None:
+    """See that the result's headers say of the source's tracks what the source says.
+
+    Raises:
+        VerificationError: naming the track and the element.
+    """
+    if finish.source and finish.source.is_matroska:
+        _check_restored(finish, finish.source, result)
+    for track, found in zip(finish.plan.tracks, headers.tracks, strict=False):
+        roll = found.properties.get("projection_pose_roll", 0.0)
+        if track.stream.turned_deg and roll != track.stream.turned_deg:
+            raise VerificationError(
+                f"{track.stream.describe()} is shown turned by {track.stream.turned_deg} degrees,"
+                f" {roll} in the muxed file"
+            )
+
+
+def _check_restored(finish: Finish, source: ContainerFacts, result: MatroskaFile) -> None:
+    old_file = result.beside(source.path, "source-again.mkv")
+    matches = _counterparts(source, old_file.headers())
+    (old, old_tracks), (new, new_tracks) = map(read_elements, (source.path, result.path))
+    wrong = [f"the file's {text}" for text in differences(old, new, SEGMENT)]
+    for number, track in enumerate(finish.plan.tracks):
+        if origin := matches.get(track.stream.index):
+            found = differences(old_tracks[origin.number - 1], new_tracks[number], TRACK)
+            wrong += [f"{track.stream.describe()}: {text}" for text in found]
+    if wrong:
+        raise VerificationError(f"headers differ in the muxed file: {'; '.join(wrong)}")
 
 
 def _track_edits(flags: Sequence[TrackFlags], origins: Sequence[HeaderTrack | None]) -> list[str]:
@@ -132,6 +212,9 @@ def _counterparts(source: ContainerFacts, headers: Headers) -> dict[int, HeaderT
         tracks = [t for t in headers.tracks if t.kind == kind]
         if len(streams) != len(tracks):
             seen = f"ffmpeg sees {len(streams)} {kind} streams, mkvtoolnix {len(tracks)}"
-            raise MediaToolError(f"{source.path}: {seen}; the file is damaged, remux it first")
+            raise NotMuxable(
+                f"{source.path}: {seen}; the file is damaged, or joins tracks to a 3D picture:"
+                " remux it first (mkvmerge -o film.mkv FILM), or set mux.container to 'mka'"
+            )
         found.update({s.index: t for s, t in zip(streams, tracks, strict=True)})
     return found

@@ -25,7 +25,7 @@ _TRIAL_PACKETS = "50"
 # ffmpeg reserves what a long title takes; mkvpropedit then finds room for languages in front of
 # the film.
 _ROOM_PER_TRACK = 48
-_ROOM = 400
+_ROOM = 1200
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,11 @@ def _why_empty(source: ContainerFacts, stream: StreamFacts) -> str:
             f"{name} is AAC in LATM framing, which ffmpeg cannot copy into Matroska: remux it first"
             " (mkvmerge -o film.mkv FILM) and dub that, or set mux.container to 'mka'"
         )
+    if stream.is_mirrored:
+        raise NotMuxable(
+            f"{name} is shown as in a mirror, which Matroska cannot say: turn the picture itself"
+            " first (any editor), or set mux.container to 'mka'"
+        )
     if stream.known:
         return ""
     if stream.pid and stream.pid not in seen_streams(source.path):
