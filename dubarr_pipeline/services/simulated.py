@@ -24,6 +24,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import soundfile
 
+from dubarr_pipeline.services.simulated_reader import answer as answer_reader
+from dubarr_pipeline.services.simulated_reader import reads
 from dubarr_pipeline.timeline.syllables import syllables
 
 Fault = Literal[
@@ -227,27 +229,28 @@ class SimulatedServer:
 
     def _chat(self, document: Mapping[str, Any], fault: Fault) -> tuple[int, str, bytes]:
         told = json.loads(document["messages"][-1]["content"])
-        lines = told.get("lines")
-        language = told["target_language"]
-        if lines is not None:
-            what, spent_s = (
-                f"draft {language} {lines[0]['id']}",
-                len(lines) * self.options.draft_line_s,
-            )
-        else:
-            what, spent_s = f"rewrite {language} {told['id']}", self.options.rewrite_s
-        self._begin("llm", what, spent_s)
+        reply = self._read(told) if reads(told) else self._translate(told, fault)
         if fault == "error":
             return 500, "text/plain", b"out of order"
-        if lines is not None:
-            reply: object = {"lines": self._drafts(lines, language, fault)}
-        else:
-            reply = {"text": self._reworded(told, language, fault)}
         content = "I am sorry, I cannot" if fault == "garbage" else json.dumps(reply)
         message = {"role": "assistant", "content": content}
         usage = {"prompt_tokens": 100, "completion_tokens": len(content) // 4}
         answer = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
         return 200, "application/json", json.dumps(answer).encode()
+
+    def _read(self, told: Mapping[str, Any]) -> object:
+        what, reply = answer_reader(told)
+        self._begin("llm", what, self.options.rewrite_s)
+        return reply
+
+    def _translate(self, told: Mapping[str, Any], fault: Fault) -> object:
+        language, lines = told["target_language"], told.get("lines")
+        if lines is None:
+            self._begin("llm", f"rewrite {language} {told['id']}", self.options.rewrite_s)
+            return {"text": self._reworded(told, language, fault)}
+        spent_s = len(lines) * self.options.draft_line_s
+        self._begin("llm", f"draft {language} {lines[0]['id']}", spent_s)
+        return {"lines": self._drafts(lines, language, fault)}
 
     def _drafts(self, lines: list[dict[str, Any]], language: str, fault: Fault) -> list[object]:
         drafted: list[object] = []

@@ -1,0 +1,120 @@
+"""Asking a language model until its answer is right; right answers are kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dubarr_pipeline.engines.context.prompts import VERSION, with_fault
+from dubarr_pipeline.errors import BadReply, ContextTooLong
+from dubarr_pipeline.services.llm import LLMService
+from dubarr_pipeline.services.wire import ChatMessage
+from dubarr_pipeline.workdir import write_text
+
+_log = logging.getLogger(__name__)
+
+_F = TypeVar("_F", bound=BaseModel)
+Check = Callable[[_F], str | None]
+"""Names what is wrong with an answer that has the right form, or None."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """Right answers of earlier runs, one small file each; for many threads.
+
+    Attributes:
+        folder: where they lie; None: nothing is kept.
+        identity: of the model that gives them.
+        used: names of the files that this run has read or written.
+    """
+
+    folder: Path | None
+    identity: str
+    used: set[str] = field(default_factory=set[str])
+
+    def path(self, messages: list[ChatMessage], form: type[BaseModel]) -> Path | None:
+        """Where the answer to a question lies, or would."""
+        if self.folder is None:
+            return None
+        facts = [self.identity, VERSION, form.__name__, [m.content for m in messages]]
+        document = json.dumps(facts, ensure_ascii=False)
+        digest = hashlib.blake2b(document.encode("utf-8", "backslashreplace"), digest_size=16)
+        return self.folder / f"{form.__name__}-{digest.hexdigest()}.json"
+
+    def find(self, path: Path | None, form: type[_F]) -> _F | None:
+        """The kept answer, or None; a damaged file is none."""
+        if path is None or not path.is_file():
+            return None
+        self.used.add(path.name)
+        try:
+            return form.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            _log.warning("%s is damaged (%s): asked again", path, error.errors()[0]["msg"])
+            return None
+
+    def keep(self, path: Path | None, answer: BaseModel) -> None:
+        """Write an answer down."""
+        if path is not None:
+            self.used.add(path.name)
+            write_text(path, answer.model_dump_json())
+
+    def sweep(self) -> None:
+        """Remove answers to questions that are no longer asked."""
+        if self.folder is not None and self.folder.is_dir():
+            for path in self.folder.glob("*.json"):
+                if path.name not in self.used:
+                    path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """A language model, and the answers that it gave. For many threads.
+
+    Attributes:
+        tries: answers to ask for until one is right.
+    """
+
+    service: Callable[[], LLMService]
+    answers: Answers
+    tries: int = 3
+
+    def ask(
+        self, messages: list[ChatMessage], form: type[_F], check: Check[_F], priority: int = 0
+    ) -> _F | str:
+        """Return the right answer, or the last fault in words.
+
+        Raises:
+            ContextTooLong: if the question does not fit the model's window.
+            ServiceTimeout, ServiceUnavailable: if no answer can be had at all.
+        """
+        path = self.answers.path(messages, form)
+        kept = self.answers.find(path, form)
+        if kept is not None:
+            return kept
+        question, fault = messages, ""
+        for _ in range(self.tries):
+            try:
+                answer = self.service().ask(question, form, priority)
+            except ContextTooLong:
+                raise
+            except BadReply as error:
+                fault = str(error)
+            else:
+                fault = check(answer) or ""
+                if not fault:
+                    self.answers.keep(path, answer)
+                    return answer
+            _log.info("%s: %s", form.__name__, fault)
+            question = with_fault(messages, fault)
+        return fault
+
+
+def any_answer(_: object) -> None:
+    """The check of an answer whose form is all that is asked for."""
