@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,19 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a stage's result must depend on now.
+
+    Attributes:
+        fingerprint: 32 hex digits over all of it.
+        facts: the same in words, so that a change can be named.
+    """
+
+    fingerprint: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Whether the result is kept, and why not, in words for the log and for ``dubarr plan``."""
 
@@ -63,22 +76,27 @@ def fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(document.encode()).hexdigest()[:32]
 
 
+def wanted(stage: str, code_version: str, facts: Mapping[str, Any]) -> Wanted:
+    """Return what a stage's result must depend on; takes what `fingerprint` takes."""
+    return Wanted(fingerprint(stage, code_version, facts), {**facts, "code version": code_version})
+
+
 def decide(
-    work: WorkDir, stage: str, wanted: str, inputs: Mapping[str, str], record: Record | None
+    work: WorkDir, stage: str, wanted: Wanted, inputs: Mapping[str, str], record: Record | None
 ) -> Decision:
     """Say whether the last result of a stage stands.
 
     Args:
         work: the video's folder.
         stage: the stage's name.
-        wanted: the fingerprint that the result must have now.
+        wanted: what the result must depend on now.
         inputs: input stage -> its production now.
         record: what the store says, or None if the stage was never materialized.
     """
     if record is None:
         return Decision(False, "not made yet")
-    if record.fingerprint != wanted:
-        return Decision(False, "an input, an option, an engine or the code has changed")
+    if record.fingerprint != wanted.fingerprint:
+        return Decision(False, _what_changed(work, stage, wanted.facts))
     changed = sorted(name for name in inputs if record.inputs.get(name) != inputs[name])
     if changed:
         return Decision(False, f"made from an earlier result of {', '.join(changed)}")
@@ -87,7 +105,7 @@ def decide(
 
 
 def seal(
-    work: WorkDir, stage: str, made_for: str, inputs: Mapping[str, str], files: Iterable[Path]
+    work: WorkDir, stage: str, made_for: Wanted, inputs: Mapping[str, str], files: Iterable[Path]
 ) -> Record:
     """Write down what a stage left, and return the record for the store.
 
@@ -105,10 +123,11 @@ def seal(
         seals[str(path.relative_to(work.root))] = asdict(identify(path))
     manifest = _manifest(work, stage)
     stale = [path for path in sealed_files(work, stage) if path not in left]
-    write_json(manifest, {"stage": stage, "fingerprint": made_for, "files": seals})
+    document = {"stage": stage, "fingerprint": made_for.fingerprint, "files": seals}
+    write_json(manifest, {**document, "facts": _plain(made_for.facts)})
     for path in stale:
         path.unlink(missing_ok=True)
-    return Record(made_for, uuid.uuid4().hex, _digest(manifest), dict(inputs))
+    return Record(made_for.fingerprint, uuid.uuid4().hex, _digest(manifest), dict(inputs))
 
 
 def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:
@@ -148,6 +167,40 @@ def forget(work: WorkDir, stage: str) -> list[Path]:
     for path in (*removed, _manifest(work, stage)):
         path.unlink(missing_ok=True)
     return removed
+
+
+def _what_changed(work: WorkDir, stage: str, facts: Mapping[str, Any]) -> str:
+    """Name the facts that are other ones than when the result was made, three at most."""
+    try:
+        before = dict(_leaves(read_json(_manifest(work, stage)).get("facts", {})))
+    except ArtifactError:
+        before = {}
+    now = dict(_leaves(_plain(facts)))
+    names = sorted(n for n in before | now if before.get(n, ...) != now.get(n, ...))
+    if not names or not before:
+        return "an input, an option, an engine or the code has changed"
+    told = [f"{n}: {_short(before.get(n, ...))} → {_short(now.get(n, ...))}" for n in names[:3]]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"changed: {'; '.join(told)}{more}"
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as they read back from JSON."""
+    return json.loads(json.dumps(facts, default=str))
+
+
+def _leaves(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Facts by their dotted names."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is ... else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _manifest(work: WorkDir, stage: str) -> Path:

@@ -80,6 +80,21 @@ def status(as_json: bool, **where: Any) -> None:
 
 @main.command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO...]")
+@click.option("--to", "languages", default="", help="As if these languages were asked for.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@_work_dir
+@_config
+def plan(videos: tuple[str, ...], languages: str, as_json: bool, **where: Any) -> None:
+    """Say which stages would be made anew, and why: of the given videos, or of all."""
+    from dubarr_pipeline.library.languages import parse_languages
+    from dubarr_pipeline.plan_commands import print_plan
+
+    targets = parse_languages(languages) if languages else ()
+    print_plan(videos, targets, _settings(**where), as_json)
+
+
+@main.command()
+@click.argument("videos", nargs=-1, metavar="[VIDEO...]")
 @_work_dir
 @_config
 def retry(videos: tuple[str, ...], **where: Any) -> None:

@@ -23,6 +23,7 @@ WITH_DAGSTER = {
     "jobs.py",
     "launcher.py",
     "partitions.py",
+    "plans.py",
     "queueing.py",
     "records.py",
     "resources.py",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dubarr_pipeline import checkpoints
-from dubarr_pipeline.checkpoints import Record
+from dubarr_pipeline.checkpoints import Record, Wanted
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.workdir import WorkDir
 
@@ -25,13 +25,13 @@ def made(tmp_path: Path) -> tuple[WorkDir, Record]:
     for name in ("one.wav", "two.json"):
         (work.root / name).write_bytes(name.encode() * 100)
     files = [work.root / "one.wav", work.root / "two.json"]
-    wanted = checkpoints.fingerprint("mix", "1", FACTS)
+    wanted = checkpoints.wanted("mix", "1", FACTS)
     return work, checkpoints.seal(work, "mix", wanted, INPUTS, files)
 
 
 def decide(work: WorkDir, record: Record | None, **changed: object) -> tuple[bool, str]:
     facts = {**FACTS, **changed}
-    wanted = checkpoints.fingerprint("mix", "1", facts)
+    wanted = checkpoints.wanted("mix", "1", facts)
     found = checkpoints.decide(work, "mix", wanted, INPUTS, record)
     return found.keep, found.reason
 
@@ -45,14 +45,19 @@ def test_a_stage_that_was_never_made_is_made(made: tuple[WorkDir, Record]) -> No
 
 
 def test_a_changed_option_redoes(made: tuple[WorkDir, Record]) -> None:
-    keep, reason = decide(*made, options={"level": 0.6})
-    assert not keep
-    assert "option" in reason
+    assert decide(*made, options={"level": 0.6}) == (False, "changed: options.level: 0.5 → 0.6")
+
+
+def test_what_has_changed_is_named_by_three_facts_at_most(made: tuple[WorkDir, Record]) -> None:
+    _, reason = decide(*made, source="x" * 90, a=1, b=[2], c=None, options={})
+    assert reason == "changed: a: nothing → 1; b: nothing → [2]; options: nothing → {} and 2 more"
+    empty(made[0].checkpoints / "mix.json")
+    assert "an option" in decide(*made, source="other")[1]
 
 
 def test_another_production_of_an_input_redoes(made: tuple[WorkDir, Record]) -> None:
     work, record = made
-    found = checkpoints.decide(work, "mix", record.fingerprint, {"vocals": "p2"}, record)
+    found = checkpoints.decide(work, "mix", Wanted(record.fingerprint), {"vocals": "p2"}, record)
     assert not found.keep
     assert "vocals" in found.reason
 
@@ -114,12 +119,14 @@ def test_a_copied_work_folder_is_kept(made: tuple[WorkDir, Record], tmp_path: Pa
 def test_sealing_what_is_not_there_is_an_error(made: tuple[WorkDir, Record]) -> None:
     work, _ = made
     with pytest.raises(ArtifactError, match="did not leave"):
-        checkpoints.seal(work, "mix", "f", {}, [work.root / "absent.wav"])
+        checkpoints.seal(work, "mix", Wanted("f"), {}, [work.root / "absent.wav"])
 
 
 def test_every_production_has_a_name_of_its_own(made: tuple[WorkDir, Record]) -> None:
     work, record = made
-    again = checkpoints.seal(work, "mix", record.fingerprint, INPUTS, [work.root / "one.wav"])
+    again = checkpoints.seal(
+        work, "mix", Wanted(record.fingerprint), INPUTS, [work.root / "one.wav"]
+    )
     assert again.production != record.production
 
 
@@ -128,14 +135,14 @@ def test_what_an_earlier_result_left_and_this_one_does_not_is_removed(
 ) -> None:
     work, record = made
     (work.root / "other.wav").write_bytes(b"not of this stage")
-    checkpoints.seal(work, "mix", record.fingerprint, INPUTS, [work.root / "one.wav"])
+    checkpoints.seal(work, "mix", Wanted(record.fingerprint), INPUTS, [work.root / "one.wav"])
     assert sorted(p.name for p in work.root.iterdir() if p.is_file()) == ["one.wav", "other.wav"]
 
 
 def test_a_damaged_manifest_removes_nothing(made: tuple[WorkDir, Record]) -> None:
     work, record = made
     empty(work.checkpoints / "mix.json")
-    checkpoints.seal(work, "mix", record.fingerprint, INPUTS, [work.root / "one.wav"])
+    checkpoints.seal(work, "mix", Wanted(record.fingerprint), INPUTS, [work.root / "one.wav"])
     assert (work.root / "two.json").is_file()
 
 

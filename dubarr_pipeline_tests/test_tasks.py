@@ -52,7 +52,7 @@ def record(
         path.write_text(stage)
         mux = last_materialization(store, "mux", video.key) if stage == "report" else None
         inputs = {"mux": mux.record.production} if mux else {}
-        made = checkpoints.seal(work, stage, "wanted", inputs, [path])
+        made = checkpoints.seal(work, stage, checkpoints.Wanted("wanted"), inputs, [path])
         about = {"seconds": 1.5, "reused": False, "languages": "es,ca", **record_metadata(made)}
         event = dg.AssetMaterialization(stage_key(stage), metadata=about, partition=video.key)
         store.report_runless_asset_event(event)

@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline import checkpoints
-from dubarr_pipeline.checkpoints import Record
+from dubarr_pipeline.checkpoints import Record, Wanted
 from dubarr_pipeline.engines.interfaces import OnProgress, Progress
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.library.videos import Video, check_source, load_video
@@ -166,10 +166,10 @@ def open_bench(stage: Stage, context: dg.AssetExecutionContext, workshop: Worksh
     )
 
 
-def wanted_fingerprint(stage: Stage, bench: Bench, inputs: Mapping[str, Materialization]) -> str:
-    """The fingerprint that the stage's result must have now."""
+def wanted_result(stage: Stage, bench: Bench, inputs: Mapping[str, Materialization]) -> Wanted:
+    """What the stage's result must depend on now."""
     depends = {name: made.record.fingerprint for name, made in inputs.items()}
-    return checkpoints.fingerprint(
+    return checkpoints.wanted(
         stage.name, stage.code_version, {**stage.facts(bench), "inputs": depends}
     )
 
@@ -186,7 +186,7 @@ def _keep_or_make(
         force=force,
     )
     productions = {name: record.production for name, record in bench.inputs.items()}
-    wanted = wanted_fingerprint(stage, bench, inputs)
+    wanted = wanted_result(stage, bench, inputs)
     last = last_materialization(context.instance, stage.name, bench.video.key)
     decision = checkpoints.decide(
         bench.work, stage.name, wanted, productions, last.record if last else None
