@@ -10,11 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from dubarr_pipeline.media.sound_reader import Samples, SoundReader
 from dubarr_pipeline.timeline.script import (
     Context,
     Cue,
@@ -26,8 +24,8 @@ from dubarr_pipeline.timeline.script import (
 )
 from dubarr_pipeline.timeline.spans import Span
 
-Samples = NDArray[np.float32]
-"""Sound as float32, full scale ±1.0: ``(channels, samples)``, or ``(samples,)`` where said mono."""
+AudioReader = SoundReader
+"""A sound file with random access; the stages' way to hand long films to engines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +89,6 @@ class Engine(ABC):
         self.unload()
 
 
-class AudioReader(Protocol):
-    """A sound file with random access; the stages' way to hand long films to engines."""
-
-    @property
-    def rate(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def samples(self) -> int: ...
-    def read(self, start: int, stop: int) -> Samples:
-        """Return ``(channels, stop - start)`` float32; beyond the file's ends there is silence."""
-        ...
-
-
 class VoiceActivityDetector(Engine):
     """Finds where somebody speaks."""
 
@@ -129,6 +113,9 @@ class Separator(Engine):
         `vocals` is ``(channels, n)`` float32 at the source's rate and layout. The blocks cover
         every span of `speech` (samples of `source`); where no block lies, there is no voice.
         """
+
+    def keep_in(self, folder: Path) -> None:
+        """Where finished parts may be kept, so that a killed run goes on; optional."""
 
 
 class Diarizer(Engine):
