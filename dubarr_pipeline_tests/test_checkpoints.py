@@ -50,7 +50,7 @@ def test_a_changed_option_redoes(made: tuple[WorkDir, Record]) -> None:
 
 def test_what_has_changed_is_named_by_three_facts_at_most(made: tuple[WorkDir, Record]) -> None:
     _, reason = decide(*made, source="x" * 90, a=1, b=[2], c=None, options={})
-    assert reason == "changed: a: nothing → 1; b: nothing → [2]; options: nothing → {} and 2 more"
+    assert reason == "changed: a: nothing → 1; b: nothing → [2]; c: nothing → null and 3 more"
     empty(made[0].checkpoints / "mix.json")
     assert "an option" in decide(*made, source="other")[1]
 
