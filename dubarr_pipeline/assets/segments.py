@@ -1,6 +1,7 @@
 """Stage 6: every line of every language, spoken so that it fits."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from dubarr_pipeline.assets.stage import (
 )
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.intake import look_at, subtitled
+from dubarr_pipeline.library.voice_lengths import VoiceShelf, stock_voices
 from dubarr_pipeline.library.wordings import (
     edits_digest,
     existing_digests,
@@ -46,12 +48,14 @@ from dubarr_pipeline.workdir import WorkDir, read_json, whole_file, write_json
 
 def _facts(bench: Bench) -> Mapping[str, Any]:
     plan, targets = look_at(bench.video.source, bench.settings), bench.video.target_langs
+    listener = crew.take_listener(bench.settings)
     return {
         "targets": targets,
         # The subtitles are named after the video.
         "stem": bench.video.source.stem,
         "translator": crew.translator(bench.settings, subtitled(plan, targets)).identity(),
         "synthesizer": crew.synthesizer(bench.settings).identity(),
+        "listener": listener.identity() if listener else None,
         "options": as_facts(bench.options("production")),
         "existing": existing_digests(plan, targets),
         "edits": edits_digest(bench.work, targets),
@@ -62,12 +66,19 @@ def _produce(bench: Bench) -> Outcome:
     work, targets = bench.work, bench.video.target_langs
     plan, sound = look_at(bench.video.source, bench.settings), read_sound(work.speech)
     script, who = read_transcript(work.transcription), read_diarization(work.diarization)
-    translator = crew.translator(bench.settings, subtitled(plan, targets), work.logs)
-    with translator, crew.synthesizer(bench.settings, work.logs) as synthesizer:
+    speakers = read_speakers(work.speakers)
+    with ExitStack() as at_work:
+        translator = at_work.enter_context(
+            crew.translator(bench.settings, subtitled(plan, targets), work.logs)
+        )
+        synthesizer = at_work.enter_context(crew.synthesizer(bench.settings, work.logs))
+        listener = crew.take_listener(bench.settings)
+        shelf = VoiceShelf(bench.settings.work_dir / ".voices", synthesizer.identity())
+        voices = stock_voices(speakers.values(), targets)
         made = produce(
             ProductionOrder(
                 transcript=script,
-                speakers=read_speakers(work.speakers),
+                speakers=speakers,
                 context=read_context(work.context),
                 refs={s: work.ref(s) for s in who.speakers if work.ref(s).is_file()},
                 targets=targets,
@@ -78,13 +89,15 @@ def _produce(bench: Bench) -> Outcome:
                 existing=existing_lines(plan, targets, script, sound.audio.offset_s),
                 edits=read_edits(work, plan, script, sound.audio.offset_s),
                 line_refs=_line_refs(bench, script, who) if synthesizer.clones else {},
-                lengths=_learned(work),
+                lengths=_learned(work) or shelf.read(voices),
                 phonemes=crew.phoneme_counter(),
+                listener=at_work.enter_context(listener) if listener else None,
                 force=bench.force,
             ),
             bench.on_progress,
         )
     write_json(work.lengths, {"model": made.lengths})
+    shelf.keep(made.lengths, voices)
     written = [
         _write_subtitles(bench, made, language, sound.audio.offset_s) for language in targets
     ]

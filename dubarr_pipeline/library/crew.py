@@ -14,6 +14,7 @@ from dubarr_pipeline.engines.interfaces import (
     ScriptReader,
     Separator,
     Synthesizer,
+    TakeListener,
     Transcriber,
     Translator,
     VoiceActivityDetector,
@@ -67,6 +68,14 @@ def diarizer(settings: Settings) -> Diarizer:
 def transcriber(settings: Settings) -> Transcriber:
     """Who writes down what is said."""
     return cast("Transcriber", engine(settings, "transcription"))
+
+
+def take_listener(settings: Settings) -> TakeListener | None:
+    """Who listens whether takes say their lines: the transcription engine, where it can."""
+    if not settings.options("production").word_error:
+        return None
+    found = engine(settings, "transcription")
+    return found if isinstance(found, TakeListener) else None
 
 
 def script_reader(settings: Settings, logs: Path | None = None) -> ScriptReader:

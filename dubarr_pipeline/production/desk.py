@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dubarr_pipeline.engines.interfaces import DraftBatch, Synthesizer, Translator
+from dubarr_pipeline.engines.interfaces import (
+    DraftBatch,
+    Synthesizer,
+    TakeListener,
+    Translator,
+)
 from dubarr_pipeline.production.lengths import Lengths
 from dubarr_pipeline.production.memory import Memory
 from dubarr_pipeline.production.tasks import LineTask, ProductionOptions
@@ -17,7 +22,8 @@ class Desk:
     """Shared by all threads.
 
     Attributes:
-        llm, tts: the queues in front of the translator and the synthesizer.
+        listener: writes down the words of takes, where one does.
+        llm, tts, asr: the queues in front of translator, synthesizer and listener.
         rate: samples per second of the clock.
         film: what a translator needs to know of the film; without lines.
     """
@@ -25,8 +31,10 @@ class Desk:
     memory: Memory
     translator: Translator
     synthesizer: Synthesizer
+    listener: TakeListener | None
     llm: ServiceQueue
     tts: ServiceQueue
+    asr: ServiceQueue
     lengths: Lengths
     options: ProductionOptions
     rate: int

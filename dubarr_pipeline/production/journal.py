@@ -1,13 +1,14 @@
 """The journal of a production: every costly answer, written down before anything is built on it.
 
 ``segments.journal`` is append-only, one JSON object per line, flushed to the disk before the work
-goes on. Five kinds of entry are kept by (language, index, key), the key being a digest of all that
+goes on. Six kinds of entry are kept by (language, index, key), the key being a digest of all that
 the answer depends on:
 
 - ``draft``: the versions of a translated line. All lines of a call share one entry, so that a kill
   never leaves half a call behind;
 - ``rewrite``: another wording;
 - ``take``: a rendering, whose sound lies whole in ``segments/takes`` before the entry is written;
+- ``heard``: the words that a listener wrote down of a take;
 - ``line``: a finished line, with its takes and which of them was chosen;
 - ``final``: that its final sound was written, so that it is not rendered again.
 

@@ -35,6 +35,7 @@ class Rendering:
         samples, rate: its length and its own rate.
         clipped: samples that lie in runs at full scale.
         faults: what is wrong with the sound, by name.
+        heard: the words that a listener wrote down; None where nobody listened.
     """
 
     file: str
@@ -43,6 +44,7 @@ class Rendering:
     rate: int
     clipped: int = 0
     faults: tuple[str, ...] = ()
+    heard: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -82,11 +84,18 @@ class Memory:
 
     def rewording(self, task: LineTask, key: str, ask: Callable[[], str]) -> str:
         """The other wording that was had for this question, or now is."""
-        entry = self._journal.find("rewrite", task.language, task.index, key)
+        return self._text("rewrite", task, key, ask)
+
+    def hearing(self, task: LineTask, key: str, ask: Callable[[], str]) -> str:
+        """The words that were heard in this sound, or now are."""
+        return self._text("heard", task, key, ask)
+
+    def _text(self, kind: str, task: LineTask, key: str, ask: Callable[[], str]) -> str:
+        entry = self._journal.find(kind, task.language, task.index, key)
         if entry is not None and isinstance(entry.get("text"), str):
             return str(entry["text"])
         text = ask()
-        self._journal.write({**_place("rewrite", task, key), "text": text})
+        self._journal.write({**_place(kind, task, key), "text": text})
         return text
 
     def rendering(
@@ -152,7 +161,11 @@ class Memory:
 
     def sound(self, take: Take) -> tuple[Samples, int]:
         """A take as it was spoken: mono ``(samples,)`` and its rate."""
-        with WaveFile(self.folder / take.file) as wave:
+        return self.sound_of(take.file)
+
+    def sound_of(self, file: str) -> tuple[Samples, int]:
+        """The sound of a take by its file's name: mono ``(samples,)`` and its rate."""
+        with WaveFile(self.folder / file) as wave:
             return wave.read(0, wave.samples)[0], wave.rate
 
     def sweep(self, results: Sequence[LineResult]) -> None:

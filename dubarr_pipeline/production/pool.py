@@ -128,6 +128,7 @@ class Pool:
     def _stop(self) -> None:
         self._desk.llm.close()
         self._desk.tts.close()
+        self._desk.asr.close()
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

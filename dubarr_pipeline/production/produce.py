@@ -96,8 +96,10 @@ def desk_for(order: ProductionOrder, tasks: Sequence[LineTask], memory: Memory) 
         memory=memory,
         translator=order.translator,
         synthesizer=order.synthesizer,
+        listener=order.listener,
         llm=ServiceQueue("llm", llm, options.dead_after),
         tts=ServiceQueue("tts", tts, options.dead_after),
+        asr=ServiceQueue("asr", order.listener.concurrency if order.listener else 1),
         lengths=Lengths(tasks, memory.prior(order.lengths), order.phonemes),
         options=options,
         rate=order.transcript.rate,
@@ -175,6 +177,7 @@ def _stats(
 
 def _engines(order: ProductionOrder) -> dict[str, Any]:
     return {
+        "listener": order.listener.identity() if order.listener else None,
         "translator": order.translator.identity(),
         "synthesizer": order.synthesizer.identity(),
     }

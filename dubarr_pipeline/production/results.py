@@ -31,6 +31,7 @@ class Take:
         faults: what is wrong with its sound, by name.
         file: name of its sound in ``segments/takes``.
         sound: digest of that file.
+        heard: the words that a listener wrote down; None where nobody listened.
     """
 
     attempt: int
@@ -44,6 +45,7 @@ class Take:
     faults: tuple[str, ...]
     file: str
     sound: str
+    heard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

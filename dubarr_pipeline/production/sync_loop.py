@@ -18,6 +18,7 @@ from dubarr_pipeline.production.clauses import clauses
 from dubarr_pipeline.production.desk import Desk
 from dubarr_pipeline.production.failures import LINE_FAILURES, failure_name
 from dubarr_pipeline.production.journal import digest
+from dubarr_pipeline.production.listening import listened
 from dubarr_pipeline.production.memory import Rendering
 from dubarr_pipeline.production.results import LineResult, Take
 from dubarr_pipeline.production.takes import join, measure, pauses_s
@@ -175,6 +176,7 @@ class _Line:
             faults=rendering.faults,
             file=rendering.file,
             sound=rendering.sound,
+            heard=rendering.heard,
         )
         found = None if take.faults else self._score(take, rendering)
         judgement = self._judge_fault(take) if take.faults else self._judge(take)
@@ -205,7 +207,7 @@ class _Line:
 
         rendering, new = desk.memory.rendering(task, key, speak)
         self.spoken_now += new
-        return rendering
+        return listened(rendering, wording.spoken, task, desk, priority)
 
     def _spoken(self, wording: Wording, asked_s: float | None, priority: Priority) -> Speech:
         """Speak the wording, clause by clause where it is too long for one call."""

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dubarr_pipeline.engines.interfaces import LineToDraft, Synthesizer, Translator, Voice
+from dubarr_pipeline.engines.interfaces import (
+    LineToDraft,
+    Synthesizer,
+    TakeListener,
+    Translator,
+    Voice,
+)
 from dubarr_pipeline.engines.translation.reply_faults import terms_in
 from dubarr_pipeline.production.casting import RefShelf, cast
 from dubarr_pipeline.production.journal import digest
@@ -43,6 +49,9 @@ class ProductionOptions:
         hopeless: a wording predicted to need a tempo beyond this, or below one over it, is reworded
             before it costs a take; 1: every wording that is predicted to need any.
         unlearned: the same bound while no take of the voice has been heard.
+        word_error: share of a take's words (or letters) that may be heard otherwise; beyond it, it
+            is spoken again, and at last the line fails by name. 0: nobody listens. It takes a
+            transcription engine that can.
         slowest_speech, fastest_speech: rates that an engine may be asked for, over its natural one.
     """
 
@@ -57,6 +66,7 @@ class ProductionOptions:
     max_characters: int = 0
     hopeless: float = 1.0
     unlearned: float = 1.6
+    word_error: float = 0.6
     slowest_speech: float = 0.8
     fastest_speech: float = 1.25
     window: WindowOptions = field(default_factory=WindowOptions)
@@ -79,6 +89,8 @@ class ProductionOrder:
         edits: target language -> index -> a person's wording, spoken as it is.
         lengths: what the length model learned from earlier films, or None.
         phonemes: counts phonemes, where something can: lengths are predicted better.
+        listener: writes down what takes say, where an engine can: a voice that says other words is
+            found out. Loaded, like the other engines.
         force: make everything anew, whatever the journal holds.
         cancel: set by another thread to stop; what is finished is kept.
     """
@@ -97,6 +109,7 @@ class ProductionOrder:
     edits: Mapping[str, Mapping[int, str]] = field(default_factory=dict[str, Mapping[int, str]])
     lengths: Mapping[str, Any] | None = None
     phonemes: PhonemeCount | None = None
+    listener: TakeListener | None = None
     force: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
 
@@ -190,8 +203,17 @@ def _task(
             voice_digest(voice, language),
             order.synthesizer.identity(),
             [order.options.max_takes, order.options.max_characters, repr(order.options.verdict)],
+            _ears(order, language),
         ),
     )
+
+
+def _ears(order: ProductionOrder, language: str) -> list[object]:
+    """Who listens to takes of the language, and how strictly; nothing where nobody does."""
+    listener = order.listener
+    if listener is None or not listener.hears(language):
+        return []
+    return [listener.identity(), order.options.word_error]
 
 
 def _to_draft(order: ProductionOrder, language: str, ordinal: int, budget_s: float) -> LineToDraft:

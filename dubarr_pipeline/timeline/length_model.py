@@ -247,7 +247,7 @@ class LengthModel:
     def _keep(self, language: str, voice: str) -> None:
         """Forget surplus takes, by a rule that knows no order, and fits that are out of date."""
         takes = self._takes[language, voice]
-        if len(takes) > self._options.kept:
+        for _ in range(len(takes) - self._options.kept):
             takes.remove(max(takes, key=_digest))
         self._pools.pop(language, None)
         for key in [key for key in self._fits if key[0] == language]:

@@ -14,7 +14,9 @@ from fractions import Fraction
 from typing import Literal
 
 Verdict = Literal["keep", "stretch", "rewrite", "give_up"]
-TakeFault = Literal["silent", "clipped", "babble"]
+TakeFault = Literal["silent", "clipped", "babble", "misspoken"]
+MISSPOKEN: TakeFault = "misspoken"
+"""The fault of a take in which other words are heard than its line has."""
 DOES_NOT_FIT = "does_not_fit"
 
 
