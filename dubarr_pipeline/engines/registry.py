@@ -105,6 +105,15 @@ ENGINES: tuple[EngineRow, ...] = (
         "engines.context.plain:PlainOptions",
     ),
     EngineRow(
+        "context",
+        "llm",
+        "context.llm:LLMScriptReader",
+        "the model's",
+        "a language model reads the whole script; answers by section [llm]",
+        "engines.context.llm:LLMReaderOptions",
+        takes=("logs",),
+    ),
+    EngineRow(
         "translation",
         "lite",
         "translation.lite:LiteTranslator",
