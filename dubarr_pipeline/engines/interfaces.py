@@ -267,11 +267,7 @@ class DraftBatch:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The versions of one translated line, shortest first.
-
-    Never empty: a line without a version is absent from the reply, or names the `fault` for which
-    none could be had.
-    """
+    """The versions of one translated line, shortest first, or the `fault` why there is none."""
 
     index: int
     versions: tuple[str, ...]
@@ -316,7 +312,7 @@ class Translator(Engine):
 
     @abstractmethod
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line; a line that cannot be translated is missing from the answer."""
+        """Translate every line, in their order; what cannot be translated names its fault."""
 
     def rewrite(self, request: RewriteRequest) -> str:
         """Return another wording. Only where `can_rewrite`.

@@ -72,8 +72,6 @@ class ApertiumTranslator(Translator):
     """Translates by the Apertium pairs that are installed.
 
     Attributes:
-        faults: index of each line that is missing from the last answer -> why
-            (``empty_translation``, ``untranslated``, ``translator_died``).
         unknown_words: how many words of the last answer were in no dictionary.
 
     Args:
@@ -92,7 +90,6 @@ class ApertiumTranslator(Translator):
         self._pipelines: dict[Path, ProgramPipeline] = {}
         self._lock = threading.Lock()
         self._deaths = 0
-        self.faults: dict[int, str] = {}
         self.unknown_words = 0
 
     @cached_property
@@ -139,7 +136,9 @@ class ApertiumTranslator(Translator):
         return targets_of(self._modes, source)
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line; `faults` says of every missing one why.
+        """Translate every line, or name its fault.
+
+        Faults are ``empty_translation``, ``untranslated`` and ``translator_died``.
 
         Raises:
             LanguageError: if the pair is not installed; the message says how to get it.
@@ -149,14 +148,14 @@ class ApertiumTranslator(Translator):
         if mode is None:
             raise LanguageError(self._refusal(batch.source, batch.target))
         with self._lock:
-            self.faults, self.unknown_words = {}, 0
+            self.unknown_words = 0
             drafts = [self._draft_line(line, batch, mode) for line in batch.lines]
         logger.info(
             "apertium %s->%s: %d of %d lines, %d unknown words",
-            *(batch.source, batch.target, len(batch.lines) - len(self.faults)),
+            *(batch.source, batch.target, sum(1 for draft in drafts if draft.versions)),
             *(len(batch.lines), self.unknown_words),
         )
-        return [draft for draft in drafts if draft is not None]
+        return drafts
 
     def _refusal(self, source: str, target: str) -> str:
         choices = ", ".join(self.targets(source)) or "nothing"
@@ -165,7 +164,7 @@ class ApertiumTranslator(Translator):
             f"{_cure(source, target)}"
         )
 
-    def _draft_line(self, line: LineToDraft, batch: DraftBatch, mode: Mode) -> Draft | None:
+    def _draft_line(self, line: LineToDraft, batch: DraftBatch, mode: Mode) -> Draft:
         names = names_in(batch)
         text = plain_sentences(line.segment.text, mode.source)
         try:
@@ -174,9 +173,8 @@ class ApertiumTranslator(Translator):
             if short:
                 versions.insert(0, self._translate(short, names, mode))
         except LineError as fault:
-            self.faults[line.segment.index] = fault.failure
             logger.warning("line %d: %s", line.segment.index, fault)
-            return None
+            return Draft(line.segment.index, (), fault.failure)
         if len(versions[0]) >= len(versions[-1]):
             del versions[:-1]
         return Draft(line.segment.index, tuple(versions))

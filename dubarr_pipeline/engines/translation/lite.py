@@ -14,9 +14,6 @@ from dubarr_pipeline.errors import LanguageError
 class LiteTranslator(Translator):
     """Takes a line from the target language's subtitles where they have it, else from Apertium.
 
-    Attributes:
-        faults: index of each line that is missing from the last answer -> why.
-
     Args:
         subtitled: the languages that the video has subtitles in.
         pairs: (source, target) languages that `needs` is to ask for.
@@ -35,7 +32,6 @@ class LiteTranslator(Translator):
         missing = tuple(pair for pair in pairs if not self._subtitles.serves(*pair))
         self._optional = bool(pairs) and not missing
         self._apertium = ApertiumTranslator(missing, options)
-        self.faults: dict[int, str] = {}
 
     def identity(self) -> str:
         """Both engines'."""
@@ -64,6 +60,8 @@ class LiteTranslator(Translator):
     def draft(self, batch: DraftBatch) -> list[Draft]:
         """Translate every line, the subtitles' lines by the subtitles, in the order of the batch.
 
+        A line that neither can translate has no version, but the fault of the last one asked.
+
         Raises:
             LanguageError: if neither can translate between these languages.
             EngineError: if Apertium's programs die again and again.
@@ -73,18 +71,13 @@ class LiteTranslator(Translator):
             raise LanguageError(
                 f"lite does not translate {batch.source} into {batch.target} here; it can {choices}"
             )
-        found = self._draft_by(self._subtitles, batch)
-        left = tuple(line for line in batch.lines if line.segment.index not in found)
-        found |= self._draft_by(self._apertium, replace(batch, lines=left))
-        wanted = (line.segment.index for line in batch.lines)
-        return [found[index] for index in wanted if index in found]
-
-    def _draft_by(
-        self, engine: SubtitleTranslator | ApertiumTranslator, batch: DraftBatch
-    ) -> dict[int, Draft]:
-        """The drafts of one of the two, if it serves the languages; `faults` are the last one's."""
-        if not engine.serves(batch.source, batch.target):
-            return {}
-        drafts = engine.draft(batch)
-        self.faults = dict(engine.faults)
-        return {draft.index: draft for draft in drafts}
+        found: dict[int, Draft] = {}
+        failed: dict[int, Draft] = {}
+        for engine in (self._subtitles, self._apertium):
+            left = tuple(line for line in batch.lines if line.segment.index not in found)
+            if left and engine.serves(batch.source, batch.target):
+                drafts = engine.draft(replace(batch, lines=left))
+                found |= {draft.index: draft for draft in drafts if draft.versions}
+                failed |= {draft.index: draft for draft in drafts if not draft.versions}
+        both = failed | found
+        return [both[line.segment.index] for line in batch.lines]

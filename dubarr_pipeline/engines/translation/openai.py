@@ -25,7 +25,7 @@ from dubarr_pipeline.engines.interfaces import (
 from dubarr_pipeline.engines.language_model import llm_needs
 from dubarr_pipeline.engines.translation.prompts import draft_messages, rewrite_messages
 from dubarr_pipeline.engines.translation.reply_faults import base, find_fault, terms_in
-from dubarr_pipeline.errors import BadReply, LineError, MissingRequirement
+from dubarr_pipeline.errors import BadReply, LanguageError, LineError, MissingRequirement
 from dubarr_pipeline.services.llm import LLMService
 from dubarr_pipeline.services.llm_process import LanguageModelOptions, open_llm
 from dubarr_pipeline.services.server import Host
@@ -107,12 +107,19 @@ class OpenAITranslator(Translator):
         """Translate every line, three versions each; a line that stays wrong carries its fault.
 
         Raises:
+            LanguageError: if it does not serve these languages.
             ServiceError: if the server does not answer.
         """
+        if not self.serves(batch.source, batch.target):
+            choices = ", ".join(self.targets(batch.source)) or "any other language"
+            raise LanguageError(
+                f"the LLM does not translate {batch.source} into {batch.target!r}; it can {choices}"
+            )
         found: dict[int, Draft] = {}
-        faults: dict[int, str] = {}
+        lines = [line for line in batch.lines if _says_something(line)]
+        faults = dict.fromkeys((line.segment.index for line in batch.lines), "empty_translation")
         for answer in range(1, self.options.answers + 1):
-            left = [line for line in batch.lines if line.segment.index not in found]
+            left = [line for line in lines if line.segment.index not in found]
             alone = answer > 1 and answer == self.options.answers
             for group in [[line] for line in left] if alone else [left]:
                 if group:
@@ -178,6 +185,11 @@ class OpenAITranslator(Translator):
         if self._service is None:
             raise MissingRequirement("the translator is not loaded")
         return self._service
+
+
+def _says_something(line: LineToDraft) -> bool:
+    """Whether there are words to translate; of a blank, a model makes up what it likes."""
+    return any(character.isalnum() for character in line.segment.text)
 
 
 def _failed(index: int, faults: dict[int, str]) -> Draft:

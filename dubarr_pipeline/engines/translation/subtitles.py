@@ -8,7 +8,7 @@ from typing import ClassVar
 import langcodes
 from langcodes.tag_parser import LanguageTagError
 
-from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translator
+from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, LineToDraft, Need, Translator
 from dubarr_pipeline.errors import LanguageError
 
 CLOSE_ENOUGH = 9
@@ -19,9 +19,6 @@ apart (``es-MX`` for ``es``: 4 to 5); Brazilian and European Portuguese are 4 ap
 class SubtitleTranslator(Translator):
     """Takes each line's translation from the subtitles that `LineToDraft.existing` holds.
 
-    Attributes:
-        faults: index of each line that is missing from the last answer -> ``no_subtitle``.
-
     Args:
         languages: the languages that the video has subtitles in.
     """
@@ -30,7 +27,6 @@ class SubtitleTranslator(Translator):
 
     def __init__(self, languages: tuple[str, ...] = ()) -> None:
         self._languages = languages
-        self.faults: dict[int, str] = {}
 
     def identity(self) -> str:
         """The engine; its texts are the lines' own."""
@@ -53,7 +49,7 @@ class SubtitleTranslator(Translator):
         )
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Return the lines that the subtitles have; `faults` names the others.
+        """Return what the subtitles have; the other lines' fault is ``no_subtitle``.
 
         Raises:
             LanguageError: if the video has no subtitles in the target language.
@@ -61,15 +57,13 @@ class SubtitleTranslator(Translator):
         if not self.serves(batch.source, batch.target):
             choices = ", ".join(self.targets(batch.source)) or "no other language"
             raise LanguageError(f"there are no subtitles in {batch.target}; there are in {choices}")
-        self.faults = {}
-        drafts: list[Draft] = []
-        for line in batch.lines:
-            text = spoken_text(line.existing or "")
-            if text:
-                drafts.append(Draft(line.segment.index, (text,)))
-            else:
-                self.faults[line.segment.index] = "no_subtitle"
-        return drafts
+        return [_draft(line) for line in batch.lines]
+
+
+def _draft(line: LineToDraft) -> Draft:
+    text = spoken_text(line.existing or "")
+    index = line.segment.index
+    return Draft(index, (text,)) if text else Draft(index, (), "no_subtitle")
 
 
 def same_language(one: str, other: str) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from dubarr_pipeline.engines.interfaces import Draft
 from dubarr_pipeline.engines.translation.lite import LiteTranslator
 from dubarr_pipeline.engines.translation.subtitles import (
     SubtitleTranslator,
@@ -47,8 +48,11 @@ def test_subtitles_do_for_the_regions_of_their_language(one: str, other: str, sa
 def test_lines_without_a_subtitle_are_named() -> None:
     engine = SubtitleTranslator(("es",))
     drafts = engine.draft(batch(["One.", "Two.", "Three."], existing=("Uno.", None, "[RUIDO]")))
-    assert [(draft.index, draft.versions) for draft in drafts] == [(10, ("Uno.",))]
-    assert engine.faults == {11: "no_subtitle", 12: "no_subtitle"}
+    assert drafts == [
+        Draft(10, ("Uno.",)),
+        Draft(11, (), "no_subtitle"),
+        Draft(12, (), "no_subtitle"),
+    ]
 
 
 def test_lite_fills_the_subtitles_gaps_by_rules() -> None:
@@ -64,7 +68,7 @@ def test_lite_fills_the_subtitles_gaps_by_rules() -> None:
             "Eh.",
             "Gracias.",
         ]
-        assert engine.faults == {}
+        assert {draft.fault for draft in drafts} == {None}
 
 
 def test_lite_serves_what_either_serves() -> None:
@@ -77,8 +81,17 @@ def test_lite_serves_what_either_serves() -> None:
 def test_lite_by_subtitles_alone_names_the_lines_that_have_none() -> None:
     engine = LiteTranslator(("fr",))
     drafts = engine.draft(batch(["One.", "Two."], "fr", existing=("Un.", None)))
-    assert [draft.index for draft in drafts] == [10]
-    assert engine.faults == {11: "no_subtitle"}
+    assert drafts == [Draft(10, ("Un.",)), Draft(11, (), "no_subtitle")]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("♪ ♪", "empty_translation"), ("Blorgh fnord quux zork.", "untranslated")],
+)
+def test_lite_names_the_fault_of_the_last_one_asked(text: str, fault: str) -> None:
+    with LiteTranslator(("es",)) as engine:
+        drafts = engine.draft(batch(["A dragon.", text], existing=("Un dragón.", None)))
+    assert drafts == [Draft(10, ("Un dragón.",)), Draft(11, (), fault)]
 
 
 def test_lite_needs_apertium_only_where_subtitles_do_not_do() -> None:
