@@ -22,6 +22,9 @@ DISPLAY_MATRIX = "Display Matrix"
 """ffmpeg's name of how a picture is turned before it is shown."""
 
 
+_PATIENCE_S = 120.0
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
     """One stream as its container describes it.
@@ -137,7 +140,8 @@ def _ffprobe(path: Path) -> dict[str, Any]:
     asked = ["-show_streams", "-show_format", "-show_chapters", "-show_data_hash", "murmur3"]
     command = [*asked, "-of", "json", *source_arguments(path)]
     # Tags may hold bytes that are no UTF-8; they are compared, never repaired.
-    return json.loads(run(command, tool="ffprobe").stdout.decode("utf-8", "surrogateescape"))
+    output = run(command, tool="ffprobe", timeout_s=_PATIENCE_S)
+    return json.loads(output.stdout.decode("utf-8", "surrogateescape"))
 
 
 def _stream(found: dict[str, Any]) -> StreamFacts:

@@ -26,6 +26,9 @@ from dubarr_pipeline.media.transport import reading_options
 
 Arguments = Sequence[str | Path]
 
+MEMORY_LIMIT_BYTES = 8 << 30
+"""Address space of one tool. Films of any length take 0.3 GB, late streams of broadcasts 1 GB."""
+
 _KEPT_BYTES = 65_536
 _NEW_STREAM = re.compile(rb"New (\w+) stream \d+:(\d+) at pos:\S+ and DTS:(\S+?)s?$", re.MULTILINE)
 _NAMED_LATE_STREAMS = 100
@@ -226,7 +229,7 @@ class _Child:
         self._words = _LastWords()
         try:
             self.process = subprocess.Popen(
-                [*_until_we_die(), *command],
+                [*_until_we_die(), *_limits(), *command],
                 stdin=stdin,
                 stdout=stdout,
                 stderr=self._words.channel,
@@ -358,6 +361,13 @@ def _program(tool: str) -> str:
             f"{tool} is not installed: apt-get install {package} (or the package of your system)"
         )
     return found
+
+
+@cache
+def _limits() -> tuple[str, ...]:
+    """What bounds a tool's memory: a file may claim pictures or tables of any size."""
+    prlimit = shutil.which("prlimit")
+    return (prlimit, f"--as={MEMORY_LIMIT_BYTES}", "--core=0", "--") if prlimit else ()
 
 
 @cache

@@ -52,8 +52,12 @@ class Finish:
     shift_us: int
 
 
-def finish_headers(finish: Finish, result: MatroskaFile) -> None:
-    """Write a result's headers, in one edit.
+Origins = tuple[HeaderTrack | None, ...]
+"""For each copied track the source's, as mkvtoolnix sees it; None where it reads no source."""
+
+
+def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
+    """Write a result's headers, in one edit; return where its tracks come from.
 
     Raises:
         MediaToolError, MissingRequirement: if mkvtoolnix cannot.
@@ -65,7 +69,7 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> None:
         original = result.beside(source.path, "source.mkv")
     old = original.headers() if original else Headers((), ())
     matches = _counterparts(source, old) if source and original else {}
-    origins = [matches.get(track.stream.index) for track in finish.plan.tracks]
+    origins = tuple(matches.get(track.stream.index) for track in finish.plan.tracks)
     written = result.headers().tracks
     uids = [o.uid if o else w.uid for o, w in zip(origins, written, strict=False)]
     uids += [track.uid for track in written[len(origins) :]]
@@ -78,6 +82,7 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> None:
         *_attachment_edits(finish, result, original, old),
     ]
     result.edit(edits)
+    return origins
 
 
 def _element_edits(
@@ -118,14 +123,14 @@ def _turning_edits(plan: StreamPlan) -> list[str]:
     ]
 
 
-def check_elements(finish: Finish, result: MatroskaFile, headers: Headers) -> None:
+def check_elements(finish: Finish, result: Path, headers: Headers, origins: Origins) -> None:
     """See that the result's headers say of the source's tracks what the source says.
 
     Raises:
         VerificationError: naming the track and the element.
     """
     if finish.source and finish.source.is_matroska:
-        _check_restored(finish, finish.source, result)
+        _check_restored(finish.source, result, origins)
     for track, found in zip(finish.plan.tracks, headers.tracks, strict=False):
         roll = found.properties.get("projection_pose_roll", 0.0)
         if track.stream.turned_deg and roll != track.stream.turned_deg:
@@ -135,15 +140,13 @@ def check_elements(finish: Finish, result: MatroskaFile, headers: Headers) -> No
             )
 
 
-def _check_restored(finish: Finish, source: ContainerFacts, result: MatroskaFile) -> None:
-    old_file = result.beside(source.path, "source-again.mkv")
-    matches = _counterparts(source, old_file.headers())
-    (old, old_tracks), (new, new_tracks) = map(read_elements, (source.path, result.path))
+def _check_restored(source: ContainerFacts, result: Path, origins: Origins) -> None:
+    (old, old_tracks), (new, new_tracks) = map(read_elements, (source.path, result))
     wrong = [f"the file's {text}" for text in differences(old, new, SEGMENT)]
-    for number, track in enumerate(finish.plan.tracks):
-        if origin := matches.get(track.stream.index):
+    for number, origin in enumerate(origins):
+        if origin:
             found = differences(old_tracks[origin.number - 1], new_tracks[number], TRACK)
-            wrong += [f"{track.stream.describe()}: {text}" for text in found]
+            wrong += [f"track {origin.number}: {text}" for text in found]
     if wrong:
         raise VerificationError(f"headers differ in the muxed file: {'; '.join(wrong)}")
 

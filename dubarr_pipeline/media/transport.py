@@ -25,6 +25,7 @@ _WINDOW_BYTES = 4 << 20
 _WINDOWS = 64
 """256 MB read of a 60 GB film; smaller files are looked through whole."""
 _NEAR_BYTES = 100_000_000
+"""How far into a program stream (DVD), which announces nothing."""
 _FAR_BYTES = 1 << 30
 """ffmpeg keeps all that it looks through in memory."""
 _FAR_US = 36_000_000_000
@@ -69,7 +70,7 @@ def _far_enough(path: Path, places: dict[int, int]) -> int:
             f"{path}: a stream (PID {late_pid:#x}) begins only after {latest / 1e9:.1f} GB, where"
             " ffmpeg cannot see it: cut the recording where its streams change, and dub the parts"
         )
-    return max(_NEAR_BYTES, latest + 2 * _WINDOW_BYTES)
+    return latest + 2 * _WINDOW_BYTES
 
 
 @lru_cache(maxsize=64)

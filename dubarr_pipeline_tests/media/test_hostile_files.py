@@ -127,6 +127,27 @@ def test_long_lines_do_not_take_for_ever(tmp_path: Path, line: str):
         path.unlink()
 
 
+def test_tools_have_a_memory_limit():
+    asked = ["--as", "--raw", "--noheadings", "-o", "SOFT"]
+    told = ffmpeg.run(asked, tool="prlimit").stdout
+    assert int(told) == ffmpeg.MEMORY_LIMIT_BYTES
+
+
+def test_a_picture_of_any_claimed_size_stays_in_its_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A film of a few kB whose header claims 30,000 x 30,000 points, decoded in 0.4 GB."""
+    path = make_film(tmp_path / "a.mkv", noise(), Film(extra=("-c:v", "rawvideo")))
+    for side in ("pixel-width", "pixel-height"):
+        edits = [str(path), "-e", "track:v1", "-s", f"{side}=30000"]
+        ffmpeg.run(edits, tool="mkvpropedit")
+    monkeypatch.setattr(ffmpeg, "_limits", lambda: ("prlimit", "--as=400000000", "--"))
+    with pytest.raises(DubbingError, match=r"ffmpeg failed|allocate"):
+        ffmpeg.run(["-i", str(path), "-vf", "scale=30000:30000", "-f", "null", "-"])
+    info = probe(path)
+    assert extract_audio(info, choose_audio(info), tmp_path / "x.wav").samples == 12_000
+
+
 def test_a_playlist_in_a_videos_clothes_reads_no_other_file(tmp_path: Path):
     """HLS lists and ffconcat scripts name other files, local or on the network."""
     secret = make_film(tmp_path / "secret.mkv", noise())

@@ -213,9 +213,10 @@ def test_a_lost_header_is_noticed(
     path = edited(remuxed(plain, tmp_path), "track:1", {"pixel-crop-left": 2})
     finish = mux_module.finish_headers
 
-    def forget(wanted: Any, result: Any) -> None:
-        finish(wanted, result)
+    def forget(wanted: Any, result: Any) -> Any:
+        origins = finish(wanted, result)
         mkvtool("mkvpropedit", result.path, "-e", "track:1", "-d", "pixel-crop-left")
+        return origins
 
     monkeypatch.setattr(mux_module, "finish_headers", forget)
     with pytest.raises(VerificationError, match="pixel-crop-left is None, not 2"):

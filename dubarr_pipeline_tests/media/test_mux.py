@@ -310,9 +310,10 @@ def _damaging(monkeypatch: pytest.MonkeyPatch, damage: Any) -> None:
     """Let something happen to the file between its writing and its proof."""
     finish = mux_module.finish_headers
 
-    def finish_and_damage(wanted: Any, result: Any) -> None:
-        finish(wanted, result)
+    def finish_and_damage(wanted: Any, result: Any) -> Any:
+        origins = finish(wanted, result)
         damage((result.folder / "result.mkv").resolve())
+        return origins
 
     monkeypatch.setattr(mux_module, "finish_headers", finish_and_damage)
 
