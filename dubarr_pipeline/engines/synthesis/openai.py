@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dubarr_pipeline.engines.interfaces import Need, Speech, SpeechRequest, Synthesizer
-from dubarr_pipeline.errors import LineError, MissingRequirement
+from dubarr_pipeline.errors import LanguageError, LineError, MissingRequirement
 from dubarr_pipeline.services.server import ServerOptions
 from dubarr_pipeline.services.tts import TTSOptions, TTSService, ref_url
 from dubarr_pipeline.services.wire import SpeechOrder
@@ -94,11 +94,15 @@ class OpenAISynthesizer(Synthesizer):
         """Render the line.
 
         Raises:
+            LanguageError: if it does not speak the language.
             LineError: ``unspeakable``: there is nothing to pronounce.
             ServiceError: if the server does not answer, or sends no sound.
         """
         if self._service is None:
             raise MissingRequirement("the synthesizer is not loaded")
+        if not self.serves(request.language):
+            choices = ", ".join(self.options.languages)
+            raise LanguageError(f"the TTS does not speak {request.language!r}; it can {choices}")
         if not any(character.isalnum() for character in request.text):
             raise LineError("unspeakable", f"there is nothing to pronounce in {request.text!r}")
         return Speech(*self._service.speak(self._order(request)))

@@ -11,11 +11,35 @@ import pytest
 
 from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer
+from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.engines.synthesis.tone import ToneSynthesizer
 from dubarr_pipeline.errors import LanguageError, LineError
+from dubarr_pipeline.services.simulated import SimulatedServer
 from dubarr_pipeline_tests.engines.synthesis.speech_meters import request
 
+
+class OverHTTP(OpenAISynthesizer):
+    """A voice behind a server of its own, for as long as it is used."""
+
+    def __init__(self, *, fits_duration: bool = False) -> None:
+        self._server = SimulatedServer()
+        self._server.__enter__()
+        options = OpenAISpeechOptions(
+            url=self._server.url,
+            languages=("es",),
+            fits_duration=fits_duration,
+            deterministic=True,
+        )
+        super().__init__(options)
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__(*_)
+        self._server.die()
+
+
 ENGINES: dict[str, Callable[[], Synthesizer]] = {
+    "openai": OverHTTP,
+    "openai-asked": lambda: OverHTTP(fits_duration=True),
     "espeak": EspeakSynthesizer,
     "tone": ToneSynthesizer,
     "tone-natural": lambda: ToneSynthesizer(fits_duration=False),
