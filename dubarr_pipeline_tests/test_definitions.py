@@ -8,21 +8,23 @@ import pytest
 from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.jobs import STAGES
 
+MEMORY = "memory_returned"
 VOICES = ["vocals", "diarization"]
 SCRIPT = [*VOICES, "transcript"]
 
 ASSETS = {
     # stage: works from, kinds, pool, checks
-    "vocals": ([], {"ffmpeg", "onnx"}, "gpu", []),
-    "diarization": (["vocals"], {"numpy"}, "gpu", []),
-    "transcript": (VOICES, {"text"}, "gpu", []),
-    "context": (SCRIPT, {"text"}, "gpu", []),
+    "vocals": ([], {"ffmpeg", "onnx"}, "gpu", [MEMORY]),
+    "diarization": (["vocals"], {"numpy"}, "gpu", [MEMORY]),
+    "transcript": (VOICES, {"text"}, "gpu", [MEMORY]),
+    "context": (SCRIPT, {"text"}, "gpu", [MEMORY]),
     "refs": (SCRIPT, {"numpy"}, None, []),
     "segments": (
         [*SCRIPT, "context", "refs"],
         {"apertium", "espeak"},
         "gpu",
         [
+            MEMORY,
             "every_line_has_an_outcome",
             "no_line_failed",
             "no_speaker_overlaps_themself",
@@ -33,19 +35,27 @@ ASSETS = {
         ["vocals", "segments"],
         {"ffmpeg", "numpy"},
         None,
-        ["every_line_is_audible", "no_line_is_cut", "loudness_on_target", "nothing_clips"],
+        [
+            "every_line_is_audible",
+            "no_line_is_cut",
+            "loudness_on_target",
+            "true_peak_in_bounds",
+            "nothing_clips",
+            "bed_untouched",
+            "in_step",
+        ],
     ),
     "mux": (
         ["vocals", "segments", "mix"],
         {"ffmpeg", "mkvtoolnix"},
         None,
-        ["original_streams_identical", "new_tracks_flagged"],
+        ["original_streams_identical", "in_step_with_picture", "new_tracks_flagged"],
     ),
     "report": ([*SCRIPT, "context", "refs", "segments", "mix", "mux"], {"html"}, None, []),
 }
-CODE_VERSIONS = dict.fromkeys(ASSETS, "1")
+CODE_VERSIONS = {**dict.fromkeys(ASSETS, "1"), "mix": "2"}
 JOBS = {"dub"}
-SENSORS = {"media_folder"}
+SENSORS = {"media_folder", "webhook_inbox"}
 RESOURCES = {"workshop"}
 
 

@@ -25,12 +25,13 @@ from dubarr_pipeline.media import mixdown
 from dubarr_pipeline.media.identity import identify
 from dubarr_pipeline.media.loudness import Loudness
 from dubarr_pipeline.media.mix_options import MixSources, PlacedTake
+from dubarr_pipeline.media.mix_proof import prove_track
 from dubarr_pipeline.production.results import ProducedLine
 from dubarr_pipeline.production.segments_file import read_segments
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.workdir import read_json, write_json
 
-_CODE_VERSION = "1"
+_CODE_VERSION = "2"
 
 
 def _facts(bench: Bench) -> Mapping[str, Any]:
@@ -52,20 +53,22 @@ def _produce(bench: Bench) -> Outcome:
         wanted = _track_fingerprint(bench, lines)
         tracks[language] = kept = earlier.get(language, {})
         if kept.get("fingerprint") != wanted or not checkpoints.is_whole(path, kept["file"]):
+            sources = _sources(bench, sound, lines)
+            takes = [_placed(line) for line in lines if line.placed]
             report = mixdown.mix(
-                _sources(bench, sound, lines),
-                [_placed(line) for line in lines if line.placed],
+                sources,
+                takes,
                 path,
                 options,
                 lambda done, of, at=number: bench.on_progress(
                     Progress(at + done / max(of, 1e-9), len(targets), targets[at])
                 ),
             )
-            figures = as_facts(report)
             tracks[language] = {
                 "fingerprint": wanted,
                 "file": asdict(identify(path)),
-                "report": figures,
+                "report": as_facts(report),
+                "proof": as_facts(prove_track(path, sources, takes, report, options)),
             }
     write_json(work.mix_report, {"tracks": tracks})
     files = [work.track(language, options.codec) for language in targets]

@@ -52,6 +52,7 @@ class MixReport:
         source_lufs: of the original programme.
         target_lufs: what was asked for.
         miss_lu: measured minus asked for, as the preset measures it.
+        ceiling_dbtp: the highest true peak that the file may have.
         gain_db: on the whole programme (0 with ``source``).
         dub_trim_db: on all takes together, so that the programme keeps its loudness.
         dialnorm: as written, or None for a codec that has none.
@@ -80,6 +81,7 @@ class MixReport:
     source_lufs: float
     target_lufs: float
     miss_lu: float
+    ceiling_dbtp: float
     gain_db: float
     dub_trim_db: float
     dialnorm: int | None

@@ -276,6 +276,7 @@ def _report(job: _Job, done: _Pass, passes: int) -> MixReport:
         source_lufs=plan.sources.loudness.integrated_lufs,
         target_lufs=plan.target_lufs,
         miss_lu=done.miss_lu,
+        ceiling_dbtp=plan.peak_target_dbtp,
         gain_db=plan.gain_db,
         dub_trim_db=plan.trim_db,
         dialnorm=done.dialnorm,
