@@ -234,6 +234,42 @@ def library_explain(video: Path, as_json: bool, **where: Any) -> None:
     explain(video, _settings(**where), as_json)
 
 
+@main.group()
+def serve() -> None:
+    """Serve other programs: voices to clients, an ear to Radarr and Sonarr."""
+
+
+@serve.command()
+@click.option("--model", default="coqui/XTTS-v2", show_default=True, help="Model, or its folder.")
+@click.option("--name", default="", help="As clients call it (default: the model).")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8100, show_default=True, help="0: a free one.")
+@click.option("--accept-licence", "accepted", multiple=True, help="A licence that you accept.")
+@_work_dir
+@_config
+def tts(accepted: tuple[str, ...], **options: Any) -> None:
+    """Speak for OpenAI's clients (POST /v1/audio/speech), each line in the voice of a sample.
+
+    With $DUBARR_TTS_TOKEN set, clients must show it as their key.
+    """
+    from dubarr_pipeline.services.serve_tts import SpeechServing, serve_tts
+
+    where = {name: options.pop(name) for name in ("work_dir", "config")}
+    accepted = (*accepted, *_settings(**where).options("models").accept_licences)
+    serve_tts(SpeechServing(accepted=accepted, **options), click.echo)
+
+
+@serve.command()
+@_work_dir
+@_config
+def webhooks(**where: Any) -> None:
+    """Hear from Radarr, Sonarr and scripts of new files; the sensor `webhook_inbox` dubs them."""
+    from dubarr_pipeline.library_commands import serve_webhooks
+
+    serve_webhooks(_settings(**where))
+
+
 @main.command()
 @click.option("--to", "languages", default="es,ca", show_default=True, help="Target languages.")
 @_work_dir

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dubarr_pipeline_tests.dubbing import Bench, make_film
+from dubarr_pipeline_tests.tiny.building import built
 
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
@@ -55,3 +56,27 @@ def dubbed(dubbed_once: Bench, tmp_path: Path) -> Bench:
     folder = tmp_path / "work"
     shutil.copytree(dubbed_once.work_dir, folder)
     return Bench(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_pyannote(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pyannote.audio pipeline that tells tones apart; never to be changed."""
+    return built("pyannote", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Whisper that recites the lines of the tiny film; never to be changed."""
+    return built("whisper", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A language model that knows the lines of the tiny film by heart; never to be changed."""
+    return built("llm", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_xtts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An XTTS model that speaks noise as long as the text; never to be changed."""
+    return built("xtts", tmp_path_factory)

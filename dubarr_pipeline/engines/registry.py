@@ -147,6 +147,18 @@ ENGINES: tuple[EngineRow, ...] = (
     ),
     EngineRow(
         "synthesis",
+        "xtts",
+        "synthesis.xtts:XttsSynthesizer",
+        "CPML",
+        "17 languages in each speaker's own voice; a server of ours, GPU or patience",
+        "engines.synthesis.xtts:XttsOptions",
+        extra="studio",
+        models=("coqui/XTTS-v2",),
+        commercial=False,
+        takes=("logs",),
+    ),
+    EngineRow(
+        "synthesis",
         "tone",
         "synthesis.tone:ToneSynthesizer",
         "Apache-2.0",

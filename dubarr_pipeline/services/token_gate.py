@@ -1,7 +1,8 @@
 """`transformers serve`, which asks for no key, behind the token that it was given.
 
 Loopback is open to everybody on a machine. Run as a script by the Python of the environment that
-holds transformers; it takes the arguments of `transformers`. Imports nothing of this package.
+holds transformers; it takes the arguments of `transformers`. Needs nothing of this package, which
+may not be there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hmac
 import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from importlib.util import find_spec
 from typing import Any
 
 TOKEN = "DUBARR_SERVICE_TOKEN"
@@ -37,6 +39,11 @@ def guarded(app: _App, token: str) -> _App:
 
 def main() -> None:
     """Run `transformers` with every server that it opens behind the gate."""
+    sys.path.pop(0)  # the folder of this script, whose modules are not meant
+    if find_spec("dubarr_pipeline"):
+        from dubarr_pipeline.models.torchaudio_cpu import prepare_torchaudio
+
+        prepare_torchaudio()
     import uvicorn
     from transformers.cli.transformers import main as transformers
 

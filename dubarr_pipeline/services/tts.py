@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import BadReply
-from dubarr_pipeline.services.server import Server, ServerOptions
+from dubarr_pipeline.services.server import Host, Server, ServerOptions
 from dubarr_pipeline.services.wire import SpeechOrder
 
 _SILENT_DB = -50.0
@@ -33,9 +33,9 @@ class TTSOptions:
 class TTSService:
     """Asks a server to speak. For many threads."""
 
-    def __init__(self, options: TTSOptions) -> None:
+    def __init__(self, options: TTSOptions, host: Host | None = None) -> None:
         self.options = options
-        self._server = Server(options.server)
+        self._server = Server(options.server, host)
 
     def close(self) -> None:
         """Drop all connections."""

@@ -100,12 +100,15 @@ class OpenAISynthesizer(Synthesizer):
         """
         if self._service is None:
             raise MissingRequirement("the synthesizer is not loaded")
+        self._check(request)
+        return Speech(*self._service.speak(self._order(request)))
+
+    def _check(self, request: SpeechRequest) -> None:
         if not self.serves(request.language):
             choices = ", ".join(self.options.languages)
             raise LanguageError(f"the TTS does not speak {request.language!r}; it can {choices}")
         if not any(character.isalnum() for character in request.text):
             raise LineError("unspeakable", f"there is nothing to pronounce in {request.text!r}")
-        return Speech(*self._service.speak(self._order(request)))
 
     def _order(self, request: SpeechRequest) -> SpeechOrder:
         voice, options = request.voice, self.options
@@ -121,13 +124,16 @@ class OpenAISynthesizer(Synthesizer):
         )
 
     def _tts_options(self) -> TTSOptions:
+        key = os.environ.get(self.options.key_variable, "")
+        return TTSOptions(self._server_options(self.options.url, key), self.options.model)
+
+    def _server_options(self, url: str, key: str) -> ServerOptions:
         options = self.options
-        server = ServerOptions(
-            url=options.url,
-            key=os.environ.get(options.key_variable, ""),
+        return ServerOptions(
+            url=url,
+            key=key,
             timeout_s=options.timeout_s,
             attempts=options.attempts,
             backoff_s=options.backoff_s,
             connections=2 * options.concurrency,
         )
-        return TTSOptions(server, options.model)

@@ -1,0 +1,126 @@
+"""Each speaker in a voice of their own: XTTS, in our own speech server, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from dubarr_pipeline.engines.interfaces import Need, SpeechRequest
+from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
+from dubarr_pipeline.errors import LanguageError
+from dubarr_pipeline.models.store import model_folder, model_identity, model_need
+from dubarr_pipeline.services.processes import PORT, Launch, ServiceProcess
+from dubarr_pipeline.services.serve_tts import TOKEN_VARIABLE
+from dubarr_pipeline.services.server import Host
+from dubarr_pipeline.services.tts import TTSOptions, TTSService
+from dubarr_pipeline.services.xtts_languages import XTTS_LANGUAGES, xtts_language
+
+_LICENCE = {"COQUI_TOS_AGREED": "1"}
+"""Whoever built this engine through the settings has accepted the licence there."""
+
+
+@dataclass(frozen=True, slots=True)
+class XttsOptions:
+    """Which XTTS model speaks, and where.
+
+    Attributes:
+        model: a name of `dubarr models`, or a folder.
+        device: auto, cpu, cuda or cuda:N.
+        voice: a built-in voice for speakers of whom there is no clean sample; "default": the first.
+        fit_duration: ask the model for the time that a line has (its own tempo, 0.75-1.35), rather
+            than stretch its natural speech.
+        start_deadline_s: by when the server must be ready.
+        timeout_s: longest wait for one line.
+        attempts: calls in all for one line, the first included.
+    """
+
+    model: str = "coqui/XTTS-v2"
+    device: str = "auto"
+    voice: str = "default"
+    fit_duration: bool = False
+    start_deadline_s: float = 600.0
+    timeout_s: float = 300.0
+    attempts: int = 4
+    backoff_s: float = 0.5
+
+
+class XttsSynthesizer(OpenAISynthesizer):
+    """Speaks through a server that it starts with the first line, and ends at `unload`."""
+
+    name: ClassVar[str] = "xtts"
+
+    def __init__(
+        self,
+        options: XttsOptions | None = None,
+        logs: Path | None = None,
+        host: Host | None = None,
+    ) -> None:
+        self.xtts = options or XttsOptions()
+        super().__init__(
+            OpenAISpeechOptions(
+                model=self.xtts.model,
+                voice=self.xtts.voice,
+                concurrency=2,
+                fits_duration=self.xtts.fit_duration,
+                deterministic=True,
+                timeout_s=self.xtts.timeout_s,
+                attempts=self.xtts.attempts,
+                backoff_s=self.xtts.backoff_s,
+            )
+        )
+        self._logs, self._host = logs or Path("logs"), host
+        self._process: ServiceProcess | None = None
+
+    def identity(self) -> str:
+        """The very weights, and what steers them."""
+        return f"xtts/1 {model_identity(self.xtts.model)} {self.xtts.voice} {self.fits_duration}"
+
+    def needs(self) -> tuple[Need, ...]:
+        """coqui-tts and the model."""
+        package = find_spec("TTS") is not None
+        state = model_need(self.xtts.model)
+        return (
+            Need("package", "coqui-tts", package, "pip install 'dubarr-pipeline[studio]'"),
+            Need("model", state.name, state.present, state.cure),
+        )
+
+    def load(self) -> None:
+        """Make ready; the server's process starts with the first line."""
+        if self._service is None:
+            host = self._host
+            if host is None:
+                host = self._process = xtts_process(self.xtts, self._logs)
+            self._service = TTSService(
+                TTSOptions(self._server_options(host.url, host.token), self.xtts.model), host
+            )
+
+    def unload(self) -> None:
+        """End the server, all its memory with it."""
+        super().unload()
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def serves(self, language: str) -> bool:
+        """Whether it speaks this very language."""
+        return xtts_language(language) is not None
+
+    def _check(self, request: SpeechRequest) -> None:
+        if not self.serves(request.language):
+            served = ", ".join(XTTS_LANGUAGES)
+            raise LanguageError(f"XTTS does not speak {request.language!r}; it speaks: {served}")
+        super()._check(request)
+
+
+def xtts_process(options: XttsOptions, logs: Path) -> ServiceProcess:
+    """Our speech server with the model, not started yet."""
+    folder = model_folder(options.model)
+    command = (
+        *(sys.executable, "-m", "dubarr_pipeline.cli", "serve", "tts", "--model", str(folder)),
+        *("--name", options.model, "--device", options.device, "--port", PORT),
+    )
+    launch = Launch("tts", command, _LICENCE, TOKEN_VARIABLE, deadline_s=options.start_deadline_s)
+    return ServiceProcess(launch, logs)
