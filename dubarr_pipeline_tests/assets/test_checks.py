@@ -10,6 +10,7 @@ import pytest
 
 from dubarr_pipeline.assets import checks
 from dubarr_pipeline.media.mix_options import MixOptions
+from dubarr_pipeline.media.mux_options import MuxOptions
 from dubarr_pipeline.workdir import write_json
 
 LINE = {"start": 48000, "samples": 48000, "dub_lufs": -25.0, "lost_samples": 0}
@@ -122,7 +123,7 @@ def test_what_is_wrong_with_a_muxed_file_is_red(tmp_path, change, red):
     bench: Any = SimpleNamespace(
         work=SimpleNamespace(mux_report=path),
         video=SimpleNamespace(target_langs=("es",)),
-        options=lambda _: SimpleNamespace(default_policy="keep"),
+        options=lambda _: MuxOptions(),
     )
     found = checks.of_mux(bench)
     assert [result.check_name for result in found if not result.passed] == red
