@@ -24,12 +24,12 @@ class LocalSpeaker:
     """A speaker as one window knows them.
 
     Attributes:
-        window: number of the window, in order of time.
+        window: what was heard at once; two speakers of one window are two people.
         turns: on the film's clock; speakers of other windows may share their time.
         print: voice print ``(dimensions,)``; all zeros or not finite where there is none.
     """
 
-    window: int
+    window: Span
     turns: tuple[Span, ...]
     print: Print
 
@@ -101,18 +101,12 @@ def _unit(found: Print) -> Print | None:
 
 
 def _same_words(one: LocalSpeaker, other: LocalSpeaker) -> float:
-    """Of what two neighbouring windows' speakers say in the overlap, how much is at one time."""
-    if abs(one.window - other.window) != 1 or not one.turns or not other.turns:
+    """Of what two windows' speakers say where both listen, how much is at one time, 0 to 1."""
+    shared = one.window.clip(other.window)
+    if one.window == other.window or shared is None:
         return 0.0
-    first, second = (one, other) if one.window < other.window else (other, one)
-    start = min(span.start for span in second.turns)
-    end = max(span.end for span in first.turns)
-    if end <= start:
-        return 0.0
-    shared = [Span(start, end)]
-    left, right = intersect(first.turns, shared), intersect(second.turns, shared)
-    both = total(intersect(left, right))
-    return both / max(1, total([*left, *right]))
+    left, right = intersect(one.turns, [shared]), intersect(other.turns, [shared])
+    return total(intersect(left, right)) / max(1, total([*left, *right]))
 
 
 def _nearest(

@@ -55,11 +55,13 @@ class Spelled:
 
     Attributes:
         taken: for each word, whether its letters are the subtitles' rather than those heard.
+        origins: for each word, the number of the heard word for which it stands.
         edits: every word or group of words whose letters changed.
     """
 
     words: tuple[Word, ...]
     taken: tuple[bool, ...]
+    origins: tuple[int, ...]
     edits: tuple[WordEdit, ...] = ()
 
 
@@ -87,7 +89,7 @@ def spell(
     """
     written = _written(pieces)
     if not words or not written:
-        return Spelled(tuple(words), (False,) * len(words))
+        return Spelled(tuple(words), (False,) * len(words), tuple(range(len(words))))
     pairs = pair_words(
         words, [w.word for w in written], to_samples(options.reach_s, rate), options.alike
     )
@@ -252,12 +254,14 @@ class _Speller:
         """All words in order, with the better spelling where there is one."""
         words: list[Word] = []
         taken: list[bool] = []
+        origins: list[int] = []
         for number, word in enumerate(self._words):
             new = self._instead.get(number, [word])
             words += new
             taken += [number in self._taken] * len(new)
+            origins += [number] * len(new)
         edits = sorted(self._edits, key=lambda edit: edit.span)
-        return Spelled(tuple(words), tuple(taken), tuple(edits))
+        return Spelled(tuple(words), tuple(taken), tuple(origins), tuple(edits))
 
 
 def _stand_for(

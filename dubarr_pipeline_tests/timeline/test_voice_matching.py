@@ -19,8 +19,11 @@ ANNA, BERT, CARL = (np.eye(3)[i] for i in range(3))
 NONE = np.zeros(3)
 
 
+WINDOWS = (Span(0, 200), Span(50, 300), Span(250, 400), Span(400, 500), Span(500, 600))
+
+
 def local(window: int, print_: np.ndarray, *turns: tuple[int, int]) -> LocalSpeaker:
-    return LocalSpeaker(window, tuple(Span(a, b) for a, b in turns), print_)
+    return LocalSpeaker(WINDOWS[window], tuple(Span(a, b) for a, b in turns), print_)
 
 
 def test_the_same_voice_is_the_same_speaker_in_every_window() -> None:
@@ -48,7 +51,7 @@ def test_who_says_the_same_words_in_the_overlap_is_one_whatever_the_print() -> N
         local(0, ANNA, (0, 100)),
         local(0, BERT, (100, 200)),
         local(1, CARL, (150, 200), (210, 300)),
-        local(1, NONE, (50, 100)),
+        local(1, NONE, (50, 100), (201, 205)),
     ]
     assert match_voices(speakers) == [0, 1, 1, 0]
 

@@ -59,7 +59,7 @@ def test_what_was_changed_is_recorded_and_times_stay() -> None:
 def test_a_subtitle_that_says_something_else_changes_nothing(written: str) -> None:
     kind: Kind = "song" if "♪" in written else "speech"
     found = spelled("we need a bout", piece(written, kind=kind))
-    assert found == Spelled(words("we need a bout"), (False,) * 4)
+    assert found == Spelled(words("we need a bout"), (False,) * 4, tuple(range(4)))
 
 
 def test_the_same_words_elsewhere_in_the_film_are_not_meant() -> None:
@@ -97,7 +97,8 @@ def test_times_are_kept_and_every_word_is_paired_once(
     assert [p.written for p in pairs if p.written is not None] == list(range(len(written)))
     assert all(p.alike == (p.heard is not None and p.written is not None) for p in pairs)
     found = spell(heard, [piece(" ".join(tokens), 0, end)], RATE)
-    assert len(found.taken) == len(found.words)
+    assert len(found.taken) == len(found.words) == len(found.origins)
+    assert list(found.origins) == sorted(found.origins)
     if heard:
         assert found.words[0].span.start == heard[0].span.start
         assert found.words[-1].span.end == heard[-1].span.end

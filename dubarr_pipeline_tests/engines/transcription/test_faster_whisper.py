@@ -1,0 +1,355 @@
+"""The real faster-whisper on a model that recites a script; its policy with a scripted child."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dubarr_pipeline.engines.interfaces import Hearing, Progress
+from dubarr_pipeline.engines.ladder import Footing
+from dubarr_pipeline.engines.transcription.faster_whisper import (
+    FasterWhisperOptions,
+    FasterWhisperTranscriber,
+)
+from dubarr_pipeline.engines.transcription.whisper_ladder import WhisperFooting, whisper_rungs
+from dubarr_pipeline.engines.transcription.whisper_languages import language_of, whisper_code
+from dubarr_pipeline.engines.transcription.whisper_work import HeardPassage, HeardWord
+from dubarr_pipeline.errors import (
+    EngineError,
+    LanguageError,
+    MissingRequirement,
+    OutOfMemory,
+    SettingsError,
+)
+from dubarr_pipeline.timeline.script import Cue, Diarization, Transcript, Turn
+from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline_tests.engines.voices import RATE, Sound
+from dubarr_pipeline_tests.tiny.whisper import RECITED
+
+A, B = "SPEAKER_00", "SPEAKER_01"
+
+
+def seconds(start_s: float, end_s: float) -> Span:
+    return Span(round(start_s * RATE), round(end_s * RATE))
+
+
+SPEECH = (seconds(0.15, 2.2), seconds(2.75, 4.4))
+TURNS = (Turn(seconds(0, 2.4), A), Turn(seconds(2.6, 5), B))
+
+
+def hearing(
+    sound: Sound,
+    speech: Sequence[Span] = SPEECH,
+    cues: Sequence[Cue] = (),
+    language: str | None = None,
+) -> Hearing:
+    return Hearing(sound, tuple(speech), Diarization(RATE, TURNS), tuple(cues), language)
+
+
+@pytest.fixture(scope="module")
+def sound() -> Sound:
+    noise = np.random.default_rng(3).standard_normal((2, 5 * RATE))
+    return Sound((0.01 * noise).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_whisper: Path):
+    with FasterWhisperTranscriber(FasterWhisperOptions(str(tiny_whisper), "", "cpu")) as loaded:
+        yield loaded
+
+
+def heard_words(found: Transcript) -> list[str]:
+    return [word.text for segment in found.segments for word in segment.words]
+
+
+def test_words_come_with_their_times_speakers_and_lines(
+    engine: FasterWhisperTranscriber, sound: Sound
+) -> None:
+    told: list[float] = []
+    found = engine.transcribe(
+        hearing(sound), lambda progress: told.append(progress.done / progress.total)
+    )
+    assert heard_words(found) == [word.text for word in RECITED]
+    for word, recited in zip((w for s in found.segments for w in s.words), RECITED, strict=True):
+        assert word.span.start / RATE == pytest.approx(recited.start_s + 0.15, abs=0.15)
+        assert word.span.end / RATE == pytest.approx(recited.end_s + 0.15, abs=0.15)
+    assert [(s.speaker, s.text) for s in found.segments] == [
+        (A, "Good morning. We need a boat."),
+        (B, "Silence! I hear a bell."),
+    ]
+    assert (found.language, found.segments[0].source) == ("en", "asr")
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_two_hearings_are_one(engine: FasterWhisperTranscriber, sound: Sound) -> None:
+    assert engine.transcribe(hearing(sound)) == engine.transcribe(hearing(sound))
+
+
+def test_subtitles_spell_what_was_heard(engine: FasterWhisperTranscriber, sound: Sound) -> None:
+    cues = [Cue(seconds(0.2, 2.1), "Good mourning -- we need a boat?")]
+    found = engine.transcribe(hearing(sound, cues=cues, language="en-GB"))
+    assert found.segments[0].text == "Good mourning we need a boat?"
+    assert [(e.heard, e.written) for e in found.edits] == [("morning.", "mourning")]
+    assert (found.segments[0].source, found.segments[1].source) == ("subtitles", "asr")
+    assert found.language == "en-GB"
+
+
+def test_a_translation_spells_nothing(engine: FasterWhisperTranscriber, sound: Sound) -> None:
+    cues = [Cue(seconds(0.2, 2.1), "Buenos dias. Que no, que la barca de los muertos es mia.")]
+    found = engine.transcribe(hearing(sound, cues=cues))
+    assert found.segments == engine.transcribe(hearing(sound)).segments
+
+
+def test_where_nobody_speaks_nothing_is_heard(
+    engine: FasterWhisperTranscriber, sound: Sound
+) -> None:
+    assert engine.transcribe(hearing(sound, ())).segments == ()
+
+
+def test_a_take_is_heard_as_words(engine: FasterWhisperTranscriber) -> None:
+    take = np.zeros(3 * 24_000, np.float32)
+    said = " ".join(word.text for word in RECITED)
+    assert engine.hear(take, 24_000, "en-US") == said
+    assert engine.hear(take[:0], 24_000, "en") == ""
+    assert engine.hears("pt-BR")
+    assert not engine.hears("tlh")
+    with pytest.raises(LanguageError, match="tlh"):
+        engine.hear(take, 24_000, "tlh")
+
+
+def test_who_watches_may_stop_it(engine: FasterWhisperTranscriber, sound: Sound) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(_: Progress) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        engine.transcribe(hearing(sound), stop)
+    assert len(engine.transcribe(hearing(sound)).segments) == 2
+
+
+def test_numbers_that_the_cpu_has_not_are_refused_before_loading(tiny_whisper: Path) -> None:
+    options = FasterWhisperOptions(str(tiny_whisper), device="cpu", precision="float16")
+    with pytest.raises(SettingsError, match="float16"):
+        FasterWhisperTranscriber(options).load()
+
+
+def test_numbers_that_nobody_has_are_refused_with_the_choices(tiny_whisper: Path) -> None:
+    options = FasterWhisperOptions(str(tiny_whisper), device="cpu", precision="int3")
+    with pytest.raises(SettingsError, match=r"int3.*int8"):
+        FasterWhisperTranscriber(options).load()
+
+
+def test_what_is_missing_is_named_with_its_cure() -> None:
+    for size in ("large-v3", "small"):
+        engine = FasterWhisperTranscriber(FasterWhisperOptions(f"Systran/faster-whisper-{size}"))
+        with pytest.raises(MissingRequirement, match=f"dubarr models pull .*{size}"):
+            engine.load()
+        engine.unload()
+        with pytest.raises(EngineError, match="not loaded"):
+            engine.hear(np.zeros(9, np.float32), 16_000, "en")
+        assert size in engine.identity()
+
+
+def test_options_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="batch"):
+        FasterWhisperOptions(batch=0)
+    with pytest.raises(ValueError, match="passage_pause_s"):
+        FasterWhisperOptions(passage_pause_s=0)
+
+
+class Recogniser:
+    """Stands where the child stands; says ``word0 word1 ...`` for the passages in their order."""
+
+    steps = ()
+
+    def __init__(self, languages: Sequence[tuple[str, float]] = (), doubts: float = 0.0) -> None:
+        self.languages = list(languages) or [("en", 0.99)]
+        self.doubts = doubts
+        self.asked: list[tuple[str, str, int]] = []
+        self.longest = 0
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        if method == "languages":
+            return [self.languages[self.number(s) % len(self.languages)] for s in arguments[0]]
+        if method == "write":
+            self.longest = max(self.longest, *(s.size for s in arguments[0]))
+            self.asked.append((method, arguments[1], len(arguments[0])))
+            return [[self.passage(f" word{self.number(s)}", self.doubts)] for s in arguments[0]]
+        self.asked.append((method, arguments[1], 1))
+        return [self.passage(" again", 0.0)]
+
+    def number(self, samples: np.ndarray) -> int:
+        """The passages carry their number as their level."""
+        return round(float(samples[samples.size // 2]) * 100)
+
+    def passage(self, text: str, doubts: float) -> HeardPassage:
+        return HeardPassage((HeardWord(0.1, 0.5, text, 0.9),), doubts, 0.0, 1.0)
+
+
+def scripted(recogniser: Recogniser, **options: Any) -> FasterWhisperTranscriber:
+    engine = FasterWhisperTranscriber(FasterWhisperOptions(**options))
+    engine._child = recogniser  # pyright: ignore[reportAttributeAccessIssue]
+    return engine
+
+
+class Numbered:
+    """A film of any length, whose level tells the number of each 10 s; nothing lies in memory."""
+
+    rate, channels = 8_000, 1
+
+    def __init__(self, length_s: int) -> None:
+        self.samples = length_s * self.rate
+        self.longest_read = 0
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        self.longest_read = max(self.longest_read, stop - start)
+        return (np.arange(start, stop) // (10 * self.rate) / 100)[None].astype(np.float32)
+
+
+def transcribed(
+    recogniser: Recogniser, film: Numbered, language: str | None = None, **options: Any
+) -> Transcript:
+    rate = film.rate
+    speech = tuple(
+        Span((10 * i + 2) * rate, (10 * i + 8) * rate) for i in range(film.samples // (10 * rate))
+    )
+    heard = Hearing(film, speech, Diarization(rate, ()), (), language)  # pyright: ignore[reportArgumentType]
+    return scripted(recogniser, **options).transcribe(heard)
+
+
+def test_a_foreign_passage_is_heard_in_its_own_language_and_left_original() -> None:
+    languages = [("en", 0.99), ("en", 0.9), ("es", 0.97), ("fr", 0.6)]
+    recogniser = Recogniser(languages)
+    found = transcribed(recogniser, Numbered(40))
+    assert [s.kind for s in found.segments] == ["speech", "speech", "foreign", "speech"]
+    assert found.language == "en"
+    assert sorted(recogniser.asked) == [("write", "en", 3), ("write", "es", 1)]
+    assert [word.text for s in found.segments for word in s.words] == [f"word{i}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("told", "probability", "language"),
+    [("fr", 0.99, "es"), ("fr", 0.7, "fr"), ("es-MX", 0.99, "es-MX"), (None, 0.4, "es")],
+)
+def test_the_files_language_counts_unless_all_that_is_heard_is_another(
+    told: str | None, probability: float, language: str
+) -> None:
+    found = transcribed(Recogniser([("es", probability)]), Numbered(40), told)
+    assert found.language == language
+    assert {s.kind for s in found.segments} == {"speech"}
+
+
+def test_without_the_search_for_foreign_passages_all_are_the_films() -> None:
+    recogniser = Recogniser([("en", 0.99), ("es", 0.99)])
+    found = transcribed(recogniser, Numbered(40), "en", foreign=False)
+    assert {s.kind for s in found.segments} == {"speech"}
+
+
+def test_doubtful_passages_are_heard_again() -> None:
+    recogniser = Recogniser(doubts=-1.5)
+    found = transcribed(recogniser, Numbered(20))
+    assert [s.text for s in found.segments] == ["again", "again"]
+    assert [asked[0] for asked in recogniser.asked] == ["write", "write_again", "write_again"]
+
+
+def test_a_film_of_three_hours_is_never_held() -> None:
+    film, recogniser = Numbered(3 * 3600), Recogniser()
+    found = transcribed(recogniser, film, batch=4)
+    assert len(found.segments) == 1080
+    assert film.longest_read <= 35 * film.rate
+    assert recogniser.longest <= 28 * 16_000
+    assert max(count for _, _, count in recogniser.asked) == 4
+
+
+def test_speech_without_a_pause_is_cut_where_it_is_quietest() -> None:
+    rate = 8_000
+    loud = np.full((1, 60 * rate), 0.5, np.float32)
+    loud[:, round(23.0 * rate) : round(23.4 * rate)] = 0.01
+    recogniser = Recogniser()
+    film = Hearing(Sound(loud, rate), (Span(0, 60 * rate),), Diarization(rate, ()), (), "en")
+    scripted(recogniser).transcribe(film)
+    assert recogniser.longest <= 28 * 16_000
+    engine = scripted(recogniser)
+    first = engine._passages(film.vocals, film.speech)[0]
+    assert first.end / rate == pytest.approx(23.05, abs=0.06)
+
+
+def test_the_ladder_goes_by_batch_numbers_smaller_model_and_cpu() -> None:
+    first = WhisperFooting("cuda:0", 2, "auto", model="large")
+    rungs = whisper_rungs(first, "small", allow_cpu=True)
+    assert [str(rung) for rung in rungs] == [
+        "large on cuda:0, batch 2, float16",
+        "large on cuda:0, batch 1, float16",
+        "large on cuda:0, batch 1, int8_float16",
+        "large on cuda:0, batch 1, int8",
+        "small on cuda:0, batch 1, int8",
+        "large on cpu, batch 1, int8",
+    ]
+    alone = whisper_rungs(WhisperFooting("cpu", 2, "auto", model="large"), None, allow_cpu=True)
+    assert [str(rung) for rung in alone] == [
+        "large on cpu, batch 2, int8",
+        "large on cpu, batch 1, int8",
+    ]
+
+
+def test_out_of_memory_steps_down_and_the_steps_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Full:
+        pid = 1
+
+        def __init__(self, *_: object, **arguments: Any) -> None:
+            self.batch = arguments["batch"]
+
+        def load(self) -> None: ...
+        def unload(self) -> None: ...
+        def call(self, method: str, *_: object, **__: object) -> str:
+            if self.batch > 2:
+                raise OutOfMemory("CUDA failed with error out of memory")
+            return f"{method} with {self.batch}"
+
+    monkeypatch.setattr("dubarr_pipeline.engines.laddered_child.EngineChild", Full)
+    engine = FasterWhisperTranscriber(FasterWhisperOptions(str(tmp_path), "", "cpu"))
+    with engine:
+        assert engine.hear(np.zeros(9, np.float32), 16_000, "en") == "hear with 2"
+        assert [step.taken[-18:] for step in engine.steps] == [
+            "cpu, batch 4, int8",
+            "cpu, batch 2, int8",
+        ]
+    assert engine.steps == ()
+
+
+def test_the_smaller_model_is_a_rung_only_where_it_is_here(tmp_path: Path) -> None:
+    def models(smaller: str) -> list[str]:
+        options = FasterWhisperOptions("Systran/faster-whisper-large-v3", smaller, batch=1)
+        rungs: Sequence[Footing] = FasterWhisperTranscriber(options)._rungs("cpu")
+        return [rung.model for rung in rungs if isinstance(rung, WhisperFooting)]
+
+    assert models("Systran/faster-whisper-small") == ["Systran/faster-whisper-large-v3"]
+    assert models(str(tmp_path)) == ["Systran/faster-whisper-large-v3", str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("tag", "code", "back"),
+    [
+        ("en-GB", "en", "en"),
+        ("pt-BR", "pt", "pt"),
+        ("nb", "no", "no"),
+        ("zh-Hant", "zh", "zh"),
+        ("fil", "tl", "fil"),
+        ("jv", "jw", "jv"),
+        ("yue", "yue", "yue"),
+        ("tlh", None, None),
+    ],
+)
+def test_languages_have_whispers_codes(tag: str, code: str | None, back: str | None) -> None:
+    assert whisper_code(tag) == code
+    if code:
+        assert language_of(code) == back
