@@ -106,7 +106,9 @@ def _say_result(video: Video, outcome: RunOutcome, settings: Settings) -> None:
         click.echo("  nothing to do: every stage is up to date")
     elif outcome.kept:
         click.echo(f"  made: {', '.join(outcome.made)}; kept: {', '.join(outcome.kept)}")
-    click.echo(f"  video:  {printable(str(work.muxed))}")
+    for name in ("*.mka",) if settings.options("mux").container == "mka" else (work.muxed.name,):
+        for path in sorted(work.root.glob(name)):
+            click.echo(f"  video:  {printable(str(path))}")
     click.echo(f"  report: {printable(str(work.report_page))}")
     for line in read_json(work.report).get("summary", []):
         click.echo(f"  {line}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -48,29 +49,49 @@ def _produce(bench: Bench) -> Outcome:
         for language in video.target_langs
         if (path := work.subtitles(video.source.stem, language)).is_file()
     ]
-    made = container.mux(
-        video.source,
-        tracks,
-        subtitles,
-        work.muxed,
-        _options(bench, sound.stream),
-        lambda done, of: bench.on_progress(Progress(done, of)),
-    )
-    write_json(work.mux_report, as_facts(made))
+    parts = _parts(bench, tracks, subtitles)
+    made = [
+        container.mux(
+            video.source,
+            *part,
+            path,
+            _options(bench, sound.stream, is_first=not number),
+            lambda done, of: bench.on_progress(Progress(done, of)),
+        )
+        for number, (path, part) in enumerate(parts.items())
+    ]
+    write_json(work.mux_report, as_facts(container.joined(made)))
     return Outcome(
-        files=[work.muxed, work.mux_report],
+        files=[*parts, work.mux_report],
         metadata={
-            "file": dg.MetadataValue.path(work.muxed),
-            "megabytes": round(work.muxed.stat().st_size / 1e6, 2),
+            "file": dg.MetadataValue.path(next(iter(parts))),
+            "megabytes": round(sum(path.stat().st_size for path in parts) / 1e6, 2),
             "languages": ",".join(video.target_langs),
             "streams": checks.stream_table(work.mux_report),
         },
     )
 
 
-def _options(bench: Bench, dubbed_stream: int) -> MuxOptions:
+def _parts(
+    bench: Bench, tracks: list[DubTrack], subtitles: list[DubSubtitle]
+) -> dict[Path, tuple[list[DubTrack], list[DubSubtitle]]]:
+    """What goes into which file: all into one film, or each language into a file beside it."""
+    if bench.options("mux").container == "mkv":
+        return {bench.work.muxed: (tracks, subtitles)}
+    return {
+        bench.work.subtitles(bench.video.source.stem, track.language).with_suffix(".mka"): (
+            [track],
+            [text for text in subtitles if text.language == track.language],
+        )
+        for track in tracks
+    }
+
+
+def _options(bench: Bench, dubbed_stream: int, *, is_first: bool) -> MuxOptions:
     """The settings, and the stream that was dubbed as the original, unless another is named."""
     options: MuxOptions = bench.options("mux")
+    if not is_first:
+        options = replace(options, default_policy="keep")
     if options.original_stream is None:
         return replace(options, original_stream=dubbed_stream)
     return options

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,7 @@ __all__ = [
     "MuxReport",
     "StreamProof",
     "TrackFlags",
+    "joined",
     "mux",
     "sidecar_path",
 ]
@@ -117,6 +118,21 @@ def mux(
             return job.run(result, Path(folder), on_progress or _nobody)
 
 
+def joined(reports: Sequence[MuxReport]) -> MuxReport:
+    """Put the reports of files that lie beside a film into one; a single one stays as it is."""
+    first, *others = reports
+    return (
+        replace(
+            first,
+            streams=tuple(row for report in reports for row in report.streams),
+            flags=tuple(flags for report in reports for flags in report.flags),
+            max_offset_ms=max(report.max_offset_ms for report in reports),
+        )
+        if others
+        else first
+    )
+
+
 def _nobody(_done: float, _total: float) -> None:
     """Where nobody watches."""
 
@@ -140,6 +156,8 @@ class _Job:
         alone = options.container == "mka"
         self._source = None if alone else facts
         self._plan = _NO_STREAMS if alone else plan_streams(facts, replace_own=options.replace_own)
+        if alone:
+            options = replace(options, original_stream=None)
         self._added = (*map(_dub, dubs), *map(_subtitle, subtitles))
         originals = [carried.stream for carried in self._plan.tracks]
         self._flags = track_flags(originals, dubs, subtitles, options)
