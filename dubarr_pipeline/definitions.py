@@ -13,12 +13,12 @@ from dubarr_pipeline.assets.transcript import transcript
 from dubarr_pipeline.assets.vocals import vocals
 from dubarr_pipeline.jobs import dub
 from dubarr_pipeline.resources import Workshop
-from dubarr_pipeline.sensors import media_folder
+from dubarr_pipeline.sensors import media_folder, webhook_inbox
 
 defs = dg.Definitions(
     assets=[vocals, diarization, transcript, context, refs, segments, mix, mux, report],
     jobs=[dub],
-    sensors=[media_folder],
+    sensors=[media_folder, webhook_inbox],
     resources={"workshop": Workshop()},
     executor=dg.in_process_executor,
 )

@@ -17,11 +17,13 @@ from dubarr_pipeline.library.libraries import Library
 from dubarr_pipeline.library.quiet_hours import is_quiet
 from dubarr_pipeline.library.videos import Video, last_at
 from dubarr_pipeline.library.watch import VIDEO_SUFFIXES, Look, Memory, look
+from dubarr_pipeline.library.webhooks import TOKEN_VARIABLE, WebhookServer, webhook_token
 from dubarr_pipeline.media.identity import stat_matches
 from dubarr_pipeline.runs import open_instance
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.tasks import Task, task_table
 from dubarr_pipeline.terminal import printable
+from dubarr_pipeline.workdir import check_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +187,18 @@ def _library_document(name: str, settings: Settings, findings: list[Finding]) ->
         "priority": library.priority,
         "videos": dict(Counter(each.status for each in findings)),
     }
+
+
+def serve_webhooks(settings: Settings) -> None:
+    """Receive webhooks until somebody stops it."""
+    if not settings.libraries:
+        raise SettingsError("no library: nothing that a webhook names could be dubbed")
+    check_writable(settings.work_dir)
+    token, path = webhook_token(settings.work_dir)
+    server = WebhookServer(settings, settings.options("webhooks"), token)
+    told = f"the password or bearer token stands in {path}" if path else f"token: ${TOKEN_VARIABLE}"
+    click.echo(f"{server.url}/radarr, /sonarr, /generic; {told}")
+    try:
+        server.serve()
+    finally:
+        server.close()

@@ -5,18 +5,20 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
-from dubarr_pipeline.errors import SourceError
+from dubarr_pipeline.errors import ArtifactError, SourceError
 from dubarr_pipeline.jobs import dub
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.arrivals import arrive
 from dubarr_pipeline.library.digests import Digests
+from dubarr_pipeline.library.inbox import Inbox, Message
 from dubarr_pipeline.library.libraries import Library
 from dubarr_pipeline.library.quiet_hours import is_quiet
 from dubarr_pipeline.library.videos import Video
-from dubarr_pipeline.library.watch import Look, Memory, look
+from dubarr_pipeline.library.watch import Look, Memory, left_out, look
 from dubarr_pipeline.partitions import videos
 from dubarr_pipeline.queueing import request_tags
 from dubarr_pipeline.resources import Workshop
@@ -25,6 +27,8 @@ from dubarr_pipeline.settings import Settings
 _INTERVAL_S = 30
 _TAKING_IN_S = 20.0
 """Dagster ends a tick after 60 s. What takes longer to read is read beside it (`Digests`)."""
+_APPEARS_S = 600.0
+"""So long may a file that was told of take to appear: network folders are slow to show it."""
 _digests = Digests()
 
 
@@ -99,6 +103,64 @@ def _take_in(
         else:
             context.log.warning("library %s: %r is not dubbed: %s", name, str(path), came)
             yield _Taken(signature)
+
+
+@dg.sensor(job=dub, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.STOPPED)
+def webhook_inbox(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg.SensorResult:
+    """Dub what Radarr, Sonarr and others told of: `dubarr serve webhooks` receives it.
+
+    A message leaves the inbox one tick after it was worked, when Dagster has recorded what came
+    of it.
+    """
+    settings = workshop.settings()
+    inbox = Inbox(settings.work_dir)
+    inbox.drop(json.loads(context.cursor or "[]"))
+    end = time.monotonic() + _TAKING_IN_S
+    worked: list[str] = []
+    found: list[Video] = []
+    for name in inbox.names():
+        try:
+            came = _work(inbox.read(name), settings, end)
+        except (ArtifactError, SourceError) as error:
+            came = str(error)
+        if isinstance(came, Video):
+            found.append(came)
+        elif came:
+            context.log.warning("message %s: %s", name, came)
+        if came is not None:
+            worked.append(name)
+    keys = sorted({video.key for video in found})
+    return dg.SensorResult(
+        run_requests=_requests(found, settings, context.instance),
+        dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
+        cursor=json.dumps(worked),
+    )
+
+
+def _work(message: Message, settings: Settings, end: float) -> Video | str | None:
+    """What comes of a message: a video, why none, or None while it has to wait.
+
+    Raises:
+        ArtifactError, SourceError: what only this message is to blame for.
+        MissingRequirement, WorkspaceError: what is no fault of a video stops the tick.
+    """
+    if message.library not in settings.libraries:
+        return f"there is no library {message.library!r} any more"
+    library: Library = settings.library(message.library)
+    path = Path(message.event.path)
+    if message.event.kind == "deleted":
+        return f"{str(path)!r} was deleted; what was made of it is kept"
+    if is_quiet(library.quiet_hours, datetime.datetime.now().time()):
+        return None
+    if not path.is_file():
+        waited_s = time.time() - message.received_s
+        return None if waited_s < _APPEARS_S else f"{str(path)!r} did not appear: check the mount"
+    reason = left_out(library, path)
+    if reason:
+        return f"{str(path)!r} is not dubbed: {reason}"
+    crew.check_needs(settings.for_video(library.profile or settings.profile, library.overrides))
+    identity = _digests.ask(path, end - time.monotonic())
+    return arrive(path, message.library, library, settings, identity) if identity else None
 
 
 def _requests(

@@ -42,6 +42,7 @@ OPTION_TYPES: Mapping[str, str] = {
     "production": "production.tasks:ProductionOptions",
     "mix": "media.mix_options:MixOptions",
     "mux": "media.mux_options:MuxOptions",
+    "webhooks": "library.webhooks:WebhookOptions",
 }
 """Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. Those of
 an engine stand in the engine's row of the registry."""

@@ -11,9 +11,11 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline.errors import WorkspaceError
+from dubarr_pipeline.library.inbox import Inbox
 from dubarr_pipeline.library.videos import load_video
+from dubarr_pipeline.library.webhook_events import FileEvent
 from dubarr_pipeline.resources import Workshop
-from dubarr_pipeline.sensors import media_folder
+from dubarr_pipeline.sensors import media_folder, webhook_inbox
 from dubarr_pipeline_tests.dubbing import Film, make_film, sidecar, srt, write_config
 
 
@@ -25,6 +27,7 @@ class Ticks:
     instance: dg.DagsterInstance
     cursor: str | None = None
     languages: list[str] = field(default_factory=lambda: ["es"])
+    wishes: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
     def films(self) -> Path:
@@ -34,14 +37,14 @@ class Ticks:
     def work_dir(self) -> Path:
         return self.folder / "work"
 
-    def tick(self) -> dg.SensorResult:
-        films = {"path": str(self.films), "target_langs": self.languages}
+    def tick(self, sensor: dg.SensorDefinition = media_folder) -> dg.SensorResult:
+        films = {"path": str(self.films), "target_langs": self.languages, **self.wishes}
         config = write_config(self.folder / "dubarr.toml", {"libraries.films": films})
         workshop = Workshop(config_file=str(config), work_dir=str(self.work_dir))
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"workshop": workshop}
         ) as context:
-            result = media_folder(context)
+            result = sensor(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         return result
@@ -146,3 +149,97 @@ def test_without_libraries_there_is_nothing_to_do(tmp_path: Path):
 
 def test_it_is_off_until_somebody_switches_it_on():
     assert media_folder.default_status == dg.DefaultSensorStatus.STOPPED
+    assert webhook_inbox.default_status == dg.DefaultSensorStatus.STOPPED
+
+
+def test_in_quiet_hours_what_lies_ready_waits(ticks: Ticks):
+    ticks.wishes["quiet_hours"] = ["00:00-12:00", "12:00-00:00"]
+    assert [requested(ticks.tick()), requested(ticks.tick())] == [[], []]
+    del ticks.wishes["quiet_hours"]
+    assert len(requested(ticks.tick())) == 1
+
+
+def test_libraries_take_turns_in_the_queue(ticks: Ticks, film: Path):
+    for name in ("one.mkv", "two.mkv", "three.mkv"):
+        copy = ticks.films / name
+        copy.write_bytes(film.read_bytes() + name.encode())
+        shutil.copy(sidecar(film, "en"), sidecar(copy, "en"))
+    ticks.tick()
+    requests = ticks.tick().run_requests or []
+    priorities = [int(request.tags["dagster/priority"]) for request in requests]
+    assert priorities == sorted(priorities, reverse=True)
+    assert [request.tags["dubarr/rank"] for request in requests] == ["0", "1", "2", "3"]
+    assert max(priorities) < 0, "behind what a person asks"
+
+
+def test_an_upgraded_film_starts_with_the_lines_of_the_old_one(ticks: Ticks, film: Path):
+    ticks.tick()
+    ((old, _),) = requested(ticks.tick())
+    assert old is not None
+    work = load_video(old, ticks.work_dir).work(ticks.work_dir)
+    work.journal.write_text("a line\n")
+    better = ticks.films / "A film.mkv"
+    better.write_bytes(film.read_bytes() + b"better")
+    ticks.tick()
+    ((new, _),) = requested(ticks.tick())
+    assert new != old
+    assert (
+        load_video(str(new), ticks.work_dir).work(ticks.work_dir).journal.read_text() == "a line\n"
+    )
+
+
+def told(ticks: Ticks, path: Path, kind: str = "arrived") -> None:
+    Inbox(ticks.work_dir).put("films", FileEvent(kind, str(path)))  # pyright: ignore[reportArgumentType]
+
+
+def test_what_a_webhook_told_of_is_requested_and_leaves_the_inbox_once_recorded(ticks: Ticks):
+    inbox = Inbox(ticks.work_dir)
+    told(ticks, ticks.films / "A film.mkv")
+    before = ticks.cursor
+    ((key, run_key),) = requested(ticks.tick(webhook_inbox))
+    assert run_key == f"{key}/es/lite"
+    assert len(inbox.names()) == 1, "nothing is recorded yet"
+    ticks.cursor = before  # as if the daemon had been killed
+    assert requested(ticks.tick(webhook_inbox)) == [(key, run_key)]
+    assert requested(ticks.tick(webhook_inbox)) == []
+    assert inbox.names() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("../A film.mkv", "arrived", "does not lie in"),
+        ("A film.en.srt", "arrived", "its name is no video's"),
+        ("No film.mkv", "arrived", "No film.mkv"),
+        ("A film.mkv", "deleted", "was deleted"),
+    ],
+)
+def test_what_is_not_dubbed_is_named_once(
+    ticks: Ticks, capfd: pytest.CaptureFixture[str], name: str, kind: str, words: str
+):
+    (ticks.films / "No film.mkv").write_bytes(b"not a film")
+    shutil.copy(ticks.films / "A film.mkv", ticks.films.parent)
+    told(ticks, ticks.films / name, kind)
+    assert requested(ticks.tick(webhook_inbox)) == []
+    assert words in capfd.readouterr().err
+    ticks.tick(webhook_inbox)
+    assert Inbox(ticks.work_dir).names() == []
+
+
+def test_a_file_that_has_not_appeared_yet_waits(ticks: Ticks, monkeypatch: pytest.MonkeyPatch):
+    told(ticks, ticks.films / "late.mkv")
+    for _ in range(3):
+        assert requested(ticks.tick(webhook_inbox)) == []
+    assert len(Inbox(ticks.work_dir).names()) == 1
+    monkeypatch.setattr("dubarr_pipeline.sensors._APPEARS_S", 0.0)
+    ticks.tick(webhook_inbox)
+    ticks.tick(webhook_inbox)
+    assert Inbox(ticks.work_dir).names() == []
+
+
+def test_a_damaged_message_stops_no_other(ticks: Ticks, capfd: pytest.CaptureFixture[str]):
+    told(ticks, ticks.films / "A film.mkv")
+    (name,) = Inbox(ticks.work_dir).names()
+    (Inbox(ticks.work_dir).folder / f"0{name}").write_text("{")
+    assert len(requested(ticks.tick(webhook_inbox))) == 1
+    assert f"0{name}" in capfd.readouterr().err

@@ -105,7 +105,7 @@ class Library:
         """Whether a path lies within the library, with all links and ``..`` resolved."""
         try:
             return path.resolve().is_relative_to(self.path.resolve())
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError, ValueError):
             return False
 
 

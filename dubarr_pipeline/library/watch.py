@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dubarr_pipeline.library.libraries import Library
@@ -169,6 +169,28 @@ def look(library: Library, before: Memory, avoided: Path, now_s: float | None = 
     if not videos and not walk.left_out and (walk.gaps or before.settled):
         gone = walk.gaps[0] if walk.gaps else "the folder is empty, and was not before"
     return Look(videos, before, walk.left_out, tuple(walk.gaps), gone)
+
+
+def left_out(library: Library, path: Path) -> str | None:
+    """Say why a video that somebody named is not dubbed, by its name and place, or None.
+
+    Its age does not count: who names it says that it is whole.
+    """
+    path = Path(os.path.normpath(path))
+    if not path.is_relative_to(library.path):
+        return f"it does not lie in {str(library.path)!r}"
+    below = path.relative_to(library.path)
+    if path.suffix.lower() not in VIDEO_SUFFIXES or any(p.startswith(".") for p in below.parts):
+        return "its name is no video's"
+    marks = [library.path / folder / SKIP_MARK for folder in below.parents]
+    for mark in (*marks, path.with_name(path.stem + SKIP_MARK)):
+        if mark.exists():
+            return f"{str(mark)!r} stands there"
+    if not (library.outside_links or library.holds(path)):
+        return "it is a link that leads out of the library (outside_links = false)"
+    found = path.stat()
+    rules = replace(library.rules, min_age_minutes=0)
+    return listed_reason(rules, Listed(below, found.st_size, found.st_mtime), time.time())
 
 
 def _fact(entry: os.DirEntry[str]) -> bytes:
