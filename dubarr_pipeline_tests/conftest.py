@@ -80,3 +80,9 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_xtts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An XTTS model that speaks noise as long as the text; never to be changed."""
     return built("xtts", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_m2m100(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An M2M100 with one sentence for each language; never to be changed."""
+    return built("m2m100", tmp_path_factory) / "m2m100"

@@ -142,6 +142,16 @@ ENGINES: tuple[EngineRow, ...] = (
     ),
     EngineRow(
         "translation",
+        "m2m100",
+        "translation.m2m100:M2M100Translator",
+        "MIT",
+        "an open model for 100 languages, line by line; CPU, 0.5 GB",
+        "engines.translation.m2m100:M2M100Options",
+        extra="laptop",
+        models=("jncraton/m2m100_418M-ct2-int8",),
+    ),
+    EngineRow(
+        "translation",
         "openai",
         "translation.openai:OpenAITranslator",
         "the server's",
