@@ -14,6 +14,7 @@ from tqdm import tqdm
 from dubarr_pipeline.engines.registry import ENGINES
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.library import crew
+from dubarr_pipeline.library.licences import check_model_licence
 from dubarr_pipeline.models import pull, store
 from dubarr_pipeline.models.manifest import ModelRow, all_models
 from dubarr_pipeline.models.pull import Fetched, OnFetched, PullOptions, megabytes
@@ -42,7 +43,7 @@ def pull_models(names: Sequence[str], settings: Settings, update: bool = False) 
     """Fetch the named models, or all that the profile lacks; all sizes are told first."""
     names = names or crew.missing_models(settings)
     for name in names:
-        crew.check_model_licence(settings, name)
+        check_model_licence(settings, name)
     sizes = {name: pull.to_fetch(name, PullOptions(update=update)) for name in names}
     for name, size in sizes.items():
         click.echo(f"  {name}: " + (f"{megabytes(size)} to fetch" if size else "nothing to fetch"))

@@ -171,7 +171,7 @@ def test_the_folder_of_the_settings_holds_unless_the_environment_names_one(
 def test_an_engine_that_allows_no_commercial_use_is_not_built_unless_accepted(
     hub: Hub, tmp_path: Path, singer: registry.EngineRow
 ):
-    with pytest.raises(LicenceError, match=r"synthesis engine 'espeak' stands under CPML .*XTTS"):
+    with pytest.raises(LicenceError, match=r"synthesis engine 'espeak' stands under CPML.*XTTS"):
         crew.synthesizer(_settings(tmp_path))
     assert isinstance(crew.synthesizer(_settings(tmp_path, ACCEPTED)), Singer)
     shown = _dubarr(tmp_path, "engines").output
@@ -183,7 +183,11 @@ def test_an_engine_that_allows_no_commercial_use_is_not_built_unless_accepted(
 def test_before_a_run_what_is_missing_is_listed_with_its_size_and_fetched(
     hub: Hub, tmp_path: Path, singer: registry.EngineRow, capsys: pytest.CaptureFixture[str]
 ):
+    doctor = _dubarr(tmp_path, "doctor")
+    assert "MISSING licence  CPML" in doctor.output
+    assert "2 missing" in doctor.output
     doctor = _dubarr(tmp_path, "doctor", models=ACCEPTED)
+    assert "ok      licence  CPML" in doctor.output
     assert doctor.exit_code == 3
     assert f"MISSING model    {NAME}" in doctor.output
     assert "about 1880 MB" in doctor.output

@@ -55,7 +55,7 @@ class Need:
         cure: the command or the page that brings it.
     """
 
-    kind: Literal["program", "package", "model", "service", "disk", "data"]
+    kind: Literal["program", "package", "model", "service", "disk", "data", "licence"]
     name: str
     present: bool
     cure: str = ""

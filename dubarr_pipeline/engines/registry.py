@@ -205,10 +205,22 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
         "translation": "lite",
         "synthesis": "espeak",
     },
+    "studio": {
+        "voice_activity": "silero",
+        "separation": "demucs",
+        "diarization": "pyannote",
+        "transcription": "faster-whisper",
+        "context": "llm",
+        "translation": "openai",
+        "synthesis": "xtts",
+    },
 }
-"""Profile -> the engine of every kind. `lite` runs on any laptop: no downloads, no accounts."""
+"""Profile -> the engine of every kind. `lite` runs on any computer, without downloads or accounts;
+`studio` is the neural engines, and wants a GPU."""
 
-PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "studio": {"llm": {"serve": "transformers", "model": "Qwen/Qwen2.5-7B-Instruct"}},
+}
 """Profile -> section of the settings -> what the profile sets there; the settings go before."""
 
 

@@ -19,9 +19,13 @@ from dubarr_pipeline.engines.interfaces import (
     Translator,
     VoiceActivityDetector,
 )
-from dubarr_pipeline.engines.registry import KINDS, EngineRow, Kind, build, row
-from dubarr_pipeline.errors import LanguageError, LicenceError, MissingRequirement
-from dubarr_pipeline.models.store import ModelOptions, known_model
+from dubarr_pipeline.engines.registry import KINDS, Kind, build, row
+from dubarr_pipeline.errors import LanguageError, MissingRequirement
+from dubarr_pipeline.library.licences import (
+    check_engine_licence,
+    check_model_licence,
+    licence_needs,
+)
 from dubarr_pipeline.settings import ENGINE_SECTIONS, Settings
 from dubarr_pipeline.timeline.length_model import PhonemeCount
 
@@ -40,8 +44,12 @@ def engine(settings: Settings, kind: Kind, logs: Path | None = None, **facts: An
     Raises:
         LicenceError: if its licence allows no commercial use, and was not accepted.
     """
+    check_engine_licence(settings, row(kind, settings.engines()[kind]))
+    return _constructed(settings, kind, logs, **facts)
+
+
+def _constructed(settings: Settings, kind: Kind, logs: Path | None = None, **facts: Any) -> Engine:
     chosen, options = row(kind, settings.engines()[kind]), settings.options(_SECTIONS[kind])
-    check_licence(settings, chosen)
     given: dict[str, Any] = {} if options is None else {"options": options}
     if "llm" in chosen.takes:
         given["llm"] = settings.options("llm")
@@ -113,43 +121,20 @@ def needs(settings: Settings) -> list[tuple[str, Need]]:
     """All that the profile needs, as (who needs it, what), each thing once."""
     found = [("reading and writing media", need) for need in _programs()]
     for kind in KINDS:
-        chosen = engine(settings, kind)
-        found += [(f"{kind}: {chosen.name}", need) for need in chosen.needs()]
+        chosen = _constructed(settings, kind)
+        licences = licence_needs(settings, row(kind, settings.engines()[kind]))
+        found += [(f"{kind}: {chosen.name}", need) for need in (*licences, *chosen.needs())]
     return list({need.name: (who, need) for who, need in reversed(found)}.values())[::-1]
-
-
-def check_licence(settings: Settings, chosen: EngineRow) -> None:
-    """See that an engine's licence, and those of the models that it loads, are accepted.
-
-    Raises:
-        LicenceError: naming the licence, where it stands, and the setting that accepts it.
-    """
-    if not chosen.commercial:
-        page = next((known_model(name).page for name in chosen.models), "")
-        require_licence(settings, f"{chosen.kind} engine {chosen.name!r}", chosen.licence, page)
-
-
-def check_model_licence(settings: Settings, name: str) -> None:
-    """See that a model's licence is accepted, if it forbids commercial use. Raises as above."""
-    model = known_model(name)
-    if model.commercial is False:
-        require_licence(settings, f"model {name!r}", model.licence, model.page)
-
-
-def require_licence(settings: Settings, what: str, licence: str, page: str) -> None:
-    """Refuse what stands under a licence that was not accepted. Raises `LicenceError`."""
-    accepted: ModelOptions = settings.options("models")
-    if licence not in accepted.accept_licences:
-        where = f" ({page})" if page else ""
-        raise LicenceError(
-            f"{what} stands under {licence}{where}, which allows no commercial use: read it, and "
-            f'if you accept it write accept_licences = ["{licence}"] below [models] in dubarr.toml'
-        )
 
 
 def missing_models(settings: Settings) -> list[str]:
     """The models that the profile needs and that are not here, by name."""
-    return [need.name for _, need in needs(settings) if need.kind == "model" and not need.present]
+    return [need.name for _, need in needs(settings) if not need.present and _is_fetchable(need)]
+
+
+def _is_fetchable(need: Need) -> bool:
+    """Whether `dubarr models` brings it; some models come with a package."""
+    return need.kind == "model" and need.cure.startswith("dubarr models pull")
 
 
 def check_needs(settings: Settings, fetchable: bool = False) -> None:
@@ -163,12 +148,14 @@ def check_needs(settings: Settings, fetchable: bool = False) -> None:
         MissingRequirement: one list of everything that is missing, each with its cure.
         LicenceError: if a licence was not accepted.
     """
+    for kind in KINDS:
+        check_engine_licence(settings, row(kind, settings.engines()[kind]))
     for name in missing_models(settings):
         check_model_licence(settings, name)
     missing = [
         (who, need)
         for who, need in needs(settings)
-        if not need.present and not (fetchable and need.kind == "model")
+        if not need.present and not (fetchable and _is_fetchable(need))
     ]
     if missing:
         raise MissingRequirement(

@@ -43,6 +43,8 @@ class LanguageModelOptions:
         sleep: where it must take turns on one GPU, vLLM sleeps instead of being started again.
         start_deadline_s: by when a process of ours must be ready.
         concurrency: calls that it answers at once.
+        temperature: how freely it words its answers; 0: always the likeliest.
+        seed: the same seed gives the same answers, where the server keeps to it.
         max_tokens: longest answer.
         timeout_s: longest wait for one answer.
         attempts: calls in all for one answer, the first included.
