@@ -210,7 +210,8 @@ def test_no_subtitles(film, settings):
     assert isinstance(found, NoScript)
     assert str(film) in str(found)
     assert f"{film.stem}.en.srt" in str(found)
-    assert "profile" in str(found)
+    assert 'transcript.engine = "faster-whisper"' in str(found)
+    assert "dubarr models pull Systran/faster-whisper" in str(found)
 
 
 @pytest.mark.parametrize("text", ["", "nothing but words, no times\n", "\0" * 300])

@@ -134,7 +134,9 @@ def _no_script(info: MediaInfo, found: list[SubtitleSource], what: str, language
     example = f"{info.path.stem}.{language}.srt"
     return NoScript(
         f"{info.path} has {what}. Found: {there}. Put {example} beside it (SRT, ASS or WebVTT), "
-        "name the spoken language, or choose a profile that hears the words"
+        "name the spoken language, or have the words heard, by profile laptop or studio, or by "
+        'transcript.engine = "faster-whisper" with its model: dubarr models pull '
+        "Systran/faster-whisper-small (large-v3 on a GPU)"
     )
 
 

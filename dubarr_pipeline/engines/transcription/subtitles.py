@@ -40,8 +40,8 @@ _VERSION = 2
 _HEARD, _UNHEARD = 0.9, 0.4
 _NO_SCRIPT = (
     "{what}: put the film's own subtitles beside the video as {{stem}}.en.srt (with its language "
-    'instead of "en"; .ass and .vtt do as well), or, once that engine is installed, set '
-    'transcript.engine = "faster-whisper"'
+    'instead of "en"; .ass and .vtt do as well), or have them heard: set transcript.engine = '
+    '"faster-whisper", and run: dubarr models pull Systran/faster-whisper-small'
 )
 
 
