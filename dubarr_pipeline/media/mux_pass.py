@@ -80,6 +80,11 @@ def write_and_log(
         return log_packets(command, folder, on_time, side_data=_with_side_data(work))
     except MediaToolError as error:
         refused = _REFUSED_CODEC.search(str(error))
+        if work.source and "unknown timestamp" in str(error):
+            raise NotMuxable(
+                f"{work.source.path} has packets whose time cannot be told (negative, or none):"
+                " remux it first (mkvmerge -o film.mkv FILM), or set mux.container to 'mka'"
+            ) from error
         if refused is None or work.source is None:
             raise
         codec = refused[1] or refused[2] or "raw RGB pictures in AVI"

@@ -158,7 +158,7 @@ def _stream(found: dict[str, Any]) -> Stream:
         title=title,
         dispositions=frozenset(name for name, on in flags.items() if on),
         start_s=_number(found.get("start_time")) or 0.0,
-        duration_s=_number(found.get("duration")) or _clock(tags.get("duration")),
+        duration_s=_number(found.get("duration")) or _length(found, tags),
         rate=int(_number(found.get("sample_rate")) or 0),
         channels=int(_number(found.get("channels")) or 0),
         layout=_layout(found.get("channel_layout")),
@@ -199,6 +199,13 @@ def _number(text: object) -> float | None:
     except ValueError:
         return None
     return number if abs(number) < 1e12 else None
+
+
+def _length(found: dict[str, Any], tags: Mapping[str, str]) -> float | None:
+    """How long a Matroska track lasts: ffmpeg writes its end, counted from 0, as its DURATION."""
+    end_s = _clock(tags.get("duration"))
+    start_s = _number(found.get("start_time")) or 0.0
+    return max(0.0, end_s - max(0.0, start_s)) or None if end_s else None
 
 
 def _clock(text: str | None) -> float | None:
