@@ -115,6 +115,7 @@ READINGS: Mapping[str, Reading] = {
             "etc.": "etcétera",
             "p. ej.": "por ejemplo",
             "n.º": "número",
+            "N.º": "número",
             "Sto.": "santo",
             "Sta.": "santa",
         },
@@ -133,7 +134,7 @@ READINGS: Mapping[str, Reading] = {
         ),
         date="{day} de {month} de {year}",
         time="{hours} y {minutes}",
-        ordinal_marks=("º", "ª", ".º", ".ª", "er"),
+        ordinal_marks=("º", "ª", ".º", ".ª", "er", ".er"),
     ),
     "ca": Reading(
         decimal=",",
@@ -182,7 +183,7 @@ READINGS: Mapping[str, Reading] = {
         units=_units(
             "km kilomètre kilomètres; m mètre mètres; cm centimètre centimètres; "
             "mm millimètre millimètres; kg kilo kilos; g gramme grammes; l litre litres; "
-            "km/h kilomètre_heure kilomètres_heure; min minute minutes; "
+            "km/h kilomètre_heure kilomètres_heure; h heure heures; min minute minutes; "
             "s seconde secondes; °C degré_Celsius degrés_Celsius; ° degré degrés; "
             "% pour_cent pour_cent"
         ),
@@ -239,7 +240,9 @@ READINGS: Mapping[str, Reading] = {
         abbreviations={
             "Sig.": "signor",
             "Sig.ra": "signora",
+            "Sig.na": "signorina",
             "Dott.": "dottor",
+            "Dott.ssa": "dottoressa",
             "Prof.": "professor",
             "ecc.": "eccetera",
             "n.": "numero",
@@ -284,7 +287,10 @@ READINGS: Mapping[str, Reading] = {
             "% por_cento por_cento"
         ),
         signs={"&": "e", "+": "mais", "=": "igual a", "@": "arroba", "%": "por cento"},
-        currencies=_units("$ dólar dólares; € euro euros; £ libra libras; ¥ iene ienes"),
+        currencies=_units(
+            "R$ real reais; US$ dólar dólares; $ dólar dólares; € euro euros; £ libra libras; "
+            "¥ iene ienes"
+        ),
         months=tuple(
             "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro "
             "dezembro".split()
@@ -294,6 +300,42 @@ READINGS: Mapping[str, Reading] = {
         ordinal_marks=("º", "ª"),
     ),
 }
+
+
+DOTS: Mapping[str, str] = {
+    "en": "dot",
+    "es": "punto",
+    "ca": "punt",
+    "fr": "point",
+    "de": "Punkt",
+    "it": "punto",
+    "pt": "ponto",
+}
+"""How the dot of an address on the web is said."""
+
+CENTS: Mapping[str, tuple[str, str]] = {
+    "en": ("and", "cents"),
+    "es": ("con", ""),
+    "ca": ("amb", ""),
+    "fr": ("", ""),
+    "de": ("", ""),
+    "it": ("e", ""),
+    "pt": ("e", ""),
+}
+"""What stands before and after the cents of an amount."""
+
+FRACTIONS: Mapping[str, Mapping[str, str]] = {
+    "en": {"1/2": "one half", "1/3": "one third", "1/4": "one quarter", "3/4": "three quarters"},
+    "es": {"1/2": "media", "1/3": "un tercio", "1/4": "un cuarto", "3/4": "tres cuartos"},
+    "ca": {"1/2": "mitja", "1/3": "un terç", "1/4": "un quart", "3/4": "tres quarts"},
+    "fr": {"1/2": "un demi", "1/3": "un tiers", "1/4": "un quart", "3/4": "trois quarts"},
+    "de": {"1/2": "ein halb", "1/3": "ein Drittel", "1/4": "ein Viertel", "3/4": "drei Viertel"},
+    "it": {"1/2": "mezzo", "1/3": "un terzo", "1/4": "un quarto", "3/4": "tre quarti"},
+    "pt": {"1/2": "meia", "1/3": "um terço", "1/4": "um quarto", "3/4": "três quartos"},
+}
+
+FEMININE_MARKS = frozenset({"ª", ".ª", "a", "re"})
+"""Marks of ordinals that are feminine."""
 
 
 def reading(language: str) -> Reading | None:

@@ -7,14 +7,12 @@ comes from small tables. Characters that make synthesizers spell, stumble or bab
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
 from functools import lru_cache
 
-from dubarr_pipeline.production.speech_tables import Reading, reading
-
-_ONE_AT_A_TIME = threading.Lock()
-"""num2words keeps one converter per language, which is not made for threads."""
+from dubarr_pipeline.production.number_words import agreeing, ordinal, words
+from dubarr_pipeline.production.speech_forms import plain_forms
+from dubarr_pipeline.production.speech_tables import FEMININE_MARKS, Reading, reading
 
 _MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 _PAUSES = re.compile(r"\s*(?:[—–]|--+|\s-\s|[()\[\]{}])\s*")
@@ -38,6 +36,7 @@ def speakable(text: str, language: str) -> str:
     known = reading(language)
     said = _plain(unicodedata.normalize("NFC", text))
     if known is not None:
+        said = plain_forms(said, language, known)
         said = _abbreviations(said, known)
         said = _dates(said, language, known)
         said = _times(said, language, known)
@@ -77,16 +76,16 @@ def _tidy(text: str) -> str:
 
 
 def _abbreviations(text: str, known: Reading) -> str:
-    for short, words in known.abbreviations.items():
+    for short, written in known.abbreviations.items():
         pattern = rf"(?<![\w.]){re.escape(short)}(?!\w)"
-        text = re.sub(pattern, lambda m, w=words: _ended(m, w), text)
+        text = re.sub(pattern, lambda m, w=written: _ended(m, w), text)
     return text
 
 
-def _ended(match: re.Match[str], words: str) -> str:
+def _ended(match: re.Match[str], written: str) -> str:
     """The words, with a full stop if the abbreviation's own also ended the sentence."""
     at_end = not match.string[match.end() :].strip()
-    return words + ("." if at_end and match.group().endswith(".") else "")
+    return written + ("." if at_end and match.group().endswith(".") else "")
 
 
 def _dates(text: str, language: str, known: Reading) -> str:
@@ -107,11 +106,11 @@ def _dates(text: str, language: str, known: Reading) -> str:
 def _date(day: int, month: int, year: int, language: str, known: Reading) -> str | None:
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return None
-    ordinal = known.first_ordinal and (day == 1 or language.startswith("en"))
+    ranked = known.first_ordinal and (day == 1 or language.startswith("en"))
     return known.date.format(
-        day=_words(day, language, "ordinal" if ordinal else "cardinal"),
+        day=words(day, language, "ordinal" if ranked else "cardinal"),
         month=known.months[month - 1],
-        year=_words(year, language, "year"),
+        year=words(year, language, "year"),
     )
 
 
@@ -119,7 +118,10 @@ def _times(text: str, language: str, known: Reading) -> str:
     def said(match: re.Match[str]) -> str:
         hours, minutes = int(match.group(1)), int(match.group(2))
         form = known.time if minutes else known.hour
-        return form.format(hours=_words(hours, language), minutes=_words(minutes, language))
+        past = (
+            f"oh {words(minutes, language)}" if language.startswith("en") and minutes < 10 else ""
+        )
+        return form.format(hours=words(hours, language), minutes=past or words(minutes, language))
 
     return re.sub(r"(?<![\d:])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])(?:\s*(?:Uhr|h)\b)?", said, text)
 
@@ -132,8 +134,9 @@ def _amounts(text: str, language: str, known: Reading) -> str:
 
     def counted(digits: str, names: tuple[str, str]) -> str:
         if digits == "1":
-            return f" {known.one or _words(1, language)} {names[0]} "
-        return f" {_number(digits, language, known)} {names[1]} "
+            return f" {known.one or words(1, language)} {names[0]} "
+        amount = agreeing(_number(digits, language, known), names[1], language)
+        return f" {amount} {names[1]} "
 
     coins = known.currencies
     text = re.sub(rf"({money})\s?({number})", lambda m: counted(m[2], coins[m[1]]), text)
@@ -149,19 +152,23 @@ def _ordinals(text: str, language: str, known: Reading) -> str:
     if not known.ordinal_marks:
         return text
     marks = "|".join(re.escape(mark) for mark in sorted(known.ordinal_marks, key=len, reverse=True))
-    return re.sub(
-        rf"(?<![\w.,])(\d{{1,4}})(?:{marks})(?!\w)",
-        lambda m: _words(int(m.group(1)), language, "ordinal"),
-        text,
-    )
+
+    def said(match: re.Match[str]) -> str:
+        noun = match[3] if match[2] != ".er" else "a noun"
+        feminine = match[2] in FEMININE_MARKS
+        return ordinal(int(match[1]), language, feminine=feminine, noun=noun)
+
+    return re.sub(rf"(?<![\w.,])(\d{{1,4}})({marks})(?!\w)(?=( \w)?)", said, text)
 
 
 def _numbers(text: str, language: str, known: Reading | None) -> str:
     def said(match: re.Match[str]) -> str:
-        words = _number(match.group(), language, known)
+        words_of = _number(match.group(), language, known)
         before = match.string[: match.start()][-1:]
         after = match.string[match.end() :][:1]
-        return (" " if before.isalpha() else "") + words + (" " if after.isalpha() else "")
+        noun = re.match(r" ([^\W\d_]+)", match.string[match.end() :])
+        said_so = agreeing(words_of, noun[1] if noun else "", language)
+        return (" " if before.isalpha() else "") + said_so + (" " if after.isalpha() else "")
 
     return re.sub(rf"(?:(?<![\w])[-−])?{_number_pattern(known)}", said, text)
 
@@ -181,41 +188,26 @@ def _number(digits: str, language: str, known: Reading | None) -> str:
     if not plain.isascii():
         plain = str(int(plain))
     if (len(plain) >= _LONG_DIGITS and plain == whole) or (plain[0] == "0" and len(plain) > 1):
-        words = _spelled(plain, language)
+        said = _spelled(plain, language)
     elif len(plain) == 4 and plain == whole and 1100 <= int(plain) <= 2099 and not decimals:
-        words = _words(int(plain), language, "year")
+        said = words(int(plain), language, "year")
     else:
-        words = _words(int(plain), language)
+        said = words(int(plain), language)
     if decimals:
-        words = f"{words} {known.point if known else ''} {_decimals(decimals, language)}"
-    return f"{_minus(language)} {words}" if negative else words
+        said = f"{said} {known.point if known else ''} {_decimals(decimals, language)}"
+    return f"{_minus(language)} {said}" if negative else said
 
 
 def _decimals(digits: str, language: str) -> str:
     """Decimals: digit by digit in English or from three on, else as a number."""
     if language.startswith("en") or len(digits) > 2 or digits.startswith("0"):
         return _spelled(digits, language)
-    return _words(int(digits), language)
+    return words(int(digits), language)
 
 
 def _spelled(digits: str, language: str) -> str:
-    return " ".join(_words(int(digit), language) for digit in digits)
+    return " ".join(words(int(digit), language) for digit in digits)
 
 
 def _minus(language: str) -> str:
-    return _words(-1, language).rsplit(" ", 1)[0]
-
-
-def _words(number: int, language: str, form: str = "cardinal") -> str:
-    """A number in words; in digits where num2words does not know the language or the number."""
-    from num2words import CONVERTER_CLASSES, num2words  # 35 ms, and only where digits occur
-
-    name = language.replace("-", "_")
-    name = name if name in CONVERTER_CLASSES else name.split("_")[0]
-    if name not in CONVERTER_CLASSES:
-        return str(number)
-    with _ONE_AT_A_TIME:
-        try:
-            return str(num2words(number, lang=name, to=form))
-        except (NotImplementedError, OverflowError, ValueError, KeyError, IndexError, TypeError):
-            return str(number) if form == "cardinal" else str(num2words(number, lang=name))
+    return words(-1, language).rsplit(" ", 1)[0]

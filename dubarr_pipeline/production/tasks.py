@@ -238,10 +238,15 @@ def draft_digest(order: ProductionOrder, language: str, line: LineToDraft) -> st
         [order.transcript.language, language],
         [line.segment.text, line.segment.speaker, round(line.budget_s, 2), line.existing],
         [
-            [t.source, t.translations.get(language)]
+            [t.source, t.translations.get(language), t.pronunciations.get(language)]
             for t in terms_in(line.segment.text, order.context)
         ],
         order.context.style_guides.get(language),
+        [
+            [told.to, told.form]
+            for told in order.context.addresses.get(language, ())
+            if told.speaker == line.segment.speaker
+        ],
     )
 
 

@@ -12,6 +12,7 @@ from dubarr_pipeline.errors import LineError, ServiceError
 from dubarr_pipeline.production.desk import Desk
 from dubarr_pipeline.production.journal import digest
 from dubarr_pipeline.production.lengths import voice_key
+from dubarr_pipeline.production.pronunciation import pronounced
 from dubarr_pipeline.production.results import Take
 from dubarr_pipeline.production.speech_text import speakable
 from dubarr_pipeline.production.tasks import LineTask
@@ -182,7 +183,8 @@ class Wordings:
             LineError: if there is nothing in it that could be spoken.
         """
         task, desk = self.task, self.desk
-        spoken = speakable(text, task.language)
+        terms = desk.film.context.glossary
+        spoken = speakable(pronounced(text, terms, task.language), task.language)
         if not any(character.isalnum() for character in spoken):
             raise LineError("empty_translation", f"{task.name}: nothing to say in {text!r}")
         model = desk.lengths.snapshot(task)
