@@ -40,18 +40,13 @@ def read_reply(content: str, form: type[_Form]) -> _Form:
 
 def bare_json(content: str) -> str:
     """The JSON object in a model's reply, freed of its thoughts and of a Markdown fence."""
-    content = _without_thoughts(content)
-    fence = _FENCE.search(content)
-    if fence and not content[: fence.start()].lstrip().startswith("{"):
-        content = content[fence.end() :].partition("```")[0]
+    content = content.strip()
+    if not content.startswith("{"):
+        content = content.rpartition("</think>")[2]
+        fence = _FENCE.search(content)
+        content = content[fence.end() :].partition("```")[0] if fence else content
     first, last = content.find("{"), content.rfind("}")
     return content[first : last + 1] if 0 <= first < last else content.strip()
-
-
-def _without_thoughts(content: str) -> str:
-    """A reply from behind its last ``</think>``, unless that stands inside of the JSON itself."""
-    before, mark, after = content.rpartition("</think>")
-    return after if mark and ("<think>" in before or "{" in after) else content
 
 
 def first_fault(error: ValidationError) -> str:
