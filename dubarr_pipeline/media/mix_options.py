@@ -74,6 +74,8 @@ class MixOptions:
         decode_again: whether loudness is measured on the file, decoded, rather than on what went
             into the encoder. None: for a delivery standard, whose peaks must be proven; with
             ``source`` it would cost half as much as the whole mix, for a hundredth of an LU.
+        room_match: move takes towards the distance of their original lines (duller, with a small
+            room's first reflections), as measured from each line.
         pcm: where to leave the mixer's own samples too, as float32 WAV.
     """
 
@@ -86,6 +88,7 @@ class MixOptions:
     codec: Codec = "ac3"
     bitrate_kbps: int | None = None
     decode_again: bool | None = None
+    room_match: bool = False
     pcm: Path | None = None
 
     @property

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.media.dialogue_level import LineLevel, line_gains, measure_lines
+from dubarr_pipeline.media.dialogue_level import LineLevel, line_gains, measure_lines, read_take
 from dubarr_pipeline.media.mix_options import MixOptions, MixSources, PlacedTake
 from dubarr_pipeline.media.panning import dialogue_channels, film_shares, pan_gains
 from dubarr_pipeline.media.placed_takes import LevelledTake
+from dubarr_pipeline.media.room_match import Room, measure_room
+from dubarr_pipeline.media.sound_reader import read_mono
 from dubarr_pipeline.media.waveform import WaveFile
 from dubarr_pipeline.timeline.spans import Span, intersect, merge
 
@@ -136,11 +138,21 @@ def plan_mix(
             span,
             gain + take.gain_db,
             pan_gains(line.shares, shares, dialogue, film.layout),
+            _room(take, film) if options.room_match else None,
         )
         for take, line, span, gain in zip(takes, lines, spans, gains, strict=True)
     )
     ceiling_dbtp = _ceiling(sources, options)
     return MixPlan(sources, options, tuple(lines), levelled, dialogue, 0.0, ceiling_dbtp)
+
+
+def _room(take: PlacedTake, film: OpenFilm) -> Room | None:
+    """Measure how far away the original line was; None where there is none to hear."""
+    original = read_mono(film.vocals, take.window)
+    sound, rate = read_take(take)
+    if not original.any() or not sound.any():
+        return None
+    return measure_room(original, film.rate, sound, rate)
 
 
 def _heard(take: PlacedTake, line: LineLevel, samples: int) -> Span:

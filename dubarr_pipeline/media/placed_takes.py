@@ -12,6 +12,7 @@ from dubarr_pipeline.media.fades import half_cosine
 from dubarr_pipeline.media.k_weighting import Powers
 from dubarr_pipeline.media.mix_options import PlacedTake
 from dubarr_pipeline.media.resample import resample
+from dubarr_pipeline.media.room_match import Room, in_room
 from dubarr_pipeline.media.sound_reader import Samples
 from dubarr_pipeline.timeline.spans import Span
 
@@ -24,12 +25,14 @@ class LevelledTake:
         span: where it lies on the film; may reach over the film's ends, where it cannot be heard.
         gain_db: on the samples of the file.
         pan: ``(channels,)`` float32.
+        room: what is done to it so that it sounds as far away as its original, or None.
     """
 
     take: PlacedTake
     span: Span
     gain_db: float
     pan: Samples
+    room: Room | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +70,8 @@ class TakesOnTrack:
 
     def _opened(self, placed: LevelledTake) -> _Sounding:
         sound, rate = read_take(placed.take)
+        if placed.room:
+            sound = in_room(sound, rate, placed.room)
         sound = resample(sound, rate, self._rate)
         start = max(0, placed.take.start)
         sound = sound[start - placed.take.start : self._samples - placed.take.start]
