@@ -85,10 +85,6 @@ def test_voice_prints_know_their_voice(engine: PyannoteDiarizer, sound: Sound) -
     assert (near[~np.eye(3, dtype=bool)] < 0.3).all()
 
 
-def test_the_same_sound_gives_the_same_turns(engine: PyannoteDiarizer, sound: Sound) -> None:
-    assert listen(engine, sound)[0] == listen(engine, sound)[0]
-
-
 def test_names_in_the_subtitles_name_the_voices(engine: PyannoteDiarizer, sound: Sound) -> None:
     cues = [
         Cue(Span(RATE, 4 * RATE), "ANNA: Where were you all day?"),
@@ -96,12 +92,6 @@ def test_names_in_the_subtitles_name_the_voices(engine: PyannoteDiarizer, sound:
     ]
     found, _ = listen(engine, sound, cues)
     assert found.names == {IDS[1]: "Anna", IDS[0]: "Bert"}
-
-
-def test_silence_has_no_speakers(engine: PyannoteDiarizer) -> None:
-    silence = Sound(np.zeros((2, 3 * RATE), np.float32))
-    assert engine.diarize(silence, [], []).turns == ()
-    assert engine.diarize(silence, [Span(0, RATE)], []).turns == ()
 
 
 def test_who_watches_may_stop_it_and_the_engine_is_well_afterwards(

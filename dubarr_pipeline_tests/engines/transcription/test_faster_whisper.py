@@ -86,10 +86,6 @@ def test_words_come_with_their_times_speakers_and_lines(
     assert told[-1] == 1
 
 
-def test_two_hearings_are_one(engine: FasterWhisperTranscriber, sound: Sound) -> None:
-    assert engine.transcribe(hearing(sound)) == engine.transcribe(hearing(sound))
-
-
 def test_subtitles_spell_what_was_heard(engine: FasterWhisperTranscriber, sound: Sound) -> None:
     cues = [Cue(seconds(0.2, 2.1), "Good mourning -- we need a boat?")]
     found = engine.transcribe(hearing(sound, cues=cues, language="en-GB"))
