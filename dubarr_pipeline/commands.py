@@ -22,6 +22,7 @@ from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.intake import take_in
+from dubarr_pipeline.library.preflight import try_services
 from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
 from dubarr_pipeline.model_commands import make_ready
 from dubarr_pipeline.models.store import known_model
@@ -39,6 +40,7 @@ def dub_videos(
     """Dub each file in turn; one that fails does not keep the others. Returns the exit code."""
     make_ready(settings)
     check_writable(settings.work_dir)
+    try_services(settings, targets)
     return _each(paths, settings, lambda path: take_in(path, targets, settings), force)
 
 
@@ -54,6 +56,8 @@ def retry_videos(names: Sequence[str], settings: Settings) -> int:
     if not keys:
         click.echo("nothing to retry: every video is done")
         return 0
+    videos = [load_video(key, settings.work_dir) for key in keys]
+    try_services(settings, sorted({lang for video in videos for lang in video.target_langs}))
     return _each(keys, settings, lambda key: load_video(key, settings.work_dir))
 
 

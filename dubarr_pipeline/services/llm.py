@@ -19,6 +19,7 @@ from dubarr_pipeline.services.wire import (
     ChatRequest,
     JsonSchema,
     ResponseFormat,
+    ServedModel,
 )
 
 _Form = TypeVar("_Form", bound=BaseModel)
@@ -56,7 +57,7 @@ class LLMService:
 
     def __init__(self, options: LLMOptions, host: Host | None = None) -> None:
         self.options = options
-        self._server = Server(options.server, host)
+        self._server, self._host = Server(options.server, host), host
         self._lock = threading.Lock()
         self.tokens = 0
         self.busy_s = 0.0
@@ -69,6 +70,15 @@ class LLMService:
         """Whether the server answers at all."""
         return self._server.reachable()
 
+    @property
+    def hosted(self) -> bool:
+        """Whether it runs in a process of ours."""
+        return self._host is not None
+
+    def served(self) -> tuple[ServedModel, ...]:
+        """The models that the server says it serves. Raises `ServiceUnavailable`."""
+        return self._server.models()
+
     def ask(self, messages: list[ChatMessage], form: type[_Form], priority: int) -> _Form:
         """Return the reply in its form; lower priorities are answered first where the server can.
 
@@ -77,6 +87,9 @@ class LLMService:
             ContextTooLong: if the messages and the longest answer do not fit the model's window.
             BadReply: if the answer is not of the form; the message names the fault.
         """
+        if self._host is not None:
+            with self._host.serving():
+                pass  # its start is no work of the model
         started = time.monotonic()
         try:
             response = self._server.post("chat/completions", self._body(messages, form, priority))

@@ -9,16 +9,21 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import httpx
+from pydantic import ValidationError
 
 from dubarr_pipeline.errors import BadReply, ServiceError, ServiceTimeout, ServiceUnavailable
+from dubarr_pipeline.services.wire import ServedModel, ServedModels
 
 _log = logging.getLogger(__name__)
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """HTTP statuses that may be gone in a moment."""
+_LONGEST_WAIT_S = 120.0
+"""A server that asks for more time than this is tried again all the same."""
 _REFUSED = frozenset({401, 403, 404, 405})
 """Statuses that say that this server will not do, whatever is asked."""
 
@@ -114,6 +119,24 @@ class Server:
             return False
         return True
 
+    def models(self) -> tuple[ServedModel, ...]:
+        """What the server says that it serves; nothing where it does not tell.
+
+        Raises:
+            ServiceUnavailable: if it cannot be reached, or refuses our key.
+        """
+        url = f"{self.options.url.rstrip('/')}/models"
+        try:
+            found = self._client.get(url, timeout=self.options.connect_timeout_s)
+        except httpx.HTTPError as error:
+            raise ServiceUnavailable(f"{url} cannot be reached: {error!r}") from error
+        if found.status_code in (401, 403):
+            _judge_status(url, found)
+        try:
+            return tuple(ServedModels.model_validate_json(found.content).data)
+        except ValidationError:
+            return ()
+
     def _attempt(
         self, path: str, document: Mapping[str, Any]
     ) -> tuple[httpx.Response | ServiceError, float]:
@@ -135,7 +158,7 @@ class Server:
             return ServiceUnavailable(f"{url}: {error}"), 0.0
         if response.is_success:
             return response, 0.0
-        return _judge_status(url, response), _retry_after_s(response, self.options.backoff_limit_s)
+        return _judge_status(url, response), _retry_after_s(response, _LONGEST_WAIT_S)
 
     def _suspect(self) -> None:
         if self._host and not self._closed.is_set():
@@ -158,7 +181,13 @@ def _judge_status(url: str, response: httpx.Response) -> ServiceError:
 
 
 def _retry_after_s(response: httpx.Response, limit_s: float) -> float:
+    """How long the server asks us to wait: seconds, or a date (RFC 9110); within reason."""
+    told = response.headers.get("retry-after", "0")
     try:
-        return min(limit_s, max(0.0, float(response.headers.get("retry-after", 0))))
+        seconds = float(told)
     except ValueError:
-        return 0.0
+        try:
+            seconds = parsedate_to_datetime(told).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return min(limit_s, max(0.0, seconds))

@@ -71,6 +71,19 @@ class ChatReply(_Wire):
     usage: ChatUsage | None = None
 
 
+class ServedModel(_Wire):
+    """One row of ``GET /v1/models``; vLLM also tells the window in tokens."""
+
+    id: str
+    max_model_len: int | None = None
+
+
+class ServedModels(_Wire):
+    """The answer of ``GET /v1/models``."""
+
+    data: list[ServedModel] = Field(default_factory=list[ServedModel])
+
+
 class SpeechOrder(_Wire):
     """The body of ``POST /v1/audio/speech``; the last four fields are our extensions."""
 

@@ -177,6 +177,9 @@ class XttsVoice:
 
 
 def _load(folder: Path, device: str) -> Any:
+    missing = [n for n in ("config.json", "model.pth", "vocab.json") if not (folder / n).is_file()]
+    if missing:
+        raise MissingRequirement(f"{folder} is no XTTS model: {', '.join(missing)} not there")
     os.environ[LICENCE_VARIABLE] = "1"
     try:
         import torch  # noqa: F401
@@ -188,9 +191,6 @@ def _load(folder: Path, device: str) -> Any:
         raise MissingRequirement(
             f"XTTS needs coqui-tts ({error}): pip install 'dubarr-pipeline[studio]'"
         ) from error
-    missing = [n for n in ("config.json", "model.pth", "vocab.json") if not (folder / n).is_file()]
-    if missing:
-        raise MissingRequirement(f"{folder} is no XTTS model: {', '.join(missing)} not there")
     config = XttsConfig()
     config.load_json(str(folder / "config.json"))
     model = Xtts.init_from_config(config)

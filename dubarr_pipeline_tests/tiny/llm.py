@@ -47,7 +47,7 @@ def _drafts(language: str) -> str:
 
 
 REPLIES: tuple[Reply, ...] = (
-    Reply(("a fresh film crew",), '{"answer": 7}'),
+    Reply(("How many days has a week",), '{"answer": 7}'),
     *(
         Reply((f'"target_language": "{language}"', '"lines"'), _drafts(language))
         for language in _DRAFTS

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dubarr_pipeline.engines.interfaces import Need, Speech, SpeechRequest, Synthesizer
+from dubarr_pipeline.engines.interfaces import Need, Speech, SpeechRequest, Synthesizer, Voice
 from dubarr_pipeline.errors import LanguageError, LineError, MissingRequirement
+from dubarr_pipeline.services.preflight import try_tts
 from dubarr_pipeline.services.server import ServerOptions
 from dubarr_pipeline.services.tts import TTSOptions, TTSService, ref_url
 from dubarr_pipeline.services.wire import SpeechOrder
+from dubarr_pipeline.timeline.script import SpeakerProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,24 @@ class OpenAISynthesizer(Synthesizer):
         if self._service is not None:
             self._service.close()
             self._service = None
+
+    def try_out(self, targets: Sequence[str]) -> None:
+        """Have one short word spoken in every language.
+
+        Raises:
+            MissingRequirement: what is wrong, and the cure.
+        """
+        if self._service is None:
+            raise MissingRequirement("the synthesizer is not loaded")
+        foreign = [target for target in targets if not self.serves(target)]
+        if foreign:
+            raise MissingRequirement(
+                f"synthesizer {self.name!r} does not speak {', '.join(foreign)}: choose another "
+                "target language, or another synthesis.engine"
+            )
+        voice = Voice("", SpeakerProfile(""))
+        for target in targets:
+            try_tts(self._service, self._order(SpeechRequest("", target, voice)))
 
     def serves(self, language: str) -> bool:
         """Whether it was named, or none were."""

@@ -28,6 +28,7 @@ from dubarr_pipeline.engines.translation.reply_faults import base, find_fault, t
 from dubarr_pipeline.errors import BadReply, LanguageError, LineError, MissingRequirement
 from dubarr_pipeline.services.llm import LLMService
 from dubarr_pipeline.services.llm_process import LanguageModelOptions, open_llm
+from dubarr_pipeline.services.preflight import try_llm
 from dubarr_pipeline.services.server import Host
 from dubarr_pipeline.services.wire import DraftedLine, DraftedLines, Rewording
 
@@ -88,6 +89,14 @@ class OpenAITranslator(Translator):
         """Close the connections, calls under way end at once; a process of ours ends."""
         self._service = None
         self._open.close()
+
+    def try_out(self, targets: Sequence[str]) -> None:  # noqa: ARG002 - a model has no list of them
+        """Ask the model one small question, whatever it is to be translated into.
+
+        Raises:
+            MissingRequirement: what is wrong, and the cure.
+        """
+        try_llm(self._llm())
 
     def serves(self, source: str, target: str) -> bool:
         """Whether it may translate: into any other language, or into those that were named."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.engines.synthesis.tone import ToneSynthesizer
+from dubarr_pipeline.engines.synthesis.xtts import XttsOptions, XttsSynthesizer, xtts_process
 from dubarr_pipeline.errors import LanguageError, LineError
+from dubarr_pipeline.services.processes import ServiceProcess
 from dubarr_pipeline.services.simulated import SimulatedServer
 from dubarr_pipeline_tests.engines.synthesis.speech_meters import request
 
@@ -47,9 +50,28 @@ ENGINES: dict[str, Callable[[], Synthesizer]] = {
 SHORT, LONG = "Un dragón.", "He estado sola desde que tengo memoria, y no recuerdo a nadie más."
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(scope="module")
+def speech_process(
+    tiny_xtts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    """Our speech server, started once for all tests: it takes seconds to import its libraries."""
+    options = XttsOptions(str(tiny_xtts), "cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        process = xtts_process(options, tmp_path_factory.mktemp("logs"))
+        yield process
+        process.close()
+
+
+@pytest.fixture(params=[*sorted(ENGINES), "xtts"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Synthesizer]:
-    with ENGINES[request.param]() as loaded:
+    if request.param == "xtts":
+        folder = request.getfixturevalue("tiny_xtts")
+        process = request.getfixturevalue("speech_process")
+        made = XttsSynthesizer(XttsOptions(str(folder), "cpu", fit_duration=True), host=process)
+    else:
+        made = ENGINES[request.param]()
+    with made as loaded:
         yield loaded
 
 
@@ -124,7 +146,7 @@ def test_a_deterministic_engine_repeats_itself_after_a_reload(engine: Synthesize
 
 
 def test_lines_spoken_from_several_threads_are_what_they_are_alone(engine: Synthesizer) -> None:
-    texts = [f"{SHORT} {'Otra vez. ' * n}" for n in range(12)]
+    texts = [f"{SHORT} {'Otra vez. ' * n}" for n in range(6)]
     alone = [engine.speak(request(text)).samples for text in texts]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda text: engine.speak(request(text)).samples, texts))
