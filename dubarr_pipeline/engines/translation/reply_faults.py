@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from dubarr_pipeline.timeline.script import Context, Term
+from dubarr_pipeline.timeline.speech_weight import text_weight
 
 Fault = Literal["empty", "echo", "wrong_script", "wrong_language", "broken_term", "runaway"]
 
@@ -34,8 +35,8 @@ _SMALL_WORDS: Mapping[str, frozenset[str]] = {
     language: frozenset(words.split())
     for language, words in {
         "en": "the of and to is was you that it he she for are with his they this have not what",
-        "es": "el la los las de que y en un una es por con para no se lo como pero está usted",
-        "ca": "el la els les de que i en un una és per amb no es ho com però està això aquest",
+        "es": "el la los las de que y en un una es por con para no se lo como pero está hay muy",
+        "ca": "el la els les de que i en un una és per amb no es se por ho com però està això hi",
         "fr": "le la les de des que et en un une est pour avec ne pas ce il elle vous mais",
         "de": "der die das und ist nicht ein eine zu den mit sich auf ich du wir aber wie",
         "it": "il lo la gli le di che e un una è per con non si come ma questo sono",
@@ -48,8 +49,11 @@ _SMALL_WORDS: Mapping[str, frozenset[str]] = {
 """The commonest small words: enough of them tell languages of one script apart."""
 
 _ENOUGH_WORDS = 6
+_ENOUGH_WORDS_WITHOUT_OURS = 8
 _RUNAWAY = 5.0
-"""A translation so many times longer than its source (and long at all) is not one."""
+"""A translation that takes so many times longer to say than its source is not one..."""
+_LONG_SYLLABLES = 60
+"""... if it is this long at all."""
 
 
 def base(language: str) -> str:
@@ -71,13 +75,13 @@ def find_fault(
     source, target = languages
     if not any(character.isalnum() for character in text):
         return "empty"
-    if is_echo(text, source_text, source):
+    if is_echo(text, source_text, languages):
         return "echo"
-    if not in_script(text, target):
+    if not in_script(text, target, source_text):
         return "wrong_script"
     if sounds_like(text, source, target):
         return "wrong_language"
-    if len(text) > 200 and len(text) > _RUNAWAY * len(source_text):
+    if text_weight(text) > max(_LONG_SYLLABLES, _RUNAWAY * text_weight(source_text)):
         return "runaway"
     broken = any(not keeps_term(text, term, target) for term in terms)
     return "broken_term" if broken else None
@@ -92,18 +96,29 @@ def terms_in(text: str, context: Context) -> tuple[Term, ...]:
     )
 
 
-def is_echo(text: str, source_text: str, source: str) -> bool:
-    """Whether the source came back untranslated. A name or an exclamation may rightly stay."""
+def is_echo(text: str, source_text: str, languages: tuple[str, str]) -> bool:
+    """Whether the source came back untranslated. A name or an exclamation may rightly stay.
+
+    It did if it has four different words, or a small word that only its own language has.
+    """
     words = _words(source_text)
     if _words(text) != words:
         return False
-    small = _SMALL_WORDS.get(base(source), frozenset())
-    return len(words) >= 4 or any(word in small for word in words)
+    theirs, ours = (_SMALL_WORDS.get(base(language), frozenset[str]()) for language in languages)
+    return len({word for word in words if not word.isdigit()}) >= 4 or not theirs.isdisjoint(
+        word for word in words if word not in ours
+    )
 
 
-def in_script(text: str, language: str) -> bool:
-    """Whether at least half of the letters are of the script that the language is written in."""
-    letters = [character for character in text if character.isalpha()]
+def in_script(text: str, language: str, source_text: str = "") -> bool:
+    """Whether at least half of the letters are of the script that the language is written in.
+
+    Names and acronyms that stand in the source with a capital ("FBI", "James Bond") do not count:
+    they may rightly stay as they are.
+    """
+    kept = {word for word in re.findall(r"[^\W_]+", source_text) if word[:1].isupper()}
+    own = [word for word in re.findall(r"[^\W_]+", text) if word not in kept]
+    letters = [character for word in own for character in word if character.isalpha()]
     wanted = sum(1 for letter in letters if _is_of(letter, base(language)))
     return 2 * wanted >= len(letters)
 
@@ -118,7 +133,10 @@ def _is_of(letter: str, language: str) -> bool:
 
 
 def sounds_like(text: str, source: str, target: str) -> bool:
-    """Whether a text of some length has many small words of the source, and few of the target."""
+    """Whether a text of some length has many small words of the source, and few of the target.
+
+    Close languages share most of theirs: there, few are enough if none at all is the target's.
+    """
     words = _words(text)
     theirs = _SMALL_WORDS.get(base(source))
     ours = _SMALL_WORDS.get(base(target))
@@ -126,6 +144,8 @@ def sounds_like(text: str, source: str, target: str) -> bool:
         return False
     wrong = sum(1 for word in words if word in theirs - ours)
     right = sum(1 for word in words if word in ours - theirs)
+    if not right and wrong >= 2 and len(words) >= _ENOUGH_WORDS_WITHOUT_OURS:
+        return True
     return 4 * wrong >= len(words) and wrong > 2 * right
 
 
@@ -133,11 +153,19 @@ def keeps_term(text: str, term: Term, target: str) -> bool:
     """Whether the glossary's word for the term stands in the text; endings may be inflected."""
     wanted = term.translations.get(target) or term.translations.get(base(target))
     if wanted is None:
-        if term.kind != "name":
+        if term.kind != "name" or not in_script(term.source, target):
             return True
         wanted = term.source
-    found = _words(text)
-    return all(any(_same_stem(word, other) for other in found) for word in _words(wanted))
+    if wanted.casefold() in text.casefold():
+        return True
+    found = _words(_bare(text))
+    return all(any(_same_stem(word, other) for other in found) for word in _words(_bare(wanted)))
+
+
+def _bare(text: str) -> str:
+    """Without accents: a plural may change them (Haus, Häuser; dragón, dragones)."""
+    signs = unicodedata.normalize("NFKD", text)
+    return "".join(sign for sign in signs if unicodedata.category(sign) != "Mn")
 
 
 def _same_stem(word: str, other: str) -> bool:

@@ -61,3 +61,70 @@ def test_terms_are_found_as_whole_words() -> None:
     context = Context("", "", glossary=(Term("ring", "noun"), Term("C++", "name")))
     assert terms_in("The RING is here", context) == (context.glossary[0],)
     assert terms_in("Bring it in C++.", context) == (context.glossary[1],)
+
+
+@pytest.mark.parametrize(
+    ("text", "source_text", "languages", "fault"),
+    [
+        ("OK.", "OK.", ("en", "ru"), None),
+        ("1984", "1984", ("en", "ja"), None),
+        ("12:30.", "12:30.", ("en", "zh"), None),
+        ("James Bond.", "James Bond.", ("en", "ru"), None),
+        ("FBI, NASA", "FBI, NASA", ("en", "zh"), None),
+        (
+            "Он работает в FBI, CNN и NASA.",
+            "He works at the FBI, CNN and NASA.",
+            ("en", "ru"),
+            None,
+        ),
+        ("Masha is at home, Ivan.", "Masha is home, Ivan.", ("en", "ru"), "wrong_script"),
+        ("サラ!", "Sarah!", ("en", "ja"), None),
+        ("このようなことは", "It is like this", ("en", "zh"), "wrong_script"),
+        ("No, no, no, no!", "No, no, no, no!", ("en", "es"), None),
+        ("No, no, no!", "No, no, no!", ("es", "ca"), None),
+        ("New York, New York.", "New York, New York.", ("en", "es"), None),
+        ("The Office", "The Office", ("en", "es"), "echo"),
+        ("I am Iron Man.", "I am Iron Man.", ("en", "es"), "echo"),
+        ("Está en casa.", "Está en casa.", ("es", "ca"), "echo"),
+        ("Sí, la casa és aquí.", "Sí, la casa es aquí.", ("es", "ca"), None),
+        (
+            "La porta és oberta i la casa és buida, no hi ha res.",
+            "La puerta está abierta y la casa está vacía, no hay nada.",
+            ("es", "ca"),
+            None,
+        ),
+        (
+            "La puerta está abierta y no hay nada en la casa de mi madre.",
+            "La puerta está cerrada y hay algo.",
+            ("es", "ca"),
+            "wrong_language",
+        ),
+        ("No es pot fer res, ja ho saps, Marta.", "No se puede hacer nada.", ("es", "ca"), None),
+        ("Eu não sei o que é isso, não é para você.", "No sé qué es eso.", ("es", "pt"), None),
+        ("hola casa " * 22, "短" * 45, ("zh", "es"), None),
+        ("hola casa " * 60, "短" * 45, ("zh", "es"), "runaway"),
+    ],
+)
+def test_close_languages_other_scripts_and_what_may_rightly_stay(
+    text: str, source_text: str, languages: tuple[str, str], fault: str | None
+) -> None:
+    assert find_fault(text, source_text, languages) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "target", "kept"),
+    [
+        ("Die Häuser sind leer.", Term("house", "noun", {"de": "Haus"}), "de", True),
+        ("Los dragones vuelan.", Term("dragon", "noun", {"es": "dragón"}), "es", True),
+        ("Я не вижу Ивана.", Term("Ivan", "name", {"ru": "Иван"}), "ru", True),
+        ("Я не вижу Петра.", Term("Ivan", "name", {"ru": "Иван"}), "ru", False),
+        ("Я видел Синтел.", Term("Sintel", "name"), "ru", True),
+        ("光剑很亮。", Term("lightsaber", "noun", {"zh": "光剑"}), "zh", True),
+        ("那把剑很亮。", Term("lightsaber", "noun", {"zh": "光剑"}), "zh", False),
+        ("El rey ha muerto.", Term("king", "noun", {"es": "monarca"}), "es", False),
+    ],
+)
+def test_inflected_transliterated_and_unspaced_terms(
+    text: str, term: Term, target: str, kept: bool
+) -> None:
+    assert keeps_term(text, term, target) is kept
