@@ -22,7 +22,13 @@ def _facts(bench: Bench) -> Mapping[str, Any]:
 def _produce(bench: Bench) -> Outcome:
     work = bench.work
     stages = [
-        StageTime(name, bench.seconds.get(name), bench.reused.get(name, False)) for name in INPUTS
+        StageTime(
+            name,
+            bench.seconds.get(name),
+            bench.reused.get(name, False),
+            bench.memory.get(name),
+        )
+        for name in INPUTS
     ]
     report = make_report(bench.video, work, stages)
     write_report(report, work)

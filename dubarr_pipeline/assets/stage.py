@@ -18,8 +18,15 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline import checkpoints
+from dubarr_pipeline.assets.stage_memory import (
+    memory_results,
+    memory_specs,
+    note_metadata,
+    note_of,
+)
 from dubarr_pipeline.checkpoints import Record, Wanted
 from dubarr_pipeline.engines.interfaces import OnProgress, Progress
+from dubarr_pipeline.engines.memory_note import MemoryNote, measured
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.library.videos import Video, check_source, load_video
 from dubarr_pipeline.partitions import videos
@@ -56,6 +63,7 @@ class Bench:
     Attributes:
         inputs: the records of the results that it works from.
         seconds, reused: how long each of them took to make, and whether it was kept just now.
+        memory: what was measured when each of them was made.
         force: make everything anew, parts that stand included.
     """
 
@@ -66,6 +74,7 @@ class Bench:
     inputs: Mapping[str, Record] = field(default_factory=dict[str, Record])
     seconds: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     reused: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    memory: Mapping[str, MemoryNote | None] = field(default_factory=dict[str, MemoryNote | None])
     force: bool = False
 
     def options(self, section: str) -> Any:
@@ -126,7 +135,7 @@ def stage_asset(
         kinds=kinds,
         code_version=stage.code_version,
         pool=pool,
-        check_specs=check_specs,
+        check_specs=[*check_specs, *memory_specs(stage.name)],
     )
 
 
@@ -183,6 +192,7 @@ def _keep_or_make(
         inputs={name: made.record for name, made in inputs.items()},
         seconds={name: made.number("seconds") for name, made in inputs.items()},
         reused={name: made.reused for name, made in inputs.items()},
+        memory={name: note_of(made.metadata) for name, made in inputs.items()},
         force=force,
     )
     productions = {name: record.production for name, record in bench.inputs.items()}
@@ -198,13 +208,13 @@ def _keep_or_make(
     _log.info("%s of %s: %s", stage.name, bench.video.key, "forced" if force else decision.reason)
     started = time.monotonic()
     with named_disk_errors(bench.work.root):
-        outcome = stage.produce(bench)
+        outcome, memory = measured(lambda: stage.produce(bench))
         check_source(bench.video)
         record = checkpoints.seal(bench.work, stage.name, wanted, productions, outcome.files)
     bench.on_progress(Progress(1, 1, "done"))
     seconds = round(time.monotonic() - started, 3)
     made = {**outcome.metadata, "seconds": seconds, "reused": False, "reason": decision.reason}
-    return _result(stage, bench, record, made)
+    return _result(stage, bench, record, {**made, **note_metadata(memory)})
 
 
 def _input_results(
@@ -229,11 +239,12 @@ def _input_results(
 def _result(
     stage: Stage, bench: Bench, record: Record, metadata: Mapping[str, Any]
 ) -> dg.MaterializeResult:
+    checks = stage.checks(bench) if stage.checks else []
     return dg.MaterializeResult(
         asset_key=stage_key(stage.name),
         metadata={**metadata, **record_metadata(record)},
         data_version=dg.DataVersion(record.fingerprint),
-        check_results=stage.checks(bench) if stage.checks else [],
+        check_results=[*checks, *memory_results(stage.name, metadata)],
     )
 
 

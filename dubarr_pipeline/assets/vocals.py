@@ -1,5 +1,6 @@
 """Stage 1: the soundtrack, taken apart into voices and everything else."""
 
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ def _facts(bench: Bench) -> Mapping[str, Any]:
         "audio": as_facts(bench.options("audio")),
         "voice_activity": crew.voice_activity_detector(bench.settings).identity(),
         "separation": crew.separator(bench.settings).identity(),
-        "options": [as_facts(bench.options(s)) for s in ("voice_activity", "separation")],
+        "options": as_facts(bench.options("voice_activity")),
     }
 
 
@@ -52,9 +53,11 @@ def _produce(bench: Bench) -> Outcome:
         missed = missed_lines(cues.cues, heard.speech, clock)
         separated = tuple(merge([*heard.speech, *missed]))
         with crew.separator(bench.settings) as separator:
+            separator.keep_in(work.temporary / "separation")
             stems = write_stems(
                 bed, voices, separator, separated, _share(bench, 0.4, 1.0, "separating")
             )
+    shutil.rmtree(work.temporary / "separation", ignore_errors=True)
     write_cues(work.cues, cues)
     write_sound(work.speech, SourceSound(plan.stream.index, heard.audio, heard.speech, separated))
     rate = heard.audio.rate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dubarr_pipeline.engines.memory_note import MemoryNote
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.reports.evidence import Evidence, RefNote
 from dubarr_pipeline.reports.measure import Measure
@@ -18,11 +19,13 @@ class StageTime:
 
     Attributes:
         seconds: of the run that made it; None where that is not known.
+        memory: what was measured in that run; None where that is not known.
     """
 
     stage: str
     seconds: float | None
     reused: bool
+    memory: MemoryNote | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from dubarr_pipeline.reports.contents import Failure, Report, SpeakerSummary
+from dubarr_pipeline.engines.memory_note import note_as_json
+from dubarr_pipeline.reports.contents import Failure, Report, SpeakerSummary, StageTime
 from dubarr_pipeline.reports.evidence import TrackNote
 from dubarr_pipeline.reports.measure import Measure
 from dubarr_pipeline.reports.quality import LanguageQuality
@@ -24,8 +25,9 @@ def document(report: Report) -> dict[str, Any]:
         "summary": list(report.summary),
         "durations": {
             "total_s": report.total_s,
-            "stages": [asdict(stage) for stage in report.stages],
+            "stages": [_stage(stage) for stage in report.stages],
         },
+        "memory": {s.stage: note_as_json(s.memory) for s in report.stages if s.memory},
         "llm": _llm(report),
         "film": {
             "duration_s": round(sound.samples / sound.rate, 3),
@@ -47,6 +49,10 @@ def document(report: Report) -> dict[str, Any]:
         "checks": asdict(mux.checks),
         "tools": list(mux.tools),
     }
+
+
+def _stage(stage: StageTime) -> dict[str, Any]:
+    return {"stage": stage.stage, "seconds": stage.seconds, "reused": stage.reused}
 
 
 def _llm(report: Report) -> dict[str, float] | None:

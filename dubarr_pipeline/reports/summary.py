@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from dubarr_pipeline.reports.contents import Failure, Report
+from dubarr_pipeline.reports.contents import Failure, Report, StageTime
 from dubarr_pipeline.reports.measure import Measure, figure
 from dubarr_pipeline.reports.quality import LanguageQuality
 
@@ -28,11 +28,24 @@ def summary(report: Report) -> tuple[str, ...]:
     stats = report.evidence.production.stats
     if stats.tokens:
         lines.append(f"language model: {stats.tokens} tokens, {stats.tokens_per_s:.1f} tokens/s")
+    lines += [line for stage in report.stages for line in _memory_lines(stage)]
     kept_stages = sum(stage.reused for stage in report.stages)
     lines.append(
         f"{report.total_s:.1f} s of work; {kept_stages} of {len(report.stages)} stages kept"
     )
     return tuple(lines)
+
+
+def _memory_lines(stage: StageTime) -> list[str]:
+    """Where memory ran out and how it went on, and what was not given back."""
+    if stage.memory is None:
+        return []
+    steps = [
+        f"{stage.stage}: {step.engine} ran out of memory with {step.left}; "
+        f"went on with {step.taken}"
+        for step in stage.memory.steps_down
+    ]
+    return [*steps, *(f"{stage.stage}: {fault}" for fault in stage.memory.faults)]
 
 
 def _language_line(report: Report, found: LanguageQuality) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from dubarr_pipeline.models import memory
 from dubarr_pipeline.models.memory import (
+    CHILD_TOLERANCE_BYTES,
     RSS_TOLERANCE_BYTES,
     VRAM_TOLERANCE_BYTES,
     MemoryKept,
@@ -79,8 +80,8 @@ def reading(rss: int = 0, child: int | None = None, vram: int = 0) -> MemoryRead
         (reading(), 0),
         (reading(rss=RSS_TOLERANCE_BYTES), 0),
         (reading(rss=RSS_TOLERANCE_BYTES + 1), 1),
-        (reading(child=RSS_TOLERANCE_BYTES), 0),
-        (reading(child=RSS_TOLERANCE_BYTES + 1), 1),
+        (reading(child=CHILD_TOLERANCE_BYTES), 0),
+        (reading(child=CHILD_TOLERANCE_BYTES + 1), 1),
         (reading(vram=VRAM_TOLERANCE_BYTES), 0),
         (reading(vram=VRAM_TOLERANCE_BYTES + 1), 1),
         (reading(1 << 30, 1 << 30, 1 << 30), 3),

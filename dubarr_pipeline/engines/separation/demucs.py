@@ -81,7 +81,7 @@ class DemucsSeparator(Separator):
         self._shelf = Shelf(None)
         self._exit = contextlib.ExitStack()
         self._child: EngineChild | None = None
-        self._footing: Footing | None = None
+        self._device = ""
         self._ladder: Ladder | None = None
         self._held: tuple[int, ...] = ()
         self._folder, self._maker = Path(), ""
@@ -141,7 +141,7 @@ class DemucsSeparator(Separator):
     def _stop(self) -> None:
         if self._child:
             self._child.unload()
-        self._child = self._ladder = self._footing = self._shape = None
+        self._child = self._ladder = self._shape = None
 
     def _rungs(self, device: str) -> tuple[Footing, ...]:
         return rungs_below(
@@ -152,8 +152,8 @@ class DemucsSeparator(Separator):
         )
 
     def _stand_on(self, footing: Footing) -> EngineChild:
-        """The child on a rung; a fresh one after every step, because a failure leaves rubble."""
-        if self._child and self._child.pid and self._footing == footing:
+        """The child on a rung; a fresh one if the last was killed, or worked elsewhere."""
+        if self._child and self._child.pid and self._device == footing.device:
             return self._child
         if self._child:
             self._child.kill()
@@ -162,7 +162,7 @@ class DemucsSeparator(Separator):
         )
         self._child.load()
         self._shape = self._child.call("shape")
-        self._footing = footing
+        self._device = footing.device
         return self._child
 
     def separate(
