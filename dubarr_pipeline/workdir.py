@@ -64,6 +64,17 @@ class WorkDir:
     def speakers(self) -> Path:
         return self.root / "speakers.json"
 
+    def answers(self, part: str) -> Path:
+        """What a language model answered to the reader of the script: ``context``, or a language.
+
+        Kept so that nothing is asked twice.
+        """
+        return self.root / "answers" / part
+
+    def brief(self, language: str) -> Path:
+        """What translators into a language are told beyond the context."""
+        return self.root / "briefs" / f"{language}.json"
+
     @property
     def refs(self) -> Path:
         return self.root / "refs"

@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.artifacts import (
-    read_context,
     read_diarization,
     read_sound,
     read_speakers,
@@ -25,6 +24,7 @@ from dubarr_pipeline.assets.stage import (
     stage_asset,
 )
 from dubarr_pipeline.library import crew
+from dubarr_pipeline.library.briefing import briefed_context
 from dubarr_pipeline.library.intake import look_at, subtitled
 from dubarr_pipeline.library.voice_lengths import VoiceShelf, stock_voices
 from dubarr_pipeline.library.wordings import (
@@ -42,6 +42,7 @@ from dubarr_pipeline.production.tasks import ProductionOrder
 from dubarr_pipeline.reports.pictures import timeline_picture
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.timeline.script import Cue, Diarization, Transcript
+from dubarr_pipeline.timeline.script_edits import edited
 from dubarr_pipeline.timeline.spans import Span, to_samples
 from dubarr_pipeline.workdir import WorkDir, read_json, whole_file, write_json
 
@@ -58,15 +59,24 @@ def _facts(bench: Bench) -> Mapping[str, Any]:
         "listener": listener.identity() if listener else None,
         "options": as_facts(bench.options("production")),
         "existing": existing_digests(plan, targets),
-        "edits": edits_digest(bench.work, targets),
+        "edits": edits_digest(bench.work, (*targets, *_source_language(bench.work))),
     }
+
+
+def _source_language(work: WorkDir) -> tuple[str, ...]:
+    """What is spoken, once that is known: a person may have corrected the script itself."""
+    made = work.transcription.is_file()
+    return (str(read_json(work.transcription).get("language")),) if made else ()
 
 
 def _produce(bench: Bench) -> Outcome:
     work, targets = bench.work, bench.video.target_langs
-    plan, sound = look_at(bench.video.source, bench.settings), read_sound(work.speech)
-    script, who = read_transcript(work.transcription), read_diarization(work.diarization)
-    speakers = read_speakers(work.speakers)
+    plan = look_at(bench.video.source, bench.settings)
+    offset_s = read_sound(work.speech).audio.offset_s
+    heard, who = read_transcript(work.transcription), read_diarization(work.diarization)
+    speakers, edits = read_speakers(work.speakers), read_edits(work, plan, heard, offset_s)
+    context = briefed_context(bench.settings, work, heard.language, targets)
+    script = edited(heard, context.edits, edits.get(heard.language))
     with ExitStack() as at_work:
         translator = at_work.enter_context(
             crew.translator(bench.settings, subtitled(plan, targets), work.logs)
@@ -79,15 +89,15 @@ def _produce(bench: Bench) -> Outcome:
             ProductionOrder(
                 transcript=script,
                 speakers=speakers,
-                context=read_context(work.context),
+                context=context,
                 refs={s: work.ref(s) for s in who.speakers if work.ref(s).is_file()},
                 targets=targets,
                 work=work,
                 translator=translator,
                 synthesizer=synthesizer,
                 options=bench.options("production"),
-                existing=existing_lines(plan, targets, script, sound.audio.offset_s),
-                edits=read_edits(work, plan, script, sound.audio.offset_s),
+                existing=existing_lines(plan, targets, script, offset_s),
+                edits=edits,
                 line_refs=_line_refs(bench, script, who) if synthesizer.clones else {},
                 lengths=_learned(work) or shelf.read(voices),
                 phonemes=crew.phoneme_counter(),
@@ -98,9 +108,7 @@ def _produce(bench: Bench) -> Outcome:
         )
     write_json(work.lengths, {"model": made.lengths})
     shelf.keep(made.lengths, voices)
-    written = [
-        _write_subtitles(bench, made, language, sound.audio.offset_s) for language in targets
-    ]
+    written = [_write_subtitles(bench, made, language, offset_s) for language in targets]
     takes = [line.path for lines in made.languages.values() for line in lines if line.path]
     subtitles = [path for path in written if path]
     return Outcome([*takes, *subtitles, work.segments_report], _metadata(made, targets))

@@ -81,8 +81,15 @@ def _background(batch: DraftBatch) -> dict[str, object]:
             t.source: t.translations.get(batch.target, t.source) for t in context.glossary
         },
         "speakers": {s: _speaker(batch, s) for s in _present(batch)},
+        "forms_of_address": _addresses(batch),
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _addresses(batch: DraftBatch) -> dict[str, str]:
+    """How those who speak here address others in the target language."""
+    told, present = batch.context.addresses.get(batch.target, ()), _present(batch)
+    return {f"{a.speaker} to {a.to}": a.form for a in told if a.speaker in present}
 
 
 def _present(batch: DraftBatch) -> list[str]:
