@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from dubarr_pipeline.settings import Settings, load_settings
+from dubarr_pipeline.workers import mark_run
 
 
 class Workshop(dg.ConfigurableResource):
@@ -15,6 +16,11 @@ class Workshop(dg.ConfigurableResource):
 
     config_file: str = ""
     work_dir: str = ""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Have the run carry the mark of its process, from its first moment on."""
+        if context.run and context.instance:
+            mark_run(context.instance, context.run.run_id)
 
     def settings(self) -> Settings:
         """Read the settings; cheap, and never kept: an edit counts from the next stage on."""

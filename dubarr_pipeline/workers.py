@@ -1,7 +1,7 @@
 """Which process works at a run, and whether it still lives.
 
 Every run carries the mark of its process as a tag, whoever launched it: the terminal writes it at
-the launch, a run of the UI when its first stage begins.
+the launch, a run of the UI when it begins, before it waits for the GPU.
 """
 
 from __future__ import annotations
@@ -28,14 +28,12 @@ def process_mark(run_id: str) -> str:
     return f"{run_id}:{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
 
 
-def mark_run(context: dg.AssetExecutionContext) -> None:
-    """Have this run carry this process's mark, where one process works at all of it."""
-    if context.job_def.executor_def.name != dg.in_process_executor.name:
-        return
-    mark = process_mark(context.run_id)
-    run = context.instance.get_run_by_id(context.run_id)
+def mark_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Have a run carry this process's mark. Every job's executor works in one process."""
+    mark = process_mark(run_id)
+    run = instance.get_run_by_id(run_id)
     if run and run.tags.get(PROCESS_TAG) != mark:
-        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: mark})
+        instance.add_run_tags(run_id, {PROCESS_TAG: mark})
 
 
 def is_dead(run: dg.DagsterRun) -> bool:

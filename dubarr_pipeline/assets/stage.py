@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline import checkpoints
 from dubarr_pipeline.assets.stage_memory import (
@@ -39,7 +41,6 @@ from dubarr_pipeline.records import (
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.workdir import WorkDir, exclusive, named_disk_errors
-from dubarr_pipeline.workers import mark_run
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ GROUP = "dubbing"
 OWNERS = ["team:dubarr"]
 _EVENT_EVERY_S = 5.0
 """Progress events per stage: one writer manages 110-323 events a second for all runs together."""
+_STORE_TRIES, _STORE_WAIT_S = 12, 5
+"""A PostgreSQL server that is restarted is away for seconds."""
 
 
 class StageConfig(dg.Config):
@@ -157,7 +160,6 @@ def run_stage(
     stage: Stage, context: dg.AssetExecutionContext, config: StageConfig, workshop: Workshop
 ) -> dg.MaterializeResult:
     """Keep or make a stage's result for the partition, and say so to the store."""
-    mark_run(context)
     with _named_failures():
         bench = open_bench(stage, context, workshop)
         check_source(bench.video)
@@ -274,9 +276,16 @@ def _progress_teller(stage: str, context: dg.AssetExecutionContext) -> OnProgres
 
 @contextlib.contextmanager
 def _named_failures() -> Iterator[None]:
-    """Show our own errors in the UI by their message, without a page of Dagster's frames."""
+    """Show our own errors in the UI by their message, without a page of Dagster's frames.
+
+    While a database server does not answer, the stage waits for it.
+    """
     try:
         yield
+    except OperationalError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise
+        raise dg.RetryRequested(_STORE_TRIES, _STORE_WAIT_S) from error
     except DubbingError as error:
         raise dg.Failure(
             description=str(error), metadata={"error": type(error).__name__}, allow_retries=False
