@@ -234,6 +234,28 @@ def library_explain(video: Path, as_json: bool, **where: Any) -> None:
     explain(video, _settings(**where), as_json)
 
 
+@main.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@_work_dir
+@_config
+def publish(videos: tuple[str, ...], **where: Any) -> None:
+    """Put finished videos where their libraries want them."""
+    from dubarr_pipeline.library_commands import publish_videos
+
+    publish_videos(videos, _settings(**where))
+
+
+@main.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@_work_dir
+@_config
+def restore(videos: tuple[str, ...], **where: Any) -> None:
+    """Take back what was published: the originals have their places again."""
+    from dubarr_pipeline.library_commands import restore_videos
+
+    restore_videos(videos, _settings(**where))
+
+
 @main.group()
 def serve() -> None:
     """Serve other programs: voices to clients, an ear to Radarr and Sonarr."""

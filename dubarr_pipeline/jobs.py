@@ -2,7 +2,11 @@
 
 import dagster as dg
 
+from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.library.arrivals import publish_video
+from dubarr_pipeline.library.videos import load_video
 from dubarr_pipeline.records import stage_key
+from dubarr_pipeline.resources import Workshop
 
 STAGES: tuple[str, ...] = (
     "vocals",
@@ -22,3 +26,28 @@ dub = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*(stage_key(stage) for stage in STAGES)),
     description="Dub a video: every stage, keeping what stands.",
 )
+
+
+class PublishConfig(dg.Config):
+    """Which video is published."""
+
+    key: str
+
+
+@dg.op
+def put_in_place(context: dg.OpExecutionContext, config: PublishConfig, workshop: Workshop) -> None:
+    """Put the finished film where its library wants it."""
+    settings = workshop.settings()
+    try:
+        found = publish_video(load_video(config.key, settings.work_dir), settings)
+    except DubbingError as error:
+        raise dg.Failure(
+            description=str(error), metadata={"error": type(error).__name__}, allow_retries=False
+        ) from error
+    context.log.info("published: %s", ", ".join(str(placed.path) for placed in found.files))
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def publish() -> None:
+    """Put a finished film where its library wants it: the last step, apart from dubbing."""
+    put_in_place()

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import click
 
+from dubarr_pipeline.commands import find_key
 from dubarr_pipeline.errors import SettingsError
-from dubarr_pipeline.library.arrivals import judge
+from dubarr_pipeline.library.arrivals import judge, publish_video
 from dubarr_pipeline.library.libraries import Library
+from dubarr_pipeline.library.publishing import restore
 from dubarr_pipeline.library.quiet_hours import is_quiet
-from dubarr_pipeline.library.videos import Video, last_at
+from dubarr_pipeline.library.videos import Video, last_at, load_video
 from dubarr_pipeline.library.watch import VIDEO_SUFFIXES, Look, Memory, look
 from dubarr_pipeline.library.webhooks import TOKEN_VARIABLE, WebhookServer, webhook_token
 from dubarr_pipeline.media.identity import stat_matches
@@ -23,7 +25,7 @@ from dubarr_pipeline.runs import open_instance
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.tasks import Task, task_table
 from dubarr_pipeline.terminal import printable
-from dubarr_pipeline.workdir import check_writable
+from dubarr_pipeline.workdir import check_writable, exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,3 +204,25 @@ def serve_webhooks(settings: Settings) -> None:
         server.serve()
     finally:
         server.close()
+
+
+def publish_videos(names: tuple[str, ...], settings: Settings) -> None:
+    """Put the named videos where their libraries want them."""
+    for name in names:
+        found = publish_video(load_video(find_key(name, settings), settings.work_dir), settings)
+        for placed in found.files:
+            click.echo(printable(str(placed.path)))
+        if found.original:
+            until = (
+                datetime.date.fromtimestamp(found.keep_until_s) if found.keep_until_s else "ever"
+            )
+            click.echo(f"  original: {printable(str(found.original))}, kept until {until}")
+
+
+def restore_videos(names: tuple[str, ...], settings: Settings) -> None:
+    """Take back what was published of the named videos."""
+    for name in names:
+        video = load_video(find_key(name, settings), settings.work_dir)
+        with exclusive(video.work(settings.work_dir)):
+            found = restore(video, settings.work_dir)
+        click.echo(f"{video.key}: {printable(str(found.source))} is the original again")

@@ -10,14 +10,14 @@ from pathlib import Path
 import dagster as dg
 
 from dubarr_pipeline.errors import ArtifactError, SourceError
-from dubarr_pipeline.jobs import dub
+from dubarr_pipeline.jobs import dub, publish
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.arrivals import arrive
 from dubarr_pipeline.library.digests import Digests
 from dubarr_pipeline.library.inbox import Inbox, Message
 from dubarr_pipeline.library.libraries import Library
 from dubarr_pipeline.library.quiet_hours import is_quiet
-from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.library.videos import Video, load_video
 from dubarr_pipeline.library.watch import Look, Memory, left_out, look
 from dubarr_pipeline.partitions import videos
 from dubarr_pipeline.queueing import request_tags
@@ -175,3 +175,28 @@ def _requests(
         dg.RunRequest(run_key=wish, partition_key=video.key, tags=each)
         for (wish, video), each in zip(wishes.items(), tags, strict=True)
     ]
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[dub],
+    request_job=publish,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def publishing(
+    context: dg.RunStatusSensorContext, workshop: Workshop
+) -> dg.RunRequest | dg.SkipReason:
+    """Publish what has been dubbed, where its library says where to."""
+    settings, key = workshop.settings(), context.dagster_run.tags.get("dagster/partition", "")
+    try:
+        video = load_video(key, settings.work_dir)
+    except ArtifactError as error:
+        return dg.SkipReason(str(error))
+    known = video.library in settings.libraries
+    if not known or settings.library(str(video.library)).publish.mode == "none":
+        return dg.SkipReason(f"{key}: nothing says where it goes")
+    return dg.RunRequest(
+        run_key=f"publish/{context.dagster_run.run_id}",
+        run_config={"ops": {"put_in_place": {"config": {"key": key}}}},
+        tags={"dubarr/launcher": "publishing", "dubarr/video": key},
+    )

@@ -54,8 +54,10 @@ ASSETS = {
     "report": ([*SCRIPT, "context", "refs", "segments", "mix", "mux"], {"html"}, None, []),
 }
 CODE_VERSIONS = {**dict.fromkeys(ASSETS, "1"), "mix": "2"}
-JOBS = {"dub"}
-SENSORS = {"media_folder", "webhook_inbox"}
+JOBS = {"dub", "publish"}
+SENSORS = {"media_folder", "webhook_inbox", "publishing"}
+ON = {"publishing"}
+"""Those that are on from the start: they only do what the settings of a library ask."""
 RESOURCES = {"workshop"}
 
 
@@ -103,7 +105,7 @@ def test_jobs_sensors_and_resources_are_what_they_were():
     shown = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert shown == JOBS
     assert {sensor.name for sensor in repository.sensor_defs} == SENSORS
-    assert {s.name for s in repository.sensor_defs if s.default_status.value == "RUNNING"} == set()
+    assert {s.name for s in repository.sensor_defs if s.default_status.value == "RUNNING"} == ON
     assert not repository.schedule_defs
     assert set(defs.resources or {}) == RESOURCES
     assert defs.executor is dg.in_process_executor

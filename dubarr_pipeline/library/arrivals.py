@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dubarr_pipeline.errors import DubbingError, MissingRequirement, WorkspaceError
+from dubarr_pipeline.errors import (
+    DubbingError,
+    MissingRequirement,
+    SettingsError,
+    WorkspaceError,
+)
 from dubarr_pipeline.library.intake import Plan, check_targets, listen_to, look_at, take_in
 from dubarr_pipeline.library.libraries import Library
+from dubarr_pipeline.library.publishing import Publication, publish, read_publication
 from dubarr_pipeline.library.rules import missing_targets, spoken_reason
-from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.library.videos import Video, last_at
 from dubarr_pipeline.media.identity import FileIdentity
+from dubarr_pipeline.media.stream_plan import MARK
+from dubarr_pipeline.media.streams import MediaInfo
 from dubarr_pipeline.settings import Settings
+from dubarr_pipeline.workdir import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ def judge(path: Path, library: Library, settings: Settings) -> Judgement:
     settings = settings.for_video(library.profile or settings.profile, library.overrides)
     try:
         heard = listen_to(path, settings)
+        if is_ours(heard.info):
+            return Judgement(reason="it is a dubbed film that dubarr made", spoken=heard.language)
         found = _wanted(heard, library) if heard.language else None
         if found and not found.targets:
             return found
@@ -49,6 +60,23 @@ def judge(path: Path, library: Library, settings: Settings) -> Judgement:
     except DubbingError as error:
         return Judgement(reason=str(error))
     return found
+
+
+def is_ours(info: MediaInfo) -> bool:
+    """Whether a file holds a track that this program made."""
+    return any(MARK in {name.lower() for name in stream.tags} for stream in info.audio)
+
+
+def _behind(
+    path: Path, identity: FileIdentity | None, settings: Settings
+) -> tuple[Path, FileIdentity | None]:
+    """The original behind a film that we put in its place, or the film itself."""
+    before = last_at(path, settings.work_dir)
+    found = read_publication(before.work(settings.work_dir)) if before else None
+    if not (before and found and found.original and identity):
+        return path, identity
+    ours = any((p.path, p.digest) == (path, identity.digest) for p in found.files)
+    return (before.source, before.identity) if ours else (path, identity)
 
 
 def _wanted(plan: Plan, library: Library) -> Judgement:
@@ -73,6 +101,7 @@ def arrive(
     """
     if not (library.outside_links or library.holds(path)):
         return f"{str(path)!r} does not lie in library {name!r} ({library.path})"
+    path, identity = _behind(path, identity, settings)
     found = judge(path, library, settings)
     if not found.targets:
         return found.reason or "there is nothing to do"
@@ -90,3 +119,17 @@ def arrive(
         raise
     except DubbingError as error:
         return str(error)
+
+
+def publish_video(video: Video, settings: Settings) -> Publication:
+    """Put a finished film where its library wants it.
+
+    Raises:
+        SettingsError: if it belongs to no library, or its library publishes nothing.
+        DubbingError: as `library.publishing.publish`.
+    """
+    if video.library is None:
+        raise SettingsError(f"{video.key} belongs to no library: nothing says where it goes")
+    library: Library = settings.library(video.library)
+    with exclusive(video.work(settings.work_dir)):
+        return publish(video, library.path, settings.work_dir, library.publish)

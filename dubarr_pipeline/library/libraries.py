@@ -9,6 +9,7 @@ from typing import Any
 
 from dubarr_pipeline.engines.registry import PROFILES
 from dubarr_pipeline.library.languages import parse_languages
+from dubarr_pipeline.library.publishing import PublishOptions
 from dubarr_pipeline.library.quiet_hours import parse_hours
 from dubarr_pipeline.library.rules import Rules
 
@@ -49,6 +50,7 @@ class Library:
             that fits counts.
         outside_links: follow symbolic links that lead out of the library.
         rules: which of its videos are dubbed.
+        publish: where the finished films go.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class Library:
     path_mappings: Mapping[str, Path] = field(default_factory=dict[str, Path])
     outside_links: bool = False
     rules: Rules = field(default_factory=Rules)
+    publish: PublishOptions = field(default_factory=PublishOptions)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.expanduser())
@@ -73,6 +76,8 @@ class Library:
             raise ValueError(f"priority must be within -{MOST_PRIORITY} and {MOST_PRIORITY}")
         for text in self.quiet_hours:
             parse_hours(text)
+        if self.publish.mode == "sidecar":
+            object.__setattr__(self, "overrides", {**self.overrides, "mux.container": "mka"})
         for theirs, ours in self.path_mappings.items():
             if not (_pure(theirs).is_absolute() and ours.is_absolute()):
                 raise ValueError(f"path_mappings: {theirs!r} = {str(ours)!r} must both be absolute")
