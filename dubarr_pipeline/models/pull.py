@@ -352,9 +352,7 @@ def _told_page(row: ModelRow) -> Iterator[None]:
         yield
     except ModelRefused as error:
         if not error.forbidden:
-            raise ModelRefused(
-                f"model {row.name!r}: {error}: check its name and revision"
-            ) from None
+            raise ModelRefused(f"model {row.name!r}: {error}") from None
         token = (
             "your token has no access"
             if hub.hub_token()

@@ -235,7 +235,7 @@ def _judge(response: httpx.Response, url: str) -> None:
     if status in (401, 403):
         raise ModelRefused(said, forbidden=True)
     if status in (404, 410):
-        raise ModelRefused(said)
+        raise ModelRefused(f"{said}: check its name and revision")
     raise BadReply(said)
 
 

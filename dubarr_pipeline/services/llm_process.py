@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from dubarr_pipeline.errors import MissingRequirement
-from dubarr_pipeline.models.store import model_folder, model_identity, model_need
+from dubarr_pipeline.models.store import is_present, model_folder, model_identity, model_need
 from dubarr_pipeline.services import token_gate
 from dubarr_pipeline.services.llm import LLMOptions, LLMService
 from dubarr_pipeline.services.processes import PORT, Launch, ServiceProcess
@@ -158,7 +158,7 @@ def llm_options(options: LanguageModelOptions, host: Host | None) -> LLMOptions:
     )
     return LLMOptions(
         server=server,
-        model=options.model,
+        model=_served_name(options),
         temperature=options.temperature,
         seed=options.seed,
         max_tokens=options.max_tokens,
@@ -166,6 +166,12 @@ def llm_options(options: LanguageModelOptions, host: Host | None) -> LLMOptions:
         server_priority=options.server_priority or options.serve == "vllm",
         schema=options.schema,
     )
+
+
+def _served_name(options: LanguageModelOptions) -> str:
+    """What the server calls the model; `transformers serve` calls it by its folder."""
+    here = options.serve == "transformers" and is_present(options.model)
+    return str(model_folder(options.model)) if here else options.model
 
 
 def _program(options: LanguageModelOptions) -> str:
