@@ -59,7 +59,7 @@ class PyannoteOptions:
         fewest, most: how many there are at least and at most; 0: not known.
         exclusive: never two speakers at once: of those who talk together the louder one counts.
         window_s: longer films are heard in windows of this length, in seconds. Memory grows with
-            its square: 30 minutes take about 0.5 GB, a whole film of 3 hours would take 12 GB.
+            its square: the distances between all voice prints of 3 hours are 4 GB alone.
         overlap_s: what two windows share, so that their speakers are matched by what they say.
         same_voice: cosine distance (0 to 2) of two voice prints up to which they are one voice.
         batch: pieces of 10 seconds that the networks hear at once.
