@@ -31,6 +31,7 @@ from dubarr_pipeline.engines.translation.rule_text import (
     Name,
     is_echo,
     plain_sentences,
+    plainer_wording,
     polish,
     protect_names,
     restore_names,
@@ -102,7 +103,7 @@ class ApertiumTranslator(Translator):
             f"{mode.path.stem}:{mode.path.stat().st_size}:{int(mode.path.stat().st_mtime)}"
             for mode in self._modes.values()
         )
-        return f"apertium rules=1 {' '.join(data)}"
+        return f"apertium rules=2 {' '.join(data)}"
 
     def needs(self) -> tuple[Need, ...]:
         """Apertium's programs, and the language pairs that were asked for."""
@@ -168,16 +169,13 @@ class ApertiumTranslator(Translator):
         names = names_in(batch)
         text = plain_sentences(line.segment.text, mode.source)
         try:
-            versions = [self._translate(text, names, mode)]
-            short = shorter_wording(text, mode.source, names)
-            if short:
-                versions.insert(0, self._translate(short, names, mode))
+            whole = self._translate(text, names, mode)
+            shorter = [self._translate(t, names, mode) for t in _shorter(text, mode, names)]
         except LineError as fault:
             logger.warning("line %d: %s", line.segment.index, fault)
             return Draft(line.segment.index, (), fault.failure)
-        if len(versions[0]) >= len(versions[-1]):
-            del versions[:-1]
-        return Draft(line.segment.index, tuple(versions))
+        versions = {whole, *(version for version in shorter if len(version) < len(whole))}
+        return Draft(line.segment.index, tuple(sorted(versions, key=lambda v: (len(v), v))))
 
     def _translate(self, text: str, names: tuple[Name, ...], mode: Mode) -> str:
         """One wording of one line. Raises `LineError` with the fault's name."""
@@ -253,6 +251,14 @@ class ApertiumTranslator(Translator):
                     f"{mode.path} has gone; {_cure(mode.source, mode.target)}"
                 ) from fault
         return self._pipelines[mode.path]
+
+
+def _shorter(text: str, mode: Mode, names: tuple[Name, ...]) -> list[str]:
+    """The line in fewer words: without what it can lose, in plainer phrases, and both."""
+    brief = shorter_wording(text, mode.source, names)
+    plain = plainer_wording(text, mode.source)
+    both = plainer_wording(brief, mode.source) if brief else None
+    return [wording for wording in (brief, plain, both) if wording]
 
 
 def names_in(batch: DraftBatch) -> tuple[Name, ...]:

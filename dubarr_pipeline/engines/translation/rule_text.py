@@ -57,6 +57,30 @@ FILLERS = {
     "ca": ("bé|doncs|mira|escolta|vaja|ah|oh", "saps|d'acord|eh|oi|no"),
 }
 """Words that a line can lose at its start and at its end without losing what it says."""
+PLAINER = {
+    "en": {
+        r"\b(?:for )?as long as I can remember\b": "all my life",
+        r"\b(?:for )?as long as we can remember\b": "all our life",
+        r"\bin order to\b": "to",
+        r"\bas soon as\b": "when",
+        r"\b(?:right now|at the moment|at this moment|at this time)\b": "now",
+        r"\bat that (?:moment|time)\b": "then",
+        r"\bhave got to\b": "must",
+        r"\bhas got to\b": "must",
+        r"\b(?:am|is|are) able to\b": "can",
+        r"\b(?:was|were) able to\b": "could",
+        r"\bwould like to\b": "want to",
+        r"\beach and every\b": "every",
+        r"\ball of (the|my|your|his|her|our|their|this|that)\b": r"all \1",
+        r"\binside of\b": "in",
+        r"\boutside of\b": "outside",
+        r"\bdue to the fact that\b": "because",
+        r"\bin spite of\b": "despite",
+        r"\bonce again\b": "again",
+        r"\bas well as\b": "and",
+    },
+}
+"""Roundabout phrases -> as few words that say the same: another, shorter wording of a line."""
 STAND_INS = {
     ("male", True): ("Oscar", "Albert", "Oliver", "Edgar"),
     ("female", True): ("Anna", "Irene", "Olga", "Amanda"),
@@ -235,6 +259,19 @@ def shorter_wording(text: str, language: str, names: Iterable[Name]) -> str | No
     if short == text or len(re.findall(r"\w+", short)) < 2:
         return None
     return short[:1].upper() + short[1:]
+
+
+def plainer_wording(text: str, language: str) -> str | None:
+    """Return the line with its roundabout phrases put in fewer words, or None if it has none.
+
+    "In order to win we have got to run" says nothing more than "To win we must run".
+    """
+    plain = text
+    for phrase, other in PLAINER.get(language, {}).items():
+        plain = re.sub(rf"(?i){phrase}", other, plain)
+    if plain == text:
+        return None
+    return plain[:1].upper() + plain[1:] if text[:1].isupper() else plain
 
 
 def is_echo(source: str, translation: str, names: Iterable[Name]) -> bool:

@@ -12,6 +12,7 @@ from dubarr_pipeline.engines.translation.rule_text import (
     is_shouted,
     opening_marks,
     plain_sentences,
+    plainer_wording,
     polish,
     protect_names,
     restore_names,
@@ -181,3 +182,19 @@ def test_the_phrasebook_has_every_phrase_once_in_every_language(target: str) -> 
     assert len(book) > 100
     assert all(phrase == phrase.casefold().strip() for phrase in book)
     assert all(found and not found.endswith((".", "?", "!")) for found in book.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("I've been alone for as long as I can remember.", "I've been alone all my life."),
+        ("In order to win, we have got to run right now.", "To win, we must run now."),
+        ("All of the houses, each and every one.", "All the houses, every one."),
+        ("As soon as he comes, we are able to go.", "When he comes, we can go."),
+        ("We run.", None),
+        ("The border to the land.", None),
+    ],
+)
+def test_roundabout_phrases_in_fewer_words(text: str, plain: str | None) -> None:
+    assert plainer_wording(text, "en") == plain
+    assert plainer_wording(text, "fi") is None
