@@ -29,6 +29,7 @@ def document(report: Report) -> dict[str, Any]:
         },
         "memory": {s.stage: note_as_json(s.memory) for s in report.stages if s.memory},
         "llm": _llm(report),
+        "script_reading": asdict(report.evidence.reading),
         "film": {
             "duration_s": round(sound.samples / sound.rate, 3),
             "rate": sound.rate,

@@ -8,13 +8,19 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from dubarr_pipeline.artifacts import SourceSound, read_sound, read_speakers, read_transcript
+from dubarr_pipeline.artifacts import (
+    SourceSound,
+    read_context,
+    read_sound,
+    read_speakers,
+    read_transcript,
+)
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.media.mux import MuxReport
 from dubarr_pipeline.media.waveform import WaveFile
 from dubarr_pipeline.production.results import ProducedLine, Production
 from dubarr_pipeline.production.segments_file import read_segments
-from dubarr_pipeline.timeline.script import SpeakerProfile, Transcript
+from dubarr_pipeline.timeline.script import ScriptEdit, SpeakerProfile, Transcript
 from dubarr_pipeline.workdir import WorkDir, read_json
 
 
@@ -71,6 +77,22 @@ class TrackNote:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptNote:
+    """What the reader of the script left undone, and what it would put right.
+
+    Attributes:
+        gaps: what was not read, or not had for a language, in words.
+        edits: mishearings, applied or not.
+        tokens, busy_s: what the language model wrote, and the seconds that it took.
+    """
+
+    gaps: tuple[str, ...] = ()
+    edits: tuple[ScriptEdit, ...] = ()
+    tokens: int = 0
+    busy_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The artifacts of one video.
 
@@ -88,6 +110,7 @@ class Evidence:
     speakers: Mapping[str, SpeakerProfile]
     refs: Mapping[str, RefNote]
     sound_samples: Mapping[tuple[str, int], int | None]
+    reading: ScriptNote = ScriptNote()
 
     def lines(self, language: str) -> tuple[ProducedLine, ...]:
         """The lines of a language; none where it was not produced."""
@@ -96,6 +119,7 @@ class Evidence:
 
 _MIX = TypeAdapter(TrackNote)
 _MUX = TypeAdapter(MuxReport)
+_SCRIPT = TypeAdapter(ScriptNote)
 _T = TypeVar("_T")
 
 
@@ -120,6 +144,21 @@ def gather(work: WorkDir) -> Evidence:
         speakers=read_speakers(work.speakers),
         refs={who: _ref(found) for who, found in _speakers(work).items()},
         sound_samples={(line.language, line.index): _samples(line) for line in placed},
+        reading=_reading(work, tuple(production.languages)),
+    )
+
+
+def _reading(work: WorkDir, languages: tuple[str, ...]) -> ScriptNote:
+    """The context's gaps and edits, and the gaps of each language's brief, where there is one."""
+    context, usage = read_context(work.context), read_json(work.context).get("usage", {})
+    briefs = {lang: work.brief(lang) for lang in languages if work.brief(lang).is_file()}
+    gaps = [
+        f"{lang}: {gap}" for lang, path in briefs.items() for gap in read_json(path).get("gaps", ())
+    ]
+    return _checked(
+        _SCRIPT,
+        {"gaps": (*context.gaps, *gaps), "edits": context.edits, **usage},
+        work.context,
     )
 
 

@@ -20,7 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from dubarr_pipeline.artifacts import SourceSound, write_sound, write_speakers, write_transcript
+from dubarr_pipeline.artifacts import (
+    SourceSound,
+    write_context,
+    write_sound,
+    write_speakers,
+    write_transcript,
+)
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.media.extract import ExtractedAudio
 from dubarr_pipeline.media.identity import FileIdentity
@@ -28,7 +34,7 @@ from dubarr_pipeline.media.voice_samples import RefCandidate, SpeakerRef, write_
 from dubarr_pipeline.media.waveform import write_wave
 from dubarr_pipeline.production.results import ProducedLine, Production, ProductionStats, Take
 from dubarr_pipeline.production.segments_file import write_segments
-from dubarr_pipeline.timeline.script import Segment, SpeakerProfile, Transcript
+from dubarr_pipeline.timeline.script import Context, Segment, SpeakerProfile, Transcript
 from dubarr_pipeline.timeline.spans import Span
 from dubarr_pipeline.workdir import WorkDir, write_json
 
@@ -149,6 +155,7 @@ def write_script(work: WorkDir, segments: tuple[Segment, ...]) -> None:
     write_sound(work.speech, SourceSound(1, audio, spans, spans))
     write_transcript(work.transcription, Transcript(RATE, SAMPLES, "en", segments))
     people = (SpeakerProfile(A, name="Ann", pitch_hz=210.0), SpeakerProfile(B))
+    write_context(work.context, Context("", ""))
     write_speakers(work.speakers, people)
     chosen = RefCandidate(Span(0, 3 * RATE), 3.0, 14.0, 0.1, 2.0)
     refs = [

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dubarr_pipeline.artifacts import write_speakers
+from dubarr_pipeline.artifacts import write_context, write_speakers
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.production.results import Production
 from dubarr_pipeline.production.segments_file import write_segments
 from dubarr_pipeline.reports.contents import Report
+from dubarr_pipeline.reports.document import document
 from dubarr_pipeline.reports.report import StageTime, make_report, write_report
-from dubarr_pipeline.timeline.script import SpeakerProfile
+from dubarr_pipeline.timeline.script import Context, ScriptEdit, SpeakerProfile
 from dubarr_pipeline.workdir import WorkDir, read_json, write_json
 from dubarr_pipeline_tests.reports import making
 
@@ -125,6 +126,25 @@ def test_tokens_per_second_where_there_is_a_language_model(tmp_path: Path) -> No
     report = reported(work)
     assert read_json(work.report)["llm"] == {"tokens": 1200, "tokens_per_s": 48.04}
     assert "language model: 1200 tokens, 48.0 tokens/s" in report.summary
+
+
+def test_gaps_and_mishearings_of_the_reading_are_shown(tmp_path: Path) -> None:
+    work = making.make_work(tmp_path)
+    edits = (
+        ScriptEdit(0, "teh <sea>", "the <sea>", "misheard", applied=True),
+        ScriptEdit(1, "b", "c", "maybe", applied=False, note="the reader is not sure"),
+    )
+    context = Context("", "", edits=edits, gaps=("lines 4-5 not read: silence",))
+    write_context(work.context, context, usage={"tokens": 90, "busy_s": 1.5})
+    write_json(work.brief("es"), {"gaps": ["no rendering of Orc: nothing"]})
+    report = reported(work)
+    page = Page(work)
+    for text in ("lines 4-5 not read", "es: no rendering of Orc", "the <sea>", "not sure", "90"):
+        assert text in page.text
+    told = document(report)["script_reading"]
+    assert [edit["applied"] for edit in told["edits"]] == [True, False]
+    assert told["tokens"] == 90
+    assert len(told["gaps"]) == 2
 
 
 def test_silence_has_no_peak_and_the_document_no_infinity(tmp_path: Path) -> None:
