@@ -16,14 +16,15 @@ PUBLISHED_RATES: Mapping[str, float] = {
 }
 """Syllables per second, pauses left out, of people who read aloud (in Japanese: morae).
 
-Pellegrino, Coupé and Marsico, "A cross-language perspective on speech information rate", Language
-87(3), 2011, table 2.
+After Pellegrino, Coupé and Marsico, "A cross-language perspective on speech information rate",
+Language 87(3), 2011. English, Spanish, Japanese and Mandarin were checked against accounts of that
+paper; French, German, Italian and Vietnamese could not be: take them as approximations.
 """
 
 DEFAULT_RATE = 6.63
-"""Syllables per second where `PUBLISHED_RATES` has no value: the mean over 17 languages of Coupé,
-Oh, Dediu and Pellegrino, "Different languages, similar encoding efficiency", Science Advances
-5(9), 2019 (standard deviation 1.15 over all speakers)."""
+"""Syllables per second where `PUBLISHED_RATES` has no value: an approximation of the middle of 17
+languages, which lie between about 5 and 8 (Coupé, Oh, Dediu and Pellegrino, "Different languages,
+similar encoding efficiency", Science Advances 5(9), 2019). A voice's own takes soon correct it."""
 
 
 def syllable_rate(language: str) -> float:
