@@ -24,8 +24,8 @@ from dubarr_pipeline.engines.separation.pauses import lines_of
 from dubarr_pipeline.engines.separation.shelf import Shelf, key_of
 from dubarr_pipeline.engines.separation.spectrum import Grid
 from dubarr_pipeline.engines.separation.windows import WindowPlan
-from dubarr_pipeline.errors import EngineError
-from dubarr_pipeline.models.devices import lease_device
+from dubarr_pipeline.errors import EngineError, SettingsError
+from dubarr_pipeline.models.devices import choose_device, lease_device
 from dubarr_pipeline.models.store import model_folder, model_identity, model_need
 from dubarr_pipeline.timeline.spans import Span, merge
 
@@ -102,14 +102,22 @@ class DemucsSeparator(Separator):
         return f"{self.name}/{_VERSION}/{_demucs_version()}/{model_identity(chosen.model)}/{how}"
 
     def needs(self) -> tuple[Need, ...]:
-        """The package and the model's files."""
+        """The package, the model's files, and the device that was asked for."""
         cure = "pip install 'dubarr-pipeline[studio]'"
         here = find_spec("demucs") is not None and find_spec("torch") is not None
         model = model_need(self._options.model)
         return (
             Need("package", "demucs", here, cure),
             Need("model", model.name, model.present, model.cure),
+            *(self._device_need() if here else ()),
         )
+
+    def _device_need(self) -> tuple[Need, ...]:
+        try:
+            choose_device(self._options.device)
+        except SettingsError as error:
+            return (Need("data", f"device {self._options.device}", False, str(error)),)
+        return ()
 
     def keep_in(self, folder: Path) -> None:
         """Keep every finished window in a folder, from which a later run takes it."""

@@ -252,9 +252,13 @@ def test_options_out_of_range_are_refused(options: dict[str, float], words: str)
         DemucsOptions(**options)  # type: ignore[arg-type]
 
 
-def test_a_device_that_is_not_here_is_refused(tiny_demucs: Path):
+def test_a_device_that_is_not_here_is_told_before_any_work(tiny_demucs: Path):
+    asked = separator(tiny_demucs, device="mps")
+    missing = [need for need in asked.needs() if not need.present]
+    assert [need.name for need in missing] == ["device mps"]
+    assert "no Mac" in missing[0].cure
     with pytest.raises(SettingsError, match="mps"):
-        separator(tiny_demucs, device="mps").load()
+        asked.load()
 
 
 def test_asked_before_it_is_loaded_it_says_so(tiny_demucs: Path):
