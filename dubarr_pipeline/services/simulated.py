@@ -228,8 +228,7 @@ class SimulatedServer:
         self._due.set(self._loop.time() + scaled)
 
     def _chat(self, document: Mapping[str, Any], fault: Fault) -> tuple[int, str, bytes]:
-        told = json.loads(document["messages"][-1]["content"])
-        reply = self._read(told) if reads(told) else self._translate(told, fault)
+        reply = self._reply(document["messages"][-1]["content"], fault)
         if fault == "error":
             return 500, "text/plain", b"out of order"
         content = "I am sorry, I cannot" if fault == "garbage" else json.dumps(reply)
@@ -237,6 +236,13 @@ class SimulatedServer:
         usage = {"prompt_tokens": 100, "completion_tokens": len(content) // 4}
         answer = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
         return 200, "application/json", json.dumps(answer).encode()
+
+    def _reply(self, question: str, fault: Fault) -> object:
+        if not question.startswith("{"):
+            self._begin("llm", "preflight", 0.0)
+            return {"answer": 7}
+        told = json.loads(question)
+        return self._read(told) if reads(told) else self._translate(told, fault)
 
     def _read(self, told: Mapping[str, Any]) -> object:
         what, reply = answer_reader(told)

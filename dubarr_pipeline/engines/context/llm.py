@@ -34,6 +34,7 @@ from dubarr_pipeline.engines.language_model import llm_needs
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.services.llm import LLMService
 from dubarr_pipeline.services.llm_process import LanguageModelOptions, open_llm
+from dubarr_pipeline.services.preflight import try_llm
 from dubarr_pipeline.services.server import Host
 from dubarr_pipeline.timeline.script import (
     Context,
@@ -117,6 +118,14 @@ class LLMScriptReader(ScriptReader):
         """Close the connections, end a process of ours; questions under way end at once."""
         self._service = None
         self._open.close()
+
+    def try_out(self, targets: Sequence[str]) -> None:  # noqa: ARG002 - a model has no list of them
+        """Ask the model one small question, whatever it is to be dubbed into.
+
+        Raises:
+            MissingRequirement: what is wrong, and the cure.
+        """
+        try_llm(self._llm())
 
     def read(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dubarr_pipeline.engines.interfaces import Progress, Reading
-from dubarr_pipeline.errors import ServiceUnavailable
+from dubarr_pipeline.errors import MissingRequirement, ServiceUnavailable
 from dubarr_pipeline.services.simulated import SimulatedServer
 from dubarr_pipeline.services.simulated_reader import answer as pretended
 from dubarr_pipeline.services.wire import ChatMessage
@@ -77,6 +77,7 @@ def test_a_script_longer_than_the_window_is_read_in_parts_every_line_once(
 
 def test_the_same_script_is_read_alike(server: SimulatedServer) -> None:
     with reader(server) as engine:
+        engine.try_out(("es",))
         first = read(engine, script(LINES))
     with reader(server) as engine:
         again = read(engine, script(LINES))
@@ -294,5 +295,7 @@ def test_a_dead_server_is_an_error_not_a_gap(server: SimulatedServer) -> None:
     server.die()
     with reader(server) as engine:
         assert not engine.needs()[0].present
+        with pytest.raises(MissingRequirement, match=r"llm\.url"):
+            engine.try_out(("es",))
         with pytest.raises(ServiceUnavailable):
             read(engine, script(LINES[:2]))
