@@ -11,6 +11,7 @@ from dubarr_pipeline.assets.report import report
 from dubarr_pipeline.assets.segments import segments
 from dubarr_pipeline.assets.transcript import transcript
 from dubarr_pipeline.assets.vocals import vocals
+from dubarr_pipeline.failure_sensor import failures
 from dubarr_pipeline.jobs import dub, publish
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.sensors import media_folder, publishing, webhook_inbox
@@ -18,7 +19,7 @@ from dubarr_pipeline.sensors import media_folder, publishing, webhook_inbox
 defs = dg.Definitions(
     assets=[vocals, diarization, transcript, context, refs, segments, mix, mux, report],
     jobs=[dub, publish],
-    sensors=[media_folder, webhook_inbox, publishing],
+    sensors=[media_folder, webhook_inbox, publishing, failures],
     resources={"workshop": Workshop()},
     executor=dg.in_process_executor,
 )

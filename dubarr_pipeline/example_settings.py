@@ -41,6 +41,14 @@ _TAIL = """
 #   path = "/media/films"
 #   target_langs = ["es", "ca"]    (or: languages = "iberian")
 {library}
+
+# Servers that are told of published films: kind is radarr, sonarr, jellyfin or plex; their key
+# stands in an environment variable.
+#   [rescans.jellyfin]
+#   kind = "jellyfin"
+#   url = "http://127.0.0.1:8096"
+#   token_variable = "JELLYFIN_KEY"
+#   path_mappings = { "/mnt/media/tv" = "/tv" }    (our path, and how it reads there)
 """
 
 

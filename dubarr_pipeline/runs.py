@@ -29,7 +29,7 @@ from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.partitions import add_video
 from dubarr_pipeline.records import last_materialization, stage_key
-from dubarr_pipeline.tasks import failure_message
+from dubarr_pipeline.tasks import error_name, failure_message
 from dubarr_pipeline.workdir import named_disk_errors, write_text
 from dubarr_pipeline.workers import PROCESS_TAG, bury_dead_runs, process_mark
 
@@ -159,7 +159,7 @@ def _outcome(
                 raise KeyboardInterrupt
             stage = (event.step_key or "").removeprefix("dub__")
             return RunOutcome(
-                result.run_id, made, kept, stage, failure_message(data), _error_name(data)
+                result.run_id, made, kept, stage, failure_message(data), error_name(data)
             )
     if not result.success:
         return RunOutcome(result.run_id, made, kept, None, "the run did not finish")
@@ -169,12 +169,6 @@ def _outcome(
 def _materialized(events: Sequence[dg.DagsterEvent]) -> list[str]:
     keys = {event.asset_key for event in events if event.is_step_materialization}
     return [stage for stage in STAGES if stage_key(stage) in keys]
-
-
-def _error_name(data: Any) -> str | None:
-    described = getattr(data, "user_failure_data", None)
-    named = described.metadata.get("error") if described else None
-    return str(named.value) if named else None
 
 
 def _was_interrupted(data: Any) -> bool:

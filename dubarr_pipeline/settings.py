@@ -43,6 +43,7 @@ OPTION_TYPES: Mapping[str, str] = {
     "mix": "media.mix_options:MixOptions",
     "mux": "media.mux_options:MuxOptions",
     "webhooks": "library.webhooks:WebhookOptions",
+    "failures": "library.failures:FailureOptions",
 }
 """Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. Those of
 an engine stand in the engine's row of the registry."""
@@ -51,6 +52,8 @@ TOP_KEYS: Mapping[str, type] = {"work_dir": str, "profile": str, "debug_mode": b
 SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
 LIBRARIES = "libraries"
 """One table per watched folder, ``[libraries.NAME]``."""
+RESCANS = "rescans"
+"""One table per server that is told of published films, ``[rescans.NAME]``."""
 LANGUAGE_PROFILES = "language_profiles"
 """One table per named choice of languages, ``[language_profiles.NAME]``."""
 
@@ -66,6 +69,7 @@ class Settings:
         tables: section -> its keys, as they were written.
         libraries: name -> the keys of a watched folder, as they were written.
         language_profiles: name -> the keys of a named choice of languages, as they were written.
+        rescans: name -> the keys of a server that is told of published films.
     """
 
     work_dir: Path
@@ -76,6 +80,7 @@ class Settings:
     language_profiles: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict[str, Mapping[str, Any]]
     )
+    rescans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
     def engines(self) -> dict[Kind, str]:
         """The engine of every kind: the profile's, or the one that a section chose."""
@@ -142,6 +147,12 @@ class Settings:
         profile_type = _import("library.libraries:LanguageProfile")
         return _read(profile_type, self.language_profiles[name], f"{LANGUAGE_PROFILES}.{name}")
 
+    def rescan(self, name: str) -> Any:
+        """A server that is told of published films, as `library.rescans.RescanOptions`."""
+        return _read(
+            _import("library.rescans:RescanOptions"), self.rescans[name], f"{RESCANS}.{name}"
+        )
+
     def option_type(self, section: str) -> type | None:
         """The dataclass of a section's options; None where the chosen engine has none."""
         kind = ENGINE_SECTIONS.get(section)
@@ -159,6 +170,8 @@ class Settings:
             self.language_profile(name)
         for name in self.libraries:
             self.library(name)
+        for name in self.rescans:
+            self.rescan(name)
 
     def check_sections(self) -> None:
         """Read every section of engines and options once. Raises `SettingsError`."""
@@ -195,7 +208,7 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
     if not path.exists() and (config or _named_by_environment()):
         raise SettingsError(f"settings file {str(path)!r} is not there")
     document = _read_toml(path) if path.exists() else {}
-    _check_names(document, (*TOP_KEYS, *SECTIONS, LIBRARIES, LANGUAGE_PROFILES), str(path))
+    _check_names(document, (*TOP_KEYS, *SECTIONS, LIBRARIES, LANGUAGE_PROFILES, RESCANS), str(path))
     for name, kind in TOP_KEYS.items():
         if not isinstance(document.get(name, kind()), kind):
             words = "true or false" if kind is bool else "a text in quotes"
@@ -209,6 +222,7 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
         tables=tables,
         libraries=_named_tables(document, LIBRARIES, str(path)),
         language_profiles=_named_tables(document, LANGUAGE_PROFILES, str(path)),
+        rescans=_named_tables(document, RESCANS, str(path)),
     )
     settings.check()
     announce(settings.options("models"))

@@ -78,7 +78,7 @@ def _task(instance: dg.DagsterInstance, video: Video, work_dir: Path) -> Task:
     reported = steps[-1].recorded_at or 0.0
     stands = found is None or reported > found.create_timestamp.timestamp()
     if run and not stands and (live or run.status in _FAILED):
-        stage, cause = (None, _KILLED) if live else _failure(instance, run.run_id)
+        stage, cause = (None, _KILLED) if live else failure_of(instance, run.run_id)[:2]
         return Task(video, "ERROR", steps, cause, stage)
     return Task(video, "DONE" if _is_done(instance, video, steps) else "QUEUED", steps)
 
@@ -120,19 +120,26 @@ def _last_run(instance: dg.DagsterInstance, key: str) -> dg.RunRecord | None:
     return found[0] if found else None
 
 
-def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str]:
-    """The stage at which a run failed, and why, in the words of our own error."""
+def failure_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str, str | None]:
+    """The stage at which a run failed, why in the words of our own error, and that error's name."""
     logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     for entry in logs:
         event = entry.dagster_event
         data = event.step_failure_data if event else None
         if event and data:
-            return _stage_of(event.step_key), failure_message(data)
-    return None, "the run was stopped before its end: run `dubarr retry`"
+            return _stage_of(event.step_key), failure_message(data), error_name(data)
+    return None, "the run was stopped before its end: run `dubarr retry`", None
 
 
 def _stage_of(step_key: str | None) -> str | None:
     return step_key.removeprefix("dub__") if step_key else None
+
+
+def error_name(data: object) -> str | None:
+    """The name of our error behind a step's failure, or None."""
+    described = getattr(data, "user_failure_data", None)
+    named = described.metadata.get("error") if described else None
+    return str(named.value) if named else None
 
 
 def failure_message(data: object) -> str:

@@ -20,6 +20,7 @@ WITH_DAGSTER = {
     "assets",
     "commands.py",
     "definitions.py",
+    "failure_sensor.py",
     "jobs.py",
     "launcher.py",
     "partitions.py",

@@ -55,9 +55,9 @@ ASSETS = {
 }
 CODE_VERSIONS = {**dict.fromkeys(ASSETS, "1"), "mix": "2"}
 JOBS = {"dub", "publish"}
-SENSORS = {"media_folder", "webhook_inbox", "publishing"}
-ON = {"publishing"}
-"""Those that are on from the start: they only do what the settings of a library ask."""
+SENSORS = {"media_folder", "webhook_inbox", "publishing", "failures"}
+ON = {"publishing", "failures"}
+"""Those that are on from the start: they only do what the settings ask."""
 RESOURCES = {"workshop"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from dubarr_pipeline.library.licences import (
     check_model_licence,
     licence_needs,
 )
+from dubarr_pipeline.services.server import Host
 from dubarr_pipeline.settings import ENGINE_SECTIONS, Settings
 from dubarr_pipeline.timeline.length_model import PhonemeCount
 
@@ -92,16 +93,29 @@ def script_reader(settings: Settings, logs: Path | None = None) -> ScriptReader:
 
 
 def translator(
-    settings: Settings, subtitled: tuple[str, ...] = (), logs: Path | None = None
+    settings: Settings,
+    subtitled: tuple[str, ...] = (),
+    logs: Path | None = None,
+    hosts: Mapping[str, Host] | None = None,
 ) -> Translator:
     """Who translates; `subtitled` are the languages that the video has subtitles in."""
     facts = {"subtitled": subtitled} if settings.engines()["translation"] == "lite" else {}
-    return cast("Translator", engine(settings, "translation", logs, **facts))
+    return cast(
+        "Translator",
+        engine(settings, "translation", logs, **facts, **_hosted("translation", hosts)),
+    )
 
 
-def synthesizer(settings: Settings, logs: Path | None = None) -> Synthesizer:
+def synthesizer(
+    settings: Settings, logs: Path | None = None, hosts: Mapping[str, Host] | None = None
+) -> Synthesizer:
     """Who speaks."""
-    return cast("Synthesizer", engine(settings, "synthesis", logs))
+    return cast("Synthesizer", engine(settings, "synthesis", logs, **_hosted("synthesis", hosts)))
+
+
+def _hosted(kind: Kind, hosts: Mapping[str, Host] | None) -> dict[str, Host]:
+    """The host that was made for an engine's service, where services must share a GPU."""
+    return {"host": hosts[kind]} if hosts and kind in hosts else {}
 
 
 def phoneme_counter() -> PhonemeCount:

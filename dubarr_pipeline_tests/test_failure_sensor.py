@@ -1,0 +1,137 @@
+"""The sensor of failures, look by look, over runs that really failed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dubarr_pipeline import failure_sensor
+from dubarr_pipeline.errors import ServiceUnavailable
+from dubarr_pipeline.failure_sensor import failures
+from dubarr_pipeline.resources import Workshop
+from dubarr_pipeline_tests.dubbing import write_config
+
+
+@dataclass
+class Looks:
+    """The sensor, with what it remembers, and a clock that may be set on."""
+
+    folder: Path
+    instance: dg.DagsterInstance
+    told: list[str] = field(default_factory=list)
+    cursor: str | None = None
+    ahead_s: float = 0.0
+    channel_is_down: bool = False
+
+    def look(self) -> list[dg.RunRequest]:
+        config = write_config(self.folder / "dubarr.toml", {"failures": {"retries": 2}})
+        workshop = Workshop(config_file=str(config), work_dir=str(self.folder / "work"))
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"workshop": workshop}
+        ) as context:
+            result = failures(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor
+        return list(result.run_requests or [])
+
+    def fail(self, error: str | None, **tags: str) -> str:
+        """Have a run of a video fail."""
+
+        @dg.op(name="dub__segments")
+        def fails() -> None:
+            raise dg.Failure("no answer", metadata={"error": error} if error else None)
+
+        @dg.job(name="dub")
+        def dub() -> None:
+            fails()
+
+        marks = {"dagster/partition": "a-video", "dubarr/library": "films", **tags}
+        made = dub.execute_in_process(instance=self.instance, raise_on_error=False, tags=marks)
+        assert not made.success
+        return made.run_id
+
+
+@pytest.fixture
+def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
+    with dg.instance_for_test() as instance:
+        found = Looks(tmp_path, instance)
+
+        def notify(_: object, __: str, text: str) -> int:
+            if found.channel_is_down:
+                raise ServiceUnavailable("nobody is there")
+            found.told.append(text)
+            return 1
+
+        now = time.time
+        monkeypatch.setattr(failure_sensor, "notify", notify)
+        monkeypatch.setattr(failure_sensor.time, "time", lambda: now() + found.ahead_s)
+        assert found.look() == []
+        yield found
+
+
+def test_a_cause_that_may_pass_is_tried_again_after_its_pause(looks: Looks):
+    run_id = looks.fail("ServiceTimeout")
+    assert looks.look() == []
+    assert looks.told == ["a-video, stage segments: no answer\nTried again in 10 minutes."]
+    looks.ahead_s = 590
+    assert looks.look() == []
+    looks.ahead_s = 601
+    (again,) = looks.look()
+    assert (again.run_key, again.partition_key) == (f"again/{run_id}", "a-video")
+    assert (again.tags["dubarr/attempt"], again.tags["dubarr/library"]) == ("2", "films")
+    assert looks.look() == []
+    assert len(looks.told) == 1
+
+
+def test_the_tries_come_to_an_end(looks: Looks):
+    looks.fail("ServiceTimeout", **{"dubarr/attempt": "3"})
+    looks.ahead_s = 1e6
+    assert looks.look() == []
+    assert looks.told[0].endswith("Given up after 3 tries: mend it, then `dubarr retry a-video`.")
+
+
+@pytest.mark.parametrize("error", ["NotAVideo", None])
+def test_what_stays_is_told_and_not_tried_again(looks: Looks, error: str | None):
+    looks.fail(error)
+    looks.ahead_s = 1e6
+    assert looks.look() == []
+    assert len(looks.told) == 1
+    assert looks.look() == []
+    assert len(looks.told) == 1, "once is enough"
+
+
+def test_what_dagster_goes_on_with_itself_or_is_not_ours_is_left_to_it(looks: Looks):
+    looks.fail("ServiceTimeout", **{"dagster/will_retry": "true"})
+    looks.fail("ServiceTimeout", **{"dagster/partition": ""})
+    looks.ahead_s = 1e6
+    assert looks.look() == []
+    assert looks.told == []
+
+
+def test_what_could_not_be_told_is_told_the_next_time(looks: Looks):
+    looks.channel_is_down = True
+    looks.fail("NotAVideo")
+    looks.look()
+    looks.look()
+    assert looks.told == []
+    looks.channel_is_down = False
+    looks.look()
+    looks.look()
+    assert len(looks.told) == 1
+    assert json.loads(looks.cursor or "")["untold"] == []
+
+
+def test_failures_from_before_the_first_look_are_old_news(tmp_path: Path):
+    with dg.instance_for_test() as instance:
+        before = Looks(tmp_path, instance)
+        before.fail("ServiceTimeout")
+        before.ahead_s = 0
+        time.sleep(1.1)  # the store's clock is looked at with a second's reserve
+        before.look()
+        assert json.loads(before.cursor or "")["waiting"] == {"retries": {}}
