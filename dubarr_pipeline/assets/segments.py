@@ -26,6 +26,7 @@ from dubarr_pipeline.assets.stage import (
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.briefing import briefed_context
 from dubarr_pipeline.library.intake import look_at, subtitled
+from dubarr_pipeline.library.service_hosts import service_hosts
 from dubarr_pipeline.library.voice_lengths import VoiceShelf, stock_voices
 from dubarr_pipeline.library.wordings import (
     edits_digest,
@@ -78,10 +79,11 @@ def _produce(bench: Bench) -> Outcome:
     context = briefed_context(bench.settings, work, heard.language, targets)
     script = edited(heard, context.edits, edits.get(heard.language))
     with ExitStack() as at_work:
+        hosts = at_work.enter_context(service_hosts(bench.settings, work.logs))
         translator = at_work.enter_context(
-            crew.translator(bench.settings, subtitled(plan, targets), work.logs)
+            crew.translator(bench.settings, subtitled(plan, targets), work.logs, hosts)
         )
-        synthesizer = at_work.enter_context(crew.synthesizer(bench.settings, work.logs))
+        synthesizer = at_work.enter_context(crew.synthesizer(bench.settings, work.logs, hosts))
         listener = crew.take_listener(bench.settings)
         shelf = VoiceShelf(bench.settings.work_dir / ".voices", synthesizer.identity())
         voices = stock_voices(speakers.values(), targets)

@@ -18,6 +18,7 @@ from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.models.store import is_present, model_folder, model_identity, model_need
 from dubarr_pipeline.services import token_gate
 from dubarr_pipeline.services.llm import LLMOptions, LLMService
+from dubarr_pipeline.services.model_memory import memory_need_bytes
 from dubarr_pipeline.services.processes import PORT, Launch, ServiceProcess
 from dubarr_pipeline.services.server import Host, ServerOptions
 
@@ -172,6 +173,16 @@ def _served_name(options: LanguageModelOptions) -> str:
     """What the server calls the model; `transformers serve` calls it by its folder."""
     here = options.serve == "transformers" and is_present(options.model)
     return str(model_folder(options.model)) if here else options.model
+
+
+def llm_sleeps(options: LanguageModelOptions) -> bool:
+    """Whether a process of ours can be put to sleep."""
+    return options.serve == "vllm" and options.sleep
+
+
+def llm_memory_bytes(options: LanguageModelOptions) -> int:
+    """GPU memory that it cannot do without: as set, else as its row or its weights say."""
+    return round(options.memory_gb * 1e9) or memory_need_bytes(options.model)
 
 
 def _program(options: LanguageModelOptions) -> str:

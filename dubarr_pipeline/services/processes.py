@@ -37,6 +37,8 @@ _LOOPBACK = "127.0.0.1"
 _LOOK_S = 0.1
 _PROBE_S = 5.0
 """A service that does not say within this time that it is well hangs."""
+_ORDER_S = 120.0
+"""Weights of tens of gigabytes are moved within this."""
 _TAIL_LINES, _TAIL_BYTES = 15, 3000
 _FULL_LOG_BYTES = 8_000_000
 
@@ -145,6 +147,10 @@ class ServiceProcess:
                 self._end()
                 self._note_death()
 
+    def order(self, path: str) -> bool:
+        """Have a running service do something with itself (sleep, wake); whether it did."""
+        return self.pid is not None and self._asked("POST", path, _ORDER_S)
+
     def halt(self) -> None:
         """End it for now, all its memory given back; the next call starts it again."""
         with self._lock:
@@ -245,10 +251,15 @@ class ServiceProcess:
         return f"was not ready after {self.launch.deadline_s:.0f} s"
 
     def _is_well(self, timeout_s: float) -> bool:
+        return self._asked("GET", self.launch.health, timeout_s)
+
+    def _asked(self, method: str, path: str, timeout_s: float) -> bool:
+        """Whether it answers 200."""
         asked = HTTPConnection(_LOOPBACK, self.port, timeout=timeout_s)
         headers = {"Authorization": f"Bearer {self._token}", "Connection": "close"}
+        headers |= {"Content-Length": "0"} if method == "POST" else {}
         try:
-            asked.request("GET", self.launch.health, headers=headers)
+            asked.request(method, path, headers=headers)
             return asked.getresponse().status == HTTPStatus.OK
         except (OSError, HTTPException):
             return False

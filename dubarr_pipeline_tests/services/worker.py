@@ -3,6 +3,7 @@
 Run as a script: ``worker.py PORT FOLDER [MODE...]``. It notes its process and those that it started
 in FOLDER. Modes: ``mute`` never answers, ``crash`` ends at once, ``slow-once`` hangs in its first
 life, ``stubborn`` ignores TERM, ``family`` starts a child and a grandchild of a session of its own.
+All can sleep: asleep they hang, as vLLM does.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         said = self.rfile.read(int(self.headers["content-length"]))
+        if self.path.startswith(("/sleep", "/wake_up")):
+            self.server.asleep = self.path.startswith("/sleep")  # type: ignore[attr-defined]
+        elif getattr(self.server, "asleep", False):
+            time.sleep(600)  # as vLLM does
         if b"die" in said and life() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         if b"hang" in said and life() == 1:
