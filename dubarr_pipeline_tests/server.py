@@ -24,10 +24,15 @@ _Found = TypeVar("_Found")
 
 
 class Server:
-    """`dagster dev` on loopback, with its store and work folder below one folder."""
+    """`dagster dev` on loopback, with its store and work folder below one folder.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        config: the settings file, or None.
+    """
+
+    def __init__(self, folder: Path, config: Path | None = None) -> None:
         self.work_dir = folder
+        self.config = config
         self.home = folder / ".dagster"
         self.home.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "dubarr_pipeline" / "dagster.yaml", self.home)
@@ -38,6 +43,8 @@ class Server:
     def environment(self) -> dict[str, str]:
         """What every process of this server sees; `DAGSTER_HOME` also tells them apart."""
         own = {"DAGSTER_HOME": str(self.home), "DUBARR_WORK_DIR": str(self.work_dir)}
+        if self.config:
+            own["DUBARR_CONFIG"] = str(self.config)
         return {**{k: v for k, v in os.environ.items() if k != "DUBARR_CONFIG"}, **own}
 
     def start(self) -> None:
@@ -117,33 +124,58 @@ class Server:
             self.process.wait(DEADLINE_S)
         self.wait(lambda: not self.processes(), "all processes are dead")
 
-    def launch(self, key: str) -> str:
-        """Launch the job `dub` for a video; returns the run, which is queued then."""
+    def launch(
+        self, key: str, stages: Iterable[str] = (), tags: Mapping[str, str] | None = None
+    ) -> str:
+        """Launch stages (all) of a video, as a person does; returns the run, queued by then."""
+        marks = {"dagster/partition": key, **(tags or {})}
+        chosen = [{"path": ["dub", stage]} for stage in stages]
         launched = self.ask(
             _LAUNCH,
             run={
                 "selector": {
-                    "repositoryLocationName": "dubarr_pipeline.definitions",
-                    "repositoryName": "__repository__",
+                    **_REPOSITORY,
                     "jobName": "dub",
+                    **({"assetSelection": chosen} if chosen else {}),
                 },
-                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": key}]},
+                "executionMetadata": {
+                    "tags": [{"key": name, "value": value} for name, value in marks.items()]
+                },
             },
         )["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return launched["run"]["runId"]
 
-    def backfill(self, key: str, stages: Iterable[str]) -> str:
-        """Materialize stages of a video by a backfill; returns its run, once that is queued."""
-        known = {run["runId"] for run in self.runs()}
+    def terminate(self, run_id: str) -> None:
+        """Cancel a run, as the button in the UI does."""
+        found = self.ask(_TERMINATE, run=run_id)["terminateRun"]
+        assert found["__typename"] == "TerminateRunSuccess", found
+
+    def switch_on(self, sensor: str) -> None:
+        """Start a sensor, as the switch in the UI does."""
+        found = self.ask(_SENSOR, sensor={**_REPOSITORY, "sensorName": sensor})["startSensor"]
+        assert found["__typename"] == "Sensor", found
+
+    def limit_pool(self, pool: str, limit: int) -> None:
+        """Let so many stages hold a pool at once."""
+        self.ask(_POOL, pool=pool, limit=limit)
+
+    def backfill_all(self, keys: Iterable[str], stages: Iterable[str]) -> str:
+        """Materialize stages of videos by a backfill, and return that."""
         launched = self.ask(
             _BACKFILL,
             backfill={
-                "partitionNames": [key],
+                "partitionNames": [*keys],
                 "assetSelection": [{"path": ["dub", stage]} for stage in stages],
             },
         )["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return launched["backfillId"]
+
+    def backfill(self, key: str, stages: Iterable[str]) -> str:
+        """Materialize stages of a video by a backfill; returns its run, once that is queued."""
+        known = {run["runId"] for run in self.runs()}
+        self.backfill_all([key], stages)
         return self.wait(
             lambda: next((r["runId"] for r in self.runs() if r["runId"] not in known), None),
             "the backfill has queued a run",
@@ -190,7 +222,24 @@ _BACKFILL = """mutation ($backfill: LaunchBackfillParams!) {
     ... on PythonError { message }
   }
 }"""
-_RUNS = "{ runsOrError(limit: 50) { ... on Runs { results { runId status } } } }"
+_TERMINATE = """mutation ($run: String!) {
+  terminateRun(runId: $run, terminatePolicy: SAFE_TERMINATE) {
+    __typename
+    ... on TerminateRunFailure { message }
+    ... on PythonError { message }
+  }
+}"""
+_SENSOR = """mutation ($sensor: SensorSelector!) {
+  startSensor(sensorSelector: $sensor) { __typename ... on PythonError { message } }
+}"""
+_POOL = """mutation ($pool: String!, $limit: Int!) {
+  setConcurrencyLimit(concurrencyKey: $pool, limit: $limit)
+}"""
+_REPOSITORY = {
+    "repositoryLocationName": "dubarr_pipeline.definitions",
+    "repositoryName": "__repository__",
+}
+_RUNS = "{ runsOrError(limit: 500) { ... on Runs { results { runId status } } } }"
 _RUN = """query ($run: ID!) {
   runOrError(runId: $run) {
     ... on Run {
