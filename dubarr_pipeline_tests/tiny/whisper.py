@@ -158,16 +158,14 @@ def _look(network: Any, script: Script) -> None:
         linear.bias.zero_()
     time = encoder.layer_norm(encoder.embed_positions.weight)
     attention = decoder.layers[-1].encoder_attn
-    # The faster half of the sinusoids for the first head, sines beside their cosines.
-    quarter = WIDTH // 4
-    order = [0, 2, 1, 3]
-    rows = torch.cat([torch.arange(q * quarter, (q + 1) * quarter) for q in order])
+    # Every other sinusoid for the first head: the fast tell frames, the slow tell half minutes.
+    rows = torch.cat([torch.arange(first, WIDTH, 2) for first in (0, 1)])
     attention.k_proj.weight.copy_(torch.eye(WIDTH)[rows])
     middles = [round((w.start_s + w.end_s) / 2 / FRAME_S) for w in script.words]
     frames = [0, 0, 0, *middles, round(script.words[-1].end_s / FRAME_S) + 20]
     places = decoder.embed_positions.weight[: len(frames)]
     seen = decoder.layers[-1].encoder_attn_layer_norm(places)
-    wanted = time[frames][:, rows] * 6
+    wanted = time[frames][:, rows] * 12
     solved = torch.linalg.lstsq(seen, wanted).solution
     attention.q_proj.weight.copy_(solved.T)
     attention.q_proj.bias.zero_()
