@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ import dagster as dg
 from dubarr_pipeline.checkpoints import Record
 
 PREFIX = "dubarr/"
+_AT_ONCE = 500
+"""Events per question to the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,36 @@ def last_materialization(
         if event and record:
             return Materialization(record, event.metadata, found.timestamp, found.run_id)
     return None
+
+
+def last_materializations(
+    instance: dg.DagsterInstance, stage: str, keys: Iterable[str]
+) -> dict[str, Materialization]:
+    """Read the last result of a stage for many videos, in few questions to the store."""
+    ids = latest_events(instance, stage)
+    key_of = {ids[key]: key for key in keys if key in ids}
+    found: dict[str, Materialization] = {}
+    for some in _batches(list(key_of)):
+        wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), storage_ids=some)
+        for each in instance.fetch_materializations(wanted, limit=len(some)).records:
+            event, key = each.asset_materialization, key_of[each.storage_id]
+            record = _record(event.metadata) if event else None
+            if event and record:
+                found[key] = Materialization(record, event.metadata, each.timestamp, each.run_id)
+            elif made := last_materialization(instance, stage, key):
+                found[key] = made
+    return found
+
+
+def latest_events(instance: dg.DagsterInstance, stage: str) -> Mapping[str, int]:
+    """The store's number of each video's last materialization of a stage."""
+    return instance.event_log_storage.get_latest_storage_id_by_partition(
+        stage_key(stage), dg.DagsterEventType.ASSET_MATERIALIZATION
+    )
+
+
+def _batches(ids: list[int]) -> list[list[int]]:
+    return [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
 
 
 def record_metadata(record: Record) -> dict[str, dg.MetadataValue]:

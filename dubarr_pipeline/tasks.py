@@ -19,12 +19,14 @@ from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.media.identity import FileIdentity
-from dubarr_pipeline.records import last_materialization
+from dubarr_pipeline.records import Materialization, last_materializations
 from dubarr_pipeline.workdir import WorkDir
 from dubarr_pipeline.workers import LIVE, is_dead
 
 Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
 _PARTITION_TAG = "dagster/partition"
+_AT_ONCE = 200
+"""Videos per question to the store."""
 _KILLED = "its process was killed: run `dubarr retry`"
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
@@ -51,26 +53,39 @@ class Task:
     failed_stage: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the store says of some videos: their stages' last results, their newest runs."""
+
+    made: Mapping[str, Mapping[str, Materialization]]
+    runs: Mapping[str, dg.RunRecord]
+
+
 def task_table(
     instance: dg.DagsterInstance, work_dir: Path, keys: Iterable[str] | None = None
 ) -> list[Task]:
     """Read the rows of the given videos, or of all that have a work folder here."""
-    found = registered(work_dir) if keys is None else keys
-    return [_row(instance, key, work_dir) for key in found]
+    found = list(registered(work_dir) if keys is None else keys)
+    told = _Told(
+        {stage: last_materializations(instance, stage, found) for stage in STAGES},
+        _last_runs(instance, found),
+    )
+    return [_row(instance, told, key, work_dir) for key in found]
 
 
-def _row(instance: dg.DagsterInstance, key: str, work_dir: Path) -> Task:
+def _row(instance: dg.DagsterInstance, told: _Told, key: str, work_dir: Path) -> Task:
     """The row of a video; one whose request cannot be read is told of, and hides no other."""
     try:
-        return _task(instance, load_video(key, work_dir), work_dir)
+        return _task(instance, told, load_video(key, work_dir), work_dir)
     except ArtifactError as error:
         unknown = Video(key, WorkDir(work_dir / key).video, FileIdentity(0, 0, 0, 0, ""), (), "")
         return Task(unknown, "ERROR", (), str(error))
 
 
-def _task(instance: dg.DagsterInstance, video: Video, work_dir: Path) -> Task:
-    steps = tuple(_step(instance, stage, video, work_dir) for stage in STAGES)
-    found = _last_run(instance, video.key)
+def _task(instance: dg.DagsterInstance, told: _Told, video: Video, work_dir: Path) -> Task:
+    made = {stage: told.made[stage].get(video.key) for stage in STAGES}
+    steps = tuple(_step(stage, made[stage], video, work_dir) for stage in STAGES)
+    found = told.runs.get(video.key)
     run = found.dagster_run if found else None
     live = run is not None and run.status in LIVE
     if run and live and not is_dead(run):
@@ -80,11 +95,10 @@ def _task(instance: dg.DagsterInstance, video: Video, work_dir: Path) -> Task:
     if run and not stands and (live or run.status in _FAILED):
         stage, cause = (None, _KILLED) if live else failure_of(instance, run.run_id)[:2]
         return Task(video, "ERROR", steps, cause, stage)
-    return Task(video, "DONE" if _is_done(instance, video, steps) else "QUEUED", steps)
+    return Task(video, "DONE" if _is_done(made, video, steps) else "QUEUED", steps)
 
 
-def _step(instance: dg.DagsterInstance, stage: str, video: Video, work_dir: Path) -> Step:
-    made = last_materialization(instance, stage, video.key)
+def _step(stage: str, made: Materialization | None, video: Video, work_dir: Path) -> Step:
     manifest = video.work(work_dir).checkpoints / f"{stage}.json"
     if made is None or not manifest.is_file():
         return Step(stage)
@@ -99,25 +113,28 @@ def _step(instance: dg.DagsterInstance, stage: str, video: Video, work_dir: Path
     return Step(stage, made.timestamp, made.number("seconds"), made.reused, results)
 
 
-def _is_done(instance: dg.DagsterInstance, video: Video, steps: tuple[Step, ...]) -> bool:
-    if any(step.recorded_at is None for step in steps):
+def _is_done(
+    made: Mapping[str, Materialization | None], video: Video, steps: tuple[Step, ...]
+) -> bool:
+    segments, mux, report = made["segments"], made["mux"], made["report"]
+    if any(step.recorded_at is None for step in steps) or not (segments and mux and report):
         return False
-    chain = {s: last_materialization(instance, s, video.key) for s in ("segments", "mux", "report")}
-    asked = ",".join(video.target_langs)
-    spoken = chain["segments"].metadata.get("languages") if chain["segments"] else None
-    mux, report = chain["mux"], chain["report"]
+    spoken = segments.metadata.get("languages")
     return bool(
         spoken
-        and spoken.value == asked
-        and mux
-        and report
+        and spoken.value == ",".join(video.target_langs)
         and report.record.inputs.get("mux") == mux.record.production
     )
 
 
-def _last_run(instance: dg.DagsterInstance, key: str) -> dg.RunRecord | None:
-    found = instance.get_run_records(dg.RunsFilter(tags={_PARTITION_TAG: key}), limit=1)
-    return found[0] if found else None
+def _last_runs(instance: dg.DagsterInstance, keys: list[str]) -> dict[str, dg.RunRecord]:
+    """The newest run of each video, in few questions to the store."""
+    found: dict[str, dg.RunRecord] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        wanted = dg.RunsFilter(tags={_PARTITION_TAG: keys[start : start + _AT_ONCE]})
+        for record in instance.get_run_records(wanted):
+            found.setdefault(record.dagster_run.tags[_PARTITION_TAG], record)
+    return found
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str, str | None]:

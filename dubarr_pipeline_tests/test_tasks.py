@@ -179,3 +179,28 @@ def test_a_damaged_request_hides_no_other_video(store, work_dir, video):
     assert str(broken) in (first.cause or "")
     assert second.video == video
     assert [t.video.key for t in task_table(store, work_dir, [video.key])] == [video.key]
+
+
+def test_many_videos_are_read_in_as_few_questions_as_one(
+    store, work_dir, video, tmp_path, monkeypatch
+):
+    others = [tmp_path / f"{number}.mkv" for number in range(3)]
+    for number, source in enumerate(others):
+        source.write_bytes(b"another picture %d" % number)
+        another = make_video(source, work_dir, target_langs=("es", "ca"), profile="lite")
+        save_video(another, work_dir)
+        record(store, another, work_dir)
+    run_of(store, video, Status.FAILURE)
+    asked: list[str] = []
+    for name in ("fetch_materializations", "get_run_records"):
+        real = getattr(store, name)
+        monkeypatch.setattr(
+            store,
+            name,
+            lambda *a, name=name, real=real, **o: (asked.append(name), real(*a, **o))[1],
+        )
+    table = {task.video.key: task.status for task in task_table(store, work_dir)}
+    assert sorted(table.values()) == ["DONE", "DONE", "DONE", "ERROR"]
+    assert table[video.key] == "ERROR"
+    assert asked.count("fetch_materializations") == len(STAGES)
+    assert asked.count("get_run_records") == 1
