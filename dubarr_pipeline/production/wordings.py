@@ -34,6 +34,9 @@ neural voices vary by 8 %: 0.055² / (0.055² + 0.08²) = 0.32.
 """
 
 
+_UNSPOKEN_REWORDINGS = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A text, as it is spoken, and the seconds that this should take.
@@ -215,19 +218,31 @@ class Wordings:
         return 1 / bound <= tempo <= bound
 
     def _reword_unspoken(self, first: Wording) -> Wording:
-        """Have a wording that cannot fit reworded before it costs a take."""
-        count = syllables(first.spoken, self.task.language)
-        change = syllable_change(self.fit(first.natural_s), count)
+        """Have a wording that cannot fit reworded before it costs a take, at most twice."""
+        best, tried = first, list[str]()
+        for _ in range(_UNSPOKEN_REWORDINGS):
+            other = self._reworded(best, tried)
+            if other is None:
+                break
+            tried.append(other.text)
+            best = min(best, other, key=lambda wording: abs(wording.natural_s - self.aim_s))
+            if self._worth_a_take(best):
+                break
+        return best
+
+    def _reworded(self, wording: Wording, tried: Sequence[str]) -> Wording | None:
+        """Another wording of one that was not spoken; None if there is none."""
+        count = syllables(wording.spoken, self.task.language)
+        change = syllable_change(self.fit(wording.natural_s), count)
         try:
-            other = self.reword(first.text, first.natural_s, change, ())
+            return self.reword(wording.text, wording.natural_s, change, tried)
         except LineError:
-            return first
+            return None
         except ServiceError as error:
             self.unanswered = f"could not be reworded: {error}"
-            return first
+            return None
         finally:
             self.asking = ""
-        return min(first, other, key=lambda wording: abs(wording.natural_s - self.aim_s))
 
 
 def _likely_s(take: Take) -> float:
