@@ -40,6 +40,8 @@ _PROBE_S = 5.0
 _ORDER_S = 120.0
 """Weights of tens of gigabytes are moved within this."""
 _TAIL_LINES, _TAIL_BYTES = 15, 3000
+_SIGNALLED = 128
+"""Statuses above tell the signal that ended a program, as shells and our supervisor do it."""
 _FULL_LOG_BYTES = 8_000_000
 
 
@@ -180,9 +182,10 @@ class ServiceProcess:
         if fault is None:
             self._ready_since = time.monotonic()
             return
+        killed = _was_killed(self._process)
         self._end()
         told = f"the {self.launch.name} service {fault}; {self._last_words(start)}"
-        if self.starts == 1 or self._closing.is_set():
+        if (self.starts == 1 and not killed) or self._closing.is_set():
             self._given_up = told
             raise ServiceUnavailable(told)
         self._note_death(told)
@@ -288,6 +291,12 @@ class ServiceProcess:
             if lines:
                 return f"the end of {self.log}:\n" + "\n".join(f"  | {line}" for line in lines)
         return f"its log {self.log} is empty"
+
+
+def _was_killed(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a service was ended by a signal (the kernel, short of memory), not by itself."""
+    status = process.poll()
+    return status is not None and (status < 0 or status > _SIGNALLED)
 
 
 def _reserve_port() -> socket.socket:

@@ -170,6 +170,12 @@ def test_a_service_that_does_not_come_up_is_named_with_its_last_words(start):
     assert service.starts == 1
 
 
+def test_one_that_is_killed_in_its_first_start_is_started_again(start):
+    service = start("killed-once")
+    assert client(service).post("x", {}).is_success
+    assert service.starts == 2
+
+
 def test_a_service_that_never_gets_ready_is_ended_at_the_deadline(start, tmp_path: Path):
     with pytest.raises(ServiceUnavailable, match=r"(?s)not ready after 1 s.*the worker begins"):
         client(start("mute", deadline_s=0.7)).post("x", {})

@@ -2,8 +2,8 @@
 
 Run as a script: ``worker.py PORT FOLDER [MODE...]``. It notes its process and those that it started
 in FOLDER. Modes: ``mute`` never answers, ``crash`` ends at once, ``slow-once`` hangs in its first
-life, ``stubborn`` ignores TERM, ``family`` starts a child and a grandchild of a session of its own.
-All can sleep: asleep they hang, as vLLM does.
+life, ``killed-once`` is killed in it as it starts, ``stubborn`` ignores TERM, ``family`` starts a
+child and a grandchild of a session of its own. All can sleep: asleep they hang, as vLLM does.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ if __name__ == "__main__":
     if "crash" in MODES or ("crash-later" in MODES and life() > 1):
         sys.stderr.write("no such device\n")
         sys.exit(7)
+    if "killed-once" in MODES and life() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
     if "stubborn" in MODES:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "family" in MODES:
