@@ -117,6 +117,18 @@ def purge(video: str, stage: str | None, **where: Any) -> None:
 
 
 @main.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed, and why.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@_work_dir
+@_config
+def prune(dry_run: bool, as_json: bool, **where: Any) -> None:
+    """Remove old runs, scratch files and the work of deleted videos, as [housekeeping] says."""
+    from dubarr_pipeline.upkeep_commands import prune as remove_what_may_go
+
+    remove_what_may_go(_settings(**where), dry_run, as_json)
+
+
+@main.command()
 @click.option("--profile", help="Engine profile to look at.")
 @_work_dir
 @_config

@@ -15,10 +15,12 @@ from dubarr_pipeline.failure_sensor import failures
 from dubarr_pipeline.jobs import dub, publish
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.sensors import media_folder, publishing, webhook_inbox
+from dubarr_pipeline.tidying import daily_housekeeping, housekeeping
 
 defs = dg.Definitions(
     assets=[vocals, diarization, transcript, context, refs, segments, mix, mux, report],
-    jobs=[dub, publish],
+    jobs=[dub, publish, housekeeping],
+    schedules=[daily_housekeeping],
     sensors=[media_folder, webhook_inbox, publishing, failures],
     resources={"workshop": Workshop()},
     executor=dg.in_process_executor,

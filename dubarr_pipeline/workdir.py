@@ -162,7 +162,7 @@ class WorkDir:
         for path in self.root.iterdir():
             if path == self.edits:
                 continue
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
@@ -268,7 +268,7 @@ def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing: materialize the stage that makes it") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise ArtifactError(
             f"{path} is damaged ({error}): delete it, and its stage makes it anew"
         ) from error
@@ -305,10 +305,18 @@ def exclusive(work: WorkDir) -> Iterator[None]:
             _held.reset(token)
 
 
+def unfinished(work: WorkDir) -> list[Path]:
+    """The unfinished files and folders below a work folder; some may be in the making."""
+    return sorted(work.root.rglob(f".*{_TEMPORARY}*"))
+
+
 def _sweep(work: WorkDir) -> None:
     """Remove the unfinished files of processes that were killed: nobody else is at the video."""
-    for path in work.root.rglob(f".*{_TEMPORARY}*"):
-        path.unlink(missing_ok=True)
+    for path in unfinished(work):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -54,7 +54,8 @@ ASSETS = {
     "report": ([*SCRIPT, "context", "refs", "segments", "mix", "mux"], {"html"}, None, []),
 }
 CODE_VERSIONS = {**dict.fromkeys(ASSETS, "1"), "mix": "2"}
-JOBS = {"dub", "publish"}
+JOBS = {"dub", "publish", "housekeeping"}
+SCHEDULES = {"daily_housekeeping": "17 4 * * *"}
 SENSORS = {"media_folder", "webhook_inbox", "publishing", "failures"}
 ON = {"publishing", "failures"}
 """Those that are on from the start: they only do what the settings ask."""
@@ -106,7 +107,8 @@ def test_jobs_sensors_and_resources_are_what_they_were():
     assert shown == JOBS
     assert {sensor.name for sensor in repository.sensor_defs} == SENSORS
     assert {s.name for s in repository.sensor_defs if s.default_status.value == "RUNNING"} == ON
-    assert not repository.schedule_defs
+    assert {each.name: each.cron_schedule for each in repository.schedule_defs} == SCHEDULES
+    assert {each.default_status.value for each in repository.schedule_defs} == {"RUNNING"}
     assert set(defs.resources or {}) == RESOURCES
     assert defs.executor is dg.in_process_executor
 

@@ -173,17 +173,24 @@ def read_publication(work: WorkDir) -> Publication | None:
         raise ArtifactError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
 
 
-def drop_original(work: WorkDir, now_s: float) -> Path | None:
-    """Remove the original of a replaced film whose time is over; returns it, or None."""
+def due_original(work: WorkDir, now_s: float) -> Path | None:
+    """Return the original of a replaced film if its time is over and the dubbed film is whole."""
     found = read_publication(work)
     if found is None or found.original is None or not 0 < found.keep_until_s <= now_s:
         return None
-    if not found.original.is_file() or not all(_is(placed) for placed in found.files):
+    if not found.original.is_file() or not found.files:
         return None
-    found.original.unlink()
-    with suppress(OSError):
-        found.original.parent.rmdir()
-    return found.original
+    return found.original if all(_is(placed) for placed in found.files) else None
+
+
+def drop_original(work: WorkDir, now_s: float) -> Path | None:
+    """Remove the original of a replaced film whose time is over; returns it, or None."""
+    original = due_original(work, now_s)
+    if original is not None:
+        original.unlink()
+        with suppress(OSError):
+            original.parent.rmdir()
+    return original
 
 
 def _wanted(
