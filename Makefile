@@ -6,7 +6,7 @@ WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
 DUBARR_CONFIG ?= $(wildcard $(CURDIR)/dubarr.toml)
 
-.PHONY: demo test lint ui bench example clean help
+.PHONY: demo test lint ui postgres bench example clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ ui: $(VENV)/.installed ## Dagster's UI on the videos of $(WORK): http://127.0.0.
 	  && export DAGSTER_HOME="$$PWD" DUBARR_WORK_DIR="$${PWD%/.dagster}" DUBARR_CONFIG="$(DUBARR_CONFIG)" \
 	  && PYTHONWARNINGS=ignore::FutureWarning "$(CURDIR)/$(VENV)/bin/dagster" dev -w "$(CURDIR)/workspace.yaml"
 
+postgres: $(VENV)/.installed ## keep the store in a PostgreSQL server of our own, below $(WORK)
+	@scripts/install-system postgresql
+	@scripts/postgres start "$(DUBARR_WORK_DIR)/.postgres" $(PORT)
+	@scripts/postgres use "$(DUBARR_WORK_DIR)/.postgres" "$(DUBARR_WORK_DIR)/.dagster"
+
 example: $(VENV)/.installed ## write dubarr.example.toml from the code
 	$(VENV)/bin/python -c "from dubarr_pipeline.example_settings import example_settings; print(example_settings(), end=\"\")" > $@.part && mv $@.part dubarr.example.toml
 
@@ -46,6 +51,7 @@ $(VENV)/.installed: pyproject.toml scripts/install-system
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
+	@scripts/install-system postgresql
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,studio]'
 	@touch $@

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 
+from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.intake import take_in
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.partitions import add_video
+from dubarr_pipeline.records import stage_key
 from dubarr_pipeline.runs import open_instance
 from dubarr_pipeline.settings import load_settings
 from dubarr_pipeline_tests.dubbing import Film, Said, make_film, sidecar
@@ -77,3 +80,14 @@ def most_at_once(found: Iterable[Interval]) -> int:
         count += change
         most = max(most, count)
     return most
+
+
+def made_again(instance: dg.DagsterInstance) -> int:
+    """How often a stage was made again although it had been finished and recorded."""
+    made: Counter[tuple[str, str]] = Counter()
+    for stage in STAGES:
+        for each in instance.fetch_materializations(stage_key(stage), limit=5000).records:
+            event = each.asset_materialization
+            if event and not event.metadata["reused"].value:
+                made[stage, str(event.partition)] += 1
+    return sum(times - 1 for times in made.values())

@@ -1,0 +1,363 @@
+"""What a library loses while everything around it is killed: nothing, unattended.
+
+Short films (2.6 s, one line) are dropped into a folder that a real `dagster dev` watches. While
+they are dubbed, processes are killed with `kill -9` at random: run workers, the daemon, the code
+server, the service that a run has started (a pretended language model in a process of its own).
+The disk of the work folders, a tmpfs of its own, is filled to the last byte for a while; the
+library is taken away and brought back; two films are dated 1970 and 2099; with --postgres the store
+is a PostgreSQL server of its own, which is restarted at once in the middle. A server that ended is
+started again, as systemd would do it. Faults are spread over the progress of the work, not over
+time, so that a slow machine sees the same ones.
+
+    python benchmarks/faults.py [--quick] [--json] [--postgres] [--films N] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import dagster as dg
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.library.videos import registered
+from dubarr_pipeline.workdir import WorkDir
+from dubarr_pipeline.workers import LIVE, PROCESS_TAG
+from dubarr_pipeline_tests.dubbing import write_config
+from dubarr_pipeline_tests.postgres import Postgres
+from dubarr_pipeline_tests.server import Server
+from dubarr_pipeline_tests.shelf import made_again, make_shelf
+
+DEADLINE_S = 2400.0
+PATIENCE_S = 240.0
+"""A video that failed by name and that nobody has taken up for so long is asked for again."""
+AWAY_S = 40.0
+DISK = "500m"
+MODEL = """#!{python}
+import sys
+from dubarr_pipeline.services.simulated import SimulatedOptions, SimulatedServer
+
+
+class Model(SimulatedServer):
+    async def _answer(self, path, body):
+        if path.endswith("/health"):
+            return 200, "text/plain", b""
+        return await super()._answer(path, body)
+
+
+port = int(sys.argv[sys.argv.index("--port") + 1])
+with Model(SimulatedOptions(draft_line_s=1.0), port) as model:
+    model._thread.join()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure, as `targets.md` wants it."""
+
+    name: str
+    value: float
+    unit: str
+    must: float | None
+    target: float | None
+    better: str
+    floor: str
+
+
+@dataclass
+class Scene:
+    """A library, the server that dubs it, and what has been done to them."""
+
+    server: Server
+    films: Path
+    disk: Path | None
+    postgres: Postgres | None
+    store: dg.DagsterInstance
+    draw: random.Random
+    suffered: Counter[str] = field(default_factory=Counter[str])
+    asked_again: int = 0
+    restarts: int = 0
+
+    def progress(self) -> int:
+        """How many stages are finished, of all videos."""
+        return len(list(self.server.work_dir.glob("*/.checkpoints/*.json")))
+
+    def supervise(self) -> None:
+        """Start the server again if it has ended, as systemd would."""
+        process = self.server.process
+        if process is not None and process.poll() is not None:
+            self.server.start()
+            self.restarts += 1
+
+
+def kill(scene: Scene, found: list[int], what: str) -> bool:
+    """Kill one of these processes; whether there was one."""
+    if not found:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(scene.draw.choice(found), 9)
+        scene.suffered[what] += 1
+        return True
+    return False
+
+
+def kill_worker(scene: Scene) -> bool:
+    """Kill the process of a run that is at work."""
+    runs = scene.store.get_runs(dg.RunsFilter(statuses=list(LIVE)))
+    marks = [run.tags[PROCESS_TAG].rsplit(":", 3) for run in runs if PROCESS_TAG in run.tags]
+    return kill(scene, [int(pid) for _, _, pid, _ in marks], "run workers killed")
+
+
+def kill_program(words: str, what: str) -> Callable[[Scene], bool]:
+    """Kill a process of the server that was started with these words."""
+
+    def act(scene: Scene) -> bool:
+        found = [pid for pid, command in scene.server.processes().items() if words in command]
+        return kill(scene, found, what)
+
+    return act
+
+
+def fill_disk(scene: Scene) -> bool:
+    """Leave no byte free under the work folders for as long as it takes a stage to notice."""
+    if scene.disk is None:
+        return False
+    filler = scene.disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    time.sleep(8)
+    filler.unlink()
+    scene.suffered["times the disk was full"] += 1
+    return True
+
+
+def take_library_away(scene: Scene) -> bool:
+    """Unmount the library, as far as anybody can see, over a look of the sensor."""
+    away = scene.films.with_name("away")
+    scene.films.rename(away)
+    time.sleep(AWAY_S)
+    away.rename(scene.films)
+    scene.suffered["times the library was away"] += 1
+    return True
+
+
+def restart_postgres(scene: Scene) -> bool:
+    """Stop the database server at once, with all its connections, and start it."""
+    if scene.postgres is None:
+        return False
+    scene.postgres.restart()
+    scene.suffered["restarts of PostgreSQL"] += 1
+    return True
+
+
+KILL_DAEMON = kill_program("dagster._daemon", "daemons killed")
+KILL_CODE_SERVER = kill_program("code-server start", "code servers killed")
+KILL_CODE_WORKER = kill_program("api grpc", "code servers killed")
+KILL_SERVICE = kill_program("/vllm serve", "services killed")
+QUICK = (kill_worker, KILL_SERVICE, KILL_CODE_SERVER, KILL_DAEMON, kill_worker)
+FULL = (
+    *(kill_worker, KILL_SERVICE, KILL_CODE_WORKER, kill_worker, fill_disk, KILL_DAEMON),
+    *(kill_worker, take_library_away, KILL_SERVICE, restart_postgres, KILL_CODE_SERVER),
+    *(kill_worker, KILL_SERVICE, KILL_DAEMON, fill_disk, kill_worker, kill_worker),
+)
+
+
+def dub_unattended(
+    scene: Scene, count: int, faults: tuple[Callable[[Scene], bool], ...]
+) -> list[str]:
+    """Wait until all videos are dubbed, with faults on the way; returns what is not."""
+    end = time.monotonic() + DEADLINE_S
+    waiting = list(faults)
+    due = [len(STAGES) * count * (n + 1) / (len(faults) + 2) for n in range(len(faults))]
+    lonely: dict[str, float] = {}
+    while time.monotonic() < end:
+        scene.supervise()
+        if waiting and scene.progress() >= due[len(faults) - len(waiting)] and waiting[0](scene):
+            waiting.pop(0)
+        if not waiting or scene.progress() >= len(STAGES) * count:
+            unfinished = missing(scene, count)
+            if not unfinished:
+                return []
+            ask_again(scene, unfinished, lonely)
+        time.sleep(1.0)
+    return missing(scene, count)
+
+
+def missing(scene: Scene, count: int) -> list[str]:
+    """The videos whose report is not recorded by a run that succeeded."""
+    keys = list(registered(scene.server.work_dir))
+    succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], job_name="dub")
+    done = {run.tags["dagster/partition"] for run in scene.store.get_runs(succeeded)}
+    unseen = [f"unseen {n}" for n in range(count - len(keys))]
+    return [key for key in keys if key not in done] + unseen
+
+
+def ask_again(scene: Scene, keys: list[str], lonely: dict[str, float]) -> None:
+    """Launch what failed by name and what nobody has taken up, as a person would."""
+    live = [*LIVE, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+    found = scene.store.get_runs(dg.RunsFilter(statuses=live))
+    busy = {run.tags.get("dagster/partition") for run in found}
+    now = time.monotonic()
+    for key in keys:
+        since = lonely.setdefault(key, now)
+        if key in busy or key.startswith("unseen"):
+            lonely[key] = now
+        elif now - since > PATIENCE_S:
+            scene.server.launch(key)
+            scene.asked_again += 1
+            lonely[key] = now
+
+
+def outcomes(scene: Scene) -> Counter[str]:
+    """What became of every line of every video."""
+    found: Counter[str] = Counter()
+    for key in registered(scene.server.work_dir):
+        report = WorkDir(scene.server.work_dir / key).segments_report
+        languages = json.loads(report.read_text())["languages"] if report.exists() else {}
+        found.update(line["outcome"] for lines in languages.values() for line in lines)
+    return found
+
+
+def digests(films: Path) -> dict[str, str]:
+    """What every file of the library holds, and its date."""
+    return {
+        path.name: f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.stat().st_mtime_ns}"
+        for path in films.iterdir()
+    }
+
+
+def orphans(scene: Scene) -> list[str]:
+    """The processes that outlive their server."""
+    scene.server.interrupt()
+    end = time.monotonic() + 60
+    while (left := scene.server.processes()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return list(left.values())
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Path | None]:
+    """A disk of its own for the work folders, where mounting is permitted."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield folder if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+
+def settings(folder: Path, films: Path) -> Path:
+    """The library, and a language model that every run serves itself."""
+    program, model = folder / "vllm", folder / "model"
+    program.write_text(MODEL.format(python=sys.executable))
+    program.chmod(0o755)
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    return write_config(
+        folder / "dubarr.toml",
+        {
+            "translation": {"engine": "openai"},
+            "llm": {"serve": "vllm", "executable": str(program), "model": str(model)},
+            "failures": {"first_pause_minutes": 0.2},
+            "libraries.films": {"path": str(films), "target_langs": ["es"]},
+        },
+    )
+
+
+def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Row], Counter[str], list[str]]:
+    """Dub the library under fire, and count what came of it."""
+    films, shelf = folder / "films", folder / "shelf"
+    films.mkdir()
+    shelf.mkdir()
+    made = make_shelf(shelf, [f"Film {n:02}" for n in range(options.films)])
+    os.utime(made[0], (0, 0))
+    os.utime(made[-1], (4_070_908_800, 4_070_908_800))
+    with contextlib.ExitStack() as stack:
+        disk = stack.enter_context(small_disk(folder / "disk"))
+        server = Server(folder / "work", settings(folder, films))
+        server.work_dir = disk or folder / "work"
+        postgres = stack.enter_context(Postgres()) if options.postgres else None
+        if postgres:
+            postgres.configure(server.home)
+        stack.callback(server.kill)
+        store = stack.enter_context(dg.DagsterInstance.from_config(str(server.home)))
+        scene = Scene(server, films, disk, postgres, store, random.Random(options.seed))
+        server.start()
+        server.switch_on("media_folder")
+        for path in sorted(shelf.iterdir()):
+            shutil.move(path, films)
+        before, started = digests(films), time.monotonic()
+        left = dub_unattended(scene, options.films, QUICK if options.quick else FULL)
+        seconds = time.monotonic() - started
+        rows = count_up(scene, options.films, len(left), before == digests(films))
+        rows.append(
+            Row("from the drop to the last", seconds, "s", None, None, "lower", "wall time")
+        )
+    return rows, scene.suffered, left
+
+
+def count_up(scene: Scene, count: int, left: int, same: bool) -> list[Row]:
+    """The figures that the issue asks for."""
+    told = ", ".join(f"{n} {what}" for what, n in sorted(scene.suffered.items()))
+    again = made_again(scene.store)
+    lines = outcomes(scene)
+    ends = ", ".join(f"{n} {what}" for what, n in lines.items())
+    changed = 0 if same else 1
+    return [
+        Row("videos DONE", count - left, "", count, count, "higher", told),
+        Row("lines lost", count - lines.total(), "", 0, 0, "lower", ends),
+        Row("lines placed", lines["placed"], "", None, count, "higher", f"of {count}"),
+        Row("stages made again after they were finished", again, "", 0, 0, "lower", "event log"),
+        Row("sources changed (a byte or a date)", changed, "", 0, 0, "lower", "SHA-256"),
+        Row("processes left behind", len(orphans(scene)), "", 0, 0, "lower", "/proc"),
+        Row("videos asked for again by hand", scene.asked_again, "", None, 0, "lower", "videos"),
+        Row("servers started again", scene.restarts, "", None, None, "lower", "by a supervisor"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few films and faults")
+    parser.add_argument("--json", action="store_true", help="one JSON object for machines")
+    parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL server")
+    parser.add_argument("--films", type=int, default=0, help="how many; default 30, quick 6")
+    parser.add_argument("--seed", type=int, default=6)
+    parser.add_argument("--folder", type=Path, help="where all of it lies for the time")
+    options = parser.parse_args()
+    options.films = options.films or (6 if options.quick else 30)
+    with tempfile.TemporaryDirectory(dir=options.folder, ignore_cleanup_errors=True) as name:
+        rows, _, left = measure(Path(name), options)
+    show(rows, as_json=options.json)
+    sys.exit(1 if left else 0)
+
+
+def show(rows: list[Row], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
+        return
+    for row in rows:
+        must = "" if row.must is None else f"must {row.must:g}; "
+        print(f"{row.name:46s} {row.value:8.1f} {row.unit:2s} ({must}{row.floor})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""What a large library costs: ticks, videos that are finished, runs, the UI, SQLite and PostgreSQL.
+
+- A tick of the sensor over 1,000, 10,000 and 100,000 videos with nothing new, CPU.
+- A backfill relaunched over 1,000 finished videos: one tiny film is dubbed for real, the others are
+  its copies under other names (hard links, and what the store says of it). All of them are planned,
+  which is the very decision that a run comes to; some are run, which tells what a run costs beyond
+  its stages. Both must be linear: the last ones cost what the first ones did.
+- The asset page of a real webserver with 10,000 partitions: what its GraphQL queries take.
+- The same store in SQLite and in PostgreSQL: events written and checkpoints read per second.
+
+    python benchmarks/library.py [--quick] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import dagster as dg
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from dubarr_pipeline.definitions import defs
+from dubarr_pipeline.engines.interfaces import Progress
+from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
+from dubarr_pipeline.library.watch import Memory, look
+from dubarr_pipeline.plans import plan
+from dubarr_pipeline.records import last_materialization, stage_key
+from dubarr_pipeline.resources import Workshop
+from dubarr_pipeline.runs import dub_video
+from dubarr_pipeline.sensors import media_folder
+from dubarr_pipeline.settings import Settings, load_settings
+from dubarr_pipeline_tests.dubbing import write_config
+from dubarr_pipeline_tests.postgres import Postgres
+from dubarr_pipeline_tests.server import ROOT, Server
+from dubarr_pipeline_tests.shelf import make_shelf, register
+
+_PAGE = """query ($asset: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $asset) {
+    ... on AssetNode {
+      partitionStats { numMaterialized numPartitions }
+      assetPartitionStatuses {
+        ... on DefaultPartitionStatuses { materializedPartitions unmaterializedPartitions }
+      }
+      assetMaterializations(limit: 100) { partition timestamp }
+    }
+  }
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure, as `targets.md` wants it."""
+
+    name: str
+    value: float
+    unit: str
+    must: float | None
+    target: float | None
+    better: str
+    floor: str
+
+
+def cpu_s() -> float:
+    """Our own CPU time and all children's."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in both)
+
+
+def measure_ticks(folder: Path, counts: list[int]) -> Iterator[Row]:
+    """A look, and the whole tick, over so many videos that are all known."""
+    films = folder / "shows"
+    made = 0
+    for count in counts:
+        for number in range(made, count):
+            place = films / f"Show {number // 100:04}" / f"Season {number % 100 // 10}"
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"Episode {number}.mkv").touch()
+        made = count
+        config = write_config(
+            folder / "ticks.toml", {"libraries.shows": {"path": str(films), "target_langs": ["es"]}}
+        )
+        settings = load_settings(config, folder / "tick work")
+        before = cpu_s()
+        seen = look(settings.library("shows"), Memory(), settings.work_dir)
+        took = cpu_s() - before
+        cursor = json.dumps({"shows": seen.after(seen.videos).text()})
+        yield Row(f"look at {count:,} videos", took, "s", None, None, "lower", "CPU")
+        must, target = (2.0, 0.3) if count == 10_000 else (None, None)
+        took = min(tick(config, folder, cursor) for _ in range(3))
+        name = f"tick over {count:,} videos, nothing new"
+        yield Row(name, took, "s", must, target, "lower", "CPU, best of 3")
+
+
+def tick(config: Path, folder: Path, cursor: str) -> float:
+    """The CPU of one tick of the sensor; it must find nothing."""
+    workshop = Workshop(config_file=str(config), work_dir=str(folder / "tick work"))
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(
+            instance=instance, cursor=cursor, resources={"workshop": workshop}
+        ) as context,
+    ):
+        before = cpu_s()
+        result = media_folder(context)
+        took = cpu_s() - before
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
+    assert result.cursor == cursor
+    return took
+
+
+@contextlib.contextmanager
+def finished(home: Path, work_dir: Path, count: int) -> Iterator[tuple[dg.DagsterInstance, float]]:
+    """A store with so many finished videos, and how many events a second it took."""
+    os.environ.update(DAGSTER_HOME=str(home), DUBARR_WORK_DIR=str(work_dir))
+    os.environ.pop("DUBARR_CONFIG", None)
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copy(ROOT / "dubarr_pipeline" / "dagster.yaml", home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (film,) = make_shelf(work_dir.parent / "film", ["A film"])
+        (key,) = register([film], work_dir, None)
+        settings = load_settings(None, work_dir)
+        first = load_video(key, work_dir)
+        outcome = dub_video(defs, instance, first, _unwatched)
+        assert outcome.succeeded, outcome
+        events = copies(instance, first, settings, count)
+        yield instance, events
+
+
+def _unwatched(stage: str, progress: Progress) -> None:
+    """Nobody looks on."""
+
+
+def copies(instance: dg.DagsterInstance, first: Video, settings: Settings, count: int) -> float:
+    """Give the store more finished videos like the first one; events written a second."""
+    source = first.work(settings.work_dir).root
+    made = {stage: last_materialization(instance, stage, first.key) for stage in STAGES}
+    keys = [f"copy-{number:08x}" for number in range(count - 1)]
+    instance.add_dynamic_partitions("videos", keys)
+    for key in keys:
+        shutil.copytree(source, settings.work_dir / key, copy_function=os.link)
+        (settings.work_dir / key / "video.json").unlink()
+        save_video(replace(first, key=key), settings.work_dir)
+    started = time.monotonic()
+    for key in keys:
+        for stage, last in made.items():
+            assert last
+            told = {n: v for n, v in last.metadata.items() if not n.startswith("dagster/")}
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(stage_key(stage), partition=key, metadata=told)
+            )
+    return len(keys) * len(STAGES) / max(1e-9, time.monotonic() - started)
+
+
+def measure_finished(instance: dg.DagsterInstance, settings: Settings, runs: int) -> Iterator[Row]:
+    """Plan every finished video, and run some of the first and of the last."""
+    keys = list(registered(settings.work_dir))
+    planned: list[float] = []
+    redone = 0
+    for key in keys:
+        before = cpu_s()
+        found = plan(instance, load_video(key, settings.work_dir), settings)
+        planned.append(cpu_s() - before)
+        redone += sum(step.redo for step in found.steps) + bool(found.fault)
+    tenth = max(1, len(keys) // 10)
+    each = sum(planned) / len(planned)
+    yield Row(
+        f"stages made again, of {len(keys):,} finished videos", redone, "", 0, 0, "lower", "plan"
+    )
+    yield Row("a finished video in a backfill", each, "s", 0.5, None, "lower", "CPU, its decision")
+    slope = sum(planned[-tenth:]) / sum(planned[:tenth])
+    yield Row("the last tenth of them against the first", slope, "x", 2.0, 1.1, "lower", "CPU")
+    took: list[float] = []
+    for key in (*keys[:runs], *keys[-runs:]):
+        before = cpu_s()
+        outcome = dub_video(defs, instance, load_video(key, settings.work_dir), _unwatched)
+        took.append(cpu_s() - before)
+        assert outcome.succeeded, outcome
+        assert not outcome.made, outcome
+    middle = sorted(took)[len(took) // 2]
+    yield Row("a run beyond its stages, in this process", middle, "s", None, 0.5, "lower", "CPU")
+    last, first = sum(took[runs:]), sum(took[:runs])
+    yield Row("the last runs against the first", last / first, "x", 2.0, 1.1, "lower", "CPU")
+
+
+def measure_store(
+    name: str, instance: dg.DagsterInstance, events: float, settings: Settings
+) -> Iterator[Row]:
+    """What one kind of store gives."""
+    keys = list(registered(settings.work_dir))[:50]
+    started = time.monotonic()
+    for key in keys:
+        for stage in STAGES:
+            assert last_materialization(instance, stage, key)
+    reads = len(keys) * len(STAGES) / (time.monotonic() - started)
+    yield Row(f"{name}: checkpoints written", events, "/s", None, None, "higher", "one writer")
+    yield Row(f"{name}: checkpoints read", reads, "/s", None, None, "higher", "one reader")
+
+
+def measure_start(work_dir: Path, home: Path) -> Row:
+    """A command of its own on a finished video."""
+    key = next(iter(registered(work_dir)))
+    source = load_video(key, work_dir).source
+    found = {**os.environ, "DAGSTER_HOME": str(home), "DUBARR_WORK_DIR": str(work_dir)}
+    before = cpu_s()
+    program = Path(sys.executable).with_name("dubarr")
+    command = [program, "dub", "--to", "es", source]
+    subprocess.run(command, env=found, check=True, capture_output=True)
+    name = "a run beyond its stages, `dubarr dub`"
+    return Row(name, cpu_s() - before, "s", None, None, "lower", "CPU, process and all")
+
+
+def measure_page(folder: Path, partitions: int) -> Iterator[Row]:
+    """What the asset page asks a real webserver, with so many videos, half of them made."""
+    server = Server(folder / "page")
+    with dg.DagsterInstance.from_config(str(server.home)) as instance:
+        keys = [f"video-{number:08x}" for number in range(partitions)]
+        instance.add_dynamic_partitions("videos", keys)
+        for key in keys[::2]:
+            made = dg.AssetMaterialization(stage_key("segments"), partition=key)
+            instance.report_runless_asset_event(made)
+    server.start()
+    try:
+        took = [_ask(server, partitions) for _ in range(3)]
+    finally:
+        server.kill()
+    name = f"the asset page's GraphQL, {partitions:,} partitions"
+    yield Row(f"{name}, at first", took[0], "s", None, 2.0, "lower", "wall time")
+    yield Row(f"{name}, again", min(took[1:]), "s", None, 1.0, "lower", "wall time")
+
+
+def _ask(server: Server, partitions: int) -> float:
+    started = time.monotonic()
+    found = server.ask(_PAGE, asset={"path": ["dub", "segments"]})["assetNodeOrError"]
+    took = time.monotonic() - started
+    assert found["partitionStats"]["numPartitions"] == partitions
+    assert found["partitionStats"]["numMaterialized"] == (partitions + 1) // 2
+    return took
+
+
+def measure(folder: Path, *, quick: bool) -> list[Row]:
+    """Every figure."""
+    rows = list(measure_ticks(folder, [1_000, 10_000] if quick else [1_000, 10_000, 100_000]))
+    count, runs = (12, 1) if quick else (1_000, 10)
+    work, home = folder / "sqlite" / "work", folder / "sqlite" / "home"
+    settings = load_settings(None, work)
+    with finished(home, work, count) as (instance, events):
+        rows += measure_finished(instance, settings, runs)
+        rows += measure_store("SQLite", instance, events, settings)
+        rows.append(measure_start(work, home))
+    with Postgres() as postgres:
+        work, home = folder / "postgres" / "work", folder / "postgres" / "home"
+        postgres.configure(home)
+        settings = load_settings(None, work)
+        with finished(home, work, 6 if quick else 200) as (instance, events):
+            rows += measure_store("PostgreSQL", instance, events, settings)
+    return [*rows, *measure_page(folder, 200 if quick else 10_000)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller libraries")
+    parser.add_argument("--json", action="store_true", help="one JSON object for machines")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        rows = measure(Path(name), quick=options.quick)
+    show(rows, as_json=options.json)
+
+
+def show(rows: list[Row], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
+        return
+    for row in rows:
+        must = "" if row.must is None else f"must {row.must:g}; "
+        print(f"{row.name:54s} {row.value:9.3f} {row.unit:2s} ({must}{row.floor})")
+
+
+if __name__ == "__main__":
+    main()
