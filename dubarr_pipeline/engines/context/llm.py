@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -22,19 +21,14 @@ from dubarr_pipeline.engines.context.plain import PlainScriptReader
 from dubarr_pipeline.engines.context.prompts import VERSION
 from dubarr_pipeline.engines.interfaces import (
     AudioReader,
-    Need,
     OnProgress,
     Progress,
     Reading,
     ScriptReader,
-    Usage,
     ignore_progress,
 )
-from dubarr_pipeline.engines.language_model import llm_needs
-from dubarr_pipeline.errors import MissingRequirement
-from dubarr_pipeline.services.llm import LLMService
-from dubarr_pipeline.services.llm_process import LanguageModelOptions, open_llm
-from dubarr_pipeline.services.preflight import try_llm
+from dubarr_pipeline.engines.language_model import LanguageModelEngine
+from dubarr_pipeline.services.llm_process import LanguageModelOptions
 from dubarr_pipeline.services.server import Host
 from dubarr_pipeline.timeline.script import (
     Context,
@@ -80,7 +74,7 @@ class LLMReaderOptions(LanguageModelOptions):
         return self.context_tokens - self.max_tokens
 
 
-class LLMScriptReader(ScriptReader):
+class LLMScriptReader(LanguageModelEngine[LLMReaderOptions], ScriptReader):
     """Reads through a language model; measures voices as `plain` does."""
 
     name: ClassVar[str] = "llm"
@@ -92,40 +86,14 @@ class LLMScriptReader(ScriptReader):
         logs: Path | None = None,
         host: Host | None = None,
     ) -> None:
-        self.options = options or LLMReaderOptions()
-        self._logs, self._host = logs or Path("logs"), host
+        super().__init__(options or LLMReaderOptions(), logs, host)
         self._plain = PlainScriptReader()
-        self._open = ExitStack()
-        self._service: LLMService | None = None
 
     def identity(self) -> str:
         """Name, prompts, model and what steers it."""
         options = self.options
         cut = f"{min(options.part_tokens, options.question_tokens)} tokens"
         return f"{self.name}/{VERSION} {options.identity()} in {cut}, {self._plain.identity()}"
-
-    def needs(self) -> tuple[Need, ...]:
-        """The server, or what a process of ours needs."""
-        return llm_needs(self.options)
-
-    def load(self) -> None:
-        """Make ready to ask; a process of ours starts with the first question."""
-        if self._service is None:
-            opened = open_llm(self.options, self._logs, self._host)
-            self._service = self._open.enter_context(opened)
-
-    def unload(self) -> None:
-        """Close the connections, end a process of ours; questions under way end at once."""
-        self._service = None
-        self._open.close()
-
-    def try_out(self, targets: Sequence[str]) -> None:  # noqa: ARG002 - a model has no list of them
-        """Ask the model one small question, whatever it is to be dubbed into.
-
-        Raises:
-            MissingRequirement: what is wrong, and the cure.
-        """
-        try_llm(self._llm())
 
     def read(
         self,
@@ -164,7 +132,7 @@ class LLMScriptReader(ScriptReader):
             len(context.edits),
             len(context.gaps),
         )
-        return Reading(context, profiles, self._usage())
+        return Reading(context, profiles, self.usage())
 
     def brief(
         self, reading: Reading, source: str, target: str, memory: Path | None = None
@@ -187,15 +155,6 @@ class LLMScriptReader(ScriptReader):
         interview = Interview(self._llm, answers, options.answers)
         most = min(options.part_tokens, options.question_tokens)
         return MapReduce(interview, most, options.concurrency)
-
-    def _llm(self) -> LLMService:
-        if self._service is None:
-            raise MissingRequirement("the script reader is not loaded")
-        return self._service
-
-    def _usage(self) -> Usage:
-        service = self._llm()
-        return Usage(service.tokens, service.busy_s)
 
 
 def _context(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,18 +16,14 @@ from dubarr_pipeline.engines.interfaces import (
     Draft,
     DraftBatch,
     LineToDraft,
-    Need,
     RewriteRequest,
     Translator,
-    Usage,
 )
-from dubarr_pipeline.engines.language_model import llm_needs
+from dubarr_pipeline.engines.language_model import LanguageModelEngine
 from dubarr_pipeline.engines.translation.prompts import draft_messages, rewrite_messages
 from dubarr_pipeline.engines.translation.reply_faults import base, find_fault, terms_in
-from dubarr_pipeline.errors import BadReply, LanguageError, LineError, MissingRequirement
-from dubarr_pipeline.services.llm import LLMService
-from dubarr_pipeline.services.llm_process import LanguageModelOptions, open_llm
-from dubarr_pipeline.services.preflight import try_llm
+from dubarr_pipeline.errors import BadReply, LanguageError, LineError
+from dubarr_pipeline.services.llm_process import LanguageModelOptions
 from dubarr_pipeline.services.server import Host
 from dubarr_pipeline.services.wire import DraftedLine, DraftedLines, Rewording
 
@@ -53,7 +48,7 @@ class OpenAIOptions(LanguageModelOptions):
     answers: int = 3
 
 
-class OpenAITranslator(Translator):
+class OpenAITranslator(LanguageModelEngine[OpenAIOptions], Translator):
     """Translates through ``POST /v1/chat/completions``. For many threads."""
 
     name: ClassVar[str] = "openai"
@@ -65,38 +60,12 @@ class OpenAITranslator(Translator):
         logs: Path | None = None,
         host: Host | None = None,
     ) -> None:
-        self.options = options or OpenAIOptions()
+        super().__init__(options or OpenAIOptions(), logs, host)
         self.concurrency = self.options.concurrency  # pyright: ignore[reportAttributeAccessIssue]
-        self._logs, self._host = logs or Path("logs"), host
-        self._open = ExitStack()
-        self._service: LLMService | None = None
 
     def identity(self) -> str:
         """The model and what steers it; not the address, which may change freely."""
         return f"openai {self.options.identity()} prompt=2"
-
-    def needs(self) -> tuple[Need, ...]:
-        """The server, or what a process of ours needs."""
-        return llm_needs(self.options)
-
-    def load(self) -> None:
-        """Open the connections; a process of ours starts with the first question."""
-        if self._service is None:
-            opened = open_llm(self.options, self._logs, self._host)
-            self._service = self._open.enter_context(opened)
-
-    def unload(self) -> None:
-        """Close the connections, calls under way end at once; a process of ours ends."""
-        self._service = None
-        self._open.close()
-
-    def try_out(self, targets: Sequence[str]) -> None:  # noqa: ARG002 - a model has no list of them
-        """Ask the model one small question, whatever it is to be translated into.
-
-        Raises:
-            MissingRequirement: what is wrong, and the cure.
-        """
-        try_llm(self._llm())
 
     def serves(self, source: str, target: str) -> bool:
         """Whether it may translate: into any other language, or into those that were named."""
@@ -106,11 +75,6 @@ class OpenAITranslator(Translator):
     def targets(self, source: str) -> tuple[str, ...]:
         """The languages that were named."""
         return tuple(found for found in self.options.languages if self.serves(source, found))
-
-    def usage(self) -> Usage:
-        """Tokens written since `load`."""
-        service = self._service
-        return Usage(service.tokens, service.busy_s) if service else Usage()
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
         """Translate every line, three versions each; a line that stays wrong carries its fault.
@@ -189,11 +153,6 @@ class OpenAITranslator(Translator):
                 found[index] = checked
             else:
                 faults[index] = checked
-
-    def _llm(self) -> LLMService:
-        if self._service is None:
-            raise MissingRequirement("the translator is not loaded")
-        return self._service
 
 
 def _says_something(line: LineToDraft) -> bool:
