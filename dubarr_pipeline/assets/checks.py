@@ -24,12 +24,14 @@ TEMPO_LOWEST, TEMPO_HIGHEST = 0.85, 1.20
 LOUDNESS_WITHIN_LU = 1.0
 """The "must" of the targets, against the preset or the source."""
 AUDIBLE_DB = -10.0
-"""A take this far under the gain that the mixer gave it is not what was mixed."""
+"""A take this far under the gain that the mixer gave it, and the limiter left it, is not what was
+mixed."""
 STEP_MS = 1.0
 BED_NULL_DB = {"flac": -90.0}
 """24 bits of FLAC leave less than -100 dB of float samples; lossy codecs leave -5 to -20 dB of
 noise, and another sound, or one a few samples off, 0 dB and more."""
 _LOSSY_NULL_DB, _BED_LEVEL_DB = -3.0, 1.0
+_NO_PLACE = "not compared: no place without speech where the bed is heard"
 PEAK_WITHIN_DB = {"source": 1.0}
 """Lossy codecs raise peaks; a delivery standard is met by another pass, to the meter's tenth."""
 _PEAK_WITHIN_DB = 0.1
@@ -54,7 +56,7 @@ MIX_SPECS = _specs(
     every_line_is_audible="Each placed line is heard in its window.",
     no_line_is_cut="No placed line is cut off at the film's ends.",
     loudness_on_target="Each track measures within 1 LU of its target.",
-    true_peak_in_bounds="By ffmpeg's meter on the file: no peak above the ceiling or the source's.",
+    true_peak_in_bounds="On the decoded file: no peak above the ceiling or the source's.",
     nothing_clips="No sample of the mix is over full scale.",
     bed_untouched="Where nobody speaks, the decoded track is the source's sound.",
     in_step="The decoded track lies within 1 ms of the source's sound.",
@@ -88,8 +90,14 @@ def of_mix(bench: Bench) -> Sequence[dg.AssetCheckResult]:
     cut = sum(bool(n["lost_samples"]) for t in tracks.values() for n in t["report"]["lines"])
     clipped = sum(t["report"]["clipped_samples"] for t in tracks.values())
     silent = [place for language, t in tracks.items() for place in _unheard(language, t)]
+    together = sum(t["proof"].get("heard_together", 0) for t in tracks.values())
     return [
-        _result("every_line_is_audible", not silent, silent="; ".join(silent[:20])),
+        _result(
+            "every_line_is_audible",
+            not silent,
+            silent="; ".join(silent[:20]),
+            told_only_with_others_at_once=together,
+        ),
         _result("no_line_is_cut", not cut, cut=cut),
         _loudness(tracks),
         _true_peak(tracks, bench.options("mix")),
@@ -104,12 +112,12 @@ def _unheard(language: str, track: Mapping[str, Any]) -> list[str]:
     return [
         f"{language} at {line['start'] / report['rate']:.1f} s"
         for line, gain_db in zip(report["lines"], track["proof"]["line_gains_db"], strict=True)
-        if line["dub_lufs"] <= -70.0 or gain_db < AUDIBLE_DB
+        if line["dub_lufs"] <= -70.0 or gain_db < AUDIBLE_DB + report.get("limited_db", 0.0)
     ]
 
 
 def _loudness(tracks: Mapping[str, Any]) -> dg.AssetCheckResult:
-    """By ffmpeg's meter; what is gated by dialogue only the mixer can measure."""
+    """On the decoded file; what is gated by dialogue only the mixer can measure."""
     off = {}
     for language, track in tracks.items():
         report, measured = track["report"], track["proof"]["loudness_lufs"]
@@ -130,10 +138,12 @@ def _true_peak(tracks: Mapping[str, Any], options: MixOptions) -> dg.AssetCheckR
 
 
 def _bed(tracks: Mapping[str, Any]) -> dg.AssetCheckResult:
-    figures, passed = {}, True
+    figures: dict[str, Any] = {}
+    passed = True
     for language, track in tracks.items():
         null_db, report = track["proof"]["bed_null_db"], track["report"]
         if null_db is None:
+            figures[f"not_compared_{language}"] = _NO_PLACE
             continue
         level_db = track["proof"]["bed_gain_db"] - report["gain_db"]
         passed &= null_db <= BED_NULL_DB.get(report["codec"], _LOSSY_NULL_DB)
@@ -146,7 +156,10 @@ def _bed(tracks: Mapping[str, Any]) -> dg.AssetCheckResult:
 def _step(tracks: Mapping[str, Any]) -> dg.AssetCheckResult:
     found = {name: track["proof"]["offset_ms"] for name, track in tracks.items()}
     passed = all(offset is None or offset <= STEP_MS for offset in found.values())
-    figures = {f"offset_ms_{n}": round(ms, 3) for n, ms in found.items() if ms is not None}
+    figures: dict[str, Any] = {
+        f"offset_ms_{n}": round(ms, 3) for n, ms in found.items() if ms is not None
+    }
+    figures |= {f"not_compared_{n}": _NO_PLACE for n, ms in found.items() if ms is None}
     return _result("in_step", passed, **figures)
 
 

@@ -31,7 +31,7 @@ from dubarr_pipeline.production.segments_file import read_segments
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.workdir import read_json, write_json
 
-_CODE_VERSION = "2"
+_CODE_VERSION = "3"
 
 
 def _facts(bench: Bench) -> Mapping[str, Any]:

@@ -213,12 +213,18 @@ def encoder_arguments(
     return [*arguments, "-map_metadata", "-1", "-f", facts.container, ffmpeg.file_url(path)]
 
 
-def _filters(sound: SoundFormat, track: TrackFormat, delay: int) -> str:
+def conversion(sound: SoundFormat, track: TrackFormat) -> list[str]:
+    """Return ffmpeg's filters that bring the film's sound to a track's rate and layout."""
     steps = []
     if track.rate != sound.rate:
         steps.append(f"aresample={track.rate}:resampler=soxr:precision=24")
-    if delay:
-        steps.append(f"apad=pad_len={delay},atrim=start_sample={delay},asetpts=N/SR/TB")
     if track.layout != layout_of(sound.channels, sound.layout):
         steps.append(f"aformat=channel_layouts={track.layout}")
+    return steps
+
+
+def _filters(sound: SoundFormat, track: TrackFormat, delay: int) -> str:
+    steps = conversion(sound, track)
+    if delay:
+        steps.append(f"apad=pad_len={delay},atrim=start_sample={delay},asetpts=N/SR/TB")
     return ",".join(steps) or "anull"

@@ -135,17 +135,30 @@ _RANGE = re.compile(r"\bLRA:" + _FIGURE)
 _PEAK = re.compile(r"\bPeak:" + _FIGURE)
 
 
+# The summary rounds to 0.1 LU; the frames' own figures have three decimals.
+METER = (
+    "ebur128=peak=true:metadata=1:framelog=verbose,"
+    "ametadata=mode=print:key=lavfi.r128.I:file=/dev/stderr"
+)
+"""ffmpeg's own meter as a filter; it speaks at the level of info."""
+
+
 def measure_file(path: Path, stream: int = 0) -> Loudness:
     """Measure an audio file with ffmpeg's own meter (``ebur128``), in one pass.
 
     Raises:
         MediaToolError: if ffmpeg cannot read it, or says nothing of its loudness.
     """
-    # The summary rounds to 0.1 LU; the frames' own figures have three decimals.
-    meter = "ebur128=peak=true:metadata=1:framelog=verbose"
-    exact = "ametadata=mode=print:key=lavfi.r128.I:file=/dev/stderr"
     arguments = ["-v", "info", "-nostats", "-i", ffmpeg.file_url(path), "-map", f"0:a:{stream}"]
-    said = ffmpeg.run([*arguments, "-af", f"{meter},{exact}", "-f", "null", "-"]).stderr
+    return meter_said(ffmpeg.run([*arguments, "-af", METER, "-f", "null", "-"]).stderr, path)
+
+
+def meter_said(said: str, path: Path) -> Loudness:
+    """Return what ffmpeg's meter has written of a file.
+
+    Raises:
+        MediaToolError: if it says nothing of its loudness.
+    """
     found = [pattern.findall(said) for pattern in (_INTEGRATED, _PEAK, _RANGE)]
     if not all(found[1:]):
         raise MediaToolError(f"ffmpeg measured no loudness in {path}: {said[-300:]}")

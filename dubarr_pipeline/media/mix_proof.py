@@ -1,37 +1,31 @@
-"""Hears a finished track again, with other means than the mixer's, and says what a listener gets.
+"""Hears a finished track again and says what a listener gets.
 
-Loudness and true peak come from ffmpeg's meter. The rest is told from the decoded samples, the bed
-and the takes: whether the bed came through where nobody speaks, whether it lies where it lay, and
-whether each take is in its window. One pass, a few seconds of film in memory.
+The file is decoded once. Its samples are compared with the bed and the takes as they were meant to
+be: folded and resampled where the codec asked for it. Told is whether the bed came through where
+nobody speaks, whether it lies where it lay, and whether each take is in its window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dubarr_pipeline.media import ffmpeg
-from dubarr_pipeline.media.dialogue_level import read_take
-from dubarr_pipeline.media.loudness import measure_file
+from dubarr_pipeline.media.bed_ear import BedEar
+from dubarr_pipeline.media.encoding import SoundFormat, TrackFormat, choose_format
 from dubarr_pipeline.media.mix_options import MixOptions, MixSources, PlacedTake
-from dubarr_pipeline.media.mix_report import LineMix, MixReport
-from dubarr_pipeline.media.resample import resample
+from dubarr_pipeline.media.mix_report import MixReport
+from dubarr_pipeline.media.resample import resampled_length
 from dubarr_pipeline.media.sound_reader import Samples
-from dubarr_pipeline.media.waveform import WaveFile
+from dubarr_pipeline.media.take_ears import ExpectedTake, TakeEars, listening_step
+from dubarr_pipeline.media.track_listening import InOrder, as_in_track, folding, play_track
 from dubarr_pipeline.timeline.spans import Span, complement, merge
 
 _BLOCK_SAMPLES = 1 << 18
 _EDGE_S = 0.05
 """Codecs smear over a frame at each side of what was changed."""
-_PIECE_SAMPLES = 1 << 14
-_MOST_LAG_S = 0.05
-_FINER = 8
-_ALIKE = 0.5
-_UNHEARD_DB = -120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +33,16 @@ class TrackProof:
     """What was found in the decoded track.
 
     Attributes:
-        loudness_lufs, true_peak_dbtp: by ffmpeg's meter, on the file.
-        bed_null_db: level of the difference to the bed (with the programme's gain) where nobody
-            speaks, against the bed itself; -120 for no difference; None where there is no such
-            place, or the codec made rate or channels others.
+        loudness_lufs, true_peak_dbtp: of the file; for a delivery standard by ffmpeg's meter.
+        bed_null_db: level of the difference to the bed (with the programme's gain, folded and
+            resampled as the track is) where nobody speaks, against the bed itself; -120 for no
+            difference; None where there is no such place to compare.
         bed_gain_db: the level there against the bed's.
         offset_ms: the largest displacement of the bed in any piece heard; None as above.
         line_gains_db: of each take in its window, against the gain that the mixer reports; -120
             where the take is not there.
+        heard_together: how many of them could be told only with the others that sound with them:
+            drowned by those, or too much alike. Theirs is the gain of all of them.
     """
 
     loudness_lufs: float
@@ -55,6 +51,7 @@ class TrackProof:
     bed_gain_db: float | None
     offset_ms: float | None
     line_gains_db: tuple[float, ...]
+    heard_together: int = 0
 
 
 def prove_track(
@@ -64,7 +61,7 @@ def prove_track(
     report: MixReport,
     options: MixOptions,
 ) -> TrackProof:
-    """Decode a track and compare it with what it was made of.
+    """Decode a track once and compare it with what it was made of.
 
     Args:
         path: the finished track.
@@ -77,52 +74,83 @@ def prove_track(
         MediaToolError: if the track cannot be decoded.
         ArtifactError: if a stem or a take is missing or damaged.
     """
-    measured = measure_file(path)
-    same = report.track_rate == report.rate and report.track_layout == report.layout
-    if not same:
-        gains = tuple(0.0 for _ in report.lines)
-        found = (None, None, None, gains)
-    else:
-        found = _compare(path, sources, takes, report, options)
-    return TrackProof(measured.integrated_lufs, measured.true_peak_dbtp, *found)
-
-
-def _compare(
-    path: Path,
-    sources: MixSources,
-    takes: Sequence[PlacedTake],
-    report: MixReport,
-    options: MixOptions,
-) -> tuple[float | None, float | None, float | None, tuple[float, ...]]:
-    ears = [_LineEar(take, line, report) for take, line in zip(takes, report.lines, strict=True)]
+    sound = SoundFormat(report.rate, report.channels, report.layout)
+    track = choose_format(options.codec, sound, options.bitrate_kbps)
+    clock = _Clock(report.rate, track.rate)
+    expected = _expected(takes, report, clock, folding(sound, track))
     gain = 10 ** (report.gain_db / 20)
-    bed_ear = _BedEar(report.rate, gain, _untouched(sources, report, options))
-    waiting = sorted(ears, key=lambda ear: ear.span.start, reverse=True)
-    sounding: list[_LineEar] = []
-    with WaveFile(sources.accompaniment) as bed:
-        for start, heard in _decoded(path, report):
-            stop = start + heard.shape[1]
-            under = bed.read(start, stop)
-            while waiting and waiting[-1].span.start < stop:
-                sounding.append(waiting.pop())
-            for ear in sounding:
-                ear.hear(start, heard, under)
-            sounding = [ear for ear in sounding if ear.span.end > stop]
-            bed_ear.hear(start, heard, under)
-    return (*bed_ear.result(), tuple(ear.gain_db() for ear in ears))
+    places = [clock.span(span) for span in _untouched(sources, report, options)]
+    with as_in_track(sources.accompaniment, sound, track) as bed:
+        listener = _Listener(
+            bed,
+            BedEar(track.rate, gain, places),
+            TakeEars(expected, track),
+            clock.moment(report.samples),
+        )
+        block = _block(track)
+        strict = options.target is not None
+        measured = play_track(path, track, block, listener.hear, strict=strict)
+    gains = listener.takes.gains()
+    return TrackProof(
+        measured.integrated_lufs,
+        measured.true_peak_dbtp,
+        *listener.bed_ear.result(),
+        tuple(gain.gain_db for gain in gains),
+        sum(gain.together for gain in gains),
+    )
 
 
-def _decoded(path: Path, report: MixReport) -> Iterator[tuple[int, Samples]]:
-    """Yield ``(start, (channels, samples))``, no longer than the film."""
-    arguments = ["-i", ffmpeg.file_url(path), "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "f32le"]
-    start, size = 0, 4 * report.channels
-    with ffmpeg.reader([*arguments, "pipe:1"]) as pipe:
-        while data := pipe.read(_BLOCK_SAMPLES * size):
-            frames = np.frombuffer(data, "<f4").reshape(-1, report.channels)
-            inside = frames[: max(0, report.samples - start)]
-            if len(inside):
-                yield start, np.ascontiguousarray(inside.T, np.float32)
-            start += len(frames)
+def _block(track: TrackFormat) -> int:
+    step = listening_step(track.rate)
+    return _BLOCK_SAMPLES // step * step
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """From the film's samples to the track's."""
+
+    film_rate: int
+    track_rate: int
+
+    def moment(self, sample: int) -> int:
+        return resampled_length(sample, self.film_rate, self.track_rate)
+
+    def span(self, span: Span) -> Span:
+        return Span(self.moment(span.start), self.moment(span.end))
+
+
+def _expected(
+    takes: Sequence[PlacedTake], report: MixReport, clock: _Clock, fold: np.ndarray
+) -> list[ExpectedTake]:
+    """Every take with its place and its gains in the track."""
+    found = []
+    for take, line in zip(takes, report.lines, strict=True):
+        first = max(0, line.start)
+        last = max(first, min(report.samples, line.start + line.samples))
+        gain = 10 ** ((line.gain_db + report.gain_db) / 20)
+        gains = (gain * fold @ np.array(line.pan, np.float64)).astype(np.float32)
+        span = clock.span(Span(first, last))
+        found.append(ExpectedTake(take, clock.moment(line.start), span, gains))
+    return found
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Hands each block of the track, and the bed that belongs to it, to all ears."""
+
+    bed: InOrder
+    bed_ear: BedEar
+    takes: TakeEars
+    samples: int
+    _start: int = 0
+
+    def hear(self, block: Samples) -> None:
+        heard = block[:, : max(0, self.samples - self._start)]
+        if heard.shape[1]:
+            under = self.bed.read(self._start, self._start + heard.shape[1])
+            self.bed_ear.hear(self._start, heard, under)
+            self.takes.hear(self._start, heard, under)
+        self._start += block.shape[1]
 
 
 def _untouched(sources: MixSources, report: MixReport, options: MixOptions) -> list[Span]:
@@ -135,99 +163,3 @@ def _untouched(sources: MixSources, report: MixReport, options: MixOptions) -> l
     speech = [span.pad(edge, edge) for span in (*sources.speech, *sources.kept)]
     dub = [Span(n.start, n.start + n.samples).pad(moving, moving) for n in report.lines]
     return complement(merge([*speech, *dub]), Span(0, report.samples))
-
-
-@dataclass(slots=True)
-class _LineEar:
-    """Listens for one take: how much of it is in its window, beside how much of the bed."""
-
-    take: PlacedTake
-    line: LineMix
-    report: MixReport
-    span: Span = field(init=False)
-    _channel: int = field(init=False)
-    _sound: Samples | None = None
-    _gram: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 2)))
-    _found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-
-    def __post_init__(self) -> None:
-        first = max(0, self.line.start)
-        last = min(self.report.samples, self.line.start + self.line.samples)
-        self.span = Span(first, max(first, last))
-        self._channel = int(np.argmax(self.line.pan))
-
-    def hear(self, start: int, heard: Samples, bed: Samples) -> None:
-        part = self.span.clip(Span(start, start + heard.shape[1]))
-        if part is None:
-            return
-        if self._sound is None:
-            self._sound = resample(*read_take(self.take), self.report.rate)
-        window = slice(part.start - start, part.end - start)
-        offset = self.line.start
-        voice = self._sound[part.start - offset : part.end - offset]
-        both = np.stack([bed[self._channel, window][: voice.size], voice])
-        self._gram += both @ both.T
-        self._found += both @ heard[self._channel, window][: voice.size]
-        if part.end == self.span.end:
-            self._sound = None
-
-    def gain_db(self) -> float:
-        """The take's gain in the track, against the reported one."""
-        wanted = 10 ** ((self.line.gain_db + self.report.gain_db) / 20) * max(self.line.pan)
-        if wanted <= 0 or self._gram[1, 1] <= 0:
-            return _UNHEARD_DB
-        share = np.linalg.lstsq(self._gram, self._found, rcond=1e-9)[0][1] / wanted
-        return max(_UNHEARD_DB, 20 * float(np.log10(max(share, 1e-9))))
-
-
-class _BedEar:
-    """Compares the bed with itself where nothing was done to it."""
-
-    def __init__(self, rate: int, gain: float, places: Sequence[Span]) -> None:
-        self._gain = np.float32(gain)
-        self._places = list(places)
-        self._reach = round(_MOST_LAG_S * rate)
-        self._rate = rate
-        self._bed = self._rest = self._heard = 0.0
-        self._lags: list[float] = []
-
-    def hear(self, start: int, heard: Samples, bed: Samples) -> None:
-        here = Span(start, start + heard.shape[1])
-        longest = Span(start, start)
-        for place in self._places:
-            part = place.clip(here)
-            if part is None:
-                continue
-            window = slice(part.start - start, part.end - start)
-            theirs, ours = bed[:, window].ravel(), heard[:, window].ravel()
-            self._bed += float(theirs @ theirs)
-            self._heard += float(ours @ ours)
-            rest = ours - self._gain * theirs
-            self._rest += float(rest @ rest)
-            longest = max(longest, part, key=lambda span: span.length)
-        self._places = [place for place in self._places if place.end > here.end]
-        if longest.length >= _PIECE_SAMPLES:
-            first = longest.start - start
-            self._locate(heard[:, first:][:, :_PIECE_SAMPLES], bed[:, first:][:, :_PIECE_SAMPLES])
-
-    def _locate(self, heard: Samples, bed: Samples) -> None:
-        """Find by how much the bed moved in this piece, where it is heard well enough to tell."""
-        size = 2 * _PIECE_SAMPLES
-        cross = (np.fft.rfft(heard, size) * np.conj(np.fft.rfft(bed, size))).sum(axis=0)
-        fine = np.fft.irfft(cross, size * _FINER) * _FINER
-        near = np.roll(fine, self._reach * _FINER)[: 2 * self._reach * _FINER + 1]
-        power = float(np.sqrt(np.square(heard).sum() * np.square(bed).sum()))
-        if power > 0 and near.max() >= _ALIKE * power:
-            self._lags.append(float(near.argmax()) / _FINER - self._reach)
-
-    def result(self) -> tuple[float | None, float | None, float | None]:
-        """The null in dB, the gain in dB, the largest displacement in ms."""
-        offset_ms = max((abs(lag) for lag in self._lags), default=None)
-        if offset_ms is not None:
-            offset_ms *= 1000 / self._rate
-        if self._bed <= 0:
-            return None, None, offset_ms
-        bed = self._bed * float(self._gain) ** 2
-        null_db = 10 * float(np.log10(max(self._rest / bed, 1e-12)))
-        level_db = 10 * float(np.log10(max(self._heard / self._bed, 1e-12)))
-        return null_db, level_db, offset_ms

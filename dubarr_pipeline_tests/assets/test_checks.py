@@ -24,6 +24,7 @@ REPORT = {
     "loudness_lufs": -23.9,
     "ceiling_dbtp": -1.0,
     "gain_db": 0.0,
+    "limited_db": -0.0,
 }
 PROOF = {
     "loudness_lufs": -23.8,
@@ -32,6 +33,7 @@ PROOF = {
     "bed_gain_db": -0.2,
     "offset_ms": 0.02,
     "line_gains_db": [0.1, -0.3],
+    "heard_together": 0,
 }
 
 
@@ -58,6 +60,10 @@ def test_a_good_mix_passes_every_check(tmp_path):
     [
         ("every_line_is_audible", {"proof": {"line_gains_db": [0.1, -10.1]}}),
         ("every_line_is_audible", {"report": {"lines": [LINE, {**LINE, "dub_lufs": -70.0}]}}),
+        (
+            "every_line_is_audible",
+            {"proof": {"line_gains_db": [0.1, -14.1]}, "report": {"limited_db": -4.0}},
+        ),
         ("no_line_is_cut", {"report": {"lines": [LINE, {**LINE, "lost_samples": 1}]}}),
         ("loudness_on_target", {"proof": {"loudness_lufs": -22.9}}),
         ("loudness_on_target", {"proof": {"loudness_lufs": -25.1}}),
@@ -78,6 +84,7 @@ def test_a_fault_turns_its_check_red_and_no_other(tmp_path, name, change):
     "change",
     [
         {"proof": {"line_gains_db": [0.1, -10.0]}},
+        {"proof": {"line_gains_db": [0.1, -13.9]}, "report": {"limited_db": -4.0}},
         {"proof": {"loudness_lufs": -23.0, "true_peak_dbtp": 0.0}},
         {"proof": {"bed_null_db": -3.0, "bed_gain_db": -1.0, "offset_ms": 1.0}},
         {"proof": {"bed_null_db": None, "bed_gain_db": None, "offset_ms": None}},
@@ -86,6 +93,18 @@ def test_a_fault_turns_its_check_red_and_no_other(tmp_path, name, change):
 )
 def test_at_the_limit_and_where_nothing_can_be_compared_it_passes(tmp_path, change):
     assert all(results(tmp_path, change).values())
+
+
+def test_what_was_not_compared_is_said(tmp_path):
+    silent = {"bed_null_db": None, "bed_gain_db": None, "offset_ms": None, "heard_together": 2}
+    track = {"report": REPORT, "proof": PROOF | silent}
+    write_json(tmp_path / "mix.json", {"tracks": {"es": track}})
+    work = SimpleNamespace(mix_report=tmp_path / "mix.json")
+    bench: Any = SimpleNamespace(work=work, options=lambda _: MixOptions())
+    said = {found.check_name: found.metadata for found in checks.of_mix(bench)}
+    for name in ("bed_untouched", "in_step"):
+        assert str(said[name]["not_compared_es"].value).startswith("not compared")
+    assert said["every_line_is_audible"]["told_only_with_others_at_once"].value == 2
 
 
 @pytest.mark.parametrize(("peak_dbtp", "passes"), [(-0.91, True), (-0.89, False)])

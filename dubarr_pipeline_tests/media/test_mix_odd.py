@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dubarr_pipeline.assets.checks import AUDIBLE_DB
 from dubarr_pipeline.media.mix_options import MixOptions
 from dubarr_pipeline.media.mix_proof import prove_track
 from dubarr_pipeline.media.mixdown import mix
@@ -46,6 +47,9 @@ def test_forty_speakers_at_once_are_kept_under_the_ceiling(tmp_path):
     assert report.clipped_samples == 0
     assert proof.bed_null_db is not None
     assert proof.bed_null_db < -3
+    assert proof.heard_together > 25
+    assert min(proof.line_gains_db) > AUDIBLE_DB + report.limited_db
+    assert max(proof.line_gains_db) < 1
 
 
 def test_a_source_at_full_scale_is_not_driven_over_it(tmp_path):

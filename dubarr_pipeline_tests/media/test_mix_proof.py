@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.media import ffmpeg
+from dubarr_pipeline.media.loudness import measure_file
 from dubarr_pipeline.media.mix_options import MixOptions
 from dubarr_pipeline.media.mix_proof import TrackProof, prove_track
 from dubarr_pipeline.media.mix_report import MixReport
@@ -81,12 +82,55 @@ def test_a_bed_that_is_another_is_told(tmp_path):
     assert proof.bed_null_db > -1
 
 
-def test_a_track_that_was_folded_is_measured_only(tmp_path):
-    film = make_film(tmp_path, LINES, seconds=6, channels=8)
-    proof, _ = proven(film, MixOptions())
-    assert proof.bed_null_db is None
-    assert proof.loudness_lufs > -70
-    assert proof.line_gains_db == (0.0, 0.0)
+@pytest.mark.parametrize(
+    ("rate", "channels", "codec"),
+    [(48_000, 8, "ac3"), (96_000, 1, "ac3"), (44_100, 2, "opus"), (96_000, 8, "eac3")],
+)
+def test_a_track_that_was_folded_or_resampled_is_compared_as_such(tmp_path, rate, channels, codec):
+    lines = [Line(Span(n * rate, (n + 1) * rate), level) for n, level in ((1, 0.2), (4, 0.02))]
+    film = make_film(tmp_path, lines, 8, channels, rate)
+    proof, report = proven(film, MixOptions(codec=codec))
+    assert (report.track_rate, report.track_layout) != (report.rate, report.layout)
+    assert proof.bed_null_db is not None
+    assert proof.bed_null_db < -4
+    assert abs(proof.bed_gain_db or 9) < 1
+    assert proof.offset_ms is not None
+    assert proof.offset_ms <= 0.1
+    assert max(abs(gain) for gain in proof.line_gains_db) < 1
+
+
+def test_faults_in_a_folded_track_are_told(tmp_path):
+    film = make_film(tmp_path, LINES, seconds=8, channels=8)
+
+    def spoilt(sound):
+        late = np.roll(sound, 96, axis=1)
+        late[:, RATE : 2 * RATE] = sound[:, 6 * RATE : 7 * RATE]
+        return late
+
+    path = film.folder / "final.ac3"
+    report = mix(film.sources, film.takes, path, MixOptions())
+    write_wave(film.folder / "x.wav", spoilt(decoded(path, 6)), RATE, "5.1")
+    ffmpeg.run(["-y", "-i", film.folder / "x.wav", "-c:a", "ac3", "-b:a", "640k", path])
+    proof = prove_track(path, film.sources, film.takes, report, MixOptions())
+    # Late by 96 samples, and by the 256 that this encoder puts in front.
+    assert proof.offset_ms == pytest.approx(352 / 48, abs=0.1)
+    assert proof.bed_null_db is not None
+    assert proof.bed_null_db > -1
+    assert proof.line_gains_db[0] < -20
+
+
+def test_a_delivery_standard_is_measured_by_ffmpegs_meter(tmp_path):
+    proof, _ = proven(make_film(tmp_path, LINES), MixOptions(loudness="ebu-r128"))
+    theirs = measure_file(tmp_path / "final.ac3")
+    assert proof.loudness_lufs == theirs.integrated_lufs
+    assert proof.true_peak_dbtp == theirs.true_peak_dbtp
+
+
+def test_two_at_once_are_told_apart_and_forty_are_heard_together(tmp_path):
+    two = [Line(Span(RATE, 2 * RATE)), Line(Span(RATE, 2 * RATE), start=RATE + 4800)]
+    proof, _ = proven(make_film(tmp_path, two), FLAC)
+    assert proof.heard_together == 0
+    assert max(abs(gain) for gain in proof.line_gains_db) < 1
 
 
 def test_a_film_full_of_speech_has_no_bed_to_compare(tmp_path):
