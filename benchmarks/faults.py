@@ -49,6 +49,8 @@ PATIENCE_S = 240.0
 """A video that failed by name and that nobody has taken up for so long is asked for again."""
 AWAY_S = 40.0
 DISK = "500m"
+DEVICES = 3
+"""So many stages of the pool at once, so that whatever is killed is in the midst of something."""
 MODEL = """#!{python}
 import sys
 from dubarr_pipeline.services.simulated import SimulatedOptions, SimulatedServer
@@ -302,6 +304,7 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Row], Count
         store = stack.enter_context(dg.DagsterInstance.from_config(str(server.home)))
         scene = Scene(server, films, disk, postgres, store, random.Random(options.seed))
         server.start()
+        server.limit_pool("gpu", DEVICES)
         server.switch_on("media_folder")
         for path in sorted(shelf.iterdir()):
             shutil.move(path, films)
