@@ -135,8 +135,8 @@ def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:
     manifest = _manifest(work, stage)
     if not manifest.is_file() or _digest(manifest) != manifest_digest:
         return "its list of files is missing or was changed"
-    for name, identity in read_json(manifest)["files"].items():
-        path = work.root / name
+    for path, identity in _sealed(work, stage).items():
+        name = path.relative_to(work.root)
         if not path.is_file():
             return f"{name} is missing"
         if not is_whole(path, identity):
@@ -148,22 +148,41 @@ def is_whole(path: Path, identity: Mapping[str, Any]) -> bool:
     """Whether a file of ours is there, with the content that it was sealed with."""
     try:
         return is_same(path, FileIdentity(**identity))
-    except SourceError:
+    except (SourceError, TypeError):
         return False
 
 
 def sealed_files(work: WorkDir, stage: str) -> list[Path]:
     """Return the files that a stage left, by its manifest; empty if it left none."""
     try:
-        files = read_json(_manifest(work, stage))["files"]
+        return list(_sealed(work, stage))
     except ArtifactError:
         return []
-    return [work.root / name for name in files]
+
+
+def _sealed(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
+    """The files of a manifest, and their identities; none of them lies outside the work folder.
+
+    Raises:
+        ArtifactError: if the manifest is missing or damaged.
+    """
+    files = read_json(_manifest(work, stage)).get("files")
+    if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
+        raise ArtifactError(f"{_manifest(work, stage)} is damaged: delete it")
+    if any(not _is_inside(name) for name in files):
+        raise ArtifactError(f"{_manifest(work, stage)} names files outside {work.root}: delete it")
+    return {work.root / name: identity for name, identity in files.items()}
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name is that of a file below the work folder."""
+    path = Path(name)
+    return bool(path.parts) and not path.is_absolute() and not {"..", "\0"} & {*path.parts, *name}
 
 
 def forget(work: WorkDir, stage: str) -> list[Path]:
     """Remove what a stage left, and its manifest; return the files that were removed."""
-    removed = [path for path in sealed_files(work, stage) if path.exists()]
+    removed = [path for path in sealed_files(work, stage) if path.is_file()]
     for path in (*removed, _manifest(work, stage)):
         path.unlink(missing_ok=True)
     return removed

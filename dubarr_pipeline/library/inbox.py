@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.webhook_events import FileEvent
 from dubarr_pipeline.workdir import read_json, write_json
 
+_EVENT = TypeAdapter(FileEvent)
 MOST_MESSAGES = 100_000
 """Beyond that nobody works the inbox, and more of it helps nobody."""
 
@@ -73,9 +76,9 @@ class Inbox:
         path = self.folder / name
         try:
             document = read_json(path)
-            event = FileEvent(**document["event"])
-            return Message(name, document["library"], event, float(document["received_s"]))
-        except (KeyError, TypeError, ValueError) as error:
+            event = _EVENT.validate_python(document["event"])
+            return Message(name, str(document["library"]), event, float(document["received_s"]))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ArtifactError(f"{path} is damaged: {error}") from error
 
     def drop(self, names: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from dubarr_pipeline.media.probe import check_readable
 from dubarr_pipeline.workdir import WorkDir, read_json, write_json, write_text
 
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")
+"""What a key can be; it names a folder, and Dagster takes any text for a partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +95,26 @@ def make_video(
 
 
 def save_video(video: Video, work_dir: Path) -> None:
-    """Write ``video.json``; the earlier one is replaced whole."""
-    document = {**asdict(video), "source": str(video.source)}
-    write_json(video.work(work_dir).video, document)
-    write_text(_place(video.source, work_dir), video.key)
+    """Write ``video.json``; the earlier one is replaced whole, or left if it says the same."""
+    path, place = video.work(work_dir).video, _place(video.source, work_dir)
+    if not (_is_registered(video.key, work_dir) and _reads(video, work_dir)):
+        write_json(path, {**asdict(video), "source": str(video.source)})
+    if not place.is_file() or place.read_text(encoding="utf-8", errors="replace") != video.key:
+        write_text(place, video.key)
+
+
+def _reads(video: Video, work_dir: Path) -> bool:
+    try:
+        return load_video(video.key, work_dir) == video
+    except ArtifactError:
+        return False
 
 
 def last_at(source: Path, work_dir: Path) -> Video | None:
     """Return the video that was registered last under a path, whatever its content was."""
     place = _place(source, work_dir)
-    key = place.read_text(encoding="utf-8") if place.is_file() else ""
-    return load_video(key, work_dir) if key and WorkDir(work_dir / key).video.is_file() else None
+    key = place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
+    return load_video(key, work_dir) if _is_registered(key, work_dir) else None
 
 
 def _place(source: Path, work_dir: Path) -> Path:
@@ -119,22 +129,30 @@ def load_video(key: str, work_dir: Path) -> Video:
     Raises:
         ArtifactError: if the video was never registered here, or the file is damaged.
     """
-    path = WorkDir(work_dir / key).video
-    if not path.is_file():
+    if not _is_registered(key, work_dir):
         raise ArtifactError(
-            f"no video {key!r} in {work_dir}: register it with `dubarr dub VIDEO --to LANGS`"
+            f"no video {key[:120]!r} in {work_dir}: register it with `dubarr dub VIDEO --to LANGS`"
         )
+    path = WorkDir(work_dir / key).video
     try:
-        return _VIDEO.validate_python({k: v for k, v in read_json(path).items() if k != "schema"})
+        found = _VIDEO.validate_python({k: v for k, v in read_json(path).items() if k != "schema"})
     except ValidationError as error:
         raise ArtifactError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
+    if found.key != key or "\0" in str(found.source):
+        raise ArtifactError(f"{path} is damaged: it is not the request of {key}")
+    return found
+
+
+def _is_registered(key: str, work_dir: Path) -> bool:
+    """Whether a video of this key has a work folder; never looks outside `work_dir`."""
+    return bool(KEY_PATTERN.fullmatch(key)) and WorkDir(work_dir / key).video.is_file()
 
 
 def registered(work_dir: Path) -> Iterator[str]:
     """Yield the keys of all videos that have a work folder, in order."""
     if work_dir.is_dir():
         for folder in sorted(work_dir.iterdir()):
-            if (folder / "video.json").is_file():
+            if _is_registered(folder.name, work_dir):
                 yield folder.name
 
 

@@ -188,7 +188,10 @@ def left_out(library: Library, path: Path) -> str | None:
             return f"{str(mark)!r} stands there"
     if not (library.outside_links or library.holds(path)):
         return "it is a link that leads out of the library (outside_links = false)"
-    found = path.stat()
+    try:
+        found = path.stat()
+    except OSError as error:
+        return f"it cannot be looked at ({error.strerror})"
     rules = replace(library.rules, min_age_minutes=0)
     return listed_reason(rules, Listed(below, found.st_size, found.st_mtime), time.time())
 

@@ -31,6 +31,10 @@ _log = logging.getLogger(__name__)
 TOKEN_VARIABLE = "DUBARR_WEBHOOK_TOKEN"
 _SHORTEST_TOKEN = 16
 _MOST_AT_ONCE = 16
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
+"""In bytes: Linux has no files beyond them, and asking for one is an error."""
+_QUOTED = 300
+_LONGEST_NUMBER = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +138,22 @@ class WebhookServer:
         """The library that a file belongs to, and the event with our own paths."""
         for name in self.settings.libraries:
             library: Library = self.settings.library(name)
-            path = Path(os.path.normpath(library.mapped(event.path)))
-            if path.is_absolute() and library.holds(path):
-                previous = str(library.mapped(event.previous)) if event.previous else None
-                return name, FileEvent(event.kind, str(path), previous)
-        raise Refusal(422, f"{event.path!r} lies in none of the libraries (see path_mappings)")
+            path = _ours(library, event.path)
+            if path:
+                previous = _ours(library, event.previous) if event.previous else None
+                return name, FileEvent(event.kind, path, previous)
+        named = event.path[:_QUOTED]
+        raise Refusal(422, f"{named!r} lies in none of the libraries (see path_mappings)")
+
+
+def _ours(library: Library, theirs: str) -> str | None:
+    """Our path of a file that a sender names, if it lies in the library and can be a path."""
+    path = Path(os.path.normpath(library.mapped(theirs)))
+    if not path.is_absolute() or not library.holds(path):
+        return None
+    longest = max(len(os.fsencode(part)) for part in path.parts)
+    fits = longest <= _LONGEST_NAME and len(os.fsencode(path)) < _LONGEST_PATH
+    return str(path) if fits else None
 
 
 class _Http(ThreadingHTTPServer):
@@ -190,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
             raise Refusal(411, "the length of the body is not told")
-        if int(length) > owner.options.most_body_kb * 1024:
+        if len(length) > _LONGEST_NUMBER or int(length) > owner.options.most_body_kb * 1024:
             raise Refusal(413, f"more than {owner.options.most_body_kb} KiB")
         body = self.rfile.read(int(length))
         if len(body) < int(length):

@@ -76,7 +76,7 @@ def _from_json(path: Path) -> dict[int, str]:
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))["lines"]
         return {int(index): str(line["text"]) for index, line in lines.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
             f'{path} is not understood ({error!r}): write {{"lines": {{"3": {{"text": "..."}}}}}}'
         ) from error

@@ -22,12 +22,16 @@ from types import TracebackType
 from typing import IO, Self
 
 from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement, WorkspaceError
+from dubarr_pipeline.media.closed_formats import CLOSED_READING
 from dubarr_pipeline.media.transport import reading_options
 
 Arguments = Sequence[str | Path]
 
 MEMORY_LIMIT_BYTES = 8 << 30
 """Address space of one tool. Films of any length take 0.3 GB, late streams of broadcasts 1 GB."""
+
+LONGEST_S = 43_200.0
+"""No tool works longer: the slowest pass over a film of ten hours takes a tenth of it."""
 
 _KEPT_BYTES = 65_536
 _NEW_STREAM = re.compile(rb"New (\w+) stream \d+:(\d+) at pos:\S+ and DTS:(\S+?)s?$", re.MULTILINE)
@@ -71,7 +75,9 @@ def file_url(path: str | Path) -> str:
 
 
 def source_arguments(path: str | Path) -> list[str]:
-    """Return the input arguments for a file that may be hostile: it cannot reach the network.
+    """Return the input arguments for a file that may be hostile.
+
+    It reaches neither the network nor other files: lists that name files are not opened at all.
 
     All who read a file look equally far into it, so that they number its streams alike.
 
@@ -79,7 +85,7 @@ def source_arguments(path: str | Path) -> list[str]:
         NotMuxable: as `reading_options`.
     """
     looking = reading_options(Path(path))
-    return [*looking, "-protocol_whitelist", "file,pipe", "-i", file_url(path)]
+    return [*looking, *CLOSED_READING, "-i", file_url(path)]
 
 
 def run(
@@ -225,7 +231,7 @@ class _Child:
         self.tool = tool
         self._gave_up = ""
         command = [_program(tool), *_ALWAYS.get(tool, ()), *(os.fspath(a) for a in arguments)]
-        self.command = " ".join(command)[:300]
+        self.command = " ".join(each for each in command if each not in CLOSED_READING)[:300]
         self._words = _LastWords()
         try:
             self.process = subprocess.Popen(
@@ -237,6 +243,9 @@ class _Child:
             )
         finally:
             self._words.listen()
+        self._watch = threading.Timer(LONGEST_S, self._worked_too_long)
+        self._watch.daemon = True
+        self._watch.start()
 
     def __enter__(self) -> Self:
         return self
@@ -247,6 +256,7 @@ class _Child:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._watch.cancel()
         self.kill()
         for stream in (self.process.stdin, self.process.stdout):
             if stream:
@@ -274,6 +284,10 @@ class _Child:
         self._gave_up = f"{self.tool} gave nothing for {after_s:g} s and was stopped"
         self.process.kill()
 
+    def _worked_too_long(self) -> None:
+        self._gave_up = f"{self.tool} worked for {LONGEST_S:g} s and was stopped"
+        self.process.kill()
+
     def words(self) -> str:
         """The end of what the tool has said so far."""
         if self.process.poll() is not None:
@@ -297,6 +311,7 @@ class _Child:
 
 
 def _failure(child: _Child, status: int, words: str) -> WorkspaceError | MediaToolError:
+    words = words.replace(CLOSED_READING[-1], "...")
     tail = _complaints(words)[-_QUOTED_CHARACTERS:] or "without a word"
     if any(sign in words for sign in _NO_ROOM):
         return DiskFull(

@@ -123,6 +123,11 @@ def _unreadable(path: Path, words: str) -> NotAVideo | SourceMissing:
         return NotAVideo(
             f"{path} is truncated, its index is missing (no moov atom): copy or download it again"
         )
+    if "not on whitelist" in words:
+        return NotAVideo(
+            f"{path} is not a video but a list of other files, or of a format that is not taken: "
+            "choose a video file, or remux it to Matroska"
+        )
     return NotAVideo(f"{path} is not a video that can be read: {words[:400]}")
 
 

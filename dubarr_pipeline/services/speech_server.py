@@ -37,6 +37,7 @@ TEXT_LIMIT = 4096
 """Characters, as with OpenAI."""
 SHORTEST_REF_S, LONGEST_REF_S = 1.0, 600.0
 _PATIENCE_S = 60.0
+_LONGEST_NUMBER = 12
 _PLAIN_KINDS: Mapping[str, str] = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg"}
 
 
@@ -266,11 +267,11 @@ class _Handler(BaseHTTPRequestHandler):
         told = self.headers.get("content-length", "")
         if not told.isdecimal():
             raise Refusal(HTTPStatus.LENGTH_REQUIRED, "length_required", "say Content-Length")
-        if int(told) > BODY_LIMIT:
+        if len(told) > _LONGEST_NUMBER or int(told) > BODY_LIMIT:
             raise Refusal(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "body_too_large",
-                f"{told} bytes are more than {BODY_LIMIT}: send a shorter voice reference",
+                f"the body has more than {BODY_LIMIT} bytes: send a shorter voice reference",
             )
         body = self.rfile.read(int(told))
         if len(body) < int(told):
