@@ -21,11 +21,10 @@ from dubarr_pipeline.assets.stage import (
 )
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.media import mixdown
 from dubarr_pipeline.media.identity import identify
 from dubarr_pipeline.media.loudness import Loudness
 from dubarr_pipeline.media.mix_options import MixSources, PlacedTake
-from dubarr_pipeline.media.mix_proof import prove_track
+from dubarr_pipeline.media.proven_mix import mix_and_prove
 from dubarr_pipeline.production.results import ProducedLine
 from dubarr_pipeline.production.segments_file import read_segments
 from dubarr_pipeline.resources import Workshop
@@ -55,7 +54,7 @@ def _produce(bench: Bench) -> Outcome:
         if kept.get("fingerprint") != wanted or not checkpoints.is_whole(path, kept["file"]):
             sources = _sources(bench, sound, lines)
             takes = [_placed(line) for line in lines if line.placed]
-            report = mixdown.mix(
+            finished = mix_and_prove(
                 sources,
                 takes,
                 path,
@@ -67,8 +66,8 @@ def _produce(bench: Bench) -> Outcome:
             tracks[language] = {
                 "fingerprint": wanted,
                 "file": asdict(identify(path)),
-                "report": as_facts(report),
-                "proof": as_facts(prove_track(path, sources, takes, report, options)),
+                "report": as_facts(finished.report),
+                "proof": as_facts(finished.proof),
             }
     write_json(work.mix_report, {"tracks": tracks})
     files = [work.track(language, options.codec) for language in targets]

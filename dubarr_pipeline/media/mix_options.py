@@ -43,14 +43,15 @@ class LevelOptions:
     """How the dub follows the original's levels.
 
     Attributes:
-        quieter_db, louder_db: how far a line may lie under or over the film's dialogue level:
-            whispers stay whispers, but can be understood, and a shout does not tear the film apart.
+        quieter_db, louder_db: how far a line may lie under or over the film's dialogue level: a
+            whisper (15 to 20 dB under talk) stays one, what is quieter can still be understood,
+            and a shout does not tear the film apart.
         trim_db: how far all lines together may move so that the programme keeps its loudness.
         boost_db: most that a single take is turned up; a take quieter than that is broken.
         fallback_lufs: dialogue level where neither the line nor the film has any to follow.
     """
 
-    quieter_db: float = 9.0
+    quieter_db: float = 20.0
     louder_db: float = 9.0
     trim_db: float = 3.0
     boost_db: float = 30.0
@@ -71,9 +72,10 @@ class MixOptions:
             and the dub may go as high as they do.
         codec: of the track, and its file's extension.
         bitrate_kbps: None for what suits codec and channels.
-        decode_again: whether loudness is measured on the file, decoded, rather than on what went
-            into the encoder. None: for a delivery standard, whose peaks must be proven; with
-            ``source`` it would cost half as much as the whole mix, for a hundredth of an LU.
+        decode_again: whether loudness is measured on the file, decoded, and corrected by it, rather
+            than on what went into the encoder. None: for a delivery standard, whose peaks must be
+            proven, and for AAC, which loses up to 0.4 LU; with ``source`` and the other codecs
+            it would cost half as much as the whole mix, for a hundredth of an LU.
         room_match: move takes towards the distance of their original lines (duller, with a small
             room's first reflections), as measured from each line.
         pcm: where to leave the mixer's own samples too, as float32 WAV.

@@ -32,7 +32,8 @@ def test_takes_at_the_first_and_the_last_sample_are_heard(tmp_path, rate, channe
     lines = [Line(Span(0, rate)), Line(Span(5 * rate, 6 * rate), 0.05)]
     film = make_film(tmp_path, lines, 6, channels, rate)
     report, proof = mixed(film, MixOptions(codec=codec))
-    assert (report.passes, report.clipped_samples) == (1, 0)
+    assert report.passes <= (2 if codec == "aac" else 1)
+    assert report.clipped_samples == 0
     assert abs(report.miss_lu) <= 0.2
     assert max(abs(gain) for gain in proof.line_gains_db) < 1
     assert proof.offset_ms is not None

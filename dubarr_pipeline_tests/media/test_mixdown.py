@@ -14,6 +14,7 @@ from dubarr_pipeline.media.loudness import measure_file
 from dubarr_pipeline.media.mix_options import LevelOptions, MixOptions
 from dubarr_pipeline.media.mix_report import MixReport
 from dubarr_pipeline.media.mixdown import mix
+from dubarr_pipeline.media.proven_mix import mix_and_prove
 from dubarr_pipeline.media.waveform import WaveFile, write_wave
 from dubarr_pipeline.timeline.spans import Span, complement, merge
 from dubarr_pipeline_tests.media.films import (
@@ -191,6 +192,36 @@ def test_whispers_stay_whispers_and_shouts_stay_in_bounds(tmp_path):
     assert original[3] - original[0] < -20
     assert dub.max() - dub.min() == pytest.approx(15, abs=0.5)
     assert abs(report.dub_trim_db) <= 3
+
+
+def test_by_default_a_whisper_is_no_talk_and_a_shout_no_more_than_that(tmp_path):
+    # Talk near -24 LUFS; 20 and 30 dB under it are whispered, 12 dB over it is shouted.
+    talk = 0.1
+    levels = [talk, talk, talk / 10, talk, talk / 31.6, talk, talk * 4, talk]
+    lines = [Line(seconds(1.5 * i + 1, 1.5 * i + 2), level) for i, level in enumerate(levels)]
+    film = make_film(tmp_path, lines, 14)
+    _, report = mixed(film, FLAC)
+    dub = np.array([line.dub_lufs for line in report.lines])
+    original = np.array([line.original_lufs for line in report.lines])
+    under = dub - np.median(dub)
+    assert under[2] == pytest.approx(original[2] - np.median(original), abs=0.5)
+    assert under[4] == pytest.approx(-20, abs=0.5)
+    assert under[6] == pytest.approx(9, abs=0.5)
+    assert np.abs(under[[0, 1, 3, 5, 7]]).max() < 1
+
+
+@pytest.mark.parametrize("codec", ["ac3", "eac3", "flac", "aac", "opus"])
+def test_the_file_itself_is_as_loud_as_its_source(tmp_path, codec):
+    # White noise: the treble that an encoder leaves out counts.
+    noise = np.random.default_rng(5).standard_normal((2, 15 * RATE))
+    bed = (0.03 * noise).astype(np.float32)
+    film = film_of(tmp_path, bed, [Line(seconds(i, i + 1), 0.4) for i in range(1, 14, 2)])
+    path = film.folder / f"final_es.{codec}"
+    made = mix_and_prove(film.sources, film.takes, path, MixOptions(codec=codec))
+    wanted = film.sources.loudness.integrated_lufs
+    assert measure_file(path).integrated_lufs == pytest.approx(wanted, abs=0.2)
+    assert made.proof.loudness_lufs == pytest.approx(wanted, abs=0.2)
+    assert made.report.measured_on == ("mix" if codec == "flac" else "track")
 
 
 def test_a_take_is_as_loud_in_the_track_as_the_report_says(tmp_path):
