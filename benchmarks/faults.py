@@ -193,11 +193,10 @@ def dub_unattended(
         scene.supervise()
         if waiting and scene.progress() >= due[len(faults) - len(waiting)] and waiting[0](scene):
             waiting.pop(0)
-        if not waiting or scene.progress() >= len(STAGES) * count:
-            unfinished = missing(scene, count)
-            if not unfinished:
-                return []
-            ask_again(scene, unfinished, lonely)
+        unfinished = missing(scene, count)
+        if not unfinished:
+            return []
+        ask_again(scene, unfinished, lonely)
         time.sleep(1.0)
     return missing(scene, count)
 
