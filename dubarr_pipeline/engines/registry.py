@@ -205,6 +205,15 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
         "translation": "lite",
         "synthesis": "espeak",
     },
+    "laptop": {
+        "voice_activity": "silero",
+        "separation": "lite",
+        "diarization": "cue-clusters",
+        "transcription": "faster-whisper",
+        "context": "plain",
+        "translation": "m2m100",
+        "synthesis": "espeak",
+    },
     "studio": {
         "voice_activity": "silero",
         "separation": "demucs",
@@ -216,9 +225,11 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
     },
 }
 """Profile -> the engine of every kind. `lite` runs on any computer, without downloads or accounts;
-`studio` is the neural engines, and wants a GPU."""
+`laptop` wants 1 GB of models, but no GPU and no account; `studio` is the neural engines, and wants
+a GPU."""
 
 PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "laptop": {"transcript": {"model": "Systran/faster-whisper-small"}},
     "studio": {"llm": {"serve": "transformers", "model": "Qwen/Qwen2.5-7B-Instruct"}},
 }
 """Profile -> section of the settings -> what the profile sets there; the settings go before."""
