@@ -31,6 +31,7 @@ WITH_DAGSTER = {
     "runs.py",
     "sensors.py",
     "tasks.py",
+    "tidying.py",
     "workers.py",
 }
 """The floors on which Dagster may be known: all others could dub without it."""

@@ -53,7 +53,7 @@ ASSETS = {
     ),
     "report": ([*SCRIPT, "context", "refs", "segments", "mix", "mux"], {"html"}, None, []),
 }
-CODE_VERSIONS = {**dict.fromkeys(ASSETS, "1"), "mix": "2"}
+CODE_VERSIONS = {**dict.fromkeys(ASSETS, "1"), "mix": "3"}
 JOBS = {"dub", "publish", "housekeeping"}
 SCHEDULES = {"daily_housekeeping": "17 4 * * *"}
 SENSORS = {"media_folder", "webhook_inbox", "publishing", "failures"}
