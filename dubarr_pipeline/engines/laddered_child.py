@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from dubarr_pipeline.engines.child import EngineChild
-from dubarr_pipeline.engines.interfaces import OnProgress, Progress
+from dubarr_pipeline.engines.interfaces import Engine, OnProgress, Progress
 from dubarr_pipeline.engines.ladder import Footing, Ladder, StepDown
+from dubarr_pipeline.engines.needs import require
 from dubarr_pipeline.errors import EngineError
 from dubarr_pipeline.models.devices import lease_device
 
@@ -104,6 +106,45 @@ class LadderedChild:
         child, self._child, self._standing = self._child, None, None
         if child:
             child.unload()
+
+
+class LadderedEngine(Engine):
+    """An engine whose model works in a `LadderedChild`.
+
+    Args:
+        device: of the settings.
+    """
+
+    worker: ClassVar[str]
+    """``module:class`` that works in the child."""
+    uses_torch: ClassVar[bool] = True
+    """Whether the model runs in PyTorch."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._child = LadderedChild(self.name, self.worker, self._arguments)
+
+    @abstractmethod
+    def _rungs(self, device: str) -> Sequence[Footing]:
+        """The ladder for the device that was taken."""
+
+    @abstractmethod
+    def _arguments(self, footing: Footing) -> Mapping[str, object]:
+        """What the worker's constructor takes on a rung."""
+
+    def load(self) -> None:
+        """Start the engine's process and load the model. Raises `MissingRequirement`."""
+        require(self)
+        self._child.load(self._device, self._rungs, torch=self.uses_torch)
+
+    def unload(self) -> None:
+        """End the engine's process, and with it all that it holds."""
+        self._child.unload()
+
+    @property
+    def steps(self) -> tuple[StepDown, ...]:
+        """Where memory did not suffice."""
+        return self._child.steps
 
 
 def never_back(on_progress: OnProgress) -> OnProgress:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 import numpy as np
@@ -21,11 +19,11 @@ from dubarr_pipeline.engines.interfaces import (
     Progress,
     ignore_progress,
 )
-from dubarr_pipeline.engines.ladder import Footing, StepDown, rungs_below
-from dubarr_pipeline.engines.laddered_child import LadderedChild, never_back
-from dubarr_pipeline.errors import MissingRequirement
+from dubarr_pipeline.engines.ladder import Footing, rungs_below
+from dubarr_pipeline.engines.laddered_child import LadderedEngine, never_back
+from dubarr_pipeline.engines.needs import STUDIO, model_in_store, package_need, package_version
 from dubarr_pipeline.media.speech_reading import SPEECH_RATE, read_speech
-from dubarr_pipeline.models.store import model_folder, model_identity, model_need
+from dubarr_pipeline.models.store import model_folder, model_identity
 from dubarr_pipeline.timeline.cue_layout import SoundClock, lay_out
 from dubarr_pipeline.timeline.listening_windows import overlapping_windows, own_parts
 from dubarr_pipeline.timeline.script import Cue, Diarization
@@ -43,7 +41,6 @@ from dubarr_pipeline.timeline.voice_matching import (
 _log = logging.getLogger(__name__)
 _VERSION = 1
 _PACKAGE = "pyannote.audio"
-_CURE = "pip install 'dubarr-pipeline[studio]'"
 _ROOM_S = 1.0
 """What is heard before the first speech and after the last, for the networks' sake."""
 
@@ -106,48 +103,25 @@ class _Heard:
     found: WindowSpeakers
 
 
-class PyannoteDiarizer(Diarizer):
+class PyannoteDiarizer(LadderedEngine, Diarizer):
     """Tells speakers apart by their voices; knows who talks at the same time."""
 
     name: ClassVar[str] = "pyannote"
+    worker: ClassVar[str] = "dubarr_pipeline.engines.diarization.pyannote_work:PyannoteWorker"
 
     def __init__(self, options: PyannoteOptions | None = None) -> None:
         self._options = options or PyannoteOptions()
-        self._child = LadderedChild(
-            self.name,
-            "dubarr_pipeline.engines.diarization.pyannote_work:PyannoteWorker",
-            self._arguments,
-        )
+        super().__init__(self._options.device)
 
     def identity(self) -> str:
         """Name, version, package and weights; how it is driven stands in the options."""
         weights = model_identity(self._options.model)
-        return f"{self.name}/{_VERSION}/{_PACKAGE} {_package_version()}/{weights}"
+        return f"{self.name}/{_VERSION}/{_PACKAGE} {package_version(_PACKAGE)}/{weights}"
 
     def needs(self) -> tuple[Need, ...]:
         """The library and the pipeline, whose conditions must be accepted on its page."""
-        here = importlib.util.find_spec("pyannote") is not None and _package_version() != "absent"
-        model = model_need(self._options.model)
-        return (
-            Need("package", _PACKAGE, here, "" if here else _CURE),
-            Need("model", model.name, model.present, model.cure),
-        )
-
-    def load(self) -> None:
-        """Start the engine's process and load the pipeline. Raises `MissingRequirement`."""
-        missing = [f"{n.kind} {n.name} ({n.cure})" for n in self.needs() if not n.present]
-        if missing:
-            raise MissingRequirement(f"{self.name} lacks {' and '.join(missing)}")
-        self._child.load(self._options.device, self._rungs)
-
-    def unload(self) -> None:
-        """End the engine's process, and with it all that it holds."""
-        self._child.unload()
-
-    @property
-    def steps(self) -> tuple[StepDown, ...]:
-        """Where memory did not suffice."""
-        return self._child.steps
+        package = package_need(_PACKAGE, "pyannote", STUDIO)
+        return (package, model_in_store(self._options.model))
 
     def diarize(
         self,
@@ -260,10 +234,3 @@ def _share(number: int, count: int, on_progress: OnProgress) -> OnProgress:
         on_progress(Progress(share, 1.0, progress.note))
 
     return tell
-
-
-def _package_version() -> str:
-    try:
-        return version(_PACKAGE)
-    except PackageNotFoundError:
-        return "absent"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +15,7 @@ import numpy as np
 from dubarr_pipeline.engines.child import EngineChild
 from dubarr_pipeline.engines.interfaces import AudioReader, Need, Samples, Separator
 from dubarr_pipeline.engines.ladder import Footing, Ladder, rungs_below
+from dubarr_pipeline.engines.needs import STUDIO, model_in_store, package_need, package_version
 from dubarr_pipeline.engines.separation.demucs_model import ModelShape
 from dubarr_pipeline.engines.separation.dialogue import dialogue_channels
 from dubarr_pipeline.engines.separation.film import Film
@@ -26,7 +26,7 @@ from dubarr_pipeline.engines.separation.spectrum import Grid
 from dubarr_pipeline.engines.separation.windows import WindowPlan
 from dubarr_pipeline.errors import EngineError, SettingsError
 from dubarr_pipeline.models.devices import choose_device, lease_device
-from dubarr_pipeline.models.store import model_folder, model_identity, model_need
+from dubarr_pipeline.models.store import model_folder, model_identity
 from dubarr_pipeline.timeline.spans import Span, merge
 
 _log = logging.getLogger(__name__)
@@ -98,17 +98,17 @@ class DemucsSeparator(Separator):
     def identity(self) -> str:
         """Name, weights, version, and the options that the result depends on."""
         chosen = self._options
+        what = f"{package_version(self.name)}/{model_identity(chosen.model)}"
         how = f"window {chosen.window_s:g} s, overlap {chosen.overlap:g}"
-        return f"{self.name}/{_VERSION}/{_demucs_version()}/{model_identity(chosen.model)}/{how}"
+        return f"{self.name}/{_VERSION}/{what}/{how}"
 
     def needs(self) -> tuple[Need, ...]:
         """The package, the model's files, and the device that was asked for."""
-        cure = "pip install 'dubarr-pipeline[studio]'"
-        here = find_spec("demucs") is not None and find_spec("torch") is not None
-        model = model_need(self._options.model)
+        package = package_need("demucs", "demucs", STUDIO)
+        here = package.present and find_spec("torch") is not None
         return (
-            Need("package", "demucs", here, cure),
-            Need("model", model.name, model.present, model.cure),
+            replace(package, present=here),
+            model_in_store(self._options.model),
             *(self._device_need() if here else ()),
         )
 
@@ -226,10 +226,3 @@ class DemucsSeparator(Separator):
             for row, voices in zip(rows, made, strict=True):
                 self._shelf.put(keys[row], voices)
                 found[row] = voices
-
-
-def _demucs_version() -> str:
-    try:
-        return version("demucs")
-    except PackageNotFoundError:
-        return "not installed"

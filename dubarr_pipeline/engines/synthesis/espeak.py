@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from importlib import metadata
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from dubarr_pipeline.engines.interfaces import (
     Synthesizer,
     Voice,
 )
+from dubarr_pipeline.engines.needs import package_need, package_version
 from dubarr_pipeline.engines.synthesis.espeak_library import CURE, ESPEAK, EspeakSession
 from dubarr_pipeline.engines.synthesis.espeak_voices import (
     find_language,
@@ -31,6 +31,7 @@ from dubarr_pipeline.engines.synthesis.espeak_voices import (
 )
 from dubarr_pipeline.errors import LineError, MissingRequirement
 
+_PACKAGE = "espeakng-loader"
 NATURAL_WPM = 175
 """espeak's own default rate."""
 SLOWEST_WPM, FASTEST_WPM = 120, 250
@@ -59,16 +60,11 @@ class EspeakSynthesizer(Synthesizer):
 
     def identity(self) -> str:
         """Engine, the version of the package that carries it, and the version of our voices."""
-        try:
-            version = metadata.version("espeakng-loader")
-        except metadata.PackageNotFoundError:
-            version = "absent"
-        return f"espeak espeakng-loader={version} voices=1"
+        return f"espeak {_PACKAGE}={package_version(_PACKAGE)} voices=1"
 
     def needs(self) -> tuple[Need, ...]:
         """The one package."""
-        present = "absent" not in self.identity()
-        return (Need("package", "espeakng-loader", present, CURE),)
+        return (package_need(_PACKAGE, "espeakng_loader", CURE),)
 
     def load(self) -> None:
         """Open the library. Raises `MissingRequirement` where it is not installed."""

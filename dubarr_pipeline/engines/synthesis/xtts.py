@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 from dubarr_pipeline.engines.interfaces import Need, SpeechRequest
+from dubarr_pipeline.engines.needs import STUDIO, model_in_store, package_need
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.errors import LanguageError
-from dubarr_pipeline.models.store import model_folder, model_identity, model_need
+from dubarr_pipeline.models.store import model_folder, model_identity
 from dubarr_pipeline.services.processes import PORT, Launch, ServiceProcess
 from dubarr_pipeline.services.serve_tts import TOKEN_VARIABLE
 from dubarr_pipeline.services.server import Host
@@ -80,12 +80,7 @@ class XttsSynthesizer(OpenAISynthesizer):
 
     def needs(self) -> tuple[Need, ...]:
         """coqui-tts and the model."""
-        package = find_spec("TTS") is not None
-        state = model_need(self.xtts.model)
-        return (
-            Need("package", "coqui-tts", package, "pip install 'dubarr-pipeline[studio]'"),
-            Need("model", state.name, state.present, state.cure),
-        )
+        return (package_need("coqui-tts", "TTS", STUDIO), model_in_store(self.xtts.model))
 
     def load(self) -> None:
         """Make ready; the server's process starts with the first line."""

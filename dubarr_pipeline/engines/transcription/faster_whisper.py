@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 import numpy as np
@@ -23,16 +21,17 @@ from dubarr_pipeline.engines.interfaces import (
     Transcriber,
     ignore_progress,
 )
-from dubarr_pipeline.engines.ladder import Footing, StepDown
-from dubarr_pipeline.engines.laddered_child import LadderedChild, never_back
+from dubarr_pipeline.engines.ladder import Footing
+from dubarr_pipeline.engines.laddered_child import LadderedEngine, never_back
+from dubarr_pipeline.engines.needs import model_in_store, package_need, package_version
 from dubarr_pipeline.engines.transcription.whisper_ladder import WhisperFooting, whisper_rungs
 from dubarr_pipeline.engines.transcription.whisper_languages import language_of, whisper_code
 from dubarr_pipeline.engines.transcription.whisper_work import HeardPassage
-from dubarr_pipeline.errors import LanguageError, MissingRequirement
+from dubarr_pipeline.errors import LanguageError
 from dubarr_pipeline.media.languages import same_language
 from dubarr_pipeline.media.sound_reader import at_rate
 from dubarr_pipeline.media.speech_reading import SPEECH_RATE, read_speech
-from dubarr_pipeline.models.store import is_present, model_folder, model_identity, model_need
+from dubarr_pipeline.models.store import is_present, model_folder, model_identity
 from dubarr_pipeline.timeline.cue_layout import SoundClock
 from dubarr_pipeline.timeline.listening_windows import breaths
 from dubarr_pipeline.timeline.passages import Passage
@@ -106,48 +105,26 @@ class _Sounds:
     samples: tuple[Samples, ...]
 
 
-class FasterWhisperTranscriber(Transcriber, TakeListener):
+class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeListener):
     """Writes down what is said, also where nobody has written it before."""
 
     name: ClassVar[str] = "faster-whisper"
+    worker: ClassVar[str] = "dubarr_pipeline.engines.transcription.whisper_work:WhisperWorker"
+    uses_torch: ClassVar[bool] = False
 
     def __init__(self, options: FasterWhisperOptions | None = None) -> None:
         self._options = options or FasterWhisperOptions()
-        self._child = LadderedChild(
-            self.name,
-            "dubarr_pipeline.engines.transcription.whisper_work:WhisperWorker",
-            self._arguments,
-        )
+        super().__init__(self._options.device)
 
     def identity(self) -> str:
         """Name, version, package and weights; how it is driven stands in the options."""
         weights = model_identity(self._options.model)
-        return f"{self.name}/{_VERSION}/{_package_version()}/{weights}"
+        return f"{self.name}/{_VERSION}/{package_version(_PACKAGE)}/{weights}"
 
     def needs(self) -> tuple[Need, ...]:
         """The package and the model."""
-        here = importlib.util.find_spec("faster_whisper") is not None
-        model = model_need(self._options.model)
-        return (
-            Need("package", _PACKAGE, here, "" if here else _CURE),
-            Need("model", model.name, model.present, model.cure),
-        )
-
-    def load(self) -> None:
-        """Start the engine's process and load the model. Raises `MissingRequirement`."""
-        missing = [f"{n.kind} {n.name} ({n.cure})" for n in self.needs() if not n.present]
-        if missing:
-            raise MissingRequirement(f"{self.name} lacks {' and '.join(missing)}")
-        self._child.load(self._options.device, self._rungs, torch=False)
-
-    def unload(self) -> None:
-        """End the engine's process, and with it all that it holds."""
-        self._child.unload()
-
-    @property
-    def steps(self) -> tuple[StepDown, ...]:
-        """Where memory did not suffice."""
-        return self._child.steps
+        package = package_need(_PACKAGE, "faster_whisper", _CURE)
+        return (package, model_in_store(self._options.model))
 
     def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
         """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2...
@@ -325,10 +302,3 @@ def _report(found: Transcript) -> None:
         dict(found.dropped) or "none",
         len(found.edits),
     )
-
-
-def _package_version() -> str:
-    try:
-        return version(_PACKAGE)
-    except PackageNotFoundError:
-        return "absent"

@@ -12,7 +12,6 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -23,9 +22,10 @@ from dubarr_pipeline.engines.interfaces import (
     Need,
     Translator,
 )
+from dubarr_pipeline.engines.needs import model_in_store, package_need
 from dubarr_pipeline.engines.translation.reply_faults import base, find_fault
 from dubarr_pipeline.errors import EngineError, LanguageError, MissingRequirement
-from dubarr_pipeline.models.store import model_folder, model_identity, model_need
+from dubarr_pipeline.models.store import model_folder, model_identity
 from dubarr_pipeline.timeline.sentences import sentence_starts
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ LANGUAGES = (
 """As the model names them."""
 _ALIASES = {"nb": "no", "nn": "no", "iw": "he", "fil": "tl", "nso": "ns", "cmn": "zh"}
 _END = "</s>"
+_CURE = "pip install 'dubarr-pipeline[laptop]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,8 @@ class M2M100Translator(Translator):
 
     def needs(self) -> tuple[Need, ...]:
         """The package that cuts words into pieces, and the model."""
-        package = find_spec("sentencepiece") is not None
-        model = model_need(self.options.model)
-        return (
-            Need("package", "sentencepiece", package, "pip install 'dubarr-pipeline[laptop]'"),
-            Need("model", model.name, model.present, model.cure),
-        )
+        package = package_need("sentencepiece", "sentencepiece", _CURE)
+        return (package, model_in_store(self.options.model))
 
     def load(self) -> None:
         """Bring the model into memory: about 0.5 GB.
@@ -114,7 +111,7 @@ class M2M100Translator(Translator):
             import sentencepiece
         except ImportError as error:
             raise MissingRequirement(
-                "the translator m2m100 needs sentencepiece: pip install 'dubarr-pipeline[laptop]'"
+                f"the translator m2m100 needs sentencepiece: {_CURE}"
             ) from error
         folder = model_folder(self.options.model)
         spelling = folder / "sentencepiece.bpe.model"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.diarization import pyannote
+from dubarr_pipeline.engines import needs
 from dubarr_pipeline.engines.diarization.pyannote import PyannoteDiarizer, PyannoteOptions
 from dubarr_pipeline.engines.interfaces import Progress
 from dubarr_pipeline.errors import EngineError, MissingRequirement, OutOfMemory
@@ -160,7 +160,7 @@ def test_what_is_missing_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(MissingRequirement, match=r"dubarr models pull .*community-1") as error:
         PyannoteDiarizer().load()
     assert "https://hf" in str(error.value) or "huggingface.co" in str(error.value)
-    monkeypatch.setattr(pyannote, "_package_version", lambda: "absent")
+    monkeypatch.setattr(needs, "package_version", lambda _: "absent")
     package = PyannoteDiarizer().needs()[0]
     assert (package.present, package.cure) == (False, "pip install 'dubarr-pipeline[studio]'")
     assert PyannoteDiarizer().identity().startswith("pyannote/")
