@@ -48,6 +48,10 @@ DEADLINE_S = 2400.0
 PATIENCE_S = 240.0
 """A video that failed by name and that nobody has taken up for so long is asked for again."""
 AWAY_S = 40.0
+DEAF_S = 45.0
+_RELOAD = """mutation {
+  reloadRepositoryLocation(repositoryLocationName: "dubarr_pipeline.definitions") { __typename }
+}"""
 DISK = "500m"
 DEVICES = 3
 """So many stages of the pool at once, so that whatever is killed is in the midst of something."""
@@ -95,17 +99,29 @@ class Scene:
     suffered: Counter[str] = field(default_factory=Counter[str])
     asked_again: int = 0
     restarts: int = 0
+    deaf_since: float = field(default_factory=time.monotonic)
 
     def progress(self) -> int:
         """How many stages are finished, of all videos."""
         return len(list(self.server.work_dir.glob("*/.checkpoints/*.json")))
 
     def supervise(self) -> None:
-        """Start the server again if it has ended, as systemd would."""
+        """Start the server again if it has ended, as systemd would; see to its code server.
+
+        `dagster dev` does not notice that the inner process of its code server was killed: a
+        watchdog has to reload it, as the button in the UI does.
+        """
         process = self.server.process
         if process is not None and process.poll() is not None:
             self.server.start()
             self.restarts += 1
+        if any("api grpc" in command for command in self.server.processes().values()):
+            self.deaf_since = time.monotonic()
+        elif time.monotonic() - self.deaf_since > DEAF_S:
+            with contextlib.suppress(OSError):
+                self.server.ask(_RELOAD)
+                self.suffered["code servers reloaded by the watchdog"] += 1
+            self.deaf_since = time.monotonic()
 
 
 def kill(scene: Scene, found: list[int], what: str) -> bool:
@@ -197,7 +213,7 @@ def dub_unattended(
         if not unfinished:
             return []
         ask_again(scene, unfinished, lonely)
-        time.sleep(1.0)
+        time.sleep(2.0)
     return missing(scene, count)
 
 
