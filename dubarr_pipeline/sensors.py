@@ -1,34 +1,39 @@
 """What starts runs by itself: folders of videos that are watched. Off until switched on."""
 
 import datetime
+import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 
-from dubarr_pipeline.errors import ArtifactError, SourceError
+from dubarr_pipeline.errors import ArtifactError, DiskFull, SourceError
 from dubarr_pipeline.jobs import dub, publish
 from dubarr_pipeline.library import crew
 from dubarr_pipeline.library.arrivals import arrive
 from dubarr_pipeline.library.digests import Digests
+from dubarr_pipeline.library.disk_budget import check_video
 from dubarr_pipeline.library.inbox import Inbox, Message
 from dubarr_pipeline.library.libraries import Library
 from dubarr_pipeline.library.quiet_hours import is_quiet
 from dubarr_pipeline.library.videos import Video, load_video
 from dubarr_pipeline.library.watch import Look, Memory, left_out, look
 from dubarr_pipeline.partitions import videos
+from dubarr_pipeline.plans import plan
 from dubarr_pipeline.queueing import request_tags
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.settings import Settings
+from dubarr_pipeline.workers import LIVE, is_dead
 
 _INTERVAL_S = 30
 _TAKING_IN_S = 20.0
 """Dagster ends a tick after 60 s. What takes longer to read is read beside it (`Digests`)."""
 _APPEARS_S = 600.0
 """So long may a file that was told of take to appear: network folders are slow to show it."""
+_ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
 _digests = Digests()
 
 
@@ -38,6 +43,14 @@ class _Taken:
 
     signature: str
     video: Video | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A video that somebody wants dubbed, and what told of it: a file as it lies, or a message."""
+
+    video: Video
+    told_by: str
 
 
 @dg.sensor(
@@ -54,16 +67,16 @@ def media_folder(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg.
     settings, known = workshop.settings(), json.loads(context.cursor or "{}")
     end = time.monotonic() + _TAKING_IN_S
     cursor: dict[str, tuple[str, str]] = {}
-    found: list[Video] = []
+    found: list[_Found] = []
     for name in settings.libraries:
         library = settings.library(name)
         seen = look(library, Memory.parse(*known.get(name, ("", ""))), settings.work_dir)
         for fault in (seen.gone,) if seen.gone else seen.gaps:
             context.log.warning("library %s (%s): %s", name, library.path, fault)
         taken = list(_take_in(context, seen, name, settings, end))
-        found += [each.video for each in taken if each.video]
+        found += [_Found(each.video, each.signature) for each in taken if each.video]
         cursor[name] = seen.after(each.signature for each in taken).text()
-    keys = sorted({video.key for video in found})
+    keys = sorted({each.video.key for each in found})
     return dg.SensorResult(
         run_requests=_requests(found, settings, context.instance),
         dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
@@ -86,13 +99,19 @@ def _take_in(
         context.log.info("library %s: %d wait for the quiet hours' end", name, len(seen.ready))
         return
     crew.check_needs(settings.for_video(library.profile or settings.profile, library.overrides))
+    promised = 0
     for count, (signature, path) in enumerate(seen.ready):
         try:
+            promised += check_video(path, len(library.target_langs), settings, None, promised)
             identity = _digests.ask(path, end - time.monotonic())
         except SourceError as error:
             context.log.warning("library %s: not dubbed: %s", name, error)
             yield _Taken(signature)
             continue
+        except DiskFull as error:
+            left = len(seen.ready) - count
+            context.log.warning("library %s: %d wait for room on the disk: %s", name, left, error)
+            return
         if identity is None:
             left = len(seen.ready) - count
             context.log.info("library %s: reading %r; %d more after it", name, str(path), left - 1)
@@ -117,19 +136,22 @@ def webhook_inbox(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg
     inbox.drop(json.loads(context.cursor or "[]"))
     end = time.monotonic() + _TAKING_IN_S
     worked: list[str] = []
-    found: list[Video] = []
+    found: list[_Found] = []
     for name in inbox.names():
         try:
             came = _work(inbox.read(name), settings, end)
+        except DiskFull as error:
+            context.log.warning("message %s waits for room on the disk: %s", name, error)
+            came = None
         except (ArtifactError, SourceError) as error:
             came = str(error)
         if isinstance(came, Video):
-            found.append(came)
+            found.append(_Found(came, name))
         elif came:
             context.log.warning("message %s: %s", name, came)
         if came is not None:
             worked.append(name)
-    keys = sorted({video.key for video in found})
+    keys = sorted({each.video.key for each in found})
     return dg.SensorResult(
         run_requests=_requests(found, settings, context.instance),
         dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
@@ -142,6 +164,7 @@ def _work(message: Message, settings: Settings, end: float) -> Video | str | Non
 
     Raises:
         ArtifactError, SourceError: what only this message is to blame for.
+        DiskFull: it has to wait for room.
         MissingRequirement, WorkspaceError: what is no fault of a video stops the tick.
     """
     if message.library not in settings.libraries:
@@ -159,22 +182,51 @@ def _work(message: Message, settings: Settings, end: float) -> Video | str | Non
     if reason:
         return f"{str(path)!r} is not dubbed: {reason}"
     crew.check_needs(settings.for_video(library.profile or settings.profile, library.overrides))
+    check_video(path, len(library.target_langs), settings)
     identity = _digests.ask(path, end - time.monotonic())
     return arrive(path, message.library, library, settings, identity) if identity else None
 
 
 def _requests(
-    found: list[Video], settings: Settings, instance: dg.DagsterInstance
+    found: list[_Found], settings: Settings, instance: dg.DagsterInstance
 ) -> list[dg.RunRequest]:
-    """One run per content and wish, however often and under whatever names it is found."""
-    wishes: Mapping[str, Video] = {
-        f"{video.key}/{','.join(video.target_langs)}/{video.profile}": video for video in found
+    """One run per content and wish under whatever names it is found, where there is work to do.
+
+    The run key is the same when a tick is repeated, and another one when a file or a wish has
+    changed, changed back, or come back.
+    """
+    due = {
+        f"{each.video.key}/{','.join(each.video.target_langs)}/{each.video.profile}": each
+        for each in found
+        if _is_due(instance, each.video, settings)
     }
-    tags = request_tags(instance, list(wishes.values()), settings)
+    tags = request_tags(instance, [each.video for each in due.values()], settings)
     return [
-        dg.RunRequest(run_key=wish, partition_key=video.key, tags=each)
-        for (wish, video), each in zip(wishes.items(), tags, strict=True)
+        dg.RunRequest(
+            run_key=f"{wish}/{_occasion(each, settings)}",
+            partition_key=each.video.key,
+            tags=marks,
+        )
+        for (wish, each), marks in zip(due.items(), tags, strict=True)
     ]
+
+
+def _is_due(instance: dg.DagsterInstance, video: Video, settings: Settings) -> bool:
+    """Whether a run would make anything, or fail, and none that knows the wish is on its way."""
+    mine = dg.RunsFilter(statuses=_ON_ITS_WAY, tags={"dagster/partition": video.key})
+    asked_s = video.work(settings.work_dir).video.stat().st_mtime
+    for record in instance.get_run_records(mine):
+        if record.create_timestamp.timestamp() > asked_s and not is_dead(record.dagster_run):
+            return False
+    planned = plan(instance, video, settings)
+    return planned.fault is not None or any(step.redo for step in planned.steps)
+
+
+def _occasion(found: _Found, settings: Settings) -> str:
+    """Short name of what told of a video, and of when it was last asked something else."""
+    asked = found.video.work(settings.work_dir).video.stat().st_mtime_ns
+    told = f"{found.told_by} {asked}"
+    return hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
 
 
 @dg.run_status_sensor(

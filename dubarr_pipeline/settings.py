@@ -44,6 +44,7 @@ OPTION_TYPES: Mapping[str, str] = {
     "mux": "media.mux_options:MuxOptions",
     "webhooks": "library.webhooks:WebhookOptions",
     "failures": "library.failures:FailureOptions",
+    "disk": "library.disk_budget:DiskOptions",
     "housekeeping": "library.housekeeping:HousekeepingOptions",
 }
 """Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. Those of

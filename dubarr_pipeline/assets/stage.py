@@ -30,6 +30,7 @@ from dubarr_pipeline.checkpoints import Record, Wanted
 from dubarr_pipeline.engines.interfaces import OnProgress, Progress
 from dubarr_pipeline.engines.memory_note import MemoryNote, measured
 from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.library.disk_budget import check_stage
 from dubarr_pipeline.library.videos import Video, check_source, load_video
 from dubarr_pipeline.partitions import videos
 from dubarr_pipeline.records import (
@@ -209,6 +210,7 @@ def _keep_or_make(
         return _result(stage, bench, last.record, {**_carried(last), "reused": True})
     _log.info("%s of %s: %s", stage.name, bench.video.key, "forced" if force else decision.reason)
     started = time.monotonic()
+    check_stage(stage.name, bench.video, bench.settings)
     with named_disk_errors(bench.work.root):
         outcome, memory = measured(lambda: stage.produce(bench))
         check_source(bench.video)

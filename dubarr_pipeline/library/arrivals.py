@@ -15,7 +15,7 @@ from dubarr_pipeline.library.intake import Plan, check_targets, listen_to, look_
 from dubarr_pipeline.library.libraries import Library
 from dubarr_pipeline.library.publishing import Publication, publish, read_publication
 from dubarr_pipeline.library.rules import missing_targets, spoken_reason
-from dubarr_pipeline.library.videos import Video, last_at
+from dubarr_pipeline.library.videos import Video, find_by_digest, last_at
 from dubarr_pipeline.media.identity import FileIdentity
 from dubarr_pipeline.media.stream_plan import MARK
 from dubarr_pipeline.media.streams import MediaInfo
@@ -79,6 +79,17 @@ def _behind(
     return (before.source, before.identity) if ours else (path, identity)
 
 
+def _twin(path: Path, identity: FileIdentity | None, settings: Settings) -> Video | None:
+    """The video of the same content that still lies elsewhere; of a moved one it does not."""
+    known = find_by_digest(settings.work_dir, identity.digest) if identity else None
+    if known is None or known.source == path or not known.source.is_file():
+        return None
+    # A hard link more changes the date of the inode: what was registered is still this.
+    lies = known.source.stat()
+    same = (lies.st_size, lies.st_mtime_ns) == (known.identity.size, known.identity.mtime_ns)
+    return known if same else None
+
+
 def _wanted(plan: Plan, library: Library) -> Judgement:
     """What the library's rules say of a video whose language is known as well as it can be."""
     reason = spoken_reason(library.rules, plan.language)
@@ -102,6 +113,11 @@ def arrive(
     if not (library.outside_links or library.holds(path)):
         return f"{str(path)!r} does not lie in library {name!r} ({library.path})"
     path, identity = _behind(path, identity, settings)
+    twin = _twin(path, identity, settings)
+    if twin and twin.library not in (None, name):
+        return f"{str(path)!r} is a copy of {str(twin.source)!r} in library {twin.library!r}"
+    if twin and twin.library == name:
+        path, identity = twin.source, twin.identity
     found = judge(path, library, settings)
     if not found.targets:
         return found.reason or "there is nothing to do"

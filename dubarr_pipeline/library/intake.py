@@ -9,6 +9,7 @@ from typing import Any
 
 from dubarr_pipeline.errors import LanguageError, NoScript
 from dubarr_pipeline.library import crew
+from dubarr_pipeline.library.disk_budget import check_video
 from dubarr_pipeline.library.languages import display_name, standard_tag
 from dubarr_pipeline.library.upgrades import inherit_lines
 from dubarr_pipeline.library.videos import Video, find_source, last_at, make_video, save_video
@@ -102,7 +103,8 @@ def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: 
     Raises:
         SourceError: if the file cannot be dubbed.
         LanguageError: if a target is the source's own language, or no engine serves it.
-        NotWritable, DiskFull: if the work folder cannot be used.
+        NotWritable: if the work folder cannot be used.
+        DiskFull: if the disk has no room for all stages; the video is registered.
         VideoBusy: if another process works on it; what that was asked stands.
     """
     source = find_source(path)
@@ -118,6 +120,7 @@ def take_in(path: Path, targets: tuple[str, ...], settings: Settings, **wishes: 
         if before and before.key != video.key:
             inherit_lines(before.work(settings.work_dir), video.work(settings.work_dir))
         save_video(video, settings.work_dir)
+    check_video(source, len(targets), settings, video.work(settings.work_dir).root)
     return video
 
 
