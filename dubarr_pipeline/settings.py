@@ -50,6 +50,10 @@ OPTION_TYPES: Mapping[str, str] = {
 """Section -> the dataclass of its options, as ``module:class`` below ``dubarr_pipeline``. Those of
 an engine stand in the engine's row of the registry."""
 
+_LARGEST_BYTES, _MOST_DOTS = 4 << 20, 1_000
+"""The parser takes the square of a dotted name's parts, in time and in memory."""
+_SECRETS = frozenset(("notify", "token_variable", "key_variable", "url"))
+"""Settings that hold secrets, or may by mistake: a message never repeats their values."""
 TOP_KEYS: Mapping[str, type] = {"work_dir": str, "profile": str, "debug_mode": bool}
 SECTIONS = tuple(dict.fromkeys([*ENGINE_SECTIONS, *OPTION_TYPES]))
 LIBRARIES = "libraries"
@@ -244,9 +248,17 @@ def _read(option_type: type, values: Mapping[str, Any], section: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join([section, *(str(part) for part in first["loc"])])
-        raise SettingsError(f"setting {name}: {first['msg']} (got {first['input']!r})") from None
-    except (ValueError, LanguageError) as error:
+        hidden = _SECRETS & {*map(str, first["loc"]), *(values if not first["loc"] else ())}
+        got = "" if hidden else f" (got {_quoted(first['input'])})"
+        raise SettingsError(f"setting {name}: {first['msg']}{got}") from None
+    except (ValueError, RuntimeError, LanguageError) as error:
         raise _named(error)(f"settings of [{section}]: {error}") from None
+
+
+def _quoted(value: object) -> str:
+    """A value for a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _named(error: Exception) -> type[SettingsError]:
@@ -286,10 +298,15 @@ def _work_dir(asked: Path | None, written: str | None) -> Path:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise SettingsError(f"settings file {str(path)!r} has more than {_LARGEST_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+        if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+            raise SettingsError(f"settings file {str(path)!r} has a line of over {_MOST_DOTS} dots")
+        return tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {str(path)!r} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings file {str(path)!r} is not TOML: {error}") from error
 
 

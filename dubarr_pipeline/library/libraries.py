@@ -67,7 +67,7 @@ class Library:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.expanduser())
-        if not self.path.is_absolute():
+        if not self.path.is_absolute() or "\0" in str(self.path):
             raise ValueError(f"path {str(self.path)!r} must be absolute, or begin with ~")
         self._check_languages()
         if self.profile and self.profile not in PROFILES:

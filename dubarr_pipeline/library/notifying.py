@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from dubarr_pipeline.errors import ServiceUnavailable, SettingsError
 
@@ -31,7 +33,25 @@ def notify(written: Sequence[str], title: str, text: str) -> int:
         return 0
     import apprise
 
-    channels = apprise.Apprise()
+    with _silenced("apprise", "urllib3", "requests"):
+        _tell(apprise.Apprise(), to, title, text)
+    return len(to)
+
+
+@contextlib.contextmanager
+def _silenced(*names: str) -> Iterator[None]:
+    """For a time nothing is logged under these names: Apprise writes whole addresses there."""
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _tell(channels: Any, to: Sequence[str], title: str, text: str) -> None:
     for address in to:
         if not channels.add(address):
             scheme = address.partition("://")[0] if "://" in address else "no scheme"
@@ -41,4 +61,3 @@ def notify(written: Sequence[str], title: str, text: str) -> int:
             )
     if not channels.notify(body=text, title=title):
         raise ServiceUnavailable(f"{len(to)} channels to tell, and at least one did not take it")
-    return len(to)

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline import checkpoints
 from dubarr_pipeline.errors import ArtifactError, SettingsError, VerificationError
+from dubarr_pipeline.library.places import check_place, copy_anew, write_anew
 from dubarr_pipeline.library.videos import Video, check_source, save_video
 from dubarr_pipeline.media.identity import identify
 from dubarr_pipeline.media.mux import sidecar_path
@@ -60,7 +61,7 @@ class PublishOptions:
     def __post_init__(self) -> None:
         if self.mode == "tree" and not self.to.is_absolute():
             raise ValueError('mode = "tree" needs the absolute path of a folder in `to`')
-        if self.mode == "beside" and (not self.label.strip() or "/" in self.label):
+        if self.mode == "beside" and (not self.label.strip() or {"/", "\0"} & {*self.label}):
             raise ValueError("label must not be empty, nor hold a slash")
         if self.keep_original_days < 0:
             raise ValueError("keep_original_days must not be negative")
@@ -110,7 +111,7 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
     Raises:
         ArtifactError: if the film is not finished, or not whole.
         SourceMissing, SourceChanged: if the source is not the film that was dubbed.
-        SettingsError: if a file that is not ours lies in the way.
+        SettingsError: if a file that is not ours lies in the way, or its place lies elsewhere.
         VerificationError: if a copy is not what it should be.
         DiskFull, NotWritable: if it cannot be put there; what was there stays.
     """
@@ -124,6 +125,7 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
     check_source(video)
     wanted = list(_wanted(video, original, root, work, options))
     for _, path in wanted:
+        check_place(path, options.to if options.mode == "tree" else _home(original, root))
         _check_free(path, before, original if options.mode == "replace" else None)
     with named_disk_errors(wanted[0][1].parent):
         if options.mode == "replace":
@@ -221,6 +223,11 @@ def _below(source: Path, root: Path) -> Path:
     return source.relative_to(root) if source.is_relative_to(root) else Path(source.name)
 
 
+def _home(source: Path, root: Path) -> Path:
+    """The folder that what belongs to a source must not leave."""
+    return root if source.is_relative_to(root) else source.parent
+
+
 def _check_free(path: Path, before: Publication | None, replaced: Path | None) -> None:
     """See that nothing of others lies in the way."""
     if not path.exists() or path == replaced:
@@ -233,7 +240,10 @@ def _check_free(path: Path, before: Publication | None, replaced: Path | None) -
 def _is_unrecorded(path: Path) -> bool:
     """Whether a file was put there by a process that was killed before it could say so."""
     mark = _mark(path)
-    return mark.is_file() and mark.read_text(encoding="ascii") == identify(path).digest
+    return (
+        mark.is_file()
+        and mark.read_text(encoding="utf-8", errors="replace") == identify(path).digest
+    )
 
 
 def _place(made: Path, path: Path, video: Video) -> Placed:
@@ -245,11 +255,10 @@ def _place(made: Path, path: Path, video: Video) -> Placed:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)
     try:
-        shutil.copyfile(made, part)
-        _flush(part)
+        copy_anew(made, part)
         _verify(part, digest, video)
         # A killed process must know this file for its own when it comes back.
-        _mark(path).write_text(digest, encoding="ascii")
+        write_anew(_mark(path), digest)
         part.replace(path)
         _flush_folder(path.parent)
     finally:
@@ -287,6 +296,7 @@ def _replace(
     work = video.work(work_dir)
     kept = root / ORIGINALS / _below(original, root)
     kept = kept.with_name(f"{kept.stem}.{video.key[-8:]}{kept.suffix}")
+    check_place(kept, root)
     now_s = time.time()
     until_s = now_s + _DAY_S * options.keep_original_days if options.keep_original_days else 0.0
     # Said first, so that a killed process knows afterwards whose place it was.
@@ -310,11 +320,11 @@ def _link_or_copy(source: Path, path: Path) -> None:
     part = _part(path)
     part.unlink(missing_ok=True)
     try:
-        os.link(source, part)
+        # Of the file itself: a link into another folder may lead nowhere from here.
+        os.link(source.resolve(), part)
     except OSError:
-        shutil.copyfile(source, part)
+        copy_anew(source, part)
         shutil.copystat(source, part)
-        _flush(part)
         if identify(part).digest != identify(source).digest:
             part.unlink()
             raise VerificationError(
@@ -364,16 +374,15 @@ def _record_path(work: WorkDir) -> Path:
 
 
 def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name[:200]}{_PART}{path.suffix}")
+    return path.with_name(f".{_short(path)}{_PART}{path.suffix}")
 
 
 def _mark(path: Path) -> Path:
-    return path.with_name(f".{path.name[:200]}{_PART}.digest")
+    return path.with_name(f".{_short(path)}{_PART}.digest")
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def _short(path: Path) -> str:
+    return os.fsdecode(os.fsencode(path.name)[:200])
 
 
 def _flush_folder(folder: Path) -> None:

@@ -38,7 +38,9 @@ class RescanOptions:
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"url {self.url!r} must begin with http:// or https://")
+            raise ValueError("url must begin with http:// or https://")
+        if "@" in self.url or "?" in self.url:
+            raise ValueError("url must hold no password and no key: they go into $token_variable")
         object.__setattr__(self, "url", self.url.rstrip("/"))
 
     def theirs(self, path: Path) -> str:
@@ -73,7 +75,7 @@ class _Talk:
 
     client: httpx.Client
     options: RescanOptions
-    token: str
+    token: str = field(repr=False)
 
     def tell(self, path: str) -> None:
         if self.options.kind == "jellyfin":

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import tempfile
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 from dubarr_pipeline.errors import MediaToolError, NoScript
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.languages import closeness
-from dubarr_pipeline.media.streams import MediaInfo
+from dubarr_pipeline.media.streams import MediaInfo, Stream
 from dubarr_pipeline.media.subtitle_encoding import decode_text
 from dubarr_pipeline.media.subtitle_parse import TimedText, parse_cues
 from dubarr_pipeline.media.subtitle_sources import (
     SubtitleKind,
     SubtitleSource,
     find_subtitles,
+    is_text,
     matches,
+    stream_form,
 )
 from dubarr_pipeline.timeline.script import Cue
 from dubarr_pipeline.timeline.spans import Span
@@ -152,21 +156,57 @@ def _content(source: SubtitleSource, info: MediaInfo) -> bytes:
 
 
 def _extracted(source: SubtitleSource, index: int, info: MediaInfo) -> bytes:
-    codec = info.stream(index).codec
-    copied = codec in ("subrip", "ass", "webvtt")
-    form = {"vtt": "webvtt"}.get(source.form, source.form)
-    arguments = [
-        *ffmpeg.source_arguments(info.path),
-        *("-map", f"0:{index}", "-c:s", "copy" if copied else form),
-        *("-f", form, "pipe:1"),
-    ]
+    with contextlib.suppress(OSError, MediaToolError):
+        if text := _embedded_texts(info, _version(info.path)).get(index):
+            return text
+    # One damaged subtitle among them must not take the others along.
     try:
-        size = info.path.stat().st_size
-        return ffmpeg.run(arguments, timeout_s=_PATIENCE_S + size / _SLOWEST_BYTES_PER_S).stdout
+        arguments = [*ffmpeg.source_arguments(info.path), *_output(info.stream(index), "pipe:1")]
+        return ffmpeg.run(arguments, timeout_s=_patience_s(info.path)).stdout
     except (MediaToolError, OSError) as error:
         raise NoScript(
             f"{info.path}: subtitle {source.describe()} cannot be read: {error}"
         ) from error
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _embedded_texts(info: MediaInfo, version: tuple[int, int, int]) -> Mapping[int, bytes]:
+    """All text subtitles of a film by stream, taken out in one pass: it is read once for all.
+
+    Those of the last film are kept; they are some hundred kilobytes.
+    """
+    key = (info.path, version)
+    if key not in _LAST_TEXTS:
+        _LAST_TEXTS.clear()
+        _LAST_TEXTS[key] = _read_embedded(info)
+    return _LAST_TEXTS[key]
+
+
+_LAST_TEXTS: dict[tuple[Path, tuple[int, int, int]], Mapping[int, bytes]] = {}
+
+
+def _read_embedded(info: MediaInfo) -> dict[int, bytes]:
+    streams = [stream for stream in info.subtitles if is_text(stream.codec)]
+    with tempfile.TemporaryDirectory(prefix="dubarr-subtitles-") as name:
+        files = {stream.index: Path(name) / str(stream.index) for stream in streams}
+        outputs = [a for s in streams for a in _output(s, ffmpeg.file_url(files[s.index]))]
+        arguments = ["-y", *ffmpeg.source_arguments(info.path), *outputs]
+        ffmpeg.run(arguments, timeout_s=_patience_s(info.path))
+        return {index: path.read_bytes() for index, path in files.items() if path.exists()}
+
+
+def _output(stream: Stream, where: str) -> list[str]:
+    copied = stream.codec in ("subrip", "ass", "webvtt")
+    form = {"vtt": "webvtt"}.get(stream_form(stream.codec), stream_form(stream.codec))
+    return ["-map", f"0:{stream.index}", "-c:s", "copy" if copied else form, "-f", form, where]
+
+
+def _patience_s(path: Path) -> float:
+    return _PATIENCE_S + path.stat().st_size / _SLOWEST_BYTES_PER_S
 
 
 def _on_clock(cue: TimedText, rate: int, offset: int) -> Cue | None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
@@ -41,7 +41,7 @@ class ServerOptions:
     """
 
     url: str
-    key: str = ""
+    key: str = field(default="", repr=False)
     timeout_s: float = 120.0
     connect_timeout_s: float = 5.0
     attempts: int = 4

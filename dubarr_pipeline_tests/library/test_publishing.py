@@ -288,3 +288,58 @@ def test_killed_at_any_step_the_film_is_there_and_a_second_try_ends_alike(finish
 def test_options_that_cannot_be_are_refused(wrong: dict[str, object]):
     with pytest.raises(ValueError, match=r"."):
         PublishOptions(**wrong)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("mode", ["beside", "tree", "replace"])
+def test_a_link_where_we_are_about_to_write_is_not_followed(finished: Finished, mode: Mode):
+    """A download may bring links along, under the very names of our unfinished files."""
+    outside = finished.root.parent / "outside.txt"
+    outside.write_text("of somebody else")
+    place = finished.root / PLACES.get(mode, "A film: 100 %/film.mkv")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    hidden = (f".{place.name}.dubarr-part.mkv", f".{place.name}.dubarr-part.digest")
+    for name in hidden:
+        place.with_name(name).symlink_to(outside)
+    (placed,) = finished.publish(mode, to=finished.root.parent / "tree").files
+    assert placed.path.read_bytes() == finished.made.read_bytes()
+    assert not placed.path.is_symlink()
+    assert outside.read_text() == "of somebody else"
+
+
+def test_kept_originals_stay_in_their_library(finished: Finished):
+    outside = finished.root.parent / "outside"
+    outside.mkdir()
+    (finished.root / ORIGINALS).symlink_to(outside)
+    before = finished.source.read_bytes()
+    with pytest.raises(SettingsError, match="leads out of"):
+        finished.publish("replace")
+    assert list(outside.iterdir()) == []
+    assert finished.source.read_bytes() == before
+
+
+def test_a_folder_of_the_tree_that_leads_elsewhere_is_refused(finished: Finished):
+    outside, tree = finished.root.parent / "outside", finished.root.parent / "tree"
+    outside.mkdir()
+    tree.mkdir()
+    (tree / finished.source.parent.name).symlink_to(outside)
+    with pytest.raises(SettingsError, match="leads out of"):
+        finished.publish("tree", to=tree)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_linked_film_is_kept_itself(finished: Finished):
+    """A link with a relative target would lead nowhere from the folder of the originals."""
+    real = finished.source.with_name("real.mp4")
+    finished.source.rename(real)
+    finished.source.symlink_to("real.mp4")
+    found = finished.publish("replace")
+    assert found.original is not None
+    assert found.original.read_bytes() == real.read_bytes()
+    assert not found.original.is_symlink()
+
+
+@pytest.mark.parametrize("label", ["x" * 252, "é" * 126, "/../x", "a\0b"])
+def test_names_that_cannot_be_are_refused_by_name(finished: Finished, label: str):
+    with pytest.raises((SettingsError, ValueError), match=r"longer than 255|slash"):
+        finished.publish("beside", label=label)
+    assert names(finished.root) == ["A film: 100 %/film.mp4"]
