@@ -24,7 +24,7 @@ class Postgres:
 
     def __exit__(self, *_: object) -> None:
         self._do("stop")
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def configure(self, home: Path) -> None:
         """Have Dagster keep its store here."""
