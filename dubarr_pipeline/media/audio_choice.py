@@ -17,13 +17,15 @@ _ASIDE_TITLE = re.compile(
     r"|тифло|audiodeskryp|isolated.score|(score|music) only|music.and.effects|\bm ?& ?e\b|karaoke",
     re.IGNORECASE,
 )
+_NO_TIME = re.compile(r"0+(:0+)*(\.0+)?")
 _DUB_TITLE = re.compile(r"·\s*dub\b", re.IGNORECASE)
 
 
 def choose_audio(info: MediaInfo, language: str | None = None, index: int | None = None) -> Stream:
     """Return the audio stream that is dubbed.
 
-    The rule, each step deciding only among what the ones before left equal:
+    Streams that cannot be decoded, or hold no packet by their own account, are left out. The rule,
+    each step deciding only among what the ones before left equal:
 
     1. the stream of that `index`, whatever it is, if one is named;
     2. programme before commentary, audio description, isolated score and the like (told by the
@@ -45,7 +47,10 @@ def choose_audio(info: MediaInfo, language: str | None = None, index: int | None
         raise NoAudio(f"{info.path} has no audio stream: there is nothing to dub")
     if index is not None:
         return _by_index(info, index)
-    usable = [s for s in info.audio if s.channels and s.rate and s.codec != "unknown"]
+    known = [s for s in info.audio if s.channels and s.rate and s.codec != "unknown"]
+    usable = [stream for stream in known if not is_empty(stream)]
+    if known and not usable:
+        raise NoAudio(f"no audio stream of {info.path} holds any sound: {_choices(info)}")
     if not usable:
         raise NoAudio(f"no audio stream of {info.path} can be decoded: {_choices(info)}")
     best = max(usable, key=lambda stream: _rank(stream, language))
@@ -55,6 +60,18 @@ def choose_audio(info: MediaInfo, language: str | None = None, index: int | None
             "name one by its number, or another source language"
         )
     return best
+
+
+def is_empty(stream: Stream) -> bool:
+    """Whether a container's own statistics say that there is nothing in a stream."""
+    for name, value in stream.tags.items():
+        # Matroska's muxers append a language: NUMBER_OF_FRAMES-eng.
+        kind = name.split("-")[0]
+        if kind == "number_of_frames" and value.strip() == "0":
+            return True
+        if kind == "duration" and _NO_TIME.fullmatch(value.strip()):
+            return True
+    return False
 
 
 def is_aside(stream: Stream) -> bool:

@@ -7,17 +7,18 @@ for bit; only where the time stamps jump is silence put in, so that what follows
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dubarr_pipeline.errors import NoAudio, NotAVideo
+from dubarr_pipeline.errors import MediaToolError, NoAudio, NotAVideo
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.channels import positions
 from dubarr_pipeline.media.probe import PROBE_TIMEOUT_S
@@ -119,7 +120,7 @@ def _decode(
     total_s = stream.duration_s or info.duration_s
     done = 0
     arguments = _arguments(info, stream, destination)
-    with ffmpeg.reader(arguments, patience_s=_PATIENCE_S) as pipe:
+    with _named(info, stream), ffmpeg.reader(arguments, patience_s=_PATIENCE_S) as pipe:
         while data := pipe.read(_BLOCK_SAMPLES * 4):
             block = np.frombuffer(data, "<f4").astype(np.float32, copy=False)
             done += len(block)
@@ -131,6 +132,20 @@ def _decode(
                 on_progress(seconds, max(total_s, seconds))
     log.info("%s: %.1f s of stream #%d extracted", info.path, done / SPEECH_RATE, stream.index)
     return pipe.stderr
+
+
+@contextlib.contextmanager
+def _named(info: MediaInfo, stream: Stream) -> Iterator[None]:
+    """Name the stream that ffmpeg cannot decode, and the cure."""
+    try:
+        yield
+    except MediaToolError as error:
+        if "Error while decoding" not in str(error):
+            raise
+        raise NotAVideo(
+            f"{info.path}: {stream.describe()} cannot be decoded; it is damaged, or not what its "
+            f"label says: choose another with audio.stream, or copy it again ({error})"
+        ) from error
 
 
 def _arguments(info: MediaInfo, stream: Stream, destination: Path) -> list[str]:

@@ -119,7 +119,7 @@ def _embedded(info: MediaInfo) -> Iterator[SubtitleSource]:
             kind,
             "embedded",
             info.path,
-            _stream_form(stream.codec),
+            stream_form(stream.codec),
             stream.index,
             stream.language,
             stream.title,
@@ -128,7 +128,13 @@ def _embedded(info: MediaInfo) -> Iterator[SubtitleSource]:
         )
 
 
-def _stream_form(codec: str) -> str:
+def is_text(codec: str) -> bool:
+    """Whether an embedded subtitle of this codec can be read as text."""
+    return codec in _TEXT_CODECS
+
+
+def stream_form(codec: str) -> str:
+    """Return the form in which an embedded subtitle is taken out: srt, ass or vtt."""
     if codec in ("ass", "ssa"):
         return "ass"
     if codec == "webvtt":

@@ -37,6 +37,8 @@ __all__ = [
 
 _LARGEST_BYTES = 50 << 20
 """The subtitles of a 10-hour film are 1 MB: what is larger is no subtitle."""
+_LIMIT = ("-fs", str(_LARGEST_BYTES))
+"""Compressed by its container, it may be a thousand times larger than its film."""
 _SLOWEST_BYTES_PER_S = 5 << 20
 _PATIENCE_S = 120.0
 """An embedded subtitle is scattered over the whole film: it is as slow to read as the disk is."""
@@ -202,7 +204,8 @@ def _read_embedded(info: MediaInfo) -> dict[int, bytes]:
 def _output(stream: Stream, where: str) -> list[str]:
     copied = stream.codec in ("subrip", "ass", "webvtt")
     form = {"vtt": "webvtt"}.get(stream_form(stream.codec), stream_form(stream.codec))
-    return ["-map", f"0:{stream.index}", "-c:s", "copy" if copied else form, "-f", form, where]
+    kept = ["-c:s", "copy" if copied else form, *_LIMIT]
+    return ["-map", f"0:{stream.index}", *kept, "-f", form, where]
 
 
 def _patience_s(path: Path) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dubarr_pipeline.errors import NoAudio
+from dubarr_pipeline.errors import NoAudio, NotAVideo
+from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.audio_choice import is_aside
+from dubarr_pipeline.media.extract import extract_audio
 from dubarr_pipeline.media.probe import choose_audio, probe
 from dubarr_pipeline.media.streams import Stream
 from dubarr_pipeline_tests.media.synthetic import (
@@ -171,3 +174,48 @@ def test_flags_and_titles_of_a_real_file(tmp_path: Path):
     titles = ("-metadata:s:a:1", "title=Descriptive", "-metadata:s:a:2", "language=eng")
     path = make_film(tmp_path / "a.mkv", noise(), Film(extra=extra + titles))
     assert choose_audio(probe(path)).index == 3
+
+
+def with_an_empty_default(folder: Path) -> Path:
+    """A film whose default sound, 5.1, is declared and has not one packet; the other is stereo."""
+    whole, empty = folder / "whole.mkv", folder / "empty.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1"]
+    stereo = ["-f", "lavfi", "-i", "sine=d=1,aformat=channel_layouts=stereo"]
+    wide = ["-f", "lavfi", "-i", "anoisesrc=d=1,aformat=channel_layouts=5.1"]
+    maps = [a for n in range(3) for a in ("-map", str(n))]
+    flags = ["-c:a", "ac3", "-disposition:a:1", "default"]
+    ffmpeg.run(["-y", *picture, *stereo, *wide, *maps, *flags, whole])
+    dropped = ["-bsf:a:1", "noise=drop=1"]
+    ffmpeg.run(["-y", "-i", whole, "-map", "0", "-c", "copy", *dropped, empty])
+    return empty
+
+
+def test_a_stream_without_a_packet_is_not_dubbed(tmp_path: Path):
+    info = probe(with_an_empty_default(tmp_path))
+    assert (info.audio[1].channels, "default" in info.audio[1].dispositions) == (6, True)
+    assert choose_audio(info).index == 1
+    assert choose_audio(info, index=2).index == 2
+    with pytest.raises(NoAudio, match=r"#2 audio .*holds no sound: choose another stream"):
+        extract_audio(info, info.stream(2), tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("tag", ["number_of_frames", "number_of_frames-eng"])
+def test_by_its_statistics_an_empty_stream_is_known(tag: str):
+    empty = replace(audio_stream(1, channels=6), tags={tag: "0"})
+    assert choose_audio(media_info(empty, audio_stream(2))).index == 2
+    one = replace(empty, tags={tag: "1", "duration": "00:00:00.032000000"})
+    assert choose_audio(media_info(one, audio_stream(2))).index == 1
+    with pytest.raises(NoAudio, match=r"holds any sound: #1 audio"):
+        choose_audio(media_info(empty))
+
+
+def test_a_stream_that_is_not_what_its_label_says_is_refused_by_name(tmp_path: Path):
+    path, broken = tmp_path / "film.mkv", tmp_path / "broken.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=2", "-f", "lavfi", "-i", "sine=d=2"]
+    ffmpeg.run(["-y", *picture, "-c:a", "pcm_u8", path])
+    # The codec's name of the track, changed in place: bytes of PCM are no AC-3.
+    data = path.read_bytes().replace(b"A_PCM/INT/LIT", b"A_AC3\0\0\0\0\0\0\0\0")
+    broken.write_bytes(data)
+    info = probe(broken)
+    with pytest.raises(NotAVideo, match=r"broken\.mkv: #1 audio .*choose another with audio"):
+        extract_audio(info, choose_audio(info), tmp_path / "x.wav")

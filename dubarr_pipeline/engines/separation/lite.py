@@ -36,7 +36,7 @@ from dubarr_pipeline.timeline.spans import Span, merge
 
 _log = logging.getLogger(__name__)
 
-_VERSION = "1"
+_VERSION = "2"
 _BLOCK_VALUES = 400_000
 """Values of one signal's spectra worked on at once: about 4 s at 48 kHz, 3 MB an array."""
 _MARGIN_FRAMES = 3
