@@ -39,7 +39,7 @@ example: $(VENV)/.installed ## write dubarr.example.toml from the code
 	$(VENV)/bin/python -c "from dubarr_pipeline.example_settings import example_settings; print(example_settings(), end=\"\")" > $@.part && mv $@.part dubarr.example.toml
 
 bench: $(VENV)/.installed-tests ## print every benchmark's table (quick forms)
-	@for each in benchmarks/*.py; do echo "== $$each"; $(VENV)/bin/python $$each --quick || [ $$? -eq 3 ] || exit 1; done
+	@for each in $(filter-out %/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$each"; $(VENV)/bin/python $$each --quick || [ $$? -eq 3 ] || exit 1; done
 
 clean: ## remove the virtual environment (never the work folder)
 	rm -rf $(VENV)
@@ -53,5 +53,5 @@ $(VENV)/.installed: pyproject.toml scripts/install-system
 $(VENV)/.installed-tests: $(VENV)/.installed
 	@scripts/install-system postgresql
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,studio]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,laptop,studio]'
 	@touch $@

@@ -12,16 +12,14 @@ films whose sound starts late.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import resource
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from figures import Row, show
 
 from dubarr_pipeline.media.extract import extract_audio
 from dubarr_pipeline.media.mux import DubTrack, mux
@@ -31,19 +29,6 @@ from dubarr_pipeline.media.waveform import WaveFile, write_wave
 RATE = 48_000
 LATE_S = 1.234
 BASE_S = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, as `targets.md` wants it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
 
 
 def ffmpeg(*arguments: str | Path) -> None:
@@ -151,15 +136,6 @@ def main() -> None:
         ):
             rows.append(measure_offset(folder, film, codec))
     show(rows, as_json=options.json)
-
-
-def show(rows: list[Row], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        limits = f"must {row.must:g}, target {row.target:g}"
-        print(f"{row.name:62s} {row.value:8.2f} {row.unit:3s} ({limits}; against {row.floor})")
 
 
 if __name__ == "__main__":

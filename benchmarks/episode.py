@@ -12,18 +12,18 @@ the sounds that were written, not those that were planned. Each row is that of t
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 
 import soundfile
+from figures import Row, show
 
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
@@ -52,19 +52,6 @@ LIES = 0.02
 FITTING = (Fraction(90, 100), Fraction(105, 100))
 HEARD = 10
 """Lines of a voice after which its lengths should be known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, as `targets.md` wants it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,13 +270,7 @@ def main() -> None:
     asked = parser.parse_args()
     found, wall_s = run(160 if asked.quick else 800)
     machine = f"{platform.machine()}, {platform.python_version()}, made in {wall_s:.1f} s"
-    if asked.json:
-        print(json.dumps({"machine": machine, "rows": [asdict(row) for row in found]}))
-        return
-    print(machine)
-    for row in found:
-        goals = f"must {row.must}, target {row.target}" if row.must or row.target else row.floor
-        print(f"{row.name:36} {row.value:8.3f} {row.unit:3} {goals}")
+    show(found, as_json=asked.json, machine=machine)
 
 
 if __name__ == "__main__":

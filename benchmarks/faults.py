@@ -19,7 +19,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import random
 import shutil
 import subprocess
@@ -28,12 +27,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from figures import Row, show
 
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import registered
@@ -71,19 +72,6 @@ port = int(sys.argv[sys.argv.index("--port") + 1])
 with Model(SimulatedOptions(draft_line_s=1.0), port) as model:
     model._thread.join()
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, as `targets.md` wants it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
 
 
 @dataclass
@@ -366,15 +354,6 @@ def main() -> None:
         rows, _, left = measure(Path(name), options)
     show(rows, as_json=options.json)
     sys.exit(1 if left else 0)
-
-
-def show(rows: list[Row], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        must = "" if row.must is None else f"must {row.must:g}; "
-        print(f"{row.name:46s} {row.value:8.1f} {row.unit:2s} ({must}{row.floor})")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
+from figures import Row, show
+
 from dubarr_pipeline.models.devices import devices
 from dubarr_pipeline.models.torchaudio_cpu import prepare_torchaudio
 
@@ -39,19 +41,6 @@ _MARK = "told: "
 TOKENS_PER_HOUR = 800 * 120
 """What a film's hour asks of the language model in one language: 800 lines, 120 tokens each for
 three versions. It turns tokens a second into times real time."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure."""
-
-    name: str
-    value: float
-    unit: str
-    better: str
-    floor: str
-    must: float | None = None
-    target: float | None = None
 
 
 @dataclass(frozen=True)
@@ -418,7 +407,15 @@ def _pool(device: str, work: Work) -> list[Row]:
         other = next(name for name in POOL if name != child.name)
         share = child.turn().rate / own.rate
         floor = f"alone; {other} works beside it until it is done"
-        rows.append(Row(f"{child.name}: speed side by side", round(share, 2), "x", "higher", floor))
+        rows.append(
+            Row(
+                f"{child.name}: speed side by side",
+                round(share, 2),
+                "x",
+                better="higher",
+                floor=floor,
+            )
+        )
     # The last that began ends first: what is left is told against what was there before each.
     for child in reversed(children):
         rows += _memory(child)
@@ -427,21 +424,23 @@ def _pool(device: str, work: Work) -> list[Row]:
 
 def _speed(name: str, found: Turn, load_s: float) -> Iterator[Row]:
     if NETWORKS[name].unit == "tokens":
-        yield Row(f"{name}: tokens", round(found.rate, 1), "tokens/s", "higher", "8 at once")
+        yield Row(
+            f"{name}: tokens", round(found.rate, 1), "tokens/s", better="higher", floor="8 at once"
+        )
         floor = f"a film's hour of {TOKENS_PER_HOUR} tokens in one language"
         speed = 3600 * found.rate / TOKENS_PER_HOUR
-        yield Row(f"{name}: speed", round(speed, 2), "x", "higher", floor)
+        yield Row(f"{name}: speed", round(speed, 2), "x", better="higher", floor=floor)
     else:
-        yield Row(f"{name}: speed", round(found.rate, 2), "x", "higher", "real time")
-    yield Row(f"{name}: load", round(load_s, 1), "s", "lower", "imports, weights, first pass")
-    yield Row(f"{name}: VRAM at work", _gb(found.peak), "GB", "lower", "what PyTorch reserved")
+        yield Row(f"{name}: speed", round(found.rate, 2), "x", better="higher", floor="real time")
+    yield Row(f"{name}: load", round(load_s, 1), "s", floor="imports, weights, first pass")
+    yield Row(f"{name}: VRAM at work", _gb(found.peak), "GB", floor="what PyTorch reserved")
 
 
 def _memory(child: Child) -> Iterator[Row]:
     after, left = child.end()
     name = child.name
-    yield Row(f"{name}: VRAM unloaded", _gb(after), "GB", "lower", "nothing", 0.01, 0.0)
-    yield Row(f"{name}: VRAM left behind", _gb(left), "GB", "lower", "before it began", 0.25, 0.0)
+    yield Row(f"{name}: VRAM unloaded", _gb(after), "GB", 0.01, 0.0, floor="nothing")
+    yield Row(f"{name}: VRAM left behind", _gb(left), "GB", 0.25, 0.0, floor="before it began")
 
 
 def _used_bytes() -> int:
@@ -456,13 +455,6 @@ def machine() -> str:
     """The GPU's name, if there is one, and the system."""
     names = ", ".join(device.model for device in devices()) or "no GPU"
     return f"{names}; {platform.platform()}"
-
-
-def show(rows: list[Row]) -> None:
-    print(machine())
-    width = max(len(row.name) for row in rows)
-    for row in rows:
-        print(f"{row.name:{width}}  {row.value:>9.2f} {row.unit:9} against {row.floor}")
 
 
 def main() -> int:
@@ -485,10 +477,7 @@ def main() -> int:
         return NO_GPU
     rounds = 1 if asked.tiny else 3 if asked.quick else 20
     rows = measure("cpu" if asked.tiny else "cuda", Work(asked.tiny, rounds))
-    if asked.json:
-        print(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}))
-    else:
-        show(rows)
+    show(rows, as_json=asked.json, machine=machine())
     return 0
 
 

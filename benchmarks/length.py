@@ -10,16 +10,15 @@ Texts: the subtitles in ../shared/media/text where they are, and sentences made 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import platform
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from statistics import fmean
+
+from figures import Row, show
 
 from dubarr_pipeline.engines.interfaces import SpeechRequest, Voice
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer, phoneme_count
@@ -100,19 +99,6 @@ PARTS: dict[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
     ),
 }
 """Openings, verbs and objects of made-up lines; sense does not matter, sounds do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, as `targets.md` wants it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
 
 
 def texts(language: str, count: int) -> list[str]:
@@ -203,12 +189,7 @@ def main() -> None:
     options = parser.parse_args()
     languages = ["en", "es"] if options.quick else list(PARTS)
     rows = measure(languages, 60 if options.quick else 120)
-    if options.json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        bound = f"must {row.must:g}, target {row.target:g}" if row.must and row.target else ""
-        print(f"{row.name:62} {row.value:7.2f} {row.unit}  {bound}")
+    show(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -33,6 +32,8 @@ import sqlalchemy
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from figures import Row, show
 
 from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.engines.interfaces import Progress
@@ -62,19 +63,6 @@ _PAGE = """query ($asset: AssetKeyInput!) {
     }
   }
 }"""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, as `targets.md` wants it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
 
 
 def cpu_s() -> float:
@@ -295,15 +283,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         rows = measure(Path(name), quick=options.quick)
     show(rows, as_json=options.json)
-
-
-def show(rows: list[Row], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        must = "" if row.must is None else f"must {row.must:g}; "
-        print(f"{row.name:54s} {row.value:9.3f} {row.unit:2s} ({must}{row.floor})")
 
 
 if __name__ == "__main__":

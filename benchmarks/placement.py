@@ -11,14 +11,14 @@ the next line starts, however fast that is).
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+
+from figures import Row, show
 
 from dubarr_pipeline.timeline.isochrony import (
     TEMPO_EDGES,
@@ -44,19 +44,6 @@ class Film:
 
     name: str
     takes: tuple[TakeToPlace, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, as `targets.md` wants it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
 
 
 def film(name: str, lines: int, seconds: float, speakers: int = 6) -> Film:
@@ -194,14 +181,7 @@ def main() -> None:
     if not options.quick:
         films.append(film("3-hour film", 5000, 10_800))
     rows = [row for work in films for row in rows_of(work)]
-    if options.json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        bounds = [
-            f"{n} {v:g}" for n, v in (("must", row.must), ("target", row.target)) if v is not None
-        ]
-        print(f"{row.name:62} {row.value:10.2f} {row.unit:6} {', '.join(bounds)}")
+    show(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

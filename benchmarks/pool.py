@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import json
 import multiprocessing
 import platform
 import random
@@ -27,9 +26,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from figures import Row, show
 
 from dubarr_pipeline.engines.interfaces import RewriteRequest
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
@@ -66,19 +67,6 @@ SERVERS = SimulatedOptions(
 )
 AHEAD = 6
 """Calls that a client sends beyond the server's slots, so that no slot waits for the wire."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, as `targets.md` wants it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +274,7 @@ def main() -> None:
     asked = parser.parse_args()
     found, wall_s = quick() if asked.quick else run(800, SCALE)
     machine = f"{platform.machine()}, {platform.python_version()}, pool ran {wall_s:.1f} s"
-    if asked.json:
-        print(json.dumps({"machine": machine, "rows": [asdict(row) for row in found]}))
-        return
-    print(machine)
-    for row in found:
-        goals = f"must {row.must}, target {row.target}" if row.must is not None else ""
-        print(f"{row.name:40} {row.value:9.3f} {row.unit:6} {goals}")
+    show(found, as_json=asked.json, machine=machine)
 
 
 if __name__ == "__main__":

@@ -12,15 +12,13 @@ and the delay between the dubbed and the original track of the finished file.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from figures import Row, show
 from numpy.typing import NDArray
 
 from dubarr_pipeline.library.videos import Video, load_video
@@ -46,24 +44,11 @@ EDGE_S = 0.02
 """Room for the fades around a take and for what a filter rings before and after speech."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table, as targets.md asks for it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: str
-    floor: str
-
-    @classmethod
-    def of(cls, measure: Measure, video: str) -> Row:
-        """A figure of the report as a row."""
-        name = f"{video}: {measure.language or 'film'}: {measure.name}"
-        bounds = (measure.must, measure.target, measure.better, measure.basis)
-        return cls(name, round(measure.value, 4), measure.unit, *bounds)
+def row_of(measure: Measure, video: str) -> Row:
+    """A figure of the report as a row."""
+    name = f"{video}: {measure.language or 'film'}: {measure.name}"
+    bounds = (measure.must, measure.target, measure.better, measure.basis)
+    return Row(name, round(measure.value, 4), measure.unit, *bounds)
 
 
 def measure_video(folder: Path) -> Iterator[Row]:
@@ -72,11 +57,11 @@ def measure_video(folder: Path) -> Iterator[Row]:
     found, name = gather(work), video.source.stem
     for language in video.target_langs:
         for row in language_quality(found, language).measures:
-            yield Row.of(row, name)
+            yield row_of(row, name)
         for row in heard_again(video, work, found, language):
-            yield Row.of(row, name)
+            yield row_of(row, name)
     for row in (*film_measures(found), *compared_again(video, work, found)):
-        yield Row.of(row, name)
+        yield row_of(row, name)
 
 
 def heard_again(video: Video, work: WorkDir, found: Evidence, language: str) -> Iterator[Measure]:
@@ -257,17 +242,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the demo in one language")
     options = parser.parse_args()
     rows = _rows(options.folders, options.quick)
-    if options.json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        signs = "<=" if row.better == "lower" else ">="
-        bounds = [f"{n} {signs} {v:g}" for n, v in _bounds(row) if v is not None]
-        print(f"{row.name:75} {row.value:9.2f} {row.unit:4} {', '.join(bounds):30} {row.floor}")
-
-
-def _bounds(row: Row) -> tuple[tuple[str, float | None], ...]:
-    return ("must", row.must), ("target", row.target)
+    show(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,9 @@ the true voice, per bin and second). Speed is CPU time.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +24,7 @@ from typing import Literal
 
 import numpy as np
 import soundfile
+from figures import Row, show
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import resample_poly, stft
@@ -45,19 +44,6 @@ KNOWN = {"stereo": (9.9, 8.9, 6.9), "mono": (6.1, 5.3, 3.9)}
 """Background SI-SDR of the recipe that this began from (findings, section 3). Its mixes are not
 known here, so that these are targets, no floor of the same run."""
 PAN = (1.4, 0.6)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, and what it must be."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None
-    target: float | None
-    better: Literal["higher", "lower"]
-    floor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +269,7 @@ def main() -> None:
     options = parser.parse_args()
     limit_s = 20.0 if options.quick else 600.0
     rows = [*separation_rows(limit_s), *detection_rows(limit_s)]
-    if options.json:
-        print(json.dumps({"machine": platform.platform(), "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        bounds = [f"{n} {v:g}" for n, v in (("must", row.must), ("target", row.target)) if v]
-        print(f"{row.name:44} {row.value:8.2f} {row.unit:3} {', '.join(bounds):24} {row.floor}")
+    show(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

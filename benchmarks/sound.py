@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from statistics import fmean
 from typing import get_args
 
 import numpy as np
+from figures import Row, show
 
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.encoding import SoundFormat, choose_format
@@ -78,19 +78,6 @@ class Cost:
     miss_lu: float = 0.0
     passes: int = 1
     proof_cpu_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table, as targets.md asks for it."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None = None
-    target: float | None = None
-    better: str = "lower"
-    floor: str = ""
 
 
 def make_film(folder: Path, film: Film) -> None:
@@ -346,14 +333,7 @@ def main() -> None:
         print(json.dumps(asdict(cost)))
         return
     rows = (row for film in _films(options) for row in film_rows(film, options.presets))
-    if options.json:
-        found = [asdict(row) for row in rows]
-        print(json.dumps({"machine": platform.platform(), "rows": found}))
-        return
-    for row in rows:
-        bounds = [f"{n} {v:g}" for n, v in (("must", row.must), ("target", row.target)) if v]
-        limits = ", ".join(bounds)
-        print(f"{row.name:70} {row.value:8.2f} {row.unit:3} {limits:22} {row.floor}", flush=True)
+    show(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

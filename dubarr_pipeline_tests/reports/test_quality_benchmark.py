@@ -28,7 +28,9 @@ def quality() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(BENCHMARK.parent)
+        spec.loader.exec_module(module)
     return module
 
 
