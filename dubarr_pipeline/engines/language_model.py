@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -84,8 +85,17 @@ def _needs(options: LanguageModelOptions) -> tuple[Need, ...]:
             service.close()
         return (Need("service", f"LLM at {options.url}", present, "start it, or set llm.url"),)
     program, cure = missing_program(options), missing_model(options)
+    ours = options.serve == "transformers" and not options.executable
+    package = Need(
+        "package",
+        "transformers",
+        find_spec("transformers") is not None,
+        "pip install 'dubarr-pipeline[studio]'",
+    )
     return (
-        Need(
+        package
+        if ours
+        else Need(
             "program",
             options.executable or options.serve,
             program is None,
