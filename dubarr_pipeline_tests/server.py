@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import dubarr_pipeline
 
 ROOT = Path(dubarr_pipeline.__file__).resolve().parents[1]
-DEADLINE_S = 240.0
+DEADLINE_S = 600.0
 _Found = TypeVar("_Found")
 
 
