@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.media.extract import ExtractedAudio
@@ -42,6 +42,12 @@ _Model = TypeVar("_Model", bound=_Document)
 class _Timed(_Document):
     start: float = Field(ge=0)
     end: float
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if not self.start <= self.end < math.inf:
+            raise ValueError(f"it ends at {self.end} s, before its start at {self.start} s")
+        return self
 
     def span(self, rate: int) -> Span:
         return Span(to_samples(self.start, rate), to_samples(self.end, rate))

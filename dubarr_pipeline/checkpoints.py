@@ -177,7 +177,8 @@ def _sealed(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
 def _is_inside(name: str) -> bool:
     """Whether a name is that of a file below the work folder."""
     path = Path(name)
-    return bool(path.parts) and not path.is_absolute() and not {"..", "\0"} & {*path.parts, *name}
+    inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    return inside and "\0" not in name and len(name) <= 250
 
 
 def forget(work: WorkDir, stage: str) -> list[Path]:

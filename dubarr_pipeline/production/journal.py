@@ -149,8 +149,14 @@ class Journal:
                     "delete it, or use the version that wrote it"
                 )
             else:
-                self._keep(entry)
+                self._keep_whole(entry, number)
         return whole
+
+    def _keep_whole(self, entry: Entry, number: int) -> None:
+        try:
+            self._keep(entry)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            _log.warning("%s: entry %d is damaged; that work is done again", self.path, number)
 
     def _keep(self, entry: Entry) -> None:
         for line in entry.get("lines", [entry]):
