@@ -117,6 +117,26 @@ def purge(video: str, stage: str | None, **where: Any) -> None:
 
 
 @main.command()
+@click.argument("library")
+@click.option("--slice", "pattern", default="", help="Only paths below it like this: 'Show/S01*'.")
+@click.option("--to", "languages", default="", help="Languages, in place of the library's.")
+@click.option("--profile", default="", help="Engine profile, in place of the library's.")
+@click.option("--from", "stage", default="", help="Make this stage and those after it anew.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be made, and why.")
+@click.option("--here", is_flag=True, help="Work in this process instead of queueing runs.")
+@_work_dir
+@_config
+def backfill(languages: str, work_dir: Path | None, config: Path | None, **wishes: Any) -> None:
+    """Have a library dubbed as is wished now; what is finished is kept, and costs nothing."""
+    from dubarr_pipeline.backfill_commands import Backfill
+    from dubarr_pipeline.backfill_commands import backfill as start
+    from dubarr_pipeline.library.languages import parse_languages
+
+    targets = parse_languages(languages) if languages else ()
+    sys.exit(start(Backfill(targets=targets, **wishes), _settings(work_dir, config)))
+
+
+@main.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed, and why.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @_work_dir

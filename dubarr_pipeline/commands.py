@@ -41,7 +41,7 @@ def dub_videos(
     make_ready(settings)
     check_writable(settings.work_dir)
     try_services(settings, targets)
-    return _each(paths, settings, lambda path: take_in(path, targets, settings), force)
+    return dub_each(paths, settings, lambda path: take_in(path, targets, settings), force)
 
 
 def retry_videos(names: Sequence[str], settings: Settings) -> int:
@@ -58,10 +58,10 @@ def retry_videos(names: Sequence[str], settings: Settings) -> int:
         return 0
     videos = [load_video(key, settings.work_dir) for key in keys]
     try_services(settings, sorted({lang for video in videos for lang in video.target_langs}))
-    return _each(keys, settings, lambda key: load_video(key, settings.work_dir))
+    return dub_each(keys, settings, lambda key: load_video(key, settings.work_dir))
 
 
-def _each(
+def dub_each(
     things: Iterable[Any],
     settings: Settings,
     find: Callable[[Any], Video],

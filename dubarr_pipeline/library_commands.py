@@ -15,6 +15,8 @@ from dubarr_pipeline.commands import find_key
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.library.arrivals import judge, publish_video
 from dubarr_pipeline.library.libraries import Library
+from dubarr_pipeline.library.object_publishing import withdraw
+from dubarr_pipeline.library.publications import read_publication
 from dubarr_pipeline.library.publishing import restore
 from dubarr_pipeline.library.quiet_hours import is_quiet
 from dubarr_pipeline.library.videos import Video, last_at, load_video
@@ -210,8 +212,8 @@ def publish_videos(names: tuple[str, ...], settings: Settings) -> None:
     """Put the named videos where their libraries want them."""
     for name in names:
         found = publish_video(load_video(find_key(name, settings), settings.work_dir), settings)
-        for placed in found.files:
-            click.echo(printable(str(placed.path)))
+        for place in (*(placed.path for placed in found.files), *(o.url for o in found.objects)):
+            click.echo(printable(str(place)))
         if found.original:
             until = (
                 datetime.date.fromtimestamp(found.keep_until_s) if found.keep_until_s else "ever"
@@ -224,5 +226,8 @@ def restore_videos(names: tuple[str, ...], settings: Settings) -> None:
     for name in names:
         video = load_video(find_key(name, settings), settings.work_dir)
         with exclusive(video.work(settings.work_dir)):
+            put = read_publication(video.work(settings.work_dir))
+            for stored in put.objects if put else ():
+                withdraw(stored)
             found = restore(video, settings.work_dir)
         click.echo(f"{video.key}: {printable(str(found.source))} is the original again")

@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 WITH_DAGSTER = {
     "assets",
+    "backfill_commands.py",
     "commands.py",
     "definitions.py",
     "failure_sensor.py",

@@ -13,7 +13,9 @@ from dubarr_pipeline.errors import (
 )
 from dubarr_pipeline.library.intake import Plan, check_targets, listen_to, look_at, take_in
 from dubarr_pipeline.library.libraries import Library
-from dubarr_pipeline.library.publishing import Publication, publish, read_publication
+from dubarr_pipeline.library.object_publishing import publish_objects
+from dubarr_pipeline.library.publications import Publication, read_publication
+from dubarr_pipeline.library.publishing import publish
 from dubarr_pipeline.library.rules import missing_targets, spoken_reason
 from dubarr_pipeline.library.videos import Video, find_by_digest, last_at
 from dubarr_pipeline.media.identity import FileIdentity
@@ -148,4 +150,5 @@ def publish_video(video: Video, settings: Settings) -> Publication:
         raise SettingsError(f"{video.key} belongs to no library: nothing says where it goes")
     library: Library = settings.library(video.library)
     with exclusive(video.work(settings.work_dir)):
-        return publish(video, library.path, settings.work_dir, library.publish)
+        put = publish_objects if library.publish.url else publish
+        return put(video, library.path, settings.work_dir, library.publish)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from dubarr_pipeline.errors import ArtifactError, VideoBusy
-from dubarr_pipeline.library.publishing import drop_original, due_original, read_publication
+from dubarr_pipeline.library.publications import read_publication
+from dubarr_pipeline.library.publishing import drop_original, due_original
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.workdir import WorkDir, exclusive, unfinished, write_text

@@ -15,24 +15,28 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline import checkpoints
 from dubarr_pipeline.errors import ArtifactError, SettingsError, VerificationError
 from dubarr_pipeline.library.places import check_place, copy_anew, write_anew
+from dubarr_pipeline.library.publications import (
+    Mode,
+    Placed,
+    Publication,
+    read_publication,
+    record,
+    record_path,
+)
 from dubarr_pipeline.library.videos import Video, check_source, save_video
 from dubarr_pipeline.media.identity import identify
 from dubarr_pipeline.media.mux import sidecar_path
 from dubarr_pipeline.media.probe import probe_video
-from dubarr_pipeline.workdir import WorkDir, named_disk_errors, read_json, write_json
+from dubarr_pipeline.workdir import WorkDir, named_disk_errors
 
 _log = logging.getLogger(__name__)
 
-Mode = Literal["none", "beside", "sidecar", "tree", "replace"]
 ORIGINALS = ".dubarr-originals"
 _DAY_S = 86_400.0
 _PART = ".dubarr-part"
@@ -49,54 +53,26 @@ class PublishOptions:
             source. "sidecar": one ``Film.es.mka`` per language next to it. "tree": the same path in
             another folder. "replace": in the place of the source, which is kept for some time.
         to: the other folder, for "tree"; absolute.
+        url: in its place a folder in an object store, as fsspec writes it: ``s3://bucket/films``.
         label: what is put behind the name, for "beside".
         keep_original_days: so long the original is kept, for "replace"; 0: for ever.
     """
 
     mode: Mode = "none"
     to: Path = Path()
+    url: str = ""
     label: str = " - dubbed"
     keep_original_days: int = 30
 
     def __post_init__(self) -> None:
-        if self.mode == "tree" and not self.to.is_absolute():
-            raise ValueError('mode = "tree" needs the absolute path of a folder in `to`')
+        if self.mode == "tree" and self.to.is_absolute() == bool(self.url):
+            raise ValueError('mode = "tree" needs the absolute path of a folder in `to`, or `url`')
+        if self.url and (self.mode != "tree" or "://" not in self.url):
+            raise ValueError('url is for mode = "tree", and begins with a scheme, like s3://')
         if self.mode == "beside" and (not self.label.strip() or {"/", "\0"} & {*self.label}):
             raise ValueError("label must not be empty, nor hold a slash")
         if self.keep_original_days < 0:
             raise ValueError("keep_original_days must not be negative")
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A file that we put somewhere, and the digest of its content."""
-
-    path: Path
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What was put where.
-
-    Attributes:
-        mode: as in `PublishOptions`.
-        files: what lies there now.
-        source: the path of the film that was dubbed.
-        original: where it is kept, if the dubbed one took its place.
-        keep_until_s: seconds since 1970; 0: for ever.
-        published_s: seconds since 1970.
-    """
-
-    mode: Mode
-    files: tuple[Placed, ...]
-    source: Path
-    original: Path | None = None
-    keep_until_s: float = 0.0
-    published_s: float = 0.0
-
-
-_PUBLICATION = TypeAdapter(Publication)
 
 
 def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -> Publication:
@@ -155,24 +131,8 @@ def restore(video: Video, work_dir: Path) -> Publication:
     for placed in found.files:
         if placed.path != found.source and _is(placed):
             placed.path.unlink()
-    _record_path(work).unlink()
+    record_path(work).unlink()
     return found
-
-
-def read_publication(work: WorkDir) -> Publication | None:
-    """What was published of a video, or None.
-
-    Raises:
-        ArtifactError: if the record is damaged.
-    """
-    path = _record_path(work)
-    if not path.is_file():
-        return None
-    try:
-        document = {k: v for k, v in read_json(path).items() if k != "schema"}
-        return _PUBLICATION.validate_python(document)
-    except ValidationError as error:
-        raise ArtifactError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
 
 
 def due_original(work: WorkDir, now_s: float) -> Path | None:
@@ -214,12 +174,13 @@ def _wanted(
         elif options.mode == "beside":
             yield path, source.with_name(f"{source.stem}{options.label}.mkv")
         elif options.mode == "tree":
-            yield path, (options.to / _below(source, root)).with_suffix(".mkv")
+            yield path, (options.to / below(source, root)).with_suffix(".mkv")
         else:
             yield path, source.with_suffix(".mkv")
 
 
-def _below(source: Path, root: Path) -> Path:
+def below(source: Path, root: Path) -> Path:
+    """A film's path below its library's folder; its name where it lies elsewhere."""
     return source.relative_to(root) if source.is_relative_to(root) else Path(source.name)
 
 
@@ -294,7 +255,7 @@ def _replace(
     work_dir, options = where
     made, path = wanted
     work = video.work(work_dir)
-    kept = root / ORIGINALS / _below(original, root)
+    kept = root / ORIGINALS / below(original, root)
     kept = kept.with_name(f"{kept.stem}.{video.key[-8:]}{kept.suffix}")
     check_place(kept, root)
     now_s = time.time()
@@ -348,8 +309,7 @@ def _is(placed: Placed) -> bool:
 
 
 def _record(work: WorkDir, found: Publication) -> Publication:
-    write_json(_record_path(work), _document(found))
-    return _unmarked(found)
+    return _unmarked(record(work, found))
 
 
 def _unmarked(found: Publication) -> Publication:
@@ -357,20 +317,6 @@ def _unmarked(found: Publication) -> Publication:
     for placed in found.files:
         _mark(placed.path).unlink(missing_ok=True)
     return found
-
-
-def _document(found: Publication) -> dict[str, Any]:
-    document = asdict(found)
-    document["source"], document["original"] = (
-        str(found.source),
-        found.original and str(found.original),
-    )
-    document["files"] = [{"path": str(p.path), "digest": p.digest} for p in found.files]
-    return document
-
-
-def _record_path(work: WorkDir) -> Path:
-    return work.root / "published.json"
 
 
 def _part(path: Path) -> Path:
