@@ -92,11 +92,10 @@ class EngineChild:
         if self._process:
             return
         self._process = _Process(self.name, self._held)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.kill)
             self._answer(Call(self._worker, options=self._arguments), ignore_progress)
-        except BaseException:
-            self.kill()
-            raise
+            undo.pop_all()
 
     def unload(self) -> None:
         """End the child and wait until it is gone. Harmless when nothing runs."""
@@ -158,10 +157,12 @@ class EngineChild:
             self._caller = threading.get_ident()
             try:
                 return (yield from process.converse(request, tell))
-            except DubbingError as error:
+            except DubbingError:
                 if not process.alive:
                     self.kill()
-                raise error
+                raise
+            # Whatever breaks off a talk (Ctrl-C, a caller who leaves) leaves its answer unread in
+            # the channel: this child would answer the next question with it.
             except BaseException:
                 self.kill()
                 raise
@@ -270,7 +271,8 @@ def _start(
                 env={**_WAITING, **os.environ, "PYTHONPATH": path, **_GPUS},
                 start_new_session=True,
             )
-        except BaseException as error:  # raised in the thread that asked
+        # The thread that asked would wait for ever: whatever it is is raised there.
+        except BaseException as error:
             started.set_exception(error)
             return
         started.set_result(process)

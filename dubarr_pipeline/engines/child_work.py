@@ -78,7 +78,8 @@ def _serve(channel: _Channel) -> None:
             call = channel.recv()
         except (EOFError, ConnectionError):
             return
-        except Exception as error:  # an argument that cannot be read here
+        # An argument that cannot be read here: unpickling it may raise anything.
+        except Exception as error:
             channel.send(Failed.of(_named(error, channel)))
             continue
         try:
@@ -88,7 +89,8 @@ def _serve(channel: _Channel) -> None:
             channel.send(Done(result))
         except (BrokenPipeError, ConnectionError):
             return
-        # Also SystemExit, by which some libraries tell of a wrong folder.
+        # Whatever a model library raises is the answer, and the parent raises it; also SystemExit,
+        # by which some tell of a wrong folder.
         except BaseException as error:
             channel.send(Failed.of(_named(error, channel)))
 

@@ -165,6 +165,7 @@ class Ladder:
         while True:
             try:
                 return work(self.footing)
+            # Libraries tell of full memory in classes of their own; all that is not it goes on.
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

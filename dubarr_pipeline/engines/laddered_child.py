@@ -54,16 +54,15 @@ class LadderedChild:
         """
         if self._ladder:
             return
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.unload)
             lease = self._leases.enter_context(
                 lease_device(asked, torch=torch, on_wait=lambda text: _log.info("%s", text))
             )
             self._held = lease.held
             self._ladder = Ladder(self._name, rungs(lease.device))
             self._ladder.run(self._stand)
-        except BaseException:
-            self.unload()
-            raise
+            undo.pop_all()
 
     def unload(self) -> None:
         """End the child and give the device back. Harmless when nothing is loaded."""
@@ -83,12 +82,12 @@ class LadderedChild:
 
         def work(footing: Footing) -> Any:
             child = self._stand(footing)
-            try:
-                return child.call(method, *arguments, on_progress=on_progress)
-            except BaseException:
+            with contextlib.ExitStack() as undo:
                 # What it has taken is surely given back only by its end.
-                self._end()
-                raise
+                undo.callback(self._end)
+                answer = child.call(method, *arguments, on_progress=on_progress)
+                undo.pop_all()
+            return answer
 
         return self._ladder.run(work)
 

@@ -56,6 +56,7 @@ def extract_and_listen(
     def listen() -> None:
         try:
             found.extend(detector.detect(_until_end(blocks)))
+        # An error in a thread would be lost: it is raised where the decoding is waited for.
         except BaseException as error:
             failed.append(error)
             stopped.set()
