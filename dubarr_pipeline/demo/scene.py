@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 RATE = 48_000
 DURATION_S = 33.0
-LANGUAGE = "en"
 TITLE = "The Light on the Island"
 
 

@@ -123,24 +123,6 @@ def run(
     return ToolOutput(stdout, child.words())
 
 
-def run_with_progress(
-    arguments: Arguments, duration_s: float, *, cwd: Path | None = None
-) -> Iterator[float]:
-    """Run ffmpeg and yield the seconds of output that are done; the last is `duration_s`.
-
-    ffmpeg's own standard output must be free. A caller that stops listening stops ffmpeg. Raises as
-    `run`.
-    """
-    command = ["-progress", "pipe:1", "-nostats", "-stats_period", "0.5", *arguments]
-    with _Child("ffmpeg", command, cwd=cwd) as child:
-        for line in child.stdout:
-            key, _, value = line.partition(b"=")
-            if key == b"out_time_us" and value.strip().isdigit():
-                yield min(duration_s, int(value) / 1e6)
-        child.check()
-    yield duration_s
-
-
 class ToolPipe:
     """One end of a running tool: written to (`encoder`) or read from (`reader`) like a file."""
 

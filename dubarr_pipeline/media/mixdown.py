@@ -46,7 +46,6 @@ TOLERANCE_LU = 0.2
 _PEAK_TOLERANCE_DB = 0.05
 _CODEC_PEAK_MARGIN_DB = 0.5
 """Lossy codecs raise peaks by some tenths of a dB."""
-_MOST_PASSES = 2
 
 
 def mix(

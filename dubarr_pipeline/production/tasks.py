@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +119,6 @@ class LineTask:
 
     Attributes:
         ordinal: its place among the dubbed lines of the video.
-        voice_ordinal: its place among the lines of its speaker.
         position: its place in the list of all lines of all languages.
         window: what it may fill, in samples of the clock.
         budget_s: seconds that its spoken translation should take.
@@ -131,7 +129,6 @@ class LineTask:
 
     language: str
     ordinal: int
-    voice_ordinal: int
     position: int
     segment: Segment
     window: Window
@@ -159,26 +156,24 @@ def line_tasks(order: ProductionOrder) -> tuple[LineTask, ...]:
     film = Span(0, transcript.samples)
     found = windows(transcript.segments, film, transcript.rate, order.options.window)
     shelf = RefShelf(order.refs, order.line_refs)
-    seen: Counter[str] = Counter()
     tasks: list[LineTask] = []
     for ordinal, (segment, window) in enumerate(zip(transcript.lines, found, strict=True)):
         for rank, language in enumerate(order.targets):
-            place = (ordinal, seen[segment.speaker], ordinal * len(order.targets) + rank)
+            place = (ordinal, ordinal * len(order.targets) + rank)
             voice = cast(segment, order.speakers, shelf)
             tasks.append(_task(order, language, place, window, voice))
         shelf.pass_line(segment)
-        seen[segment.speaker] += 1
     return tuple(tasks)
 
 
 def _task(
     order: ProductionOrder,
     language: str,
-    place: tuple[int, int, int],
+    place: tuple[int, int],
     window: Window,
     voice: Voice,
 ) -> LineTask:
-    ordinal, voice_ordinal, position = place
+    ordinal, position = place
     rate = order.transcript.rate
     segment = order.transcript.lines[ordinal]
     to_draft = _to_draft(order, language, ordinal, window.budget_s(rate))
@@ -187,7 +182,6 @@ def _task(
     return LineTask(
         language=language,
         ordinal=ordinal,
-        voice_ordinal=voice_ordinal,
         position=position,
         segment=segment,
         window=window,

@@ -56,7 +56,6 @@ class XttsVoice:
         self._model = _load(folder, self._device)
         self._voices: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
         self.rate = int(self._model.args.output_sample_rate)
-        self.conditioned = 0
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -121,7 +120,6 @@ class XttsVoice:
             sound, wanted.ref_rate, length=_PIECE_S, chunk_length=_PIECE_S
         )
         found = latents, self._model.get_speaker_embedding(sound, wanted.ref_rate)
-        self.conditioned += 1
         self._voices[wanted.ref_digest] = found
         if len(self._voices) > _VOICES_KEPT:
             self._voices.popitem(last=False)

@@ -91,18 +91,6 @@ def test_relative_names_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "-i").stat().st_size == 2 * 16_000
 
 
-def test_progress_rises_to_the_end_and_no_further():
-    steps = list(ffmpeg.run_with_progress([*TONE, "-f", "null", "-"], 2.0))
-    assert steps == sorted(steps)
-    assert steps[-1] == 2.0
-    assert max(list(ffmpeg.run_with_progress([*TONE, "-f", "null", "-"], 1.0))) == 1.0
-
-
-def test_progress_raises_what_the_run_would():
-    with pytest.raises(MediaToolError, match="no-such"):
-        list(ffmpeg.run_with_progress(["-i", "no-such", "-f", "null", "-"], 1.0))
-
-
 def test_encoder_waits_for_the_finished_file(tmp_path: Path):
     path = tmp_path / "a.raw"
     with ffmpeg.encoder(
