@@ -24,6 +24,7 @@ from dubarr_pipeline.library.watch import Look, Memory, left_out, look
 from dubarr_pipeline.partitions import videos
 from dubarr_pipeline.plans import plan
 from dubarr_pipeline.queueing import request_tags
+from dubarr_pipeline.records import stage_key
 from dubarr_pipeline.resources import Workshop
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.workers import LIVE, is_dead
@@ -231,15 +232,20 @@ def _occasion(found: _Found, settings: Settings) -> str:
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[dub],
     request_job=publish,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def publishing(
     context: dg.RunStatusSensorContext, workshop: Workshop
 ) -> dg.RunRequest | dg.SkipReason:
-    """Publish what has been dubbed, where its library says where to."""
+    """Publish what has been dubbed, where its library says where to.
+
+    Every job counts: the runs of a backfill are no runs of `dub`.
+    """
     settings, key = workshop.settings(), context.dagster_run.tags.get("dagster/partition", "")
+    asked = context.dagster_run.asset_selection
+    if not key or (asked is not None and stage_key("report") not in asked):
+        return dg.SkipReason("the run finished no film")
     try:
         video = load_video(key, settings.work_dir)
     except ArtifactError as error:

@@ -71,6 +71,19 @@ def test_relaunched_it_makes_nothing(done: Shelf):
         assert store.get_backfills() == []
 
 
+def test_another_language_model_would_make_all_from_the_context_on(done: Shelf, tmp_path: Path):
+    tables = {
+        "libraries.films": {"path": str(done.films), "target_langs": ["es"]},
+        "context": {"engine": "llm"},
+        "llm": {"url": "http://127.0.0.1:9/v1", "model": "another"},
+    }
+    changed = Bench(done.bench.work_dir, write_config(tmp_path / "dubarr.toml", tables))
+    answer = changed.run("backfill", "films", "--dry-run")
+    assert answer.code == 0, answer.both
+    wanted = ("context", *LANGUAGE_STAGES)
+    assert "to be made: " + ", ".join(f"{stage} 1" for stage in wanted) in answer.out
+
+
 def test_a_language_more_makes_only_that_language(done: Shelf):
     before = done.dates()
     foretold = done.backfill("--to", "es,ca", "--dry-run")
