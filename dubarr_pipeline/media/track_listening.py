@@ -1,14 +1,15 @@
 """Plays a finished track once: its samples, block by block, and what it measures.
 
-A delivery standard is measured by ffmpeg's own meter in the same pass, so that it is not only the
-mixer's word. With ``source`` it is our meter, on the decoded samples: ffmpeg's interpolation of
-true peaks would cost more than the whole mix.
+ffmpeg's own meter hears it in the same pass, so that it is not only the mixer's word. True peaks
+are ffmpeg's where a delivery standard is asked for, and ours with ``source``: to interpolate
+them costs ffmpeg more than the whole mix costs us.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.channels import layout_of
 from dubarr_pipeline.media.encoding import SoundFormat, TrackFormat, conversion
-from dubarr_pipeline.media.loudness import METER, Loudness, LoudnessMeter, meter_said
+from dubarr_pipeline.media.loudness import LOUDNESS_METER, METER, Loudness, meter_said
 from dubarr_pipeline.media.sound_reader import Samples
+from dubarr_pipeline.media.true_peak import TruePeakMeter
 from dubarr_pipeline.media.waveform import WaveFile
 
 _FLOATS = ("-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
@@ -44,24 +46,21 @@ def play_track(
         track: its format.
         block: samples in a block.
         on_block: told every ``(channels, block)``, the last may be shorter.
-        strict: whether it is ffmpeg that measures.
+        strict: whether it is ffmpeg that measures true peaks, too.
 
     Raises:
         MediaToolError: if it cannot be decoded.
     """
-    meter = None if strict else LoudnessMeter(track.rate, track.channels, track.layout)
-    loud = ["-v", "info", "-nostats"] if strict else []
-    filters = ["-af", METER] if strict else []
-    arguments = [*loud, "-i", ffmpeg.file_url(path), "-map", "0:a:0", *filters, *_FLOATS]
-    with ffmpeg.reader(arguments) as pipe:
+    peaks = None if strict else TruePeakMeter(track.channels)
+    filters = ["-v", "info", "-nostats", "-af", METER if strict else LOUDNESS_METER]
+    source = ["-i", ffmpeg.file_url(path), "-map", "0:a:0"]
+    with ffmpeg.reader([*filters[:3], *source, *filters[3:], *_FLOATS]) as pipe:
         for heard in _blocks(pipe, track.channels, block):
-            if meter:
-                meter.add(heard)
+            if peaks:
+                peaks.add(heard)
             on_block(heard)
-    if meter is None:
-        return meter_said(pipe.stderr, path)
-    meter.finish()
-    return meter.result()
+    said = meter_said(pipe.stderr, path)
+    return said if peaks is None else replace(said, true_peak_dbtp=peaks.peak_dbtp)
 
 
 def _blocks(pipe: ffmpeg.ToolPipe, channels: int, block: int) -> Iterator[Samples]:
