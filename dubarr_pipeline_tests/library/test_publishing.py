@@ -210,7 +210,7 @@ def test_a_copy_that_differs_is_not_put_there(finished: Finished, monkeypatch: p
     def copy_badly(source: Path, path: Path) -> None:
         path.write_bytes(source.read_bytes()[:-1] + b"?")
 
-    monkeypatch.setattr(publishing.shutil, "copyfile", copy_badly)
+    monkeypatch.setattr(publishing, "copy_anew", copy_badly)
     with pytest.raises(VerificationError, match="differs"):
         finished.publish("beside")
     assert names(finished.root) == ["A film: 100 %/film.mp4"]
