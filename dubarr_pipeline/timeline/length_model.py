@@ -30,7 +30,7 @@ PhonemeCount = Callable[[str, str], "int | None"]
 SCHEMA = 1
 _PHONEMES_PER_SYLLABLE = 2.4
 _SYLLABLES_PER_WORD = 1.8
-_MINOR = re.compile(r"[,;:،、，；：—–]|\.\.\.|…|\s-\s|(?<=\w)\s+[¡¿]")  # noqa: RUF001
+_MINOR = re.compile(r"[,;:،、，；：—–]|\.\.\.|…|\s-\s|(?<=\w)\s+[¡¿]")
 _MAJOR = re.compile(r"[.!?。！？؟।]+(?=\s*\w)")
 _WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _SHORTEST_S = 0.1

@@ -11,7 +11,7 @@ from dubarr_pipeline.timeline.script import Kind, Segment, Word, WordSource
 from dubarr_pipeline.timeline.sentences import sentence_starts
 from dubarr_pipeline.timeline.spans import Span, to_samples
 
-_CLAUSE_ENDS = tuple(",;:—–，、；：،")  # noqa: RUF001 - other scripts' commas
+_CLAUSE_ENDS = tuple(",;:—–，、；：،")
 _CLAUSE_WORTH_S = 0.4
 """A comma is as good a place to cut as so much silence."""
 _PAUSE_WORTH = 4.0
