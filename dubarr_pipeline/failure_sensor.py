@@ -78,7 +78,9 @@ def _failed(
     records = instance.get_run_records(wanted, ascending=True)
     new = [each for each in records if each.dagster_run.run_id not in memory.seen]
     last_s = max((each.update_timestamp.timestamp() for each in records), default=memory.since_s)
-    seen = tuple(each.dagster_run.run_id for each in records)[-_MOST_REMEMBERED:]
+    # Dagster may find later that it cannot go on with a run: that one is looked at again then.
+    ended = [each.dagster_run for each in records if not _goes_on(each.dagster_run)]
+    seen = tuple(run.run_id for run in ended)[-_MOST_REMEMBERED:]
     found = [_failure(instance, each.dagster_run) for each in new]
     return [run for run in found if run], max(last_s, memory.since_s), seen
 
@@ -86,7 +88,7 @@ def _failed(
 def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedRun | None:
     """A run as the policy sees it; None if it is not ours, or Dagster goes on with it itself."""
     video = next((run.tags[tag] for tag in _PARTITION_TAGS if tag in run.tags), None)
-    if not video or run.tags.get("dagster/will_retry") == "true":
+    if not video or _goes_on(run):
         return None
     stage, cause, error = failure_of(instance, run.run_id)
     if run.job_name == publish.name:
@@ -95,6 +97,11 @@ def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedRun | No
     attempt = run.tags.get(ATTEMPT_TAG, "1")
     tries = int(attempt) if attempt.isdecimal() else 1
     return FailedRun(run.run_id, video, stage, error, cause, tries)
+
+
+def _goes_on(run: dg.DagsterRun) -> bool:
+    """Whether Dagster itself starts the run again, because its process was killed."""
+    return run.tags.get("dagster/will_retry") == "true"
 
 
 def _tell(

@@ -56,6 +56,18 @@ class Looks:
         assert not made.success
         return made.run_id
 
+    def kill(self, **tags: str) -> str:
+        """Have a run of a video fail as one whose process was killed."""
+        marks = {"dagster/partition": "a-video", **tags}
+        run = self.instance.create_run_for_job(_nothing, tags=marks)
+        self.instance.report_run_failed(run, "its process was killed")
+        return run.run_id
+
+
+@dg.job(name="dub")
+def _nothing() -> None:
+    """Nothing: it never comes to work."""
+
 
 @pytest.fixture
 def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
@@ -112,6 +124,17 @@ def test_what_dagster_goes_on_with_itself_or_is_not_ours_is_left_to_it(looks: Lo
     looks.ahead_s = 1e6
     assert looks.look() == []
     assert looks.told == []
+
+
+def test_a_run_that_dagster_could_not_go_on_with_after_all_is_tried_again(looks: Looks):
+    run_id = looks.kill(**{"dagster/will_retry": "true"})
+    assert (looks.look(), looks.told) == ([], [])
+    looks.instance.add_run_tags(run_id, {"dagster/will_retry": "false"})
+    assert looks.look() == []
+    assert "Tried again in 10 minutes." in looks.told[0]
+    looks.ahead_s = 601
+    (again,) = looks.look()
+    assert again.run_key == f"again/{run_id}"
 
 
 def test_what_could_not_be_told_is_told_the_next_time(looks: Looks):

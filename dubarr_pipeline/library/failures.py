@@ -73,8 +73,8 @@ class FailedRun:
 
     @property
     def may_pass(self) -> bool:
-        """Whether trying it again may help."""
-        return self.error in TRANSIENT
+        """Whether trying it again may help: also where no stage failed, but the run's process."""
+        return self.error in TRANSIENT or (self.stage is None and self.error is None)
 
 
 @dataclass(frozen=True, slots=True)
