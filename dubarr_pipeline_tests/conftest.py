@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from dubarr_pipeline_tests.dubbing import Bench, make_film
 from dubarr_pipeline_tests.tiny.building import built
+
+# What starts the tests in the background may have it ignore signals, and with it all that the tests
+# start and mean to stop.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        _usual = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(_number, _usual)
 
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 

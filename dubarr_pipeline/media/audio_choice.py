@@ -48,9 +48,11 @@ def choose_audio(info: MediaInfo, language: str | None = None, index: int | None
     if index is not None:
         return _by_index(info, index)
     known = [s for s in info.audio if s.channels and s.rate and s.codec != "unknown"]
-    usable = [stream for stream in known if not is_empty(stream)]
-    if known and not usable:
+    counted = [stream for stream in known if not _has_no_frames(stream)]
+    if known and not counted:
         raise NoAudio(f"no audio stream of {info.path} holds any sound: {_choices(info)}")
+    # A duration of naught may be a sound shorter than the container's clock: extraction tells.
+    usable = [stream for stream in counted if not _has_no_duration(stream)] or counted
     if not usable:
         raise NoAudio(f"no audio stream of {info.path} can be decoded: {_choices(info)}")
     best = max(usable, key=lambda stream: _rank(stream, language))
@@ -62,16 +64,18 @@ def choose_audio(info: MediaInfo, language: str | None = None, index: int | None
     return best
 
 
-def is_empty(stream: Stream) -> bool:
+def _has_no_frames(stream: Stream) -> bool:
     """Whether a container's own statistics say that there is nothing in a stream."""
-    for name, value in stream.tags.items():
-        # Matroska's muxers append a language: NUMBER_OF_FRAMES-eng.
-        kind = name.split("-")[0]
-        if kind == "number_of_frames" and value.strip() == "0":
-            return True
-        if kind == "duration" and _NO_TIME.fullmatch(value.strip()):
-            return True
-    return False
+    return any(value.strip() == "0" for value in _told(stream, "number_of_frames"))
+
+
+def _has_no_duration(stream: Stream) -> bool:
+    return any(_NO_TIME.fullmatch(value.strip()) for value in _told(stream, "duration"))
+
+
+def _told(stream: Stream, kind: str) -> list[str]:
+    """A statistic; Matroska's muxers append a language to its name: NUMBER_OF_FRAMES-eng."""
+    return [value for name, value in stream.tags.items() if name.split("-")[0] == kind]
 
 
 def is_aside(stream: Stream) -> bool:
