@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 from dubarr_pipeline.demo.scene import ACTORS, BELL_S, COMMENTARY, DURATION_S, LINES, RATE, actor
 from dubarr_pipeline.engines.interfaces import Samples, SpeechRequest, Synthesizer, Voice
@@ -116,6 +115,9 @@ def _waves() -> NDArray[np.float64]:
     """Surf: noise whose strength and side come and go; left and right are different water."""
     random = np.random.default_rng(7)
     time = np.arange(_SAMPLES) / RATE
+    # Not at the top: it brings scipy.stats, and the demo is mostly there already.
+    from scipy.signal import butter, sosfilt
+
     band = butter(2, (150, 1400), "bandpass", fs=RATE, output="sos")
     noise = sosfilt(band, random.standard_normal((2, _SAMPLES)), axis=1)
     swell = 0.5 + 0.5 * np.sin(2 * np.pi * time / 5.3)

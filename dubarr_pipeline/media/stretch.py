@@ -16,7 +16,6 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import correlate
 
 from dubarr_pipeline.media.sound_reader import Samples
 
@@ -92,6 +91,9 @@ def _most_alike(
     sound: Samples, continued: int, bounds: tuple[int, int], size: int
 ) -> tuple[int, float]:
     """Return where in `bounds` the sound goes on most like at `continued`, and how alike (0-1)."""
+    # Not at the top: it brings scipy.stats, 0.6 s that every process would pay.
+    from scipy.signal import correlate
+
     lowest, highest = max(0, bounds[0]), bounds[1]
     pattern = sound[continued : continued + size].astype(np.float64)
     candidates = sound[lowest : highest + size].astype(np.float64)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.media.stretch import stretch
@@ -132,5 +131,8 @@ def at_clock(samples: Samples, rate: int, found: Placed, clock_rate: int) -> Sam
 def _resampled(samples: Samples, rate: int, wanted: int) -> Samples:
     if rate == wanted or not samples.size:
         return samples
+    # Not at the top: it brings scipy.stats, 0.6 s that every process would pay.
+    from scipy.signal import resample_poly
+
     divisor = math.gcd(rate, wanted)
     return resample_poly(samples, wanted // divisor, rate // divisor).astype(np.float32)

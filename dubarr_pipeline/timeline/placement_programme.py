@@ -13,8 +13,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import csr_matrix
 
 Part = Literal["start", "length"]
 
@@ -118,6 +116,10 @@ class _Builder:
         self.limits.append(limit)
 
     def solve(self) -> NDArray[np.float64]:
+        # Not at the top: only who places needs the solver.
+        from scipy.optimize import linprog
+        from scipy.sparse import csr_matrix
+
         rows, columns, factors = zip(*self.terms, strict=True) if self.terms else ((), (), ())
         shape = (len(self.limits), len(self.costs))
         matrix = csr_matrix((factors, (rows, columns)), shape=shape) if self.terms else None
