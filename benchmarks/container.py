@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from figures import Row, show
+from figures import Row, peak_mb, show
 
 from dubarr_pipeline.media.extract import extract_audio
 from dubarr_pipeline.media.mux import DubTrack, mux
@@ -41,12 +41,6 @@ def cpu_s() -> float:
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-
-def peak_mb() -> float:
-    """The largest memory of this process or of any tool it ran, whichever is larger."""
-    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(who).ru_maxrss for who in both) / 1024
 
 
 def cpu_of(work: Callable[[], object]) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+import resource
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -32,6 +34,16 @@ class Row:
         sign = "<=" if self.better == "lower" else ">="
         named = (("must", self.must), ("target", self.target))
         return ", ".join(f"{name} {sign} {bound:g}" for name, bound in named if bound is not None)
+
+
+def peak_mb() -> float:
+    """The largest memory of this process or of any tool it ran, in MiB.
+
+    Linux lets a process begin with the `ru_maxrss` of who started it; ``VmHWM`` is its own.
+    """
+    status = Path("/proc/self/status").read_text().splitlines()
+    own = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
 
 
 def show(rows: Iterable[Row], *, as_json: bool, machine: str = "") -> None:

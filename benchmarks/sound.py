@@ -27,7 +27,7 @@ from statistics import fmean
 from typing import get_args
 
 import numpy as np
-from figures import Row, show
+from figures import Row, peak_mb, show
 
 from dubarr_pipeline.media import ffmpeg
 from dubarr_pipeline.media.encoding import SoundFormat, choose_format
@@ -178,13 +178,6 @@ def _cpu_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _peak_mb() -> float:
-    """The largest memory of ours (`ru_maxrss` would remember who started us) or of any tool."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    own = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
-
-
 def mix_here(folder: Path, film: Film, preset: Preset) -> Cost:
     """Mix the film that lies in the folder, in this (fresh) process."""
     windows = _windows(film)
@@ -219,7 +212,7 @@ def cost_of(work: Callable[[], object]) -> Cost:
     """Do it, and say what it cost."""
     before, clock = _cpu_s(), time.perf_counter()
     work()
-    return Cost(_cpu_s() - before, time.perf_counter() - clock, _peak_mb())
+    return Cost(_cpu_s() - before, time.perf_counter() - clock, peak_mb())
 
 
 WORKS = {"mix": mix_here, "mux": mux_here, "extraction": extract_here}

@@ -17,6 +17,7 @@ import dagster as dg
 
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.library.failures import STORE_UNAVAILABLE
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.media.identity import FileIdentity
 from dubarr_pipeline.records import Materialization, last_materializations
@@ -28,6 +29,7 @@ _PARTITION_TAG = "dagster/partition"
 _AT_ONCE = 200
 """Videos per question to the store."""
 _KILLED = "its process was killed: run `dubarr retry`"
+_STORE_IS_AWAY = frozenset(("OperationalError", "InterfaceError", "DagsterPostgresException"))
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -153,10 +155,20 @@ def _stage_of(step_key: str | None) -> str | None:
 
 
 def error_name(data: object) -> str | None:
-    """The name of our error behind a step's failure, or None."""
+    """The name of our error behind a step's failure, or None.
+
+    Dagster's own store is no stage's business, hence no error of ours: it is told by its driver.
+    """
     described = getattr(data, "user_failure_data", None)
     named = described.metadata.get("error") if described else None
-    return str(named.value) if named else None
+    if named:
+        return str(named.value)
+    error = getattr(data, "error", None)
+    while error is not None:
+        if (error.cls_name or "").rpartition(".")[-1] in _STORE_IS_AWAY:
+            return STORE_UNAVAILABLE
+        error = error.cause
+    return None
 
 
 def failure_message(data: object) -> str:
@@ -167,4 +179,7 @@ def failure_message(data: object) -> str:
     error = getattr(data, "error", None)
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else "unknown cause"
+    said = error.message.strip() if error is not None else "unknown cause"
+    if error_name(data) == STORE_UNAVAILABLE:
+        return f"Dagster's store did not answer: {said}"
+    return said

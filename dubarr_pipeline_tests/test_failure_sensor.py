@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
+import psycopg2
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline import failure_sensor
 from dubarr_pipeline.errors import ServiceUnavailable
@@ -40,11 +42,13 @@ class Looks:
         self.cursor = result.cursor
         return list(result.run_requests or [])
 
-    def fail(self, error: str | None, **tags: str) -> str:
-        """Have a run of a video fail."""
+    def fail(self, error: str | Exception | None, **tags: str) -> str:
+        """Have a run of a video fail by an error of ours, or by another."""
 
         @dg.op(name="dub__segments")
         def fails() -> None:
+            if isinstance(error, Exception):
+                raise error
             raise dg.Failure("no answer", metadata={"error": error} if error else None)
 
         @dg.job(name="dub")
@@ -85,6 +89,18 @@ def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
         monkeypatch.setattr(failure_sensor.time, "time", lambda: now() + found.ahead_s)
         assert found.look() == []
         yield found
+
+
+def test_a_store_that_was_away_is_no_fault_of_the_video(looks: Looks):
+    closed = psycopg2.OperationalError("server closed the connection unexpectedly")
+    looks.fail(OperationalError("SELECT 1", {}, closed))
+    assert looks.look() == []
+    (told,) = looks.told
+    assert "Dagster's store did not answer" in told
+    assert "Tried again in 10 minutes" in told
+    looks.ahead_s = 660
+    (again,) = looks.look()
+    assert again.partition_key == "a-video"
 
 
 def test_a_cause_that_may_pass_is_tried_again_after_its_pause(looks: Looks):

@@ -13,6 +13,7 @@ import pytest
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.records import last_materialization
 from dubarr_pipeline.runs import open_instance
+from dubarr_pipeline_tests.dubbing import write_config
 from dubarr_pipeline_tests.postgres import Postgres
 from dubarr_pipeline_tests.server import Server
 from dubarr_pipeline_tests.shelf import made_again, make_shelf, register
@@ -30,7 +31,10 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="module")
 def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that is not started yet, with its store in PostgreSQL."""
-    found = Server(tmp_path_factory.mktemp("server") / "work")
+    folder = tmp_path_factory.mktemp("server")
+    # A stage that meets the restart fails by name, and is taken up again by the failure sensor.
+    config = write_config(folder / "dubarr.toml", {"failures": {"first_pause_minutes": 0.1}})
+    found = Server(folder / "work", config)
     postgres.configure(found.home)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in found.environment().items():

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+STORE_UNAVAILABLE = "StoreUnavailable"
+"""The database behind Dagster was restarted, or did not answer in time."""
+
 TRANSIENT = frozenset(
     (
         "DiskFull",
@@ -12,6 +15,7 @@ TRANSIENT = frozenset(
         "ServiceTimeout",
         "ServiceUnavailable",
         "SourceMissing",
+        STORE_UNAVAILABLE,
         "VideoBusy",
     )
 )

@@ -13,6 +13,8 @@ from dubarr_pipeline.production.tasks import ProductionOptions
 from dubarr_pipeline_tests.production.making import BudgetTranslator, order, transcript
 
 SLOTS = 2
+IN_HAND = 4
+"""Lines that are worked at once: of each, the take that is not kept yet is made again."""
 LINES = 14
 
 
@@ -33,6 +35,6 @@ class ToldTone(ToneSynthesizer):
 
 def child(folder: Path, log: Path, delay_s: float) -> None:
     """Produce a small script; a second start goes on where the first was killed."""
-    options = ProductionOptions(tts_concurrency=SLOTS, batch_lines=4)
+    options = ProductionOptions(tts_concurrency=SLOTS, threads=IN_HAND, batch_lines=4)
     translator = BudgetTranslator(stretch=0.8)
     produce(order(folder, transcript(LINES), translator, ToldTone(log, delay_s), options=options))
