@@ -15,7 +15,7 @@ demo: $(VENV)/.installed ## dub the demo video into Spanish and Catalan
 	@$(VENV)/bin/dubarr demo
 
 test: $(VENV)/.installed-tests ## run every test, the end-to-end ones included
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(PYTEST)
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 lint: $(VENV)/.installed-tests ## style, types, floors
 	$(VENV)/bin/ruff check .

@@ -21,6 +21,20 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
 
+_LONGEST_FIRST = ("test_unattended", "test_postgres", "test_queue", "test_server")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, then the whole pipeline, so that no core waits at the end."""
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        name = item.path.stem
+        first = _LONGEST_FIRST.index(name) if name in _LONGEST_FIRST else len(_LONGEST_FIRST)
+        return first, item.path.parent != Path(__file__).parent
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def shared_media() -> Path:
     """The real speech, music and video beside the checkout; its absence is told."""
