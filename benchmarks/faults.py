@@ -4,10 +4,11 @@ Short films (2.6 s, one line) are dropped into a folder that a real `dagster dev
 they are dubbed, processes are killed with `kill -9` at random: run workers, the daemon, the code
 server, the service that a run has started (a pretended language model in a process of its own).
 The disk of the work folders, a tmpfs of its own, is filled to the last byte for a while; the
-library is taken away and brought back; two films are dated 1970 and 2099; with --postgres the store
-is a PostgreSQL server of its own, which is restarted at once in the middle. A server that ended is
-started again, as systemd would do it. Faults are spread over the progress of the work, not over
-time, so that a slow machine sees the same ones.
+library is taken away and brought back; two films are dated 1970 and 2099; the clock of all of them
+jumps hours ahead, and some minutes back; with --postgres the store is a PostgreSQL server of its
+own, which is restarted at once in the middle. A server that ended is started again, as systemd
+would do it. Faults are spread over the progress of the work, not over time, so that a slow machine
+sees the same ones. What a machine does not permit (to mount, to compile) is told and left out.
 
     python benchmarks/faults.py [--quick] [--json] [--postgres] [--films N] [--seed N]
 """
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,7 @@ import dagster as dg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from figures import Row, show
+from jumping_clock import JumpingClock
 
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import registered
@@ -74,11 +76,20 @@ with Model(SimulatedOptions(draft_line_s=1.0), port) as model:
 """
 
 
+class Watched(Server):
+    """A server whose processes live by a clock that may jump."""
+
+    clock: JumpingClock | None = None
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), **(self.clock.environment if self.clock else {})}
+
+
 @dataclass
 class Scene:
     """A library, the server that dubs it, and what has been done to them."""
 
-    server: Server
+    server: Watched
     films: Path
     disk: Path | None
     postgres: Postgres | None
@@ -112,6 +123,9 @@ class Scene:
             self.deaf_since = time.monotonic()
 
 
+Fault = Callable[[Scene], bool]
+
+
 def kill(scene: Scene, found: list[int], what: str) -> bool:
     """Kill one of these processes; whether there was one."""
     if not found:
@@ -142,8 +156,7 @@ def kill_program(words: str, what: str) -> Callable[[Scene], bool]:
 
 def fill_disk(scene: Scene) -> bool:
     """Leave no byte free under the work folders for as long as it takes a stage to notice."""
-    if scene.disk is None:
-        return False
+    assert scene.disk is not None
     filler = scene.disk / "filler"
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
@@ -166,30 +179,56 @@ def take_library_away(scene: Scene) -> bool:
 
 def restart_postgres(scene: Scene) -> bool:
     """Stop the database server at once, with all its connections, and start it."""
-    if scene.postgres is None:
-        return False
+    assert scene.postgres is not None
     scene.postgres.restart()
     scene.suffered["restarts of PostgreSQL"] += 1
     return True
+
+
+def jump_clock(ahead_s: float) -> Fault:
+    """Set the clock of all processes ahead of the true time, or back from there."""
+
+    def act(scene: Scene) -> bool:
+        assert scene.server.clock is not None
+        scene.server.clock.jump_to(ahead_s)
+        scene.suffered["jumps of the clock"] += 1
+        return True
+
+    return act
+
+
+def possible(scene: Scene, faults: Sequence[Fault]) -> list[Fault]:
+    """The faults that can be had here; the others are told of."""
+    impossible: dict[Fault, str] = {}
+    if scene.disk is None:
+        impossible[fill_disk] = "no disk filled: this system permits no mount"
+    if scene.server.clock is None:
+        impossible |= dict.fromkeys((JUMP_AHEAD, JUMP_BACK), "no clock moved: no C compiler")
+    if scene.postgres is None:
+        impossible[restart_postgres] = "no PostgreSQL: it was not asked for"
+    scene.suffered.update(impossible[each] for each in faults if each in impossible)
+    return [each for each in faults if each not in impossible]
 
 
 KILL_DAEMON = kill_program("dagster._daemon", "daemons killed")
 KILL_CODE_SERVER = kill_program("code-server start", "code servers killed")
 KILL_CODE_WORKER = kill_program("api grpc", "code servers killed")
 KILL_SERVICE = kill_program("/vllm serve", "services killed")
+JUMP_AHEAD, JUMP_BACK = jump_clock(3 * 3600.0), jump_clock(3 * 3600.0 - 240.0)
+"""As after a sleep of the machine or by a first word from NTP; and some minutes back."""
 QUICK = (kill_worker, KILL_SERVICE, KILL_CODE_SERVER, KILL_DAEMON, kill_worker)
 FULL = (
     *(kill_worker, KILL_SERVICE, KILL_CODE_WORKER, kill_worker, fill_disk, KILL_DAEMON),
     *(kill_worker, take_library_away, KILL_SERVICE, restart_postgres, KILL_CODE_SERVER),
-    *(kill_worker, KILL_SERVICE, KILL_DAEMON, fill_disk, kill_worker, kill_worker),
+    *(kill_worker, JUMP_AHEAD, KILL_SERVICE, KILL_DAEMON, fill_disk, kill_worker, JUMP_BACK),
+    *(KILL_SERVICE, kill_worker),
 )
 
 
-def dub_unattended(
-    scene: Scene, count: int, faults: tuple[Callable[[Scene], bool], ...]
-) -> list[str]:
+def dub_unattended(scene: Scene, count: int, faults: Sequence[Fault]) -> list[str]:
     """Wait until all videos are dubbed, with faults on the way; returns what is not."""
     end = time.monotonic() + DEADLINE_S
+    faults = possible(scene, faults)
     waiting = list(faults)
     due = [len(STAGES) * count * (n + 1) / (len(faults) + 2) for n in range(len(faults))]
     lonely: dict[str, float] = {}
@@ -298,7 +337,9 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Row], Count
     os.utime(made[-1], (4_070_908_800, 4_070_908_800))
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(small_disk(folder / "disk"))
-        server = Server(folder / "work", settings(folder, films))
+        server = Watched(folder / "work", settings(folder, films))
+        with contextlib.suppress(FileNotFoundError):
+            server.clock = JumpingClock(folder / "clock")
         server.work_dir = disk or folder / "work"
         postgres = stack.enter_context(Postgres()) if options.postgres else None
         if postgres:

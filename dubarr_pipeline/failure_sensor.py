@@ -56,10 +56,10 @@ def failures(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg.Sens
     settings, now_s = workshop.settings(), time.time()
     options: FailureOptions = settings.options("failures")
     memory = _MEMORY.validate_json(context.cursor) if context.cursor else _Memory(now_s)
-    failed, since_s, seen = _failed(context.instance, memory)
+    failed, since_s, seen = _failed(context.instance, memory, now_s)
     for run in failed:
         context.log.warning("ERROR %s: %s", run.video, run.cause)
-    due, waiting = memory.waiting.after(failed, options, now_s).due(now_s)
+    due, waiting = memory.waiting.after(failed, options, now_s).due(options, now_s)
     told = [*memory.untold, *(in_words(run, options) for run in failed)]
     untold = _tell(context, options, told)
     after = _Memory(since_s, seen, waiting, untold)
@@ -70,19 +70,21 @@ def failures(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg.Sens
 
 
 def _failed(
-    instance: dg.DagsterInstance, memory: _Memory
+    instance: dg.DagsterInstance, memory: _Memory, now_s: float
 ) -> tuple[list[FailedRun], float, tuple[str, ...]]:
     """The runs that failed since the last look, and what to remember of them."""
-    since = datetime.datetime.fromtimestamp(memory.since_s - 1.0, tz=datetime.UTC)
+    # A clock that was set back since must not hide what fails now.
+    since_s = min(memory.since_s, now_s)
+    since = datetime.datetime.fromtimestamp(since_s - 1.0, tz=datetime.UTC)
     wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     records = instance.get_run_records(wanted, ascending=True)
     new = [each for each in records if each.dagster_run.run_id not in memory.seen]
-    last_s = max((each.update_timestamp.timestamp() for each in records), default=memory.since_s)
+    last_s = max((each.update_timestamp.timestamp() for each in records), default=since_s)
     # Dagster may find later that it cannot go on with a run: that one is looked at again then.
     ended = [each.dagster_run for each in records if not _goes_on(each.dagster_run)]
     seen = tuple(run.run_id for run in ended)[-_MOST_REMEMBERED:]
     found = [_failure(instance, each.dagster_run) for each in new]
-    return [run for run in found if run], max(last_s, memory.since_s), seen
+    return [run for run in found if run], max(last_s, since_s), seen
 
 
 def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedRun | None:

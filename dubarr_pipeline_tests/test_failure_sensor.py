@@ -103,6 +103,18 @@ def test_a_store_that_was_away_is_no_fault_of_the_video(looks: Looks):
     assert again.partition_key == "a-video"
 
 
+def test_a_clock_that_is_set_back_hides_no_failure_and_delays_no_try(looks: Looks):
+    looks.cursor, looks.ahead_s = None, 3 * 3600
+    looks.look()
+    looks.ahead_s = 0
+    looks.fail("ServiceTimeout")
+    assert looks.look() == []
+    assert len(looks.told) == 1
+    looks.ahead_s = -7200
+    assert [again.partition_key for again in looks.look()] == ["a-video"]
+    assert looks.look() == []
+
+
 def test_a_cause_that_may_pass_is_tried_again_after_its_pause(looks: Looks):
     run_id = looks.fail("ServiceTimeout")
     assert looks.look() == []

@@ -105,10 +105,18 @@ class Waiting:
                 known[run.video] = Retry(run, now_s + options.pause_s(run.attempt))
         return replace(self, retries=known)
 
-    def due(self, now_s: float) -> tuple[list[FailedRun], Waiting]:
-        """Take out the tries whose time has come."""
-        ready = [retry.run for retry in self.retries.values() if retry.due_s <= now_s]
-        left = {video: retry for video, retry in self.retries.items() if retry.due_s > now_s}
+    def due(self, options: FailureOptions, now_s: float) -> tuple[list[FailedRun], Waiting]:
+        """Take out the tries whose time has come.
+
+        One that would wait for longer than its pause was planned by a clock that has been set
+        back since: it is due at once.
+        """
+
+        def waits(retry: Retry) -> bool:
+            return 0 < retry.due_s - now_s <= options.pause_s(retry.run.attempt)
+
+        ready = [retry.run for retry in self.retries.values() if not waits(retry)]
+        left = {video: retry for video, retry in self.retries.items() if waits(retry)}
         return ready, replace(self, retries=left)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -343,8 +344,11 @@ def write_ref(vocals: SoundReader, candidate: RefCandidate, path: Path) -> None:
         sound[:fade] *= ramp
         sound[-fade:] *= ramp[::-1]
     peak = float(np.abs(sound).max(initial=0.0))
+    wave = io.BytesIO()
+    soundfile.write(wave, sound / max(1.0, peak / 0.99), REF_RATE, subtype="PCM_16", format="WAV")
     with whole_file(path) as temporary:
-        soundfile.write(temporary, sound / max(1.0, peak / 0.99), REF_RATE, subtype="PCM_16")
+        # By Python's own hand: of a full disk soundfile says no more than "System error".
+        temporary.write_bytes(wave.getbuffer())
 
 
 def write_refs_report(path: Path, refs: Sequence[SpeakerRef], rate: int) -> None:

@@ -34,21 +34,21 @@ def test_only_what_may_pass_is_tried_again_and_not_for_ever(
 ):
     waiting = Waiting().after([failed(error, attempt)], OPTIONS, 1_000.0)
     if pause_s is None:
-        assert waiting.due(1e12) == ([], Waiting())
+        assert waiting.due(OPTIONS, 1e12) == ([], Waiting())
         return
-    assert waiting.due(1_000.0 + pause_s - 1) == ([], waiting)
-    assert waiting.due(1_000.0 + pause_s) == ([failed(error, attempt)], Waiting())
+    assert waiting.due(OPTIONS, 1_000.0 + pause_s - 1) == ([], waiting)
+    assert waiting.due(OPTIONS, 1_000.0 + pause_s) == ([failed(error, attempt)], Waiting())
 
 
 def test_a_run_whose_process_was_killed_is_tried_again():
     killed = FailedRun("run", "a", None, None, "its process was killed")
-    assert Waiting().after([killed], OPTIONS, 0.0).due(600.0)[0] == [killed]
+    assert Waiting().after([killed], OPTIONS, 0.0).due(OPTIONS, 600.0)[0] == [killed]
 
 
 def test_a_newer_failure_takes_the_place_of_an_older_one():
     waiting = Waiting().after([failed(), failed(video="b")], OPTIONS, 0.0)
     waiting = waiting.after([failed("NotAVideo", 2)], OPTIONS, 1.0)
-    assert [run.video for run in waiting.due(1e12)[0]] == ["b"]
+    assert [run.video for run in waiting.due(OPTIONS, 1e12)[0]] == ["b"]
 
 
 @pytest.mark.parametrize(

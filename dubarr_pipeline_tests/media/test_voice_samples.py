@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from dubarr_pipeline.errors import WorkspaceError
 from dubarr_pipeline.media.voice_samples import (
     RefOptions,
     choose_refs,
@@ -212,6 +214,20 @@ def test_a_loud_reference_is_not_clipped(tmp_path):
     write_ref(sound, candidate, tmp_path / "loud.wav")
     written, _ = soundfile.read(tmp_path / "loud.wav")
     assert np.abs(written).max() <= 0.991
+
+
+def test_a_disk_that_takes_no_more_is_named(tmp_path):
+    voice = SoundInMemory(speak(LOW, 4, RATE), RATE)
+    told = Diarization(RATE, (Turn(at(0, 4), "SPEAKER_00"),))
+    candidate = choose_refs(voice, None, told)[0].candidates[0]
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(WorkspaceError, match="ulimit -f"):
+            write_ref(voice, candidate, tmp_path / "ref.wav")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_report_names_every_candidate_and_reason(tmp_path):
