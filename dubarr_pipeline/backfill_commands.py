@@ -26,7 +26,7 @@ from dubarr_pipeline.library.watch import Memory, look
 from dubarr_pipeline.media.identity import stat_matches
 from dubarr_pipeline.model_commands import make_ready
 from dubarr_pipeline.partitions import add_video
-from dubarr_pipeline.plans import VideoPlan, plan
+from dubarr_pipeline.plans import VideoPlan, plan_all
 from dubarr_pipeline.records import stage_key
 from dubarr_pipeline.runs import open_instance
 from dubarr_pipeline.settings import Settings
@@ -78,7 +78,7 @@ def backfill(wish: Backfill, settings: Settings) -> int:
     make_ready(profiled)
     found = list(_registered(paths, wish.library, library, settings))
     with open_instance(settings.work_dir) as instance:
-        plans = [plan(instance, video, settings) for video in found]
+        plans = list(plan_all(instance, found, settings))
     _say(plans, wish)
     due = [each.video.key for each in plans if wish.stage or _is_due(each)]
     if not due:
@@ -148,7 +148,7 @@ def _foreseen(paths: Sequence[Path], library: Library, settings: Settings) -> It
             )
     if asked:
         with open_instance(settings.work_dir) as instance:
-            yield from (plan(instance, video, settings) for video in asked)
+            yield from plan_all(instance, asked, settings)
 
 
 def _is_due(found: VideoPlan) -> bool:

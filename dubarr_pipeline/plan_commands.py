@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from dubarr_pipeline.commands import find_key
-from dubarr_pipeline.library.videos import load_video, registered
-from dubarr_pipeline.plans import VideoPlan, plan
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
+from dubarr_pipeline.plans import VideoPlan, plan_all
 from dubarr_pipeline.runs import open_instance
 from dubarr_pipeline.settings import Settings
 from dubarr_pipeline.terminal import printable
@@ -43,9 +44,15 @@ def print_plan(
 
 def _plans(keys: Sequence[str], targets: tuple[str, ...], settings: Settings) -> list[VideoPlan]:
     with open_instance(settings.work_dir) as instance:
-        videos = (load_video(key, settings.work_dir) for key in keys)
-        asked = (replace(video, target_langs=targets or video.target_langs) for video in videos)
-        return [plan(instance, video, settings) for video in asked]
+        asked: list[Video] = []
+        found: list[VideoPlan] = []
+        for key in keys:
+            try:
+                video = load_video(key, settings.work_dir)
+                asked.append(replace(video, target_langs=targets or video.target_langs))
+            except ArtifactError as error:
+                found.append(VideoPlan(unreadable_video(key, settings.work_dir), (), str(error)))
+        return [*plan_all(instance, asked, settings), *found]
 
 
 def _lines(found: VideoPlan) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import dagster as dg
@@ -21,7 +21,11 @@ from dubarr_pipeline.assets.vocals import STAGE as VOCALS
 from dubarr_pipeline.engines.interfaces import ignore_progress
 from dubarr_pipeline.errors import DubbingError
 from dubarr_pipeline.library.videos import Video, check_source
-from dubarr_pipeline.records import Materialization, last_materialization
+from dubarr_pipeline.records import (
+    Materialization,
+    last_materialization,
+    last_materializations,
+)
 from dubarr_pipeline.settings import Settings
 
 STAGES: tuple[Stage, ...] = (
@@ -35,6 +39,8 @@ STAGES: tuple[Stage, ...] = (
     MUX,
     REPORT,
 )
+_Last = Callable[[str], Materialization | None]
+"""Tells a stage's last result for a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +74,33 @@ def plan(instance: dg.DagsterInstance, video: Video, settings: Settings) -> Vide
     A stage whose input would be made anew counts as one to redo: what its own result will depend
     on is known only then, and it may turn out the same.
     """
+    return _plan(video, settings, lambda stage: last_materialization(instance, stage, video.key))
+
+
+def plan_all(
+    instance: dg.DagsterInstance, asked: Sequence[Video], settings: Settings
+) -> Iterator[VideoPlan]:
+    """Say the same of many videos, in few questions to the store."""
+    keys = [video.key for video in asked]
+    made = {stage.name: last_materializations(instance, stage.name, keys) for stage in STAGES}
+    for video in asked:
+        yield _plan(video, settings, lambda stage, key=video.key: made[stage].get(key))
+
+
+def _plan(video: Video, settings: Settings, last: _Last) -> VideoPlan:
     own = settings.for_video(video.profile, video.overrides)
     bench = Bench(video, video.work(settings.work_dir), own, ignore_progress)
     try:
         check_source(video)
-        return VideoPlan(video, tuple(_steps(instance, bench)))
+        return VideoPlan(video, tuple(_steps(last, bench)))
     except DubbingError as error:
         return VideoPlan(video, (), str(error))
 
 
-def _steps(instance: dg.DagsterInstance, bench: Bench) -> Iterator[Step]:
+def _steps(last_of: _Last, bench: Bench) -> Iterator[Step]:
     standing: dict[str, Materialization] = {}
     for stage in STAGES:
-        last = last_materialization(instance, stage.name, bench.video.key)
+        last = last_of(stage.name)
         changed = [name for name in stage.inputs if name not in standing]
         if last is None:
             yield Step(stage.name, True, "not made yet")

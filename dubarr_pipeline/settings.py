@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
+from functools import cache
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
@@ -240,11 +241,17 @@ def _import(where: str) -> type:
     return getattr(import_module(f"dubarr_pipeline.{module}"), name)
 
 
+@cache
+def _reader(option_type: type) -> TypeAdapter[Any]:
+    """What checks a section's options; made once, because making it costs more than checking."""
+    return TypeAdapter(option_type)
+
+
 def _read(option_type: type, values: Mapping[str, Any], section: str) -> Any:
     """The options of a section, as their dataclass. Raises `SettingsError`."""
     _check_fields(values, option_type, f"[{section}]")
     try:
-        return TypeAdapter(option_type).validate_python(_exact(values))
+        return _reader(option_type).validate_python(_exact(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join([section, *(str(part) for part in first["loc"])])

@@ -18,10 +18,8 @@ import dagster as dg
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.failures import STORE_UNAVAILABLE
-from dubarr_pipeline.library.videos import Video, load_video, registered
-from dubarr_pipeline.media.identity import FileIdentity
+from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
 from dubarr_pipeline.records import Materialization, last_materializations
-from dubarr_pipeline.workdir import WorkDir
 from dubarr_pipeline.workers import LIVE, is_dead
 
 Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
@@ -80,8 +78,7 @@ def _row(instance: dg.DagsterInstance, told: _Told, key: str, work_dir: Path) ->
     try:
         return _task(instance, told, load_video(key, work_dir), work_dir)
     except ArtifactError as error:
-        unknown = Video(key, WorkDir(work_dir / key).video, FileIdentity(0, 0, 0, 0, ""), (), "")
-        return Task(unknown, "ERROR", (), str(error))
+        return Task(unreadable_video(key, work_dir), "ERROR", (), str(error))
 
 
 def _task(instance: dg.DagsterInstance, told: _Told, video: Video, work_dir: Path) -> Task:

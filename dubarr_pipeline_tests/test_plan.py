@@ -57,6 +57,18 @@ def test_a_damaged_file_is_named(dubbed: Bench):
     assert reason(found, "transcript") == "transcription.json is damaged"
 
 
+def test_a_damaged_request_hides_no_other_video(dubbed: Bench):
+    other = dubbed.work_dir / "another-0123abcd" / "video.json"
+    other.parent.mkdir()
+    other.write_text("{")
+    answer = dubbed.run("plan", "--json")
+    assert answer.code == 0, answer.both
+    found = {each["video"]: each for each in json.loads(answer.out)}
+    assert redone(found[dubbed.works()[1].root.name]) == ()
+    assert "is damaged" in found["another-0123abcd"]["fault"]
+    assert "another-0123abcd" in dubbed.run("plan").out
+
+
 def test_a_video_that_has_gone_is_told(bench: Bench, film: Path):
     assert bench.dub(film, "es").code == 0
     film.unlink()

@@ -143,6 +143,11 @@ def load_video(key: str, work_dir: Path) -> Video:
     return found
 
 
+def unreadable_video(key: str, work_dir: Path) -> Video:
+    """What stands for a video whose request is damaged: its key, and where the damage is."""
+    return Video(key, WorkDir(work_dir / key).video, FileIdentity(0, 0, 0, 0, ""), (), "")
+
+
 def _is_registered(key: str, work_dir: Path) -> bool:
     """Whether a video of this key has a work folder; never looks outside `work_dir`."""
     return bool(KEY_PATTERN.fullmatch(key)) and WorkDir(work_dir / key).video.is_file()
