@@ -255,7 +255,8 @@ def _read(option_type: type, values: Mapping[str, Any], section: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join([section, *(str(part) for part in first["loc"])])
-        hidden = _SECRETS & {*map(str, first["loc"]), *(values if not first["loc"] else ())}
+        table = first["input"] if isinstance(first["input"], Mapping) else ()
+        hidden = _SECRETS & {*map(str, first["loc"]), *(values if not first["loc"] else table)}
         got = "" if hidden else f" (got {_quoted(first['input'])})"
         raise SettingsError(f"setting {name}: {first['msg']}{got}") from None
     except (ValueError, RuntimeError, LanguageError) as error:

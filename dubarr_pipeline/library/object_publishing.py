@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from dubarr_pipeline import checkpoints
-from dubarr_pipeline.errors import (
-    ArtifactError,
-    MissingRequirement,
-    ServiceUnavailable,
-    SettingsError,
-    VerificationError,
+from dubarr_pipeline.errors import ArtifactError, SettingsError, VerificationError
+from dubarr_pipeline.library.object_stores import (
+    driver_errors,
+    drop_unfinished,
+    make_folder,
+    open_store,
+    rename,
 )
 from dubarr_pipeline.library.publications import (
     Publication,
@@ -33,6 +31,7 @@ from dubarr_pipeline.library.publications import (
 from dubarr_pipeline.library.publishing import PublishOptions, below
 from dubarr_pipeline.library.videos import Video, check_source
 from dubarr_pipeline.media.identity import identify
+from dubarr_pipeline.terminal import printable
 
 _BLOCK_BYTES = 4 << 20
 
@@ -45,9 +44,10 @@ def publish_objects(
     Raises:
         ArtifactError: if the film is not finished.
         SourceMissing, SourceChanged: if the source is not the film that was dubbed.
-        SettingsError: if the address is none, or an object that is not ours lies in the way.
+        SettingsError: if the address is none, no such bucket exists, the keys are refused, or an
+            object that is not ours lies in the way.
         MissingRequirement: if the store's driver is not installed.
-        ServiceUnavailable: if the store refuses, or cannot be reached.
+        ServiceUnavailable: if the store cannot be reached, or fails.
         VerificationError: if what the store holds is not what was sent; it is removed.
     """
     work = video.work(work_dir)
@@ -56,11 +56,12 @@ def publish_objects(
         raise ArtifactError(f"{video.key} is not finished as one MKV: dub it first")
     check_source(video)
     before = read_publication(work)
-    place = below(video.source, root).with_suffix(".mkv").as_posix()
+    # A store's names are UTF-8 always, a file's are not.
+    place = printable(below(video.source, root).with_suffix(".mkv").as_posix())
     made = identify(files[0])
     wanted = StoredObject(f"{options.url.rstrip('/')}/{place}", made.digest, made.size)
     earlier = before.objects if before else ()
-    with _store(wanted.url) as (store, path):
+    with open_store(wanted.url) as (store, path):
         if before and wanted in earlier and store.exists(path) and store.size(path) == made.size:
             return before
         ours = [each.digest for each in earlier if each.url == wanted.url]
@@ -75,7 +76,7 @@ def publish_objects(
 
 def withdraw(stored: StoredObject) -> None:
     """Remove what was published, unless it is another's by now."""
-    with _store(stored.url) as (store, path):
+    with open_store(stored.url) as (store, path):
         if store.exists(path) and _digest(store, path) == stored.digest:
             store.rm_file(path)
 
@@ -83,19 +84,24 @@ def withdraw(stored: StoredObject) -> None:
 def _send(made: Path, store: Any, path: str, wanted: StoredObject) -> None:
     """Send under another name, read that back, then give it its name."""
     folder, _, name = path.rpartition("/")
-    part = f"{folder}/.{uuid.uuid4().hex}.dubarr-part"
-    store.makedirs(folder, exist_ok=True)
+    # The same at every try: what a killed one left is written over.
+    part = f"{folder}/.{hashlib.blake2b(path.encode(), digest_size=16).hexdigest()}.dubarr-part"
+    make_folder(store, folder)
+    drop_unfinished(store, part, path)
     try:
         store.put_file(str(made), part)
         if store.size(part) != wanted.size or _digest(store, part) != wanted.digest:
             raise VerificationError(f"what {wanted.url} holds of {name!r} is not what was sent")
-        store.mv(part, path)
+        rename(store, part, path)
         if store.size(path) != wanted.size:
             store.rm_file(path)
             raise VerificationError(f"{wanted.url} was not stored whole")
-    finally:
-        with suppress(FileNotFoundError):
+    except BaseException:
+        # The first failure is the one to tell, not that of a store that is away by now.
+        with suppress(*driver_errors()):
             store.rm_file(part)
+            drop_unfinished(store, part, path)
+        raise
 
 
 def _digest(store: Any, path: str) -> str:
@@ -106,18 +112,3 @@ def _digest(store: Any, path: str) -> str:
         while block := read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def _store(url: str) -> Iterator[tuple[Any, str]]:
-    """The store behind an address, and the object's name within it; its errors named as ours."""
-    try:
-        store, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    except ImportError as error:
-        raise MissingRequirement(f"{url}: {error}") from error
-    except ValueError as error:
-        raise SettingsError(f"publish.url: {error}") from error
-    try:
-        yield store, path
-    except OSError as error:
-        raise ServiceUnavailable(f"{url} cannot be written: {error}") from error

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dubarr_pipeline import checkpoints
 from dubarr_pipeline.errors import ArtifactError, SettingsError, VerificationError
@@ -69,6 +70,9 @@ class PublishOptions:
             raise ValueError('mode = "tree" needs the absolute path of a folder in `to`, or `url`')
         if self.url and (self.mode != "tree" or "://" not in self.url):
             raise ValueError('url is for mode = "tree", and begins with a scheme, like s3://')
+        # It stands in messages and in published.json.
+        if urlsplit(self.url).password is not None:
+            raise ValueError("url must hold no password: docs/storage.md says where keys belong")
         if self.mode == "beside" and (not self.label.strip() or {"/", "\0"} & {*self.label}):
             raise ValueError("label must not be empty, nor hold a slash")
         if self.keep_original_days < 0:

@@ -116,12 +116,23 @@ def test_what_arrives_torn_or_changed_is_removed(finished: Finished, store, monk
     assert read_publication(finished.video.work(finished.work_dir)) is None
 
 
-def test_a_store_that_refuses_is_named(finished: Finished, store, monkeypatch):
+@pytest.mark.parametrize(
+    ("failure", "ours"),
+    [
+        (PermissionError("access denied"), SettingsError),
+        (FileNotFoundError("no such bucket"), SettingsError),
+        (OSError("slow down"), ServiceUnavailable),
+        (TimeoutError(), ServiceUnavailable),
+    ],
+)
+def test_a_store_that_refuses_or_fails_is_named(
+    finished: Finished, store, monkeypatch, failure: OSError, ours: type[Exception]
+):
     def refuse(*_: object, **__: object) -> None:
-        raise PermissionError("access denied")
+        raise failure
 
     monkeypatch.setattr(MemoryFileSystem, "put_file", refuse)
-    with pytest.raises(ServiceUnavailable, match="access denied"):
+    with pytest.raises(ours, match=str(failure) or "TimeoutError"):
         finished.publish()
     assert held(store) == {}
 
@@ -162,9 +173,15 @@ def test_what_is_missing_or_no_address_is_told(finished: Finished, store, monkey
 
 @pytest.mark.parametrize(
     "publish",
-    [{"mode": "tree"}, {"mode": "tree", "url": "films"}, {"mode": "beside", "url": "s3://f"}],
+    [
+        {"mode": "tree"},
+        {"mode": "tree", "url": "films"},
+        {"mode": "beside", "url": "s3://f"},
+        {"mode": "tree", "url": "sftp://me:S3CRET@nas/films"},
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(publish: dict[str, str], tmp_path: Path):
     library = {"path": str(tmp_path), "target_langs": ["es"], "publish": publish}
-    with pytest.raises(SettingsError, match="url"):
+    with pytest.raises(SettingsError, match="url") as failure:
         Settings(tmp_path, libraries={"films": library}).library("films")
+    assert "S3CRET" not in str(failure.value)
