@@ -75,8 +75,7 @@ class MemoryKept:
 
 
 def read_memory() -> MemoryReading:
-    """Measure now; frees what Python and the C library keep in reserve first."""
-    _release_reserves()
+    """Measure now, with what Python and the C library keep in reserve."""
     return MemoryReading(
         rss_of(os.getpid()),
         tuple((pid, rss_of(pid)) for pid in descendants(os.getpid())),
@@ -145,7 +144,8 @@ def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int:
     return max(0, int(limit) - used + int(reclaimable))
 
 
-def _release_reserves() -> None:
+def release_reserves() -> None:
+    """Have Python collect its garbage, and the C library give back what it keeps in reserve."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
