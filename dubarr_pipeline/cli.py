@@ -290,7 +290,25 @@ def restore(videos: tuple[str, ...], **where: Any) -> None:
 
 @main.group()
 def serve() -> None:
-    """Serve other programs: voices to clients, an ear to Radarr and Sonarr."""
+    """Serve: a library that dubs itself, voices to clients, an ear to Radarr and Sonarr."""
+
+
+@serve.command("library", epilog=EXIT_CODES)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Of the UI."
+)
+@_work_dir
+@_config
+def serve_library(host: str, port: int, **where: Any) -> None:
+    """Keep Dagster's webserver, daemon and code server alive: libraries dub themselves.
+
+    What dies is started again; Ctrl-C or SIGTERM ends all of it. Logs: .dagster/serving.
+    """
+    from dubarr_pipeline.library_server import Door
+    from dubarr_pipeline.library_server import serve_library as keep_serving
+
+    keep_serving(_settings(**where), Door(host, port), click.echo)
 
 
 @serve.command()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +20,15 @@ from dubarr_pipeline.errors import (
     DubbingError,
     NotWritable,
     ServiceUnavailable,
-    SettingsError,
     WorkspaceError,
 )
+from dubarr_pipeline.home import dagster_home
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.partitions import add_video
 from dubarr_pipeline.records import last_materialization, stage_key
 from dubarr_pipeline.tasks import error_name, failure_message
-from dubarr_pipeline.workdir import named_disk_errors, write_text
+from dubarr_pipeline.workdir import named_disk_errors
 from dubarr_pipeline.workers import PROCESS_TAG, bury_dead_runs, process_mark
 
 _NO_COMPUTE_LOGS = {
@@ -66,33 +64,24 @@ class RunOutcome:
 
 @contextlib.contextmanager
 def open_instance(work_dir: Path) -> Iterator[dg.DagsterInstance]:
-    """Open the store: ``$DAGSTER_HOME`` if it is set, else one inside the work folder.
-
-    The same choice is left in the environment, so that whatever is started from here shares it.
+    """Open the store of a work folder, as `home` finds it.
 
     Raises:
         SettingsError: if ``$DAGSTER_HOME`` is no folder.
         DiskFull, NotWritable, WorkspaceError, ServiceUnavailable: if the store refuses, now or
             while it is open.
     """
-    if not os.environ.get("DAGSTER_HOME"):
-        config = work_dir / ".dagster" / "dagster.yaml"
-        if not config.exists():
-            write_text(config, files("dubarr_pipeline").joinpath("dagster.yaml").read_text())
-        os.environ["DAGSTER_HOME"] = str(config.parent)
-    home = os.environ["DAGSTER_HOME"]
-    if not (Path(home).is_absolute() and Path(home).is_dir()):
-        raise SettingsError(f"DAGSTER_HOME={home!r} must be the absolute path of a folder: make it")
+    home = dagster_home(work_dir)
     try:
-        with named_disk_errors(Path(home)):
-            found = InstanceRef.from_dir(home, overrides={"compute_logs": _NO_COMPUTE_LOGS})
+        with named_disk_errors(home):
+            found = InstanceRef.from_dir(str(home), overrides={"compute_logs": _NO_COMPUTE_LOGS})
             with dg.DagsterInstance.from_ref(found) as instance:
                 yield instance
     except OperationalError as error:
         raise _refused(home, error) from error
 
 
-def _refused(home: str, error: OperationalError) -> DubbingError:
+def _refused(home: Path, error: OperationalError) -> DubbingError:
     words = str(error.orig)
     if not isinstance(error.orig, sqlite3.Error):
         return ServiceUnavailable(f"the store of {home} cannot be reached: {words.strip()}")

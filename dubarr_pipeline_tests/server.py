@@ -1,4 +1,4 @@
-"""A real Dagster server for tests: webserver, daemon and code server, by `dagster dev`."""
+"""A real Dagster server for tests: webserver, daemon and code server."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ class Server:
 
     Attributes:
         config: the settings file, or None.
+        supervised: it is `dubarr serve library` instead.
     """
 
-    def __init__(self, folder: Path, config: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, config: Path | None = None, *, supervised: bool = False
+    ) -> None:
         self.work_dir = folder
         self.config = config
+        self.supervised = supervised
         self.home = folder / ".dagster"
         self.home.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "dubarr_pipeline" / "dagster.yaml", self.home)
@@ -52,7 +56,7 @@ class Server:
         self.port = free_port()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(self.port)],
+                self.command(),
                 cwd=ROOT,
                 env=self.environment(),
                 stdout=log,
@@ -61,6 +65,13 @@ class Server:
                 start_new_session=True,
             )
         self.wait(self._is_ready, "the server answers")
+
+    def command(self) -> list[str]:
+        """How it is started."""
+        if self.supervised:
+            dubarr = str(Path(sys.executable).with_name("dubarr"))
+            return [dubarr, "serve", "library", "--port", str(self.port)]
+        return [sys.executable, "-c", _DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(self.port)]
 
     def _is_ready(self) -> bool:
         assert self.process is not None

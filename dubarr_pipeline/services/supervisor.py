@@ -32,7 +32,7 @@ def main(grace_s: float, command: list[str]) -> int:
         command: the service and its arguments.
     """
     run = os.getppid()
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     wake = _wake_on_child_end()
     for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(stop, lambda *_: None)
@@ -45,7 +45,7 @@ def main(grace_s: float, command: list[str]) -> int:
         status = _reap(service.pid)
         if 0 in ready and not os.read(0, 1):
             break
-    _end_all(grace_s)
+    end_all(grace_s)
     return 0 if status is None else status
 
 
@@ -72,7 +72,12 @@ def _reap(service: int | None) -> int | None:
     return status
 
 
-def _end_all(grace_s: float) -> None:
+def adopt_orphans() -> None:
+    """Become the parent of everything below us whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_all(grace_s: float) -> None:
     """TERM to all that are below us, KILL to those that stay."""
     for pid in descendants(os.getpid()):
         _signal(pid, signal.SIGTERM)
@@ -87,16 +92,22 @@ def _end_all(grace_s: float) -> None:
 
 def descendants(root: int) -> list[int]:
     """Every process below one, those that have ended but not been reaped excepted."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (parent := _living_parent(entry)):
-            children.setdefault(parent, []).append(int(entry.name))
+    families = children()
     found, left = list[int](), [root]
     while left:
-        below = children.get(left.pop(), [])
+        below = families.get(left.pop(), [])
         found += below
         left += below
     return found
+
+
+def children() -> dict[int, list[int]]:
+    """The living children of every process."""
+    families: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (parent := _living_parent(entry)):
+            families.setdefault(parent, []).append(int(entry.name))
+    return families
 
 
 def _living_parent(entry: Path) -> int:
