@@ -5,7 +5,7 @@ they are dubbed, processes are killed with `kill -9` at random: run workers, the
 server, the service that a run has started (a pretended language model in a process of its own).
 The disk of the work folders, a tmpfs of its own, is filled to the last byte for a while; the
 library is taken away and brought back; two films are dated 1970 and 2099; the clock of all of them
-jumps hours ahead, and some minutes back; with --postgres the store is a PostgreSQL server of its
+jumps hours ahead, and a minute back; with --postgres the store is a PostgreSQL server of its
 own, which is restarted at once in the middle. A server that ended is started again, as systemd
 would do it. Faults are spread over the progress of the work, not over time, so that a slow machine
 sees the same ones. What a machine does not permit (to mount, to compile) is told and left out.
@@ -214,8 +214,8 @@ KILL_DAEMON = kill_program("dagster._daemon", "daemons killed")
 KILL_CODE_SERVER = kill_program("code-server start", "code servers killed")
 KILL_CODE_WORKER = kill_program("api grpc", "code servers killed")
 KILL_SERVICE = kill_program("/vllm serve", "services killed")
-JUMP_AHEAD, JUMP_BACK = jump_clock(3 * 3600.0), jump_clock(3 * 3600.0 - 240.0)
-"""As after a sleep of the machine or by a first word from NTP; and some minutes back."""
+JUMP_AHEAD, JUMP_BACK = jump_clock(3 * 3600.0), jump_clock(3 * 3600.0 - 60.0)
+"""As after a sleep of the machine or by a first word from NTP; and a minute back."""
 QUICK = (kill_worker, KILL_SERVICE, KILL_CODE_SERVER, KILL_DAEMON, kill_worker)
 FULL = (
     *(kill_worker, KILL_SERVICE, KILL_CODE_WORKER, kill_worker, fill_disk, KILL_DAEMON),
@@ -356,9 +356,7 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Row], Count
         left = dub_unattended(scene, options.films, QUICK if options.quick else FULL)
         seconds = time.monotonic() - started
         rows = count_up(scene, options.films, len(left), before == digests(films))
-        rows.append(
-            Row("from the drop to the last", seconds, "s", None, None, "lower", "wall time")
-        )
+        rows.append(Row("from the drop to the last", seconds, "s", floor="wall time"))
     return rows, scene.suffered, left
 
 
@@ -376,7 +374,7 @@ def count_up(scene: Scene, count: int, left: int, same: bool) -> list[Row]:
         Row("stages made again after they were finished", again, "", 0, 0, "lower", "event log"),
         Row("sources changed (a byte or a date)", changed, "", 0, 0, "lower", "SHA-256"),
         Row("processes left behind", len(orphans(scene)), "", 0, 0, "lower", "/proc"),
-        Row("videos asked for again by hand", scene.asked_again, "", None, 0, "lower", "videos"),
+        Row("videos asked for again by hand", scene.asked_again, "", 0, 0, "lower", "videos"),
         Row("servers started again", scene.restarts, "", None, None, "lower", "by a supervisor"),
     ]
 
