@@ -207,7 +207,7 @@ def _queue(keys: Sequence[str], wish: Backfill, settings: Settings) -> None:
         instance.add_backfill(asked)
         click.echo(f"backfill {asked.backfill_id}: {len(keys)} videos wait for Dagster's daemon")
         if not _daemon_lives(instance):
-            click.echo("no daemon is running: start `make ui` (or `dagster dev`), or use --here")
+            click.echo("no daemon is running: start `dubarr serve library`, or use --here")
 
 
 def _daemon_lives(instance: dg.DagsterInstance) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import signal
 import socket
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from dubarr_pipeline.cli import serve_library
+from dubarr_pipeline.library_server import Door
 from dubarr_pipeline_tests.server import ROOT, Server
 from dubarr_pipeline_tests.shelf import make_shelf, register
-
-pytestmark = pytest.mark.slow
 
 KEEPER = "dubarr_pipeline.library_server"
 
@@ -53,6 +54,7 @@ def stages(server: Server, run: str) -> int:
     return sum(event["__typename"] == "MaterializationEvent" for event in events)
 
 
+@pytest.mark.slow
 def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys: list[str]):
     server.start()
     second = _serve(server, server.port)
@@ -74,6 +76,7 @@ def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys:
     assert sent == [], "Dagster's webserver sends these to its makers"
 
 
+@pytest.mark.slow
 def test_what_is_stopped_is_gone_and_goes_on_later(server: Server, keys: list[str]):
     server.start()
     run = server.launch(keys[0])
@@ -109,6 +112,7 @@ def _serve(server: Server, port: int) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_named_with_the_cure(server: Server):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -118,3 +122,24 @@ def test_a_port_that_is_taken_is_named_with_the_cure(server: Server):
     assert told.returncode != 0
     assert f"port {port} of 127.0.0.1: Address already in use; choose another" in told.stderr
     assert not server.processes()
+
+
+def test_the_unit_of_systemd_starts_what_there_is():
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str
+    unit.read_string((ROOT / "deploy" / "dubarr.service").read_text())
+    program, *arguments = unit["Service"]["ExecStart"].split()
+    assert Path(program).name == "dubarr"
+    assert arguments[:2] == ["serve", "library"]
+    wished = serve_library.make_context("dubarr", arguments[2:]).params
+    assert wished["work_dir"] == Path(unit["Service"]["WorkingDirectory"]) / "work"
+    assert wished["config"] is not None
+    # TERM to all at once would interrupt the runs' tools before the runs.
+    assert unit["Service"]["KillMode"] == "mixed"
+    assert unit["Service"]["Restart"] == "always"
+
+
+def test_an_address_for_people():
+    assert Door("0.0.0.0", 80).url == "http://127.0.0.1:80"
+    assert Door("::").url == "http://[::1]:3000"
+    assert Door("nas.local").url == "http://nas.local:3000"

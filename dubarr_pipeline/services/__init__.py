@@ -2,5 +2,6 @@
 
 Clients: `llm`, `tts`, on `server` (time-outs, retries) with `queueing` in front. Processes of ours:
 `processes` starts and watches them, `sharing` lets them take turns on a GPU, `speech_server`
-speaks. `simulated` is the pretended server, for tests and dry runs.
+speaks. `simulated` is the pretended server, for tests and dry runs. `keeper` keeps the processes of
+`dubarr serve library` alive.
 """
