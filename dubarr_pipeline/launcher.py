@@ -21,7 +21,7 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Say whether the process of a run lives; the run monitor asks every few seconds."""
-        if is_dead(run):
+        if is_dead(run, self._instance):
             return CheckRunHealthResult(
                 WorkerStatus.FAILED, "its process was killed; what it finished is kept"
             )

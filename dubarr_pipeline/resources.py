@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from dubarr_pipeline.settings import Settings, load_settings
-from dubarr_pipeline.workers import mark_run
+from dubarr_pipeline.workers import mark_run, unmark_run
 
 
 class Workshop(dg.ConfigurableResource):
@@ -21,6 +21,11 @@ class Workshop(dg.ConfigurableResource):
         """Have the run carry the mark of its process, from its first moment on."""
         if context.run and context.instance:
             mark_run(context.instance, context.run.run_id)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """The run has ended, and needs its process no more."""
+        if context.run and context.instance:
+            unmark_run(context.instance, context.run.run_id)
 
     def settings(self) -> Settings:
         """Read the settings; cheap, and never kept: an edit counts from the next stage on."""

@@ -217,7 +217,9 @@ def _is_due(instance: dg.DagsterInstance, video: Video, settings: Settings) -> b
     mine = dg.RunsFilter(statuses=_ON_ITS_WAY, tags={"dagster/partition": video.key})
     asked_s = video.work(settings.work_dir).video.stat().st_mtime
     for record in instance.get_run_records(mine):
-        if record.create_timestamp.timestamp() > asked_s and not is_dead(record.dagster_run):
+        if record.create_timestamp.timestamp() > asked_s and not is_dead(
+            record.dagster_run, instance
+        ):
             return False
     planned = plan(instance, video, settings)
     return planned.fault is not None or any(step.redo for step in planned.steps)

@@ -87,7 +87,7 @@ def _task(instance: dg.DagsterInstance, told: _Told, video: Video, work_dir: Pat
     found = told.runs.get(video.key)
     run = found.dagster_run if found else None
     live = run is not None and run.status in LIVE
-    if run and live and not is_dead(run):
+    if run and live and not is_dead(run, instance):
         return Task(video, "PROCESSING", steps)
     reported = steps[-1].recorded_at or 0.0
     stands = found is None or reported > found.create_timestamp.timestamp()

@@ -155,7 +155,54 @@ def test_a_killed_run_is_an_error_and_is_buried(store, work_dir, video):
 def test_a_run_of_another_host_is_never_called_dead(store, video, mark):
     run = run_of(store, video, Status.STARTED, None)
     run = run.with_tags({**run.tags, PROCESS_TAG: f"{run.run_id}:{mark}" if mark else ""})
-    assert not is_dead(run)
+    assert not is_dead(run, store)
+
+
+_IN_ANOTHER_CONTAINER = """
+import socket, sys
+socket.gethostname = lambda: "another-container"
+import dagster as dg
+from dubarr_pipeline.workers import mark_run, unmark_run
+with dg.DagsterInstance.from_config(sys.argv[1]) as store:
+    mark_run(store, sys.argv[2])
+    print("at work", flush=True)
+    sys.stdin.readline()
+    unmark_run(store, sys.argv[2])
+    print("done", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_run_of_a_container_that_is_gone_is_dead(video: Video, tmp_path: Path, killed: bool):
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as store:
+        run = run_of(store, video, Status.STARTED, None)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _IN_ANOTHER_CONTAINER, str(tmp_path), run.run_id],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            assert process.stdout
+            assert process.stdin
+            assert process.stdout.readline() == "at work\n"
+            found = store.get_run_by_id(run.run_id)
+            assert found
+            assert "another-container" in found.tags[PROCESS_TAG]
+            assert not is_dead(found, store)
+            if killed:
+                process.kill()
+                process.wait()
+                assert is_dead(found, store)
+                assert bury_dead_runs(store) == [run.run_id]
+            else:
+                process.stdin.write("\n")
+                process.stdin.flush()
+                assert process.stdout.readline() == "done\n"
+                # The run has ended well, and records it; nobody takes it for dead meanwhile.
+                assert not is_dead(found, store)
+            process.kill()
 
 
 def test_a_process_that_has_ended_is_dead(store, video):
@@ -165,8 +212,8 @@ def test_a_process_that_has_ended_is_dead(store, video):
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     run = run_of(store, video, Status.STARTED, None)
     mark = told.stdout.strip().replace("RUN", run.run_id)
-    assert is_dead(run.with_tags({PROCESS_TAG: mark}))
-    assert not is_dead(run.with_tags({PROCESS_TAG: process_mark(run.run_id)}))
+    assert is_dead(run.with_tags({PROCESS_TAG: mark}), store)
+    assert not is_dead(run.with_tags({PROCESS_TAG: process_mark(run.run_id)}), store)
     assert f":{os.getpid()}:" in process_mark(run.run_id)
 
 
