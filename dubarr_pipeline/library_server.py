@@ -35,6 +35,8 @@ _DEFINITIONS = "dubarr_pipeline.definitions"
 """The code location is called as in `workspace.yaml`: its sensors keep their switches."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+_LONGEST_ROOT = 80
+"""Bytes; a socket's path has at most 107, and ours adds 21."""
 _PROBE_S = 2.0
 _PAUSE_S = 5.0
 _GRACE_S = 30.0
@@ -185,6 +187,12 @@ def library_parts(home: Path, sockets: Path, door: Door) -> list[keeper.Part]:
     ]
 
 
+def socket_root() -> str:
+    """Where the folder of the socket is made: systemd's for us, the usual one, or a short one."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= _LONGEST_ROOT else "/tmp"
+
+
 def _listens(path: Path) -> bool:
     """Whether the code server has loaded its code: only then does it listen."""
     with socket.socket(socket.AF_UNIX) as trial:
@@ -212,8 +220,7 @@ def _keep(door: Door) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     home = Path(os.environ["DAGSTER_HOME"])
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or None
-    with tempfile.TemporaryDirectory(prefix="dubarr-", dir=folder) as sockets:
+    with tempfile.TemporaryDirectory(prefix="dubarr-", dir=socket_root()) as sockets:
         parts = library_parts(home, Path(sockets), door)
         keeper.Keeper(parts, serving_folder(home), _tell).keep(sys.stdin.fileno())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dubarr_pipeline.cli import serve_library
-from dubarr_pipeline.library_server import Door
+from dubarr_pipeline.library_server import Door, socket_root
 from dubarr_pipeline_tests.server import ROOT, Server
 from dubarr_pipeline_tests.shelf import make_shelf, register
 
@@ -143,3 +143,12 @@ def test_an_address_for_people():
     assert Door("0.0.0.0", 80).url == "http://127.0.0.1:80"
     assert Door("::").url == "http://[::1]:3000"
     assert Door("nas.local").url == "http://nas.local:3000"
+
+
+def test_a_sockets_folder_is_never_too_long(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/dubarr:/run/other")
+    assert socket_root() == "/run/dubarr"
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/" + "é" * 50)
+    assert socket_root() == "/tmp"
+    with socket.socket(socket.AF_UNIX) as trial, pytest.raises(FileNotFoundError):
+        trial.connect(f"/{'x' * 79}/dubarr-12345678/code")
