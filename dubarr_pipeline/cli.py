@@ -308,7 +308,7 @@ def serve_library(host: str, port: int, **where: Any) -> None:
     from dubarr_pipeline.library_server import Door
     from dubarr_pipeline.library_server import serve_library as keep_serving
 
-    keep_serving(_settings(**where), Door(host, port), click.echo)
+    keep_serving(_settings(**where), Door(host, port))
 
 
 @serve.command()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -66,7 +66,7 @@ class Door:
         return f"http://{host}:{self.port}"
 
 
-def serve_library(settings: Settings, door: Door, say: Callable[[str], object]) -> None:
+def serve_library(settings: Settings, door: Door) -> None:
     """Keep webserver, daemon and code server alive until SIGTERM or Ctrl-C.
 
     Raises:
@@ -78,16 +78,18 @@ def serve_library(settings: Settings, door: Door, say: Callable[[str], object]) 
     with _alone(home) as lock:
         _check_port(door)
         if door.host not in _LOOPBACK:
-            say(f"{door.host} can be reached from elsewhere, and knows no login: docs/webserver.md")
+            _tell(
+                f"{door.host} can be reached from elsewhere, and knows no login: docs/webserver.md"
+            )
         supervisor.adopt_orphans()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             while True:
-                _keep_once(door, lock, say)
+                _keep_once(door, lock)
                 time.sleep(_PAUSE_S)
-        say("ended")
+        _tell("ended")
 
 
 def serving_folder(home: Path) -> Path:
@@ -99,7 +101,7 @@ def serving_folder(home: Path) -> Path:
     return home / "serving"
 
 
-def _keep_once(door: Door, lock: IO[str], say: Callable[[str], object]) -> None:
+def _keep_once(door: Door, lock: IO[str]) -> None:
     """Have a keeper at work; returns if it ends unasked. Raises `KeyboardInterrupt` when stopped.
 
     It has a session of its own, so that Ctrl-C on a terminal reaches this process alone.
@@ -112,11 +114,11 @@ def _keep_once(door: Door, lock: IO[str], say: Callable[[str], object]) -> None:
     )
     try:
         status = process.wait()
-        say(f"the keeper of the processes ended (status {status}): all of it is started again")
+        _tell(f"the keeper of the processes ended (status {status}): all of it is started again")
     except KeyboardInterrupt:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        say("stopping: runs in flight go on after the next start")
+        _tell("stopping: runs in flight go on after the next start")
         assert process.stdin is not None
         process.stdin.close()
         process.wait()
@@ -157,8 +159,8 @@ def _check_port(door: Door) -> None:
             trial.listen()
     except OSError as error:
         raise WorkspaceError(
-            f"port {door.port} of {door.host}: {error.strerror}; choose another by --port, or end "
-            f"what listens there (`ss -ltnp 'sport = :{door.port}'` names it)"
+            f"port {door.port} of {door.host}: {error.strerror}; choose another by --host or "
+            f"--port, or end what listens there (`ss -ltnp 'sport = :{door.port}'` names it)"
         ) from error
 
 
