@@ -1,6 +1,8 @@
 # dubarr: `make demo` dubs a video; `make test` runs every test. Both install what they need.
 
 PYTHON ?= python3
+# One more than there are cores: the longest tests mostly wait.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 VENV   := .venv
 WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
@@ -15,7 +17,7 @@ demo: $(VENV)/.installed ## dub the demo video into Spanish and Catalan
 	@$(VENV)/bin/dubarr demo
 
 test: $(VENV)/.installed-tests ## run every test, the end-to-end ones included
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 lint: $(VENV)/.installed-tests ## style, types, floors
 	$(VENV)/bin/ruff check .
@@ -39,7 +41,7 @@ example: $(VENV)/.installed ## write dubarr.example.toml from the code
 	$(VENV)/bin/python -c "from dubarr_pipeline.example_settings import example_settings; print(example_settings(), end=\"\")" > $@.part && mv $@.part dubarr.example.toml
 
 bench: $(VENV)/.installed-tests ## print every benchmark's table (quick forms)
-	@for each in $(filter-out %/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$each"; $(VENV)/bin/python $$each --quick || [ $$? -eq 3 ] || exit 1; done
+	@for each in $$(grep -l __main__ benchmarks/*.py); do echo "== $$each"; $(VENV)/bin/python $$each --quick || [ $$? -eq 3 ] || exit 1; done
 
 clean: ## remove the virtual environment (never the work folder)
 	rm -rf $(VENV)

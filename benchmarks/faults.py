@@ -10,7 +10,10 @@ own, which is restarted at once in the middle. A server that ended is started ag
 would do it. Faults are spread over the progress of the work, not over time, so that a slow machine
 sees the same ones. What a machine does not permit (to mount, to compile) is told and left out.
 
-    python benchmarks/faults.py [--quick] [--json] [--postgres] [--films N] [--seed N]
+With --serve it is `dubarr serve library` instead of `dagster dev`; nothing is started again from
+outside then.
+
+    python benchmarks/faults.py [--quick] [--json] [--postgres] [--serve] [--films N] [--seed N]
 """
 
 from __future__ import annotations
@@ -27,34 +30,28 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from fault_injection import FULL, QUICK, Fault, Scene, Watched, possible
 from figures import Row, show
 from jumping_clock import JumpingClock
 
 from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import registered
 from dubarr_pipeline.workdir import WorkDir
-from dubarr_pipeline.workers import LIVE, PROCESS_TAG
+from dubarr_pipeline.workers import LIVE
 from dubarr_pipeline_tests.dubbing import write_config
 from dubarr_pipeline_tests.postgres import Postgres
-from dubarr_pipeline_tests.server import Server
 from dubarr_pipeline_tests.shelf import made_again, make_shelf
 
 DEADLINE_S = 2400.0
 PATIENCE_S = 240.0
 """A video that failed by name and that nobody has taken up for so long is asked for again."""
-AWAY_S = 40.0
-DEAF_S = 45.0
-_RELOAD = """mutation {
-  reloadRepositoryLocation(repositoryLocationName: "dubarr_pipeline.definitions") { __typename }
-}"""
 DISK = "500m"
 DEVICES = 3
 """So many stages of the pool at once, so that whatever is killed is in the midst of something."""
@@ -74,155 +71,6 @@ port = int(sys.argv[sys.argv.index("--port") + 1])
 with Model(SimulatedOptions(draft_line_s=1.0), port) as model:
     model._thread.join()
 """
-
-
-class Watched(Server):
-    """A server whose processes live by a clock that may jump."""
-
-    clock: JumpingClock | None = None
-
-    def environment(self) -> dict[str, str]:
-        return {**super().environment(), **(self.clock.environment if self.clock else {})}
-
-
-@dataclass
-class Scene:
-    """A library, the server that dubs it, and what has been done to them."""
-
-    server: Watched
-    films: Path
-    disk: Path | None
-    postgres: Postgres | None
-    store: dg.DagsterInstance
-    draw: random.Random
-    suffered: Counter[str] = field(default_factory=Counter[str])
-    asked_again: int = 0
-    restarts: int = 0
-    deaf_since: float = field(default_factory=time.monotonic)
-
-    def progress(self) -> int:
-        """How many stages are finished, of all videos."""
-        return len(list(self.server.work_dir.glob("*/.checkpoints/*.json")))
-
-    def supervise(self) -> None:
-        """Start the server again if it has ended, as systemd would; see to its code server.
-
-        `dagster dev` does not notice that the inner process of its code server was killed: a
-        watchdog has to reload it, as the button in the UI does.
-        """
-        process = self.server.process
-        if process is not None and process.poll() is not None:
-            self.server.start()
-            self.restarts += 1
-        if any("api grpc" in command for command in self.server.processes().values()):
-            self.deaf_since = time.monotonic()
-        elif time.monotonic() - self.deaf_since > DEAF_S:
-            with contextlib.suppress(OSError):
-                self.server.ask(_RELOAD)
-                self.suffered["code servers reloaded by the watchdog"] += 1
-            self.deaf_since = time.monotonic()
-
-
-Fault = Callable[[Scene], bool]
-
-
-def kill(scene: Scene, found: list[int], what: str) -> bool:
-    """Kill one of these processes; whether there was one."""
-    if not found:
-        return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(scene.draw.choice(found), 9)
-        scene.suffered[what] += 1
-        return True
-    return False
-
-
-def kill_worker(scene: Scene) -> bool:
-    """Kill the process of a run that is at work."""
-    runs = scene.store.get_runs(dg.RunsFilter(statuses=list(LIVE)))
-    marks = [run.tags[PROCESS_TAG].rsplit(":", 3) for run in runs if PROCESS_TAG in run.tags]
-    return kill(scene, [int(pid) for _, _, pid, _ in marks], "run workers killed")
-
-
-def kill_program(words: str, what: str) -> Callable[[Scene], bool]:
-    """Kill a process of the server that was started with these words."""
-
-    def act(scene: Scene) -> bool:
-        found = [pid for pid, command in scene.server.processes().items() if words in command]
-        return kill(scene, found, what)
-
-    return act
-
-
-def fill_disk(scene: Scene) -> bool:
-    """Leave no byte free under the work folders for as long as it takes a stage to notice."""
-    assert scene.disk is not None
-    filler = scene.disk / "filler"
-    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-    time.sleep(8)
-    filler.unlink()
-    scene.suffered["times the disk was full"] += 1
-    return True
-
-
-def take_library_away(scene: Scene) -> bool:
-    """Unmount the library, as far as anybody can see, over a look of the sensor."""
-    away = scene.films.with_name("away")
-    scene.films.rename(away)
-    time.sleep(AWAY_S)
-    away.rename(scene.films)
-    scene.suffered["times the library was away"] += 1
-    return True
-
-
-def restart_postgres(scene: Scene) -> bool:
-    """Stop the database server at once, with all its connections, and start it."""
-    assert scene.postgres is not None
-    scene.postgres.restart()
-    scene.suffered["restarts of PostgreSQL"] += 1
-    return True
-
-
-def jump_clock(ahead_s: float) -> Fault:
-    """Set the clock of all processes ahead of the true time, or back from there."""
-
-    def act(scene: Scene) -> bool:
-        assert scene.server.clock is not None
-        scene.server.clock.jump_to(ahead_s)
-        scene.suffered["jumps of the clock"] += 1
-        return True
-
-    return act
-
-
-def possible(scene: Scene, faults: Sequence[Fault]) -> list[Fault]:
-    """The faults that can be had here; the others are told of."""
-    impossible: dict[Fault, str] = {}
-    if scene.disk is None:
-        impossible[fill_disk] = "no disk filled: this system permits no mount"
-    if scene.server.clock is None:
-        impossible |= dict.fromkeys((JUMP_AHEAD, JUMP_BACK), "no clock moved: no C compiler")
-    if scene.postgres is None:
-        impossible[restart_postgres] = "no PostgreSQL: it was not asked for"
-    scene.suffered.update(impossible[each] for each in faults if each in impossible)
-    return [each for each in faults if each not in impossible]
-
-
-KILL_DAEMON = kill_program("dagster._daemon", "daemons killed")
-KILL_CODE_SERVER = kill_program("code-server start", "code servers killed")
-KILL_CODE_WORKER = kill_program("api grpc", "code servers killed")
-KILL_SERVICE = kill_program("/vllm serve", "services killed")
-JUMP_AHEAD, JUMP_BACK = jump_clock(3 * 3600.0), jump_clock(3 * 3600.0 - 60.0)
-"""As after a sleep of the machine or by a first word from NTP; and a minute back."""
-QUICK = (kill_worker, KILL_SERVICE, KILL_CODE_SERVER, KILL_DAEMON, kill_worker)
-FULL = (
-    *(kill_worker, KILL_SERVICE, KILL_CODE_WORKER, kill_worker, fill_disk, KILL_DAEMON),
-    *(kill_worker, take_library_away, KILL_SERVICE, restart_postgres, KILL_CODE_SERVER),
-    *(kill_worker, JUMP_AHEAD, KILL_SERVICE, KILL_DAEMON, fill_disk, kill_worker, JUMP_BACK),
-    *(KILL_SERVICE, kill_worker),
-)
 
 
 def dub_unattended(scene: Scene, count: int, faults: Sequence[Fault]) -> list[str]:
@@ -337,7 +185,7 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Row], Count
     os.utime(made[-1], (4_070_908_800, 4_070_908_800))
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(small_disk(folder / "disk"))
-        server = Watched(folder / "work", settings(folder, films))
+        server = Watched(folder / "work", settings(folder, films), supervised=options.serve)
         with contextlib.suppress(FileNotFoundError):
             server.clock = JumpingClock(folder / "clock")
         server.work_dir = disk or folder / "work"
@@ -384,6 +232,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few films and faults")
     parser.add_argument("--json", action="store_true", help="one JSON object for machines")
     parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL server")
+    parser.add_argument("--serve", action="store_true", help="`dubarr serve library` serves it")
     parser.add_argument("--films", type=int, default=0, help="how many; default 30, quick 6")
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--folder", type=Path, help="where all of it lies for the time")
