@@ -7,6 +7,7 @@ it, which starts the three. Each sees the other's end, and then ends everything 
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import json
 import os
 import signal
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 _DEFINITIONS = "dubarr_pipeline.definitions"
 """The code location is called as in `workspace.yaml`: its sensors keep their switches."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _LONGEST_ROOT = 80
 """Bytes; a socket's path has at most 107, and ours adds 21."""
 _PROBE_S = 2.0
@@ -57,7 +57,13 @@ class Door:
     @property
     def reached_at(self) -> str:
         """A host by which this machine itself reaches it."""
-        return _ANYWHERE.get(self.host, self.host)
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return self.host or "127.0.0.1"
+        if not address.is_unspecified:
+            return self.host
+        return "::1" if address.version == 6 else "127.0.0.1"
 
     @property
     def url(self) -> str:

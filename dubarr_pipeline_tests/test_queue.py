@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -45,25 +47,43 @@ ThreadingHTTPServer(("127.0.0.1", port), Deaf).serve_forever()
 """
 
 
+class PatientModel(SimulatedServer):
+    """A language model that answers nobody before it is told to."""
+
+    def __init__(self, options: SimulatedOptions) -> None:
+        super().__init__(options)
+        self.may_answer = threading.Event()
+
+    async def _answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
+        while not self.may_answer.is_set():
+            await asyncio.sleep(0.05)
+        return await super()._answer(path, body)
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def model() -> Iterator[PatientModel]:
+    with PatientModel(SimulatedOptions(draft_line_s=DRAFT_S, llm_slots=8)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, model: PatientModel) -> Iterator[Server]:
     """A server whose language model takes its time, so that `segments` holds the GPU for long."""
     folder = tmp_path_factory.mktemp("queue")
-    with SimulatedServer(SimulatedOptions(draft_line_s=DRAFT_S, llm_slots=8)) as model:
-        one, two = ({"path": str(folder / name), "target_langs": ["es"]} for name in ("one", "two"))
-        config = write_config(
-            folder / "dubarr.toml",
-            {
-                "translation": {"engine": "openai"},
-                "llm": {"url": model.url},
-                "libraries.one": one,
-                "libraries.two": two,
-            },
-        )
-        found = Server(folder / "work", config)
-        found.start()
-        yield found
-        found.kill()
+    one, two = ({"path": str(folder / name), "target_langs": ["es"]} for name in ("one", "two"))
+    config = write_config(
+        folder / "dubarr.toml",
+        {
+            "translation": {"engine": "openai"},
+            "llm": {"url": model.url},
+            "libraries.one": one,
+            "libraries.two": two,
+        },
+    )
+    found = Server(folder / "work", config)
+    found.start()
+    yield found
+    found.kill()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,7 +108,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def worked(
-    server: Server, store: dg.DagsterInstance, films: dict[str, Path]
+    server: Server, store: dg.DagsterInstance, films: dict[str, Path], model: PatientModel
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Eight videos through the queue; their keys and runs, by name.
 
@@ -111,6 +131,7 @@ def worked(
         runs[name] = server.launch(keys[name], ["vocals"], told)
     runs["backfill"] = server.backfill(keys["backfill"], STAGES)
     runs["person"] = server.launch(keys["person"])
+    model.may_answer.set()
     for name in NAMES[:3]:
         assert server.finish(runs[name])["status"] == "SUCCESS", server.words()
     server.limit_pool("gpu", 2)
