@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return first, item.path.parent != Path(__file__).parent
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """A report may show a file name that is no UTF-8: it goes to its reader with escapes."""
+    return _sendable((yield))
+
+
+def _sendable(told: Any) -> Any:
+    if isinstance(told, str):
+        return told.encode("utf-8", "backslashreplace").decode()
+    if isinstance(told, dict):
+        return {_sendable(name): _sendable(value) for name, value in told.items()}
+    if isinstance(told, list | tuple):
+        return type(told)(_sendable(each) for each in told)
+    return told
 
 
 @pytest.fixture(scope="session")
