@@ -77,12 +77,7 @@ def media_folder(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg.
         taken = list(_take_in(context, seen, name, settings, end))
         found += [_Found(each.video, each.signature) for each in taken if each.video]
         cursor[name] = seen.after(each.signature for each in taken).text()
-    keys = sorted({each.video.key for each in found})
-    return dg.SensorResult(
-        run_requests=_requests(found, settings, context.instance),
-        dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
-        cursor=json.dumps(cursor),
-    )
+    return _ask_for(found, settings, context.instance, json.dumps(cursor))
 
 
 def _take_in(
@@ -152,12 +147,7 @@ def webhook_inbox(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg
             context.log.warning("message %s: %s", name, came)
         if came is not None:
             worked.append(name)
-    keys = sorted({each.video.key for each in found})
-    return dg.SensorResult(
-        run_requests=_requests(found, settings, context.instance),
-        dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
-        cursor=json.dumps(worked),
-    )
+    return _ask_for(found, settings, context.instance, json.dumps(worked))
 
 
 def _work(message: Message, settings: Settings, end: float) -> Video | str | None:
@@ -186,6 +176,18 @@ def _work(message: Message, settings: Settings, end: float) -> Video | str | Non
     check_video(path, len(library.target_langs), settings)
     identity = _digests.ask(path, end - time.monotonic())
     return arrive(path, message.library, library, settings, identity) if identity else None
+
+
+def _ask_for(
+    found: list[_Found], settings: Settings, instance: dg.DagsterInstance, cursor: str
+) -> dg.SensorResult:
+    """What a tick asks of Dagster: partitions for the videos, and runs where there is work."""
+    keys = sorted({each.video.key for each in found})
+    return dg.SensorResult(
+        run_requests=_requests(found, settings, instance),
+        dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
+        cursor=cursor,
+    )
 
 
 def _requests(
