@@ -186,6 +186,21 @@ def test_the_report_is_a_file_that_needs_nothing_else(
     assert seen.errors == []
 
 
+def test_the_browser_notices_what_is_wrong_with_a_page(seen: Browser, tmp_path: Path):
+    page, elsewhere = tmp_path / "page.html", "https://dubarr.example.org/picture.png"
+    page.write_text(f"""<img src="{elsewhere}"><p>Wrong</p><script>
+        console.error("said"); setTimeout(() => {{ throw Error("thrown") }})</script>""")
+    seen.open(page.as_uri(), "Wrong")
+    assert seen.fetched == [page.as_uri(), elsewhere]
+    wrong = ("said", "thrown", "NAME_NOT_RESOLVED")
+    assert [word for word in wrong if word not in str(seen.errors)] == []
+    (thrown,) = seen.exceptions
+    assert "thrown" in thrown
+    seen.open("about:blank")
+    with pytest.raises(AssertionError, match="has 1 colours"):
+        seen.shoot(tmp_path / "blank.png")
+
+
 _LENGTHS = "[...document.querySelectorAll('.strip rect')].map(e => e.getBoundingClientRect().width)"
 _SQUEEZED = "[...document.querySelectorAll('.strip text')].map(e => e.getScreenCTM().a)"
 _HIDDEN = "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
