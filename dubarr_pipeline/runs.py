@@ -27,10 +27,11 @@ from dubarr_pipeline.jobs import STAGES
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.partitions import add_video
 from dubarr_pipeline.records import last_materialization, stage_key
-from dubarr_pipeline.tasks import error_name, failure_message
+from dubarr_pipeline.tasks import causes, error_name, failure_message
 from dubarr_pipeline.workdir import named_disk_errors
 from dubarr_pipeline.workers import PROCESS_TAG, bury_dead_runs, process_mark
 
+_INTERRUPTED = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
 _NO_COMPUTE_LOGS = {
     "module": "dagster._core.storage.noop_compute_log_manager",
     "class": "NoOpComputeLogManager",
@@ -161,9 +162,4 @@ def _materialized(events: Sequence[dg.DagsterEvent]) -> list[str]:
 
 
 def _was_interrupted(data: Any) -> bool:
-    error = data.error if data else None
-    while error is not None:
-        if error.cls_name in ("KeyboardInterrupt", "DagsterExecutionInterruptedError"):
-            return True
-        error = error.cause
-    return False
+    return any(error.cls_name in _INTERRUPTED for error in causes(data))

@@ -8,16 +8,16 @@ ERROR       the last run failed, or died; its cause is named
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
-from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.errors import ArtifactError, ServiceUnavailable
 from dubarr_pipeline.jobs import STAGES
-from dubarr_pipeline.library.failures import STORE_UNAVAILABLE
 from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
 from dubarr_pipeline.records import Materialization, last_materializations
 from dubarr_pipeline.workers import LIVE, is_dead
@@ -160,12 +160,7 @@ def error_name(data: object) -> str | None:
     named = described.metadata.get("error") if described else None
     if named:
         return str(named.value)
-    error = getattr(data, "error", None)
-    while error is not None:
-        if (error.cls_name or "").rpartition(".")[-1] in _STORE_IS_AWAY:
-            return STORE_UNAVAILABLE
-        error = error.cause
-    return None
+    return ServiceUnavailable.__name__ if _is_of_store(data) else None
 
 
 def failure_message(data: object) -> str:
@@ -173,10 +168,19 @@ def failure_message(data: object) -> str:
     described = getattr(getattr(data, "user_failure_data", None), "description", None)
     if described:
         return str(described)
-    error = getattr(data, "error", None)
-    while error is not None and error.cause is not None:
+    found = list(causes(data))
+    said = found[-1].message.strip() if found else "unknown cause"
+    return f"Dagster's store did not answer: {said}" if _is_of_store(data) else said
+
+
+def causes(data: object) -> Iterator[SerializableErrorInfo]:
+    """The errors behind a step's failure, from the last one raised to the first."""
+    error: SerializableErrorInfo | None = getattr(data, "error", None)
+    while error is not None:
+        yield error
         error = error.cause
-    said = error.message.strip() if error is not None else "unknown cause"
-    if error_name(data) == STORE_UNAVAILABLE:
-        return f"Dagster's store did not answer: {said}"
-    return said
+
+
+def _is_of_store(data: object) -> bool:
+    names = {(error.cls_name or "").rpartition(".")[-1] for error in causes(data)}
+    return not names.isdisjoint(_STORE_IS_AWAY)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-STORE_UNAVAILABLE = "StoreUnavailable"
-"""The database behind Dagster was restarted, or did not answer in time."""
-
 TRANSIENT = frozenset(
     (
         "DiskFull",
@@ -15,7 +12,6 @@ TRANSIENT = frozenset(
         "ServiceTimeout",
         "ServiceUnavailable",
         "SourceMissing",
-        STORE_UNAVAILABLE,
         "VideoBusy",
     )
 )
