@@ -44,7 +44,8 @@ def mark_run(instance: dg.DagsterInstance, run_id: str) -> None:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("w")
         with contextlib.suppress(OSError):  # a network folder may know no locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Waits for nobody but one who tries whether it is held, and lets go at once.
+            fcntl.flock(handle, fcntl.LOCK_EX)
         _held[run_id] = handle
     mark = process_mark(run_id)
     run = instance.get_run_by_id(run_id)

@@ -214,17 +214,11 @@ def _end(pids: Collection[int], grace_s: float) -> None:
         since_s = time.monotonic() - start
         if since_s >= asked * _ASK_AGAIN_S or since_s >= grace_s:
             asked += 1
-            _signal(left, signal.SIGTERM if since_s < grace_s else signal.SIGKILL)
+            supervisor.send(left, signal.SIGTERM if since_s < grace_s else signal.SIGKILL)
         time.sleep(0.05)
         _take_leave(())
         alive = {pid for family in supervisor.children().values() for pid in family}
         left = [pid for pid in left if pid in alive]
-
-
-def _signal(pids: Collection[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _heeds_term(pid: int) -> bool:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,13 +80,11 @@ def adopt_orphans() -> None:
 
 def end_all(grace_s: float) -> None:
     """TERM to all that are below us, KILL to those that stay."""
-    for pid in descendants(os.getpid()):
-        _signal(pid, signal.SIGTERM)
+    send(descendants(os.getpid()), signal.SIGTERM)
     end = time.monotonic() + grace_s
     while left := descendants(os.getpid()):
         if time.monotonic() >= end:
-            for pid in left:
-                _signal(pid, signal.SIGKILL)
+            send(left, signal.SIGKILL)
         time.sleep(_SETTLE_S)
         _reap(None)
 
@@ -119,9 +118,11 @@ def _living_parent(entry: Path) -> int:
     return 0 if state in "ZX" else int(parent)
 
 
-def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+def send(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to those of the processes that are still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
 
 
 def _prctl(option: int, value: int) -> None:
