@@ -30,9 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, then the whole pipeline, so that no core waits at the end."""
 
     def place(item: pytest.Item) -> tuple[int, bool]:
-        name = item.path.stem
-        first = _LONGEST_FIRST.index(name) if name in _LONGEST_FIRST else len(_LONGEST_FIRST)
-        return first, item.path.parent != Path(__file__).parent
+        name, is_whole = item.path.stem, item.path.parent == Path(__file__).parent
+        is_long = is_whole and name in _LONGEST_FIRST
+        return _LONGEST_FIRST.index(name) if is_long else len(_LONGEST_FIRST), not is_whole
 
     items.sort(key=place)
 

@@ -96,8 +96,9 @@ def _send(made: Path, store: Any, path: str, wanted: StoredObject) -> None:
         if store.size(path) != wanted.size:
             store.rm_file(path)
             raise VerificationError(f"{wanted.url} was not stored whole")
+    # Whatever breaks it off, Ctrl-C too, leaves nothing half sent behind. The first failure is the
+    # one to tell, not that of a store that is away by now.
     except BaseException:
-        # The first failure is the one to tell, not that of a store that is away by now.
         with suppress(*driver_errors()):
             store.rm_file(part)
             drop_unfinished(store, part, path)
