@@ -8,7 +8,7 @@ WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
 DUBARR_CONFIG ?= $(wildcard $(CURDIR)/dubarr.toml)
 
-.PHONY: demo test lint ui postgres bench example clean help
+.PHONY: demo test lint ui postgres bench settings example clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ lint: $(VENV)/.installed-tests ## style, types, floors
 ui: $(VENV)/.installed ## Dagster's UI on the videos of $(WORK): http://127.0.0.1:3000
 	@mkdir -p "$(DUBARR_WORK_DIR)/.dagster"
 	@cd "$(DUBARR_WORK_DIR)/.dagster" \
-	  && { test -e dagster.yaml || cp "$(CURDIR)/dubarr_pipeline/dagster.yaml" .; } \
+	  && env -u DAGSTER_HOME "$(CURDIR)/$(VENV)/bin/python" -c "from pathlib import Path; from dubarr_pipeline.defs.runtime.home import dagster_home; dagster_home(Path.cwd().parent)" \
 	  && export DAGSTER_HOME="$$PWD" DUBARR_WORK_DIR="$${PWD%/.dagster}" DUBARR_CONFIG="$(DUBARR_CONFIG)" \
 	  && PYTHONWARNINGS=ignore::FutureWarning "$(CURDIR)/$(VENV)/bin/dagster" dev -w "$(CURDIR)/workspace.yaml"
 
@@ -37,8 +37,10 @@ postgres: $(VENV)/.installed ## keep the store in a PostgreSQL server of our own
 	@scripts/postgres start "$(DUBARR_WORK_DIR)/.postgres" $(PORT)
 	@scripts/postgres use "$(DUBARR_WORK_DIR)/.postgres" "$(DUBARR_WORK_DIR)/.dagster"
 
-example: $(VENV)/.installed ## write dubarr.example.toml from the code
-	$(VENV)/bin/python -c "from dubarr_pipeline.example_settings import example_settings; print(example_settings(), end=\"\")" > $@.part && mv $@.part dubarr.example.toml
+example: settings
+
+settings: $(VENV)/.installed ## write dubarr.example.toml and docs/settings.md from the code
+	$(VENV)/bin/python scripts/write_settings.py
 
 bench: $(VENV)/.installed-tests ## print every benchmark's table (quick forms)
 	@for each in $$(grep -l __main__ benchmarks/*.py); do echo "== $$each"; $(VENV)/bin/python $$each --quick || [ $$? -eq 3 ] || exit 1; done

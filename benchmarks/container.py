@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from figures import Row, peak_mb, show
 
-from dubarr_pipeline.media.extract import extract_audio
-from dubarr_pipeline.media.mux import DubTrack, mux
-from dubarr_pipeline.media.probe import probe
-from dubarr_pipeline.media.waveform import WaveFile, write_wave
+from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
+from dubarr_pipeline.media.container.extract import extract_audio
+from dubarr_pipeline.media.container.probe import probe
+from dubarr_pipeline.media.mux.mux import DubTrack, mux
 
 RATE = 48_000
 LATE_S = 1.234

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import platform
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,20 +23,22 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import soundfile
 from figures import Row, show
 
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
-from dubarr_pipeline.production.produce import produce
-from dubarr_pipeline.production.results import FAILED, ProducedLine, Production
-from dubarr_pipeline.production.tasks import ProductionOrder
-from dubarr_pipeline.services.simulated import SimulatedOptions, SimulatedServer
-from dubarr_pipeline.timeline.isochrony import DubbedLine, Isochrony, measure, percentile
-from dubarr_pipeline.timeline.script import Context, Segment, SpeakerProfile, Transcript
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline.timeline.speech_weight import SYLLABLES_PER_S, text_weight
-from dubarr_pipeline.workdir import WorkDir
+from dubarr_pipeline.script.model import Context, Segment, SpeakerProfile, Transcript
+from dubarr_pipeline.segments.results import FAILED, LineResult, SegmentsResult
+from dubarr_pipeline.segments.run import run
+from dubarr_pipeline.segments.tasks import SegmentsRequest
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline.text.syllables import SYLLABLES_PER_S, text_weight
+from dubarr_pipeline.timing.isochrony import DubbedLine, Isochrony, measure, percentile
+from dubarr_pipeline.workdir.layout import WorkDir
+from dubarr_pipeline_tests.fakes.simulated_services import SimulatedOptions, SimulatedServer
 
 RATE = 16_000
 LANGUAGES = ("es", "ca", "fr")
@@ -58,7 +61,7 @@ HEARD = 10
 class Language:
     """One finished language: its lines, and what was measured on their sounds."""
 
-    lines: tuple[ProducedLine, ...]
+    lines: tuple[LineResult, ...]
     sync: Isochrony
     cut: int
     wanted: int
@@ -105,7 +108,7 @@ def _pause_s(chance: random.Random) -> float:
     return chance.uniform(0.15, 1.0) if kind < 0.8 else chance.uniform(1.0, 4.0)
 
 
-def run(lines: int) -> tuple[list[Row], float]:
+def measure_episode(lines: int) -> tuple[list[Row], float]:
     """Dub one episode; the rows, and the seconds that it took here."""
     made_up = script(lines)
     with SimulatedServer(SERVERS) as server, tempfile.TemporaryDirectory() as folder:
@@ -115,8 +118,8 @@ def run(lines: int) -> tuple[list[Row], float]:
         synthesizer = OpenAISynthesizer(OpenAISpeechOptions(url=server.url, concurrency=8))
         began = time.monotonic()
         with translator, synthesizer:
-            made = produce(
-                ProductionOrder(
+            made = run(
+                SegmentsRequest(
                     transcript=made_up,
                     speakers={s.speaker: _speaker(s.speaker) for s in made_up.segments},
                     context=Context("", ""),
@@ -137,7 +140,7 @@ def _speaker(name: str) -> SpeakerProfile:
     return SpeakerProfile(name, voices=dict.fromkeys(LANGUAGES, f"voice-{name[-2:]}"))
 
 
-def _measured(lines: tuple[ProducedLine, ...], made_up: Transcript) -> Language:
+def _measured(lines: tuple[LineResult, ...], made_up: Transcript) -> Language:
     dubbed: list[DubbedLine] = []
     cut = 0
     for line in lines:
@@ -152,7 +155,7 @@ def _measured(lines: tuple[ProducedLine, ...], made_up: Transcript) -> Language:
     return Language(lines, measure(dubbed, RATE, spoken), cut, len(spoken))
 
 
-def rows(found: Sequence[Language], made: Production) -> list[Row]:
+def rows(found: Sequence[Language], made: SegmentsResult) -> list[Row]:
     """The figures of the worst language, and those of the whole production."""
     return [*_sync_rows(found), *_loss_rows(found, made), *_line_rows(found)]
 
@@ -197,7 +200,7 @@ def _sync_rows(found: Sequence[Language]) -> list[Row]:
     ]
 
 
-def _loss_rows(found: Sequence[Language], made: Production) -> list[Row]:
+def _loss_rows(found: Sequence[Language], made: SegmentsResult) -> list[Row]:
     lost = max(
         language.wanted - sum(line.placed or line.outcome.startswith(FAILED) for line in lines)
         for language in found
@@ -234,11 +237,11 @@ def _line_rows(found: Sequence[Language]) -> list[Row]:
     ]
 
 
-def _spoken(language: Language) -> list[ProducedLine]:
+def _spoken(language: Language) -> list[LineResult]:
     return [line for line in language.lines if line.takes]
 
 
-def _fits(line: ProducedLine) -> bool:
+def _fits(line: LineResult) -> bool:
     """Whether the first wording that was spoken was predicted to fill its budget."""
     low, high = (share * Fraction(str(line.budget_s)) for share in FITTING)
     return low <= Fraction(str(line.takes[0].predicted_s)) <= high
@@ -254,7 +257,7 @@ def _errors(language: Language) -> list[float]:
     ]
 
 
-def _known(lines: Sequence[ProducedLine]) -> Iterator[ProducedLine]:
+def _known(lines: Sequence[LineResult]) -> Iterator[LineResult]:
     heard: dict[str, int] = {}
     for line in lines:
         heard[line.speaker] = heard.get(line.speaker, 0) + 1
@@ -268,7 +271,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="160 lines (9 minutes), not 800")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    found, wall_s = run(160 if asked.quick else 800)
+    found, wall_s = measure_episode(160 if asked.quick else 800)
     machine = f"{platform.machine()}, {platform.python_version()}, made in {wall_s:.1f} s"
     show(found, as_json=asked.json, machine=machine)
 

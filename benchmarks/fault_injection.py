@@ -14,9 +14,9 @@ from pathlib import Path
 import dagster as dg
 from jumping_clock import JumpingClock
 
-from dubarr_pipeline.workers import LIVE, PROCESS_TAG
-from dubarr_pipeline_tests.postgres import Postgres
-from dubarr_pipeline_tests.server import Server
+from dubarr_pipeline.defs.runtime.liveness import LIVE, PROCESS_TAG
+from dubarr_pipeline_tests.fixtures.dagster_server import Server
+from dubarr_pipeline_tests.fixtures.postgres import Postgres
 
 AWAY_S = 40.0
 DEAF_S = 45.0
@@ -45,7 +45,7 @@ class Scene:
     store: dg.DagsterInstance
     draw: random.Random
     suffered: Counter[str] = field(default_factory=Counter[str])
-    asked_again: int = 0
+    forgotten: list[str] = field(default_factory=list[str])
     restarts: int = 0
     deaf_since: float = field(default_factory=time.monotonic)
 
@@ -169,7 +169,7 @@ KILL_CODE_WORKER = kill_program("api grpc", "code servers killed")
 KILL_SERVICE = kill_program("/vllm serve", "services killed")
 JUMP_AHEAD, JUMP_BACK = jump_clock(3 * 3600.0), jump_clock(3 * 3600.0 - 60.0)
 """As after a sleep of the machine or by a first word from NTP; and a minute back."""
-KILL_KEEPER = kill_program("dubarr_pipeline.library_server", "keepers killed")
+KILL_KEEPER = kill_program("dubarr_pipeline.defs.runtime.server", "keepers killed")
 QUICK = (kill_worker, KILL_SERVICE, KILL_CODE_SERVER, KILL_DAEMON, kill_worker)
 FULL = (
     *(kill_worker, KILL_SERVICE, KILL_CODE_WORKER, kill_worker, fill_disk, KILL_DAEMON),

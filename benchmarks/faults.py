@@ -41,23 +41,28 @@ from fault_injection import FULL, QUICK, Fault, Scene, Watched, possible
 from figures import Row, show
 from jumping_clock import JumpingClock
 
-from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.defs.failure_sensor import ATTEMPT_TAG
+from dubarr_pipeline.defs.runtime.liveness import LIVE
+from dubarr_pipeline.defs.runtime.status import failure_of
+from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.library.videos import registered
-from dubarr_pipeline.workdir import WorkDir
-from dubarr_pipeline.workers import LIVE
-from dubarr_pipeline_tests.dubbing import write_config
-from dubarr_pipeline_tests.postgres import Postgres
-from dubarr_pipeline_tests.shelf import made_again, make_shelf
+from dubarr_pipeline.workdir.layout import WorkDir
+from dubarr_pipeline_tests.fixtures.bench import write_config
+from dubarr_pipeline_tests.fixtures.film_shelf import made_again, make_shelf
+from dubarr_pipeline_tests.fixtures.postgres import Postgres
 
+ROOT = Path(__file__).resolve().parents[1]
 DEADLINE_S = 2400.0
-PATIENCE_S = 240.0
-"""A video that failed by name and that nobody has taken up for so long is asked for again."""
+PATIENCE_S = 600.0
+"""A video that failed by name and that nobody has taken up for so long is asked for again; sensors
+look every half minute, and rest while their code server is away."""
 DISK = "500m"
 DEVICES = 3
 """So many stages of the pool at once, so that whatever is killed is in the midst of something."""
 MODEL = """#!{python}
 import sys
-from dubarr_pipeline.services.simulated import SimulatedOptions, SimulatedServer
+sys.path.insert(0, {root!r})
+from dubarr_pipeline_tests.fakes.simulated_services import SimulatedOptions, SimulatedServer
 
 
 class Model(SimulatedServer):
@@ -78,7 +83,7 @@ def dub_unattended(scene: Scene, count: int, faults: Sequence[Fault]) -> list[st
     end = time.monotonic() + DEADLINE_S
     faults = possible(scene, faults)
     waiting = list(faults)
-    due = [len(STAGES) * count * (n + 1) / (len(faults) + 2) for n in range(len(faults))]
+    due = [len(STAGE_NAMES) * count * (n + 1) / (len(faults) + 2) for n in range(len(faults))]
     lonely: dict[str, float] = {}
     while time.monotonic() < end:
         scene.supervise()
@@ -112,9 +117,19 @@ def ask_again(scene: Scene, keys: list[str], lonely: dict[str, float]) -> None:
         if key in busy or key.startswith("unseen"):
             lonely[key] = now
         elif now - since > PATIENCE_S:
+            scene.forgotten.append(story(scene, key))
             scene.server.launch(key)
-            scene.asked_again += 1
             lonely[key] = now
+
+
+def story(scene: Scene, key: str) -> str:
+    """The runs of a video that nobody took up, newest first: how each ended, and of what."""
+    told = [
+        f"{run.tags.get(ATTEMPT_TAG, 1)}. {run.status.value} "
+        f"{run.tags.get('dagster/will_retry', '')} {failure_of(scene.store, run.run_id)}"
+        for run in scene.store.get_runs(dg.RunsFilter(tags={"dagster/partition": key}))
+    ]
+    return f"{key}: {'; '.join(told) or 'no run'}"
 
 
 def outcomes(scene: Scene) -> Counter[str]:
@@ -160,7 +175,7 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
 def settings(folder: Path, films: Path) -> Path:
     """The library, and a language model that every run serves itself."""
     program, model = folder / "vllm", folder / "model"
-    program.write_text(MODEL.format(python=sys.executable))
+    program.write_text(MODEL.format(python=sys.executable, root=str(ROOT)))
     program.chmod(0o755)
     model.mkdir()
     (model / "config.json").write_text("{}")
@@ -169,7 +184,8 @@ def settings(folder: Path, films: Path) -> Path:
         {
             "translation": {"engine": "openai"},
             "llm": {"serve": "vllm", "executable": str(program), "model": str(model)},
-            "failures": {"first_pause_minutes": 0.2},
+            # Faults of weeks come within minutes: a film meets several.
+            "failures": {"first_pause_minutes": 0.2, "retries": 10, "longest_pause_minutes": 1.0},
             "libraries.films": {"path": str(films), "target_langs": ["es"]},
         },
     )
@@ -212,7 +228,8 @@ def count_up(scene: Scene, count: int, left: int, same: bool) -> list[Row]:
     """The figures that the issue asks for."""
     told = ", ".join(f"{n} {what}" for what, n in sorted(scene.suffered.items()))
     again = made_again(scene.store)
-    lines = outcomes(scene)
+    lines, forgotten = outcomes(scene), scene.forgotten
+    stories = " | ".join(forgotten) or "videos"
     ends = ", ".join(f"{n} {what}" for what, n in lines.items())
     changed = 0 if same else 1
     return [
@@ -222,7 +239,7 @@ def count_up(scene: Scene, count: int, left: int, same: bool) -> list[Row]:
         Row("stages made again after they were finished", again, "", 0, 0, "lower", "event log"),
         Row("sources changed (a byte or a date)", changed, "", 0, 0, "lower", "SHA-256"),
         Row("processes left behind", len(orphans(scene)), "", 0, 0, "lower", "/proc"),
-        Row("videos asked for again by hand", scene.asked_again, "", 0, 0, "lower", "videos"),
+        Row("videos asked for again by hand", len(forgotten), "", 0, 0, "lower", stories),
         Row("servers started again", scene.restarts, "", None, None, "lower", "by a supervisor"),
     ]
 

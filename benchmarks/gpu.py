@@ -32,8 +32,7 @@ from typing import Any
 
 from figures import Row, show
 
-from dubarr_pipeline.models.devices import devices
-from dubarr_pipeline.models.torchaudio_cpu import prepare_torchaudio
+from dubarr_pipeline.compute.devices import devices, prepare_torchaudio
 
 NO_GPU = 3
 """Exit code."""

@@ -22,8 +22,8 @@ from figures import Row, show
 
 from dubarr_pipeline.engines.interfaces import SpeechRequest, Voice
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer, phoneme_count
-from dubarr_pipeline.timeline.length_model import LengthModel
-from dubarr_pipeline.timeline.script import SpeakerProfile
+from dubarr_pipeline.script.model import SpeakerProfile
+from dubarr_pipeline.timing.length_model import LengthModel
 
 SUBTITLES = Path(__file__).resolve().parents[2] / "shared" / "media" / "text"
 LINES = (0, 5, 10, 20)

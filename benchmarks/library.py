@@ -35,21 +35,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from figures import Row, show
 
+from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.definitions import defs
-from dubarr_pipeline.engines.interfaces import Progress
-from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.runtime.plan import plan
+from dubarr_pipeline.defs.runtime.records import last_materialization, stage_key
+from dubarr_pipeline.defs.runtime.runs import dub_video
+from dubarr_pipeline.defs.sensors import media_folder
+from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.library.scan import ScanState, scan
 from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
-from dubarr_pipeline.library.watch import Memory, look
-from dubarr_pipeline.plans import plan
-from dubarr_pipeline.records import last_materialization, stage_key
-from dubarr_pipeline.resources import Workshop
-from dubarr_pipeline.runs import dub_video
-from dubarr_pipeline.sensors import media_folder
-from dubarr_pipeline.settings import Settings, load_settings
-from dubarr_pipeline_tests.dubbing import write_config
-from dubarr_pipeline_tests.postgres import Postgres
-from dubarr_pipeline_tests.server import ROOT, Server
-from dubarr_pipeline_tests.shelf import make_shelf, register
+from dubarr_pipeline_tests.fixtures.bench import write_config
+from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server
+from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf, register
+from dubarr_pipeline_tests.fixtures.postgres import Postgres
 
 _EVENTS = 50
 _PAGE = """query ($asset: AssetKeyInput!) {
@@ -86,10 +85,10 @@ def measure_ticks(folder: Path, counts: list[int]) -> Iterator[Row]:
         )
         settings = load_settings(config, folder / "tick work")
         before = cpu_s()
-        seen = look(settings.library("shows"), Memory(), settings.work_dir)
+        seen = scan(settings.library("shows"), ScanState(), settings.work_dir)
         took = cpu_s() - before
         cursor = json.dumps({"shows": seen.after(seen.videos).text()})
-        yield Row(f"look at {count:,} videos", took, "s", None, None, "lower", "CPU")
+        yield Row(f"scan of {count:,} videos", took, "s", None, None, "lower", "CPU")
         must, target = (2.0, 0.3) if count == 10_000 else (None, None)
         took = min(tick(config, folder, cursor) for _ in range(3))
         name = f"tick over {count:,} videos, nothing new"
@@ -98,11 +97,11 @@ def measure_ticks(folder: Path, counts: list[int]) -> Iterator[Row]:
 
 def tick(config: Path, folder: Path, cursor: str) -> float:
     """The CPU of one tick of the sensor; it must find nothing."""
-    workshop = Workshop(config_file=str(config), work_dir=str(folder / "tick work"))
+    dubarr = DubarrResource(config_file=str(config), work_dir=str(folder / "tick work"))
     with (
         dg.DagsterInstance.ephemeral() as instance,
         dg.build_sensor_context(
-            instance=instance, cursor=cursor, resources={"workshop": workshop}
+            instance=instance, cursor=cursor, resources={"dubarr": dubarr}
         ) as context,
     ):
         before = cpu_s()
@@ -121,20 +120,16 @@ def finished(home: Path, work_dir: Path, count: int) -> Iterator[dg.DagsterInsta
     os.environ.pop("DUBARR_CONFIG", None)
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copy(ROOT / "dubarr_pipeline" / "dagster.yaml", home)
+        shutil.copy(ROOT / "dagster.yaml", home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         (film,) = make_shelf(work_dir.parent / "film", ["A film"])
         (key,) = register([film], work_dir, None)
         settings = load_settings(None, work_dir)
         first = load_video(key, work_dir)
-        outcome = dub_video(defs, instance, first, _unwatched)
+        outcome = dub_video(defs, instance, first, settings)
         assert outcome.succeeded, outcome
         copies(instance, first, settings, [f"copy-{number:08x}" for number in range(count - 1)])
         yield instance
-
-
-def _unwatched(stage: str, progress: Progress) -> None:
-    """Nobody looks on."""
 
 
 def copies(instance: dg.DagsterInstance, first: Video, settings: Settings, keys: list[str]) -> None:
@@ -185,7 +180,7 @@ def measure_finished(instance: dg.DagsterInstance, settings: Settings, runs: int
     took: list[float] = []
     for key in (*keys[:runs], *keys[-runs:]):
         before = cpu_s()
-        outcome = dub_video(defs, instance, load_video(key, settings.work_dir), _unwatched)
+        outcome = dub_video(defs, instance, load_video(key, settings.work_dir), settings)
         took.append(cpu_s() - before)
         assert outcome.succeeded, outcome
         assert not outcome.made, outcome
@@ -208,9 +203,9 @@ def measure_store(name: str, instance: dg.DagsterInstance, settings: Settings) -
     events = _EVENTS / (time.monotonic() - started)
     started = time.monotonic()
     for key in keys:
-        for stage in STAGES:
+        for stage in STAGE_NAMES:
             assert last_materialization(instance, stage, key)
-    reads = len(keys) * len(STAGES) / (time.monotonic() - started)
+    reads = len(keys) * len(STAGE_NAMES) / (time.monotonic() - started)
     yield Row(f"{name}: checkpoints written", events, "/s", None, None, "higher", "one writer")
     yield Row(f"{name}: checkpoints read", reads, "/s", None, None, "higher", "one reader")
 

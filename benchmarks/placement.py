@@ -20,17 +20,17 @@ from itertools import pairwise
 
 from figures import Row, show
 
-from dubarr_pipeline.timeline.isochrony import (
+from dubarr_pipeline.script.model import Segment
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline.timing.isochrony import (
     TEMPO_EDGES,
     DubbedLine,
     measure,
     onset_errors_ms,
     tempo_histogram,
 )
-from dubarr_pipeline.timeline.placement import Placement, TakeToPlace, place
-from dubarr_pipeline.timeline.script import Segment
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline.timeline.windows import windows
+from dubarr_pipeline.timing.placement import Placement, TimedTake, place
+from dubarr_pipeline.timing.windows import windows
 
 RATE = 48_000
 SPREAD = 0.08
@@ -43,7 +43,7 @@ class Film:
     """A made-up script with its chosen takes."""
 
     name: str
-    takes: tuple[TakeToPlace, ...]
+    takes: tuple[TimedTake, ...]
 
 
 def film(name: str, lines: int, seconds: float, speakers: int = 6) -> Film:
@@ -71,46 +71,48 @@ def film(name: str, lines: int, seconds: float, speakers: int = 6) -> Film:
     return Film(
         name,
         tuple(
-            TakeToPlace(w, max(1, round(w.span.length * chance.lognormvariate(BIAS, SPREAD))))
+            TimedTake.untouched(
+                w, max(1, round(w.span.length * chance.lognormvariate(BIAS, SPREAD)))
+            )
             for w in found
         ),
     )
 
 
-def ripple_shift(takes: Sequence[TakeToPlace]) -> list[DubbedLine]:
+def ripple_shift(takes: Sequence[TimedTake]) -> list[DubbedLine]:
     """A take that is too long for its pause pushes all later ones; nothing is stretched."""
     lines: list[DubbedLine] = []
     shift = 0
     for at, take in enumerate(takes):
         window = take.window
         start = window.span.start + shift
-        lines.append(_line(take, start, take.length))
-        longer = take.length - window.span.length
+        lines.append(_line(take, start, take.natural))
+        longer = take.natural - window.span.length
         if at + 1 < len(takes):
             room = takes[at + 1].window.span.start - window.span.end
             shift += max(0, longer - max(0, room)) if longer > 0 else 0
     return lines
 
 
-def speed_to_next_start(takes: Sequence[TakeToPlace]) -> list[DubbedLine]:
+def speed_to_next_start(takes: Sequence[TimedTake]) -> list[DubbedLine]:
     """Each take starts on time, sped up until it ends before the next line starts."""
     lines: list[DubbedLine] = []
     for at, take in enumerate(takes):
         start = take.window.span.start
-        room = take.length
+        room = take.natural
         if at + 1 < len(takes):
             room = max(1, takes[at + 1].window.span.start - start)
-        lines.append(_line(take, start, min(take.length, room)))
+        lines.append(_line(take, start, min(take.natural, room)))
     return lines
 
 
-def _line(take: TakeToPlace, start: int, length: int) -> DubbedLine:
+def _line(take: TimedTake, start: int, length: int) -> DubbedLine:
     window = take.window
-    tempo = Fraction(take.length, length)
+    tempo = Fraction(take.natural, length)
     return DubbedLine(window.speaker, window.span, Span(start, start + length), window.reach, tempo)
 
 
-def ours(takes: Sequence[TakeToPlace], found: Placement) -> list[DubbedLine]:
+def ours(takes: Sequence[TimedTake], found: Placement) -> list[DubbedLine]:
     by_index = {take.window.index: take for take in takes}
     return [_line(by_index[p.index], p.start, p.length) for p in found.placed]
 

@@ -20,6 +20,7 @@ import heapq
 import multiprocessing
 import platform
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -30,26 +31,24 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from figures import Row, show
 
+from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.engines.interfaces import RewriteRequest
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
-from dubarr_pipeline.production.journal import Journal
-from dubarr_pipeline.production.memory import Memory
-from dubarr_pipeline.production.pool import Pool
-from dubarr_pipeline.production.produce import desk_for
-from dubarr_pipeline.production.results import LineResult
-from dubarr_pipeline.production.tasks import (
-    LineTask,
-    ProductionOptions,
-    ProductionOrder,
-    line_tasks,
-)
-from dubarr_pipeline.services.simulated import SimulatedOptions, SimulatedServer
-from dubarr_pipeline.timeline.script import Context, Segment, SpeakerProfile, Transcript
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline.workdir import WorkDir
+from dubarr_pipeline.script.model import Context, Segment, SpeakerProfile, Transcript
+from dubarr_pipeline.segments.cache import AnswerCache
+from dubarr_pipeline.segments.journal import Journal
+from dubarr_pipeline.segments.pool import Pool
+from dubarr_pipeline.segments.results import LineResult
+from dubarr_pipeline.segments.run import line_deps
+from dubarr_pipeline.segments.tasks import LineTask, SegmentsRequest, line_tasks
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline.workdir.layout import WorkDir
+from dubarr_pipeline_tests.fakes.simulated_services import SimulatedOptions, SimulatedServer
 
 RATE = 8000
 LANGUAGES = ("es", "ca", "fr")
@@ -128,14 +127,14 @@ def script(lines: int, seed: int = 7) -> Transcript:
     return Transcript(RATE, at + RATE, "en", tuple(segments))
 
 
-def order(transcript: Transcript, url: str, folder: Path) -> ProductionOrder:
+def order(transcript: Transcript, url: str, folder: Path) -> SegmentsRequest:
     """The episode, to be made by the servers at the address."""
     translator = CountingTranslator(OpenAIOptions(url=url, concurrency=SERVERS.llm_slots + AHEAD))
     synthesizer = OpenAISynthesizer(
         OpenAISpeechOptions(url=url, concurrency=SERVERS.tts_slots + AHEAD, deterministic=True)
     )
     speakers = {s.speaker: SpeakerProfile(s.speaker) for s in transcript.segments}
-    return ProductionOrder(
+    return SegmentsRequest(
         transcript=transcript,
         speakers=speakers,
         context=Context("", ""),
@@ -144,7 +143,7 @@ def order(transcript: Transcript, url: str, folder: Path) -> ProductionOrder:
         work=WorkDir(folder),
         translator=translator,
         synthesizer=synthesizer,
-        options=ProductionOptions(),
+        options=SegmentsOptions(),
     )
 
 
@@ -158,7 +157,7 @@ def run(lines: int, scale: float) -> tuple[list[Row], float]:
             ordered.synthesizer,
             Journal(ordered.work.journal) as journal,
         ):
-            desk = desk_for(ordered, tasks, Memory(ordered.work, journal))
+            desk = line_deps(ordered, tasks, AnswerCache(ordered.work, journal))
             pool = Pool(tasks, desk, threading.Event())
             began = time.monotonic()
             results = pool.run(lambda _: None)

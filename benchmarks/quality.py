@@ -12,30 +12,32 @@ and the delay between the dubbed and the original track of the finished file.
 from __future__ import annotations
 
 import argparse
-import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from figures import Row, show
 from numpy.typing import NDArray
 
 from dubarr_pipeline.library.videos import Video, load_video
-from dubarr_pipeline.media import ffmpeg
-from dubarr_pipeline.media.audio_choice import choose_audio
-from dubarr_pipeline.media.extract import extract_audio
-from dubarr_pipeline.media.loudness import SILENCE_LUFS, Loudness, measure_file
-from dubarr_pipeline.media.mix_options import MixOptions, MixSources, PlacedTake
-from dubarr_pipeline.media.mixdown import mix
-from dubarr_pipeline.media.probe import probe
-from dubarr_pipeline.media.waveform import WaveFile
+from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, Loudness
+from dubarr_pipeline.media.audio.wav import WaveFile
+from dubarr_pipeline.media.container import ffmpeg
+from dubarr_pipeline.media.container.extract import extract_audio
+from dubarr_pipeline.media.container.probe import probe
+from dubarr_pipeline.media.container.streams import choose_audio
+from dubarr_pipeline.media.mix.mix import mix
+from dubarr_pipeline.media.mix.options import MixOptions, MixSources, PlacedTake
 from dubarr_pipeline.reports.evidence import Evidence, gather
-from dubarr_pipeline.reports.measure import Measure
-from dubarr_pipeline.reports.quality import film_measures, language_quality
-from dubarr_pipeline.timeline.isochrony import percentile
-from dubarr_pipeline.timeline.spans import Span, complement, merge
-from dubarr_pipeline.workdir import WorkDir
+from dubarr_pipeline.reports.quality import Measure, film_measures, language_quality
+from dubarr_pipeline.spans import Span, complement, merge
+from dubarr_pipeline.timing.isochrony import percentile
+from dubarr_pipeline.workdir.layout import WorkDir
+from dubarr_pipeline_tests.fixtures.speech_meters import measure_file
 
 BLOCK_SAMPLES = 1 << 18
 HEARD_S, FURTHEST_S = 60, 1.0
@@ -210,21 +212,11 @@ def _hashes(path: Path, streams: Sequence[int]) -> list[str]:
 
 def dubbed_demo(folder: Path, targets: tuple[str, ...]) -> Path:
     """Make the demo video, dub it, and return its work folder."""
-    from dubarr_pipeline.definitions import defs
+    import dubarr_pipeline as dubarr
     from dubarr_pipeline.demo.video import demo_video
-    from dubarr_pipeline.library.intake import take_in
-    from dubarr_pipeline.runs import dub_video, open_instance
-    from dubarr_pipeline.settings import load_settings
 
-    os.environ["DUBARR_WORK_DIR"] = str(folder)
-    os.environ["DAGSTER_HOME"] = ""
-    settings = load_settings(None, folder)
-    video = take_in(demo_video(folder / "demo"), targets, settings)
-    with open_instance(folder) as instance:
-        outcome = dub_video(defs, instance, video, lambda _stage, _progress: None)
-    if not outcome.succeeded:
-        raise SystemExit(f"the demo failed in {outcome.failed_stage}: {outcome.cause}")
-    return folder / video.key
+    result = dubarr.dub(demo_video(folder / "demo"), targets, work_dir=folder, config="/dev/null")
+    return result.report.parent
 
 
 def _rows(folders: Sequence[Path], quick: bool) -> list[Row]:

@@ -33,7 +33,7 @@ from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.engines.separation.lite import LiteSeparator
 from dubarr_pipeline.engines.voice_activity.silero import RATE as HEARING_RATE
 from dubarr_pipeline.engines.voice_activity.silero import SileroVoiceActivity
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.spans import Span
 
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 RATE = 44_100

@@ -26,20 +26,23 @@ from pathlib import Path
 from statistics import fmean
 from typing import get_args
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 from figures import Row, peak_mb, show
 
-from dubarr_pipeline.media import ffmpeg
-from dubarr_pipeline.media.encoding import SoundFormat, choose_format
-from dubarr_pipeline.media.extract import extract_audio
-from dubarr_pipeline.media.loudness import Loudness, measure_file
-from dubarr_pipeline.media.mix_options import MixOptions, MixSources, PlacedTake, Preset
-from dubarr_pipeline.media.mix_proof import prove_track
-from dubarr_pipeline.media.mixdown import mix
-from dubarr_pipeline.media.mux import DubTrack, mux
-from dubarr_pipeline.media.probe import probe
-from dubarr_pipeline.media.waveform import WaveWriter, write_wave
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.media.audio.loudness import Loudness
+from dubarr_pipeline.media.audio.wav import WaveWriter, write_wave
+from dubarr_pipeline.media.container import ffmpeg
+from dubarr_pipeline.media.container.extract import extract_audio
+from dubarr_pipeline.media.container.probe import probe
+from dubarr_pipeline.media.mix.check import prove_track
+from dubarr_pipeline.media.mix.encode import SoundFormat, choose_format
+from dubarr_pipeline.media.mix.mix import mix
+from dubarr_pipeline.media.mix.options import MixOptions, MixSources, PlacedTake, Preset
+from dubarr_pipeline.media.mux.mux import DubTrack, mux
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.speech_meters import measure_file
 
 RATE = 48000
 TAKE_RATE = 24000

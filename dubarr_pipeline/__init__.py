@@ -1,3 +1,38 @@
-"""dubarr: dub a media library, each in their own voice, over the untouched bed."""
+"""dubarr: dub a media library, each speaker in their own voice, over the untouched bed.
+
+    import dubarr_pipeline as dubarr
+
+    result = dubarr.dub("Film.mkv", to=["es", "ca"], work_dir="work", on_progress=print)
+    print(result.video, result.lines.failed, result.stages["mix"].reused)
+
+The names below are loaded with their first use, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.api.dubbing import DubResult as DubResult
+    from dubarr_pipeline.api.dubbing import dub as dub
+    from dubarr_pipeline.api.videos import StageDecision as StageDecision
+    from dubarr_pipeline.api.videos import plan as plan
+    from dubarr_pipeline.api.videos import status as status
 
 __version__ = "0.1.0"
+__all__ = ["DubResult", "StageDecision", "dub", "engines", "plan", "status"]
+
+_MODULES = {
+    "DubResult": "dubarr_pipeline.api.dubbing",
+    "StageDecision": "dubarr_pipeline.api.videos",
+    "dub": "dubarr_pipeline.api.dubbing",
+    "plan": "dubarr_pipeline.api.videos",
+    "status": "dubarr_pipeline.api.videos",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "engines":
+        return import_module("dubarr_pipeline.engines")
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

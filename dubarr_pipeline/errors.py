@@ -27,6 +27,7 @@ DubbingError
 │   ├── ServiceUnavailable
 │   └── BadReply             the reply breaks its contract; the message names the fault
 │       └── ContextTooLong   what a language model was told is longer than its window
+├── RequestRefused           a request to one of our servers cannot be served; has its HTTP status
 ├── MediaToolError           ffmpeg or mkvtoolnix failed; carries its own last words
 └── VerificationError        the finished file is not what it must be (stream, flag)
 """
@@ -153,7 +154,21 @@ class BadReply(ServiceError):
 
 
 class ContextTooLong(BadReply):
-    """What a language model was told, or would answer, is longer than its window."""
+    """The request to a language model, or its answer, is longer than its window."""
+
+
+class RequestRefused(DubbingError):
+    """A request to one of our servers cannot be served.
+
+    Args:
+        status: of HTTP.
+        code: short name of the reason, for programs.
+        message: the reason and the cure.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
 
 
 class MediaToolError(DubbingError):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from dubarr_pipeline_tests.dubbing import Bench, make_film
-from dubarr_pipeline_tests.tiny.building import built
+from dubarr_pipeline_tests.fakes.tiny.building import built
+from dubarr_pipeline_tests.fixtures.bench import Bench, make_film
 
 # What starts the tests in the background may have it ignore signals, and with it all that the tests
 # start and mean to stop.
@@ -19,6 +20,10 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) == signal.SIG_IGN:
         _usual = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
         signal.signal(_number, _usual)
+
+# A busy machine is no fault of the code: examples are counted, never timed.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
@@ -30,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, then the whole pipeline, so that no core waits at the end."""
 
     def place(item: pytest.Item) -> tuple[int, bool]:
-        name, is_whole = item.path.stem, item.path.parent == Path(__file__).parent
+        name, is_whole = item.path.stem, item.path.parent.name == "pipeline"
         is_long = is_whole and name in _LONGEST_FIRST
         return _LONGEST_FIRST.index(name) if is_long else len(_LONGEST_FIRST), not is_whole
 

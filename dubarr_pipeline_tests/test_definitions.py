@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline.definitions import defs
-from dubarr_pipeline.jobs import STAGES
+from dubarr_pipeline.defs.stages import STAGE_NAMES
 
 MEMORY = "memory_returned"
 VOICES = ["vocals", "diarization"]
@@ -16,7 +16,12 @@ ASSETS = {
     # stage: works from, kinds, pool, checks
     "vocals": ([], {"ffmpeg", "onnx"}, "gpu", [MEMORY]),
     "diarization": (["vocals"], {"numpy"}, "gpu", [MEMORY]),
-    "transcript": (VOICES, {"text"}, "gpu", [MEMORY]),
+    "transcript": (
+        VOICES,
+        {"text"},
+        "gpu",
+        [MEMORY, "script_fits_the_film", "speech_is_written_down", "lines_are_spoken"],
+    ),
     "context": (SCRIPT, {"text"}, "gpu", [MEMORY]),
     "refs": (SCRIPT, {"numpy"}, None, []),
     "segments": (
@@ -43,6 +48,8 @@ ASSETS = {
             "nothing_clips",
             "bed_untouched",
             "in_step",
+            "nothing_muted",
+            "one_voice_at_a_time",
         ],
     ),
     "mux": (
@@ -53,13 +60,19 @@ ASSETS = {
     ),
     "report": ([*SCRIPT, "context", "refs", "segments", "mix", "mux"], {"html"}, None, []),
 }
-CODE_VERSIONS = {**dict.fromkeys(ASSETS, "1"), "mix": "3"}
+CODE_VERSIONS = {
+    **dict.fromkeys(ASSETS, "1"),
+    "vocals": "2",
+    "segments": "3",
+    "mix": "4",
+    "mux": "2",
+}
 JOBS = {"dub", "publish", "housekeeping"}
 SCHEDULES = {"daily_housekeeping": "17 4 * * *"}
 SENSORS = {"media_folder", "webhook_inbox", "publishing", "failures"}
 ON = {"publishing", "failures"}
 """Those that are on from the start: they only do what the settings ask."""
-RESOURCES = {"workshop"}
+RESOURCES = {"dubarr"}
 
 
 def _asset(stage: str) -> tuple[dg.AssetsDefinition, dg.AssetSpec]:
@@ -75,7 +88,7 @@ def test_the_stages_stand_in_their_order():
         asset.key.to_user_string() for asset in assets if isinstance(asset, dg.AssetsDefinition)
     ]
     assert shown == [f"dub/{stage}" for stage in ASSETS]
-    assert list(STAGES) == list(ASSETS)
+    assert list(STAGE_NAMES) == list(ASSETS)
 
 
 @pytest.mark.parametrize("stage", ASSETS)

@@ -1,1 +1,1 @@
-"""The demo video: a short scene that the project writes, plays, paints and speaks itself."""
+"""Demo video: a short scene that the project writes, plays, paints and speaks itself."""

@@ -1,7 +1,5 @@
 """The scene: who says what, when. Every test measures the stages against it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 RATE = 48_000
@@ -18,7 +16,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SceneLine:
     """A line of the scene: it starts at `start_s`; how long it takes is the voice's affair."""
 
     actor: str
@@ -26,22 +24,18 @@ class Line:
     text: str
 
 
-ACTORS: tuple[Actor, ...] = (
-    Actor("Anna", 205.0),
-    Actor("Martin", 88.0),
-    Actor("Tom", 300.0),
-)
+ACTORS: tuple[Actor, ...] = (Actor("Anna", 205.0), Actor("Martin", 88.0), Actor("Tom", 300.0))
 
-LINES: tuple[Line, ...] = (
-    Line("Anna", 1.2, "Good morning, Martin. We need a boat."),
-    Line("Martin", 4.2, "Good morning, Anna. The sea is calm, and I have a boat."),
-    Line("Tom", 8.4, "I want to see the island with you."),
-    Line("Anna", 11.2, "No, Tom. The island is dangerous at night."),
-    Line("Tom", 14.0, "But she always says no!"),
-    Line("Martin", 14.9, "Silence! I hear a bell."),
-    Line("Anna", 21.6, "There is a light on the island. Somebody needs help."),
-    Line("Martin", 25.2, "I have a rope and a blue lamp."),
-    Line("Tom", 28.2, "Thank you, Martin! Now we can help."),
+LINES: tuple[SceneLine, ...] = (
+    SceneLine("Anna", 1.2, "Good morning, Martin. We need a boat."),
+    SceneLine("Martin", 4.2, "Good morning, Anna. The sea is calm, and I have a boat."),
+    SceneLine("Tom", 8.4, "I want to see the island with you."),
+    SceneLine("Anna", 11.2, "No, Tom. The island is dangerous at night."),
+    SceneLine("Tom", 14.0, "But she always says no!"),
+    SceneLine("Martin", 14.9, "Silence! I hear a bell."),
+    SceneLine("Anna", 21.6, "There is a light on the island. Somebody needs help."),
+    SceneLine("Martin", 25.2, "I have a rope and a blue lamp."),
+    SceneLine("Tom", 28.2, "Thank you, Martin! Now we can help."),
 )
 """The sixth line begins before the fifth has ended; after it, nobody speaks for over 4 s."""
 
@@ -58,7 +52,7 @@ CHAPTERS: tuple[tuple[float, str], ...] = (
 )
 
 BELL_S = (16.2, 17.9, 19.6)
-"""When the bell strikes."""
+"""Times at which the bell strikes."""
 
 
 def actor(name: str) -> Actor:

@@ -1,6 +1,4 @@
-"""What is heard: voices by espeak-ng, a small score, waves, a bell, an engine; true stereo."""
-
-from __future__ import annotations
+"""The demo's sound: voices by espeak-ng, a small score, waves, a bell, an engine; stereo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +9,9 @@ from numpy.typing import NDArray
 from dubarr_pipeline.demo.scene import ACTORS, BELL_S, COMMENTARY, DURATION_S, LINES, RATE, actor
 from dubarr_pipeline.engines.interfaces import Samples, SpeechRequest, Synthesizer, Voice
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer
-from dubarr_pipeline.media.resample import resample
-from dubarr_pipeline.timeline.script import SpeakerProfile
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.media.audio.resample import resample
+from dubarr_pipeline.script.model import SpeakerProfile
+from dubarr_pipeline.spans import Span
 
 _SAMPLES = round(DURATION_S * RATE)
 _SPEECH_RMS = 0.075
@@ -53,8 +51,10 @@ def soundtrack() -> Soundtrack:
         SpokenLine(i, Span(start, start + len(take)))
         for i, (start, take) in enumerate(zip(starts, takes, strict=True))
     )
-    bed = _music() + _waves() + _bell() + _engine()
-    return Soundtrack(_centred(voice), _limited(bed), _centred(comment), lines)
+    bed = _music() + _waves() + _bell_and_engine()
+    return Soundtrack(
+        _centred(voice), np.clip(bed, -0.5, 0.5).astype(np.float32), _centred(comment), lines
+    )
 
 
 def _say(synthesizer: Synthesizer, name: str, text: str) -> Samples:
@@ -76,27 +76,25 @@ def _centred(mono: Samples) -> Samples:
     return np.stack([mono, mono])
 
 
-def _limited(bed: NDArray[np.float64]) -> Samples:
-    return np.clip(bed, -0.5, 0.5).astype(np.float32)
-
-
 def _music() -> NDArray[np.float64]:
     """Broken chords of plucked strings over a soft pad, each note at its own place in the room."""
     track = np.zeros((2, _SAMPLES))
-    step = _BAR_S / 8
+    step, time = _BAR_S / 8, np.arange(round(_BAR_S * RATE)) / RATE
     for bar in range(int(DURATION_S / _BAR_S)):
         chord = _CHORDS[bar % len(_CHORDS)]
         for eighth in range(8):
             note = chord[(eighth * 3 + bar) % 4] + 12 * (eighth % 2)
             _add(track, bar * _BAR_S + eighth * step, _pluck(note), pan=(eighth % 5) / 4)
         for place, note in enumerate(chord):
-            _add(track, bar * _BAR_S, _pad(note - 12), pan=0.1 + 0.8 * place / 3)
+            slow = 1 + 0.003 * np.sin(2 * np.pi * 0.7 * time)
+            tone = 0.35 * np.sin(2 * np.pi * _hertz(note - 12) * time * slow)
+            _add(track, bar * _BAR_S, tone * _edges(len(time), 0.5), pan=0.1 + 0.8 * place / 3)
     return track * (_MUSIC_RMS / np.sqrt(np.mean(track**2)))
 
 
 def _pluck(note: int) -> NDArray[np.float64]:
     time = np.arange(round(1.4 * RATE)) / RATE
-    frequency = 440.0 * 2 ** ((note - 69) / 12)
+    frequency = _hertz(note)
     partials = [
         np.sin(2 * np.pi * frequency * k * time) * np.exp(-time * (3 + 2 * k)) / k
         for k in (1, 2, 3, 5)
@@ -104,11 +102,8 @@ def _pluck(note: int) -> NDArray[np.float64]:
     return np.sum(partials, axis=0) * _edges(len(time), 0.004)
 
 
-def _pad(note: int) -> NDArray[np.float64]:
-    time = np.arange(round(_BAR_S * RATE)) / RATE
-    frequency = 440.0 * 2 ** ((note - 69) / 12)
-    slow = 1 + 0.003 * np.sin(2 * np.pi * 0.7 * time)
-    return 0.35 * np.sin(2 * np.pi * frequency * time * slow) * _edges(len(time), 0.5)
+def _hertz(note: int) -> float:
+    return 440.0 * 2 ** ((note - 69) / 12)
 
 
 def _waves() -> NDArray[np.float64]:
@@ -124,8 +119,11 @@ def _waves() -> NDArray[np.float64]:
     return noise * np.stack([swell, np.roll(swell, RATE)]) * 0.014
 
 
-def _bell() -> NDArray[np.float64]:
-    """A buoy's bell, half left: partials of a church bell (hum, prime, tierce, quint, nominal)."""
+def _bell_and_engine() -> NDArray[np.float64]:
+    """Ring a buoy's bell at the left, and start the boat's engine at the right after it.
+
+    The bell has the partials of a church bell (hum to nominal).
+    """
     track = np.zeros((2, _SAMPLES))
     time = np.arange(2 * RATE) / RATE
     partials = ((0.5, 0.4), (1.0, 0.6), (1.19, 0.5), (1.5, 0.3), (2.0, 0.6), (2.74, 0.2))
@@ -135,12 +133,6 @@ def _bell() -> NDArray[np.float64]:
     )
     for start in BELL_S:
         _add(track, start, 0.09 * strike * _edges(len(time), 0.002), pan=0.2)
-    return track
-
-
-def _engine() -> NDArray[np.float64]:
-    """The boat's engine starts at the right after the last order."""
-    track = np.zeros((2, _SAMPLES))
     time = np.arange(round(3.5 * RATE)) / RATE
     beat = np.maximum(0, np.sin(2 * np.pi * 11 * time)) ** 3
     sound = beat * np.sin(2 * np.pi * 62 * time) * np.minimum(1, time) * _edges(len(time), 0.3)

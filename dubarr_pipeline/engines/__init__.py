@@ -1,7 +1,9 @@
-"""Every model, behind what the pipeline asks of it.
+"""Adapters for models, one folder per kind of work and one module per engine.
 
-`interfaces` says what is asked, `registry` which engines there are; each kind has a folder, and
-there each engine a module of its name. What engines share: a process of their own (`child`), the
-ladder they step down when memory runs out (`ladder`, `laddered_child`), what they cannot do without
-(`needs`), and a language model that is asked (`language_model`).
+`interfaces` defines the kinds, `registry` lists the engines. Shared by engines: a child process
+that falls back when memory runs out (`laddered_child`), requirements with their cures
+(`requirements`), and a language model (`llm_engine`).
 """
+
+from dubarr_pipeline.engines.registry import EngineRow as EngineRow
+from dubarr_pipeline.engines.registry import register as register

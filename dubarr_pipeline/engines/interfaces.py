@@ -1,58 +1,41 @@
-"""What the pipeline asks of a model: one small interface per kind of work.
+"""Interfaces of the models: one small class for each kind of work.
 
-An adapter holds a model and no policy. It is built cheaply, tells what it needs, loads inside its
-stage, and gives everything back in `unload`. Heavy libraries are imported in `load`, never before.
+An adapter holds a model and no policy. It is built cheaply, lists its needs, loads inside its
+stage, and releases everything in `unload`. Heavy libraries are imported in `load`, never before.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from dubarr_pipeline.media.sound_reader import Samples, SoundReader
-from dubarr_pipeline.timeline.script import (
+from dubarr_pipeline.media.audio.reader import Samples, SoundReader
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.progress import OnProgress, ignore_progress
+from dubarr_pipeline.script.model import (
     Context,
-    Cue,
     Diarization,
     LanguageBrief,
     Segment,
     SpeakerProfile,
     Transcript,
 )
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.spans import Span
 
 AudioReader = SoundReader
-"""A sound file with random access; the stages' way to hand long films to engines."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a stage has come: `done` of `total` units, and a word on what it is at."""
-
-    done: float
-    total: float
-    note: str = ""
-
-
-OnProgress = Callable[[Progress], None]
-
-
-def ignore_progress(_: Progress) -> None:
-    """Where nobody watches."""
+"""A sound file with random access, by which stages hand long films to engines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing an engine cannot do without, and how to get it.
+    """One requirement of an engine, and its cure.
 
     Attributes:
-        kind: what sort of thing it is.
-        name: the program, package, model or service.
-        present: whether it was found just now.
-        cure: the command or the page that brings it.
+        kind: of the requirement.
+        name: of the program, package, model or service.
+        present: True if it is here now.
+        cure: command or page that provides it.
     """
 
     kind: Literal["program", "package", "model", "service", "disk", "data", "licence"]
@@ -62,24 +45,24 @@ class Need:
 
 
 class Engine(ABC):
-    """A model that is loaded for one stage and gone when the stage ends. Also a context manager."""
+    """A model that is loaded for one stage and unloaded at its end. A context manager."""
 
     name: ClassVar[str]
     """The name in settings, e.g. ``"espeak"``."""
 
     @abstractmethod
     def identity(self) -> str:
-        """Name, version and model: what a result depends on. Needs no `load`."""
+        """Return name, version and model, on which results depend. Works without `load`."""
 
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:
-        """All that must be here before any work starts. Cheap: imports no heavy library."""
+        """Return all requirements, before any work starts. Cheap: imports no heavy library."""
 
     def load(self) -> None:  # noqa: B027 - optional: most small engines hold nothing
-        """Bring the model into memory. Raises `MissingRequirement` naming what to install."""
+        """Load the model. Raises `MissingRequirement` with the command that installs it."""
 
     def unload(self) -> None:  # noqa: B027
-        """Give all memory back. Harmless when nothing is loaded."""
+        """Release all memory. Harmless when nothing is loaded."""
 
     def __enter__(self) -> Self:
         self.load()
@@ -90,7 +73,7 @@ class Engine(ABC):
 
 
 class VoiceActivityDetector(Engine):
-    """Finds where somebody speaks."""
+    """Finds the stretches with speech."""
 
     @abstractmethod
     def detect(self, blocks: Iterator[Samples]) -> list[Span]:
@@ -102,7 +85,7 @@ class VoiceActivityDetector(Engine):
 
 
 class Separator(Engine):
-    """Takes the voices out of a sound."""
+    """Separates the voices from a sound."""
 
     @abstractmethod
     def separate(
@@ -115,11 +98,11 @@ class Separator(Engine):
         """
 
     def keep_in(self, folder: Path) -> None:
-        """Where finished parts may be kept, so that a killed run goes on; optional."""
+        """Keep finished parts in a folder, so that a killed run can continue; optional."""
 
 
 class Diarizer(Engine):
-    """Tells the speakers apart."""
+    """Distinguishes the speakers."""
 
     @abstractmethod
     def diarize(
@@ -134,7 +117,7 @@ class Diarizer(Engine):
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What a transcriber is given: the voices, where and who they are, what was written."""
+    """Input of a transcriber: the voices, their times and speakers, and the subtitles."""
 
     vocals: AudioReader
     speech: tuple[Span, ...]
@@ -145,60 +128,60 @@ class Hearing:
 
 
 class Transcriber(Engine):
-    """Writes down what is said."""
+    """Transcribes speech."""
 
     @abstractmethod
     def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
         """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2..."""
 
 
-class TakeListener(Engine):
-    """Listens to a take and writes down its words, so that a voice that says others is found out.
+class TakeVerifier(Engine):
+    """Transcribes a take, so that wrong words in it are noticed.
 
-    A transcriber that can listen to single takes is one as well: ``class Heard(Transcriber,
-    TakeListener)``. Who is one is asked whether a take said its line; who is not, is not asked.
+    A transcriber that can handle single takes is a verifier as well: ``class X(Transcriber,
+    TakeVerifier)``. Takes are verified only if the transcription engine is one.
     """
 
     concurrency: ClassVar[int] = 1
-    """How many takes it can listen to at once."""
+    """Takes that it can transcribe at once."""
 
     @abstractmethod
     def hears(self, language: str) -> bool:
-        """Whether it understands this BCP-47 language well enough to judge a voice by. Cheap."""
+        """Return whether it knows a BCP-47 language well enough to judge a voice. Cheap."""
 
     @abstractmethod
     def hear(self, samples: Samples, rate: int, language: str) -> str:
-        """Return the words of a take, empty where none are heard; the same for the same samples.
+        """Return the words of a take, empty if none were heard for sure; deterministic.
 
         Args:
             samples: mono float32 ``(samples,)`` of any length.
             rate: samples per second.
-            language: BCP-47 of what should be said.
+            language: BCP-47 of the line.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an engine's work has cost so far: tokens written, and seconds spent on them."""
+    """Cost of an engine's work so far: tokens written, and seconds spent on them."""
 
     tokens: int = 0
     busy_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the reader of the whole script produces."""
+class ScriptAnalysis:
+    """Result of a script analyzer."""
 
     context: Context
     speakers: tuple[SpeakerProfile, ...]
     usage: Usage = Usage()
 
 
-class ScriptReader(Engine):
-    """Reads the whole script and says what it is about."""
+class ScriptAnalyzer(Engine):
+    """Analyzes the whole script: story, tone, people, terms."""
 
     briefs: ClassVar[bool] = False
-    """Whether it has more to say of a target language than stands in the context."""
+    """True if it can write briefs, which add to the context for one target language."""
 
     @abstractmethod
     def read(
@@ -208,29 +191,20 @@ class ScriptReader(Engine):
         vocals: AudioReader,
         on_progress: OnProgress = ignore_progress,
         memory: Path | None = None,
-    ) -> Reading:
+    ) -> ScriptAnalysis:
         """Return the context, and a profile of every speaker of the diarization.
 
-        The result does not depend on the languages that the film is dubbed into.
-
-        Args:
-            transcript: the whole script.
-            diarization: who speaks when.
-            vocals: their voices.
-            on_progress: told after each part; what it raises ends the reading.
-            memory: folder of finished parts, so that a killed reading goes on where it stood.
+        The result does not depend on the languages that the film is dubbed into. An exception of
+        `on_progress`, which is called after each part, ends the analysis; `memory` is a folder of
+        finished parts, so that a killed one can continue.
         """
 
     def brief(
-        self, reading: Reading, source: str, target: str, memory: Path | None = None
+        self, reading: ScriptAnalysis, source: str, target: str, memory: Path | None = None
     ) -> LanguageBrief:
-        """Say how to translate into one language. Only where `briefs`.
+        """Return the brief of a target language (BCP-47) after `read`. Only if `briefs`.
 
-        Args:
-            reading: what `read` returned.
-            source: BCP-47 of what is spoken.
-            target: BCP-47 of the translation.
-            memory: folder of answers that were had already.
+        `memory` is a folder of earlier answers.
         """
         raise NotImplementedError(f"{self.name} has no briefs")
 
@@ -241,7 +215,7 @@ class LineToDraft:
 
     Attributes:
         budget_s: seconds that the spoken translation should take.
-        previous, following: source texts of the neighbouring lines, for sense.
+        previous, following: source texts of the neighbouring lines, for context.
         existing: the line in a target-language subtitle that already exists, or None.
     """
 
@@ -267,11 +241,19 @@ class DraftBatch:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The versions of one translated line, shortest first, or the `fault` why there is none."""
+    """Translation of one line.
+
+    Attributes:
+        index: of the line's segment.
+        versions: wordings, shortest first; empty where it could not be translated.
+        fault: name of the reason why there is none.
+        message: details of the fault, for people.
+    """
 
     index: int
     versions: tuple[str, ...]
     fault: str | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,41 +277,41 @@ class RewriteRequest:
 
 
 class Translator(Engine):
-    """Turns lines into another language."""
+    """Translates lines."""
 
     concurrency: ClassVar[int] = 1
-    """How many calls it can answer at once."""
+    """Calls that it can answer at once."""
     can_rewrite: ClassVar[bool] = False
-    """Whether it can be asked for a shorter or fuller wording."""
+    """True if it can give a shorter or fuller wording."""
 
     @abstractmethod
     def serves(self, source: str, target: str) -> bool:
-        """Whether it can translate between these BCP-47 languages. Cheap."""
+        """Return whether it can translate between these BCP-47 languages. Cheap."""
 
     @abstractmethod
     def targets(self, source: str) -> tuple[str, ...]:
-        """The languages it can translate `source` into; for messages and choices."""
+        """Return the languages into which it can translate `source`, for messages and choices."""
 
     @abstractmethod
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line, in their order; what cannot be translated names its fault."""
+        """Translate every line, in order; a line without translation names its fault."""
 
     def rewrite(self, request: RewriteRequest) -> str:
-        """Return another wording. Only where `can_rewrite`.
+        """Return another wording. Only if `can_rewrite`.
 
         Raises:
-            LineError: if no other wording could be had.
+            LineError: if there is no other wording.
         """
         raise NotImplementedError(f"{self.name} cannot rewrite")
 
     def usage(self) -> Usage:
-        """Tokens written since `load`; nothing where there is no language model."""
+        """Return the tokens written since `load`; none without a language model."""
         return Usage()
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Who speaks a line: the speaker's profile, and a sample of their voice where there is one."""
+    """Voice of a line: the speaker's profile, and a sample of the voice if there is one."""
 
     speaker: str
     profile: SpeakerProfile
@@ -342,8 +324,8 @@ class SpeechRequest:
     """One line to speak.
 
     Attributes:
-        text: prepared for speech: no digits, symbols or markup that an engine would stumble over.
-        duration_s: asked-for length where the engine can be asked, else None: at its natural rate.
+        text: prepared for speech, without digits, symbols or markup.
+        duration_s: requested length; None: at the engine's natural rate.
     """
 
     text: str
@@ -361,25 +343,25 @@ class Speech:
 
 
 class Synthesizer(Engine):
-    """Speaks a line."""
+    """Synthesizes speech."""
 
     fits_duration: ClassVar[bool] = False
-    """Whether `duration_s` is honoured (to within a few per cent) rather than ignored."""
+    """True if `duration_s` is honoured (to within a few per cent), not ignored."""
     clones: ClassVar[bool] = False
-    """Whether it needs a voice reference."""
+    """True if it needs a voice reference."""
     deterministic: ClassVar[bool] = False
-    """Whether the same request gives the same samples."""
+    """True if the same request gives the same samples."""
     concurrency: ClassVar[int] = 1
-    """How many lines it can speak at once."""
+    """Lines that it can speak at once."""
     max_characters: ClassVar[int | None] = None
-    """Longest text it takes in one request; longer lines are split at clause borders and joined."""
+    """Longest text of one request; longer lines are split at clause borders and joined."""
 
     @abstractmethod
     def serves(self, language: str) -> bool:
-        """Whether it speaks this BCP-47 language. Never another one instead."""
+        """Return whether it speaks this BCP-47 language itself."""
 
     def natural_s(self, request: SpeechRequest) -> float | None:  # noqa: ARG002
-        """Seconds that the line takes at its natural rate, where the engine can tell cheaply."""
+        """Return the seconds of the line at its natural rate, if the engine knows them cheaply."""
         return None
 
     @abstractmethod

@@ -1,11 +1,15 @@
-"""Every engine there is, as data: one row feeds construction, the choices, and `dubarr engines`."""
+"""Every engine as data: one row feeds construction, the choices, and `dubarr engines`.
 
-from __future__ import annotations
+An engine of another package is known by an entry point of the group ``dubarr.engines`` that names
+its `EngineRow`, or to one process by `register`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from typing import Any, Literal
+from importlib.metadata import entry_points
+from typing import Any, Literal, get_args
 
 from dubarr_pipeline.engines.interfaces import Engine
 from dubarr_pipeline.errors import SettingsError
@@ -19,168 +23,169 @@ Kind = Literal[
     "translation",
     "synthesis",
 ]
-KINDS: tuple[Kind, ...] = (
-    "voice_activity",
-    "separation",
-    "diarization",
-    "transcription",
-    "context",
-    "translation",
-    "synthesis",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRow:
-    """One engine: where its class lies, under which licence it works, and what it is good for."""
+    """One engine: its class, its licence, and what it is good for.
+
+    Attributes:
+        kind: the kind of work.
+        name: the value of ``engine`` in the settings.
+        where: its class, as ``package.module:Class``.
+        licence: under which it and its weights may be used.
+        summary: one line for `dubarr engines`.
+        options: the dataclass of its options, as ``package.module:Class``.
+        extra: the extra of this package that brings its libraries.
+        models: the models that it loads by default, by their names in the manifest.
+        commercial: True if its licence allows commercial use; else the settings must accept it.
+        takes: further arguments of its class: ``llm`` (section ``[llm]``), ``logs`` (the folder for
+            the logs of services that it starts).
+    """
 
     kind: Kind
     name: str
     where: str
-    """``module:class`` below ``dubarr_pipeline.engines``."""
     licence: str
     summary: str
     options: str | None = None
-    """The dataclass of its options, as ``module:class`` below ``dubarr_pipeline``."""
     extra: str | None = None
-    """The extra of this package that brings its libraries: ``pip install 'dubarr-pipeline[X]'``."""
     models: tuple[str, ...] = ()
-    """The models that it loads by default, by their names in the manifest."""
     commercial: bool = True
-    """Whether its licence allows commercial use; else it must be accepted in the settings."""
     takes: tuple[str, ...] = ()
-    """What it is constructed with beside its options: ``llm`` (section ``[llm]``), ``logs`` (the
-    folder for the logs of services that it starts)."""
 
 
+ENTRY_POINTS = "dubarr.engines"
+_registered: list[EngineRow] = []
 ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         "voice_activity",
         "silero",
-        "voice_activity.silero:SileroVoiceActivity",
+        "dubarr_pipeline.engines.voice_activity.silero:SileroVoiceActivity",
         "MIT",
         "finds speech with the Silero network; CPU, ships with faster-whisper",
-        "engines.voice_activity.silero:SpeechOptions",
+        "dubarr_pipeline.engines.voice_activity.silero:SpeechOptions",
     ),
     EngineRow(
         "separation",
         "lite",
-        "separation.lite:LiteSeparator",
+        "dubarr_pipeline.engines.separation.lite:LiteSeparator",
         "Apache-2.0",
         "centre mask or Wiener filter inside speech; CPU, no model",
-        "engines.separation.lite:SeparationOptions",
+        "dubarr_pipeline.engines.separation.lite:SeparationOptions",
     ),
     EngineRow(
         "separation",
         "demucs",
-        "separation.demucs:DemucsSeparator",
+        "dubarr_pipeline.engines.separation.demucs:DemucsSeparator",
         "MIT, weights MIT",
         "the Demucs network, window by window in a process of its own; GPU, or slowly the CPU",
-        "engines.separation.demucs:DemucsOptions",
+        "dubarr_pipeline.engines.separation.demucs:DemucsOptions",
         extra="studio",
         models=("htdemucs_ft",),
     ),
     EngineRow(
         "diarization",
         "cue-clusters",
-        "diarization.cue_clusters:CueClusters",
+        "dubarr_pipeline.engines.diarization.cue_clusters:CueClusters",
         "Apache-2.0",
         "names in the subtitles, else clusters of subtitle cues by timbre and pitch",
-        "engines.diarization.cue_clusters:CueClusterOptions",
+        "dubarr_pipeline.engines.diarization.cue_clusters:CueClusterOptions",
     ),
     EngineRow(
         "diarization",
         "pyannote",
-        "diarization.pyannote:PyannoteDiarizer",
+        "dubarr_pipeline.engines.diarization.pyannote:PyannoteDiarizer",
         "MIT; weights CC-BY-4.0",
         "tells voices apart, also where they talk at once; gated: accept its page's conditions",
-        "engines.diarization.pyannote:PyannoteOptions",
+        "dubarr_pipeline.engines.diarization.pyannote:PyannoteOptions",
         extra="studio",
         models=("pyannote/speaker-diarization-community-1",),
     ),
     EngineRow(
         "transcription",
         "faster-whisper",
-        "transcription.faster_whisper:FasterWhisperTranscriber",
+        "dubarr_pipeline.engines.transcription.faster_whisper:FasterWhisperTranscriber",
         "MIT",
         "hears the words, 99 languages; the subtitles' spelling where they agree",
-        "engines.transcription.faster_whisper:FasterWhisperOptions",
+        "dubarr_pipeline.engines.transcription.faster_whisper:FasterWhisperOptions",
         models=("Systran/faster-whisper-large-v3",),
     ),
     EngineRow(
         "transcription",
         "subtitles",
-        "transcription.subtitles:SubtitleTranscriber",
+        "dubarr_pipeline.engines.transcription.subtitles:SubtitleTranscriber",
         "Apache-2.0",
         "takes the words from the subtitles, the times from the sound",
-        "engines.transcription.subtitles:SubtitleOptions",
+        "dubarr_pipeline.engines.transcription.subtitles:SubtitleOptions",
     ),
     EngineRow(
         "context",
         "plain",
-        "context.plain:PlainScriptReader",
+        "dubarr_pipeline.engines.context.plain:PlainScriptAnalyzer",
         "Apache-2.0",
         "reads names, forms of address and tone from the text by plain means",
-        "engines.context.plain:PlainOptions",
+        "dubarr_pipeline.engines.context.plain:PlainOptions",
     ),
     EngineRow(
         "context",
         "llm",
-        "context.llm:LLMScriptReader",
+        "dubarr_pipeline.engines.context.llm:LLMScriptAnalyzer",
         "the model's",
         "a language model reads the whole script; answers by section [llm]",
-        "engines.context.llm:LLMReaderOptions",
+        "dubarr_pipeline.engines.context.llm:LLMAnalyzerOptions",
         takes=("logs",),
     ),
     EngineRow(
         "translation",
         "lite",
-        "translation.lite:LiteTranslator",
+        "dubarr_pipeline.engines.translation.lite:LiteTranslator",
         "GPL-2.0 programs",
         "existing target-language subtitles, else Apertium's rules",
-        "engines.translation.apertium:ApertiumOptions",
+        "dubarr_pipeline.engines.translation.apertium:ApertiumOptions",
     ),
     EngineRow(
         "translation",
         "m2m100",
-        "translation.m2m100:M2M100Translator",
+        "dubarr_pipeline.engines.translation.m2m100:M2M100Translator",
         "MIT",
         "an open model for 100 languages, line by line; CPU, 0.5 GB",
-        "engines.translation.m2m100:M2M100Options",
+        "dubarr_pipeline.engines.translation.m2m100:M2M100Options",
         extra="laptop",
         models=("jncraton/m2m100_418M-ct2-int8",),
     ),
     EngineRow(
         "translation",
         "openai",
-        "translation.openai:OpenAITranslator",
+        "dubarr_pipeline.engines.translation.openai:OpenAITranslator",
         "the server's",
         "any LLM behind an OpenAI-compatible server",
-        "engines.translation.openai:OpenAIOptions",
+        "dubarr_pipeline.engines.translation.openai:OpenAIOptions",
         takes=("logs",),
     ),
     EngineRow(
         "synthesis",
         "espeak",
-        "synthesis.espeak:EspeakSynthesizer",
+        "dubarr_pipeline.engines.synthesis.espeak:EspeakSynthesizer",
         "GPL-3.0 library",
         "robot voice, pitched to the speaker, fitted to the second; CPU",
     ),
     EngineRow(
         "synthesis",
         "openai",
-        "synthesis.openai:OpenAISynthesizer",
+        "dubarr_pipeline.engines.synthesis.openai:OpenAISynthesizer",
         "the server's",
         "any voice behind an OpenAI-compatible speech server",
-        "engines.synthesis.openai:OpenAISpeechOptions",
+        "dubarr_pipeline.engines.synthesis.openai:OpenAISpeechOptions",
     ),
     EngineRow(
         "synthesis",
         "xtts",
-        "synthesis.xtts:XttsSynthesizer",
+        "dubarr_pipeline.engines.synthesis.xtts:XttsSynthesizer",
         "CPML",
         "17 languages in each speaker's own voice; a server of ours, GPU or patience",
-        "engines.synthesis.xtts:XttsOptions",
+        "dubarr_pipeline.engines.synthesis.xtts:XttsOptions",
         extra="studio",
         models=("coqui/XTTS-v2",),
         commercial=False,
@@ -189,44 +194,23 @@ ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         "synthesis",
         "tone",
-        "synthesis.tone:ToneSynthesizer",
+        "dubarr_pipeline.engines.synthesis.tone:ToneSynthesizer",
         "Apache-2.0",
         "hums the line: for dry runs and tests",
     ),
 )
 
 PROFILES: Mapping[str, Mapping[Kind, str]] = {
-    "lite": {
-        "voice_activity": "silero",
-        "separation": "lite",
-        "diarization": "cue-clusters",
-        "transcription": "subtitles",
-        "context": "plain",
-        "translation": "lite",
-        "synthesis": "espeak",
-    },
-    "laptop": {
-        "voice_activity": "silero",
-        "separation": "lite",
-        "diarization": "cue-clusters",
-        "transcription": "faster-whisper",
-        "context": "plain",
-        "translation": "m2m100",
-        "synthesis": "espeak",
-    },
-    "studio": {
-        "voice_activity": "silero",
-        "separation": "demucs",
-        "diarization": "pyannote",
-        "transcription": "faster-whisper",
-        "context": "llm",
-        "translation": "openai",
-        "synthesis": "xtts",
-    },
+    profile: dict(zip(KINDS, engines.split(), strict=True))
+    for profile, engines in (
+        ("lite", "silero lite cue-clusters subtitles plain lite espeak"),
+        ("laptop", "silero lite cue-clusters faster-whisper plain m2m100 espeak"),
+        ("studio", "silero demucs pyannote faster-whisper llm openai xtts"),
+    )
 }
-"""Profile -> the engine of every kind. `lite` runs on any computer, without downloads or accounts;
-`laptop` wants 1 GB of models, but no GPU and no account; `studio` is the neural engines, and wants
-a GPU."""
+"""Profile -> the engine of every kind, in the order of `KINDS`. `lite` runs on any computer,
+without downloads or accounts; `laptop` wants 1 GB of models, but no GPU and no account; `studio` is
+the neural engines, and wants a GPU."""
 
 PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "laptop": {"transcript": {"model": "Systran/faster-whisper-small"}},
@@ -249,22 +233,59 @@ def profile_engines(profile: str, chosen: Mapping[Kind, str] | None = None) -> d
     return engines
 
 
+def register(added: EngineRow) -> None:
+    """Make an engine of another package known to this process, so that settings can choose it.
+
+    Raises:
+        SettingsError: if there is an engine of this kind and name already.
+    """
+    if any((each.kind, each.name) == (added.kind, added.name) for each in engine_rows()):
+        raise SettingsError(f"{added.kind} engine {added.name!r} is known already: rename yours")
+    _registered.append(added)
+
+
+def engine_rows() -> tuple[EngineRow, ...]:
+    """Return the rows of all engines: ours, those of installed packages, the registered ones."""
+    return (*ENGINES, *_installed(), *_registered)
+
+
+@cache
+def _installed() -> tuple[EngineRow, ...]:
+    rows: list[EngineRow] = []
+    for point in entry_points(group=ENTRY_POINTS):
+        where = f"entry point {point.name!r} ({point.value}) of group {ENTRY_POINTS}"
+        try:
+            loaded = point.load()
+        except (ImportError, AttributeError) as error:
+            raise SettingsError(
+                f"{where} cannot be loaded: {error}: repair or remove it"
+            ) from error
+        if not isinstance(loaded, EngineRow):
+            raise SettingsError(f"{where} is not an EngineRow: let it name one")
+        rows.append(loaded)
+    return tuple(rows)
+
+
 def row(kind: Kind, name: str) -> EngineRow:
-    """Find an engine's row. Raises `SettingsError` with the choices."""
-    for found in ENGINES:
-        if (found.kind, found.name) == (kind, name):
-            return found
-    names = ", ".join(r.name for r in ENGINES if r.kind == kind)
+    """Return an engine's row. Raises `SettingsError` with the choices."""
+    for each in engine_rows():
+        if (each.kind, each.name) == (kind, name):
+            return each
+    names = ", ".join(each.name for each in engine_rows() if each.kind == kind)
     raise SettingsError(f"unknown {kind} engine {name!r}; choose one of: {names}")
 
 
-def build(kind: Kind, name: str, **options: Any) -> Engine:
-    """Construct an engine; cheap, loads nothing.
+def option_type_of(kind: Kind, name: str) -> type | None:
+    """Return the dataclass of an engine's options; None for an engine without any."""
+    where = row(kind, name).options
+    return _imported(where) if where else None
 
-    Args:
-        kind: the kind of work.
-        name: the engine's name.
-        options: what its constructor takes.
-    """
-    module, _, cls = row(kind, name).where.partition(":")
-    return getattr(import_module(f"dubarr_pipeline.engines.{module}"), cls)(**options)
+
+def build(kind: Kind, name: str, **arguments: Any) -> Engine:
+    """Construct an engine with the arguments of its class; cheap, loads nothing."""
+    return _imported(row(kind, name).where)(**arguments)
+
+
+def _imported(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)

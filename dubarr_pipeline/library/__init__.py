@@ -1,1 +1,1 @@
-"""Videos, what is asked of them, and whether it can be done."""
+"""Films of libraries: scanned, admitted, registered, published."""

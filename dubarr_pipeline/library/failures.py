@@ -1,67 +1,47 @@
-"""What becomes of a run that failed: tried again if that may help, and told to those who care."""
+"""Failed runs: tried again where that may help, and reported through Apprise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-TRANSIENT = frozenset(
-    (
-        "DiskFull",
-        "OutOfMemory",
-        "ServiceTimeout",
-        "ServiceUnavailable",
-        "SourceMissing",
-        "VideoBusy",
-    )
+from dubarr_pipeline import errors
+from dubarr_pipeline.config.options import FailureOptions
+from dubarr_pipeline.errors import (
+    MissingRequirement,
+    ServiceUnavailable,
+    SettingsError,
+    SourceError,
+    SourceMissing,
 )
-"""Errors that may be gone by themselves: a mount comes back, a server restarts, room is made. Of
-all others (a file that is no film, a wrong setting) a second try makes the same."""
+
+NOTIFY_VARIABLE = "DUBARR_NOTIFY"
+_LASTING = (SettingsError, SourceError, MissingRequirement)
+"""Errors after which another try fails in the same way: a wrong setting, a file that is no film, a
+program that is not installed."""
+
+
+def may_pass(error: str | None) -> bool:
+    """Return whether the cause of an error, known by its name, may pass."""
+    kind = getattr(errors, error or "", None)
+    return kind in (None, SourceMissing) or not issubclass(kind, _LASTING)
 
 
 PUBLISHING = "publishing"
-"""In place of a stage: the film was dubbed, and could not be put in its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailureOptions:
-    """What becomes of failed runs.
-
-    Attributes:
-        retries: further tries of a run whose cause may pass; 0: none.
-        first_pause_minutes: before the first of them; doubled each time.
-        longest_pause_minutes: no pause is longer.
-        notify: where to tell of failures, as Apprise's addresses (``mailto://``, ``ntfy://``,
-            ``discord://`` and a hundred more); those in ``$DUBARR_NOTIFY`` are added.
-    """
-
-    retries: int = 3
-    first_pause_minutes: float = 10.0
-    longest_pause_minutes: float = 720.0
-    notify: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.retries < 0:
-            raise ValueError("retries must not be negative")
-        if not 0 < self.first_pause_minutes <= self.longest_pause_minutes:
-            raise ValueError("0 < first_pause_minutes <= longest_pause_minutes must hold")
-
-    def pause_s(self, attempt: int) -> float:
-        """Seconds before a further try, after `attempt` tries, the first included."""
-        minutes = min(self.first_pause_minutes * 2.0 ** (attempt - 1), self.longest_pause_minutes)
-        return 60.0 * minutes
+"""Stands for a stage: the film was dubbed, but could not be published."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedRun:
-    """One run that failed.
+    """A run that failed.
 
     Attributes:
-        video: its partition.
-        stage: at which it failed, where that is known.
-        error: the name of our error behind it, where it is one.
-        cause: in words.
-        attempt: how many tries have been made by now; 1 after the first.
+        stage: the stage that failed, where that is known.
+        error: the name of the `DubbingError` behind it, or None.
+        attempt: number of tries so far; 1 after the first.
     """
 
     run_id: str
@@ -73,13 +53,13 @@ class FailedRun:
 
     @property
     def may_pass(self) -> bool:
-        """Whether trying it again may help: also where no stage failed, but the run's process."""
-        return self.error in TRANSIENT or (self.stage is None and self.error is None)
+        """True if another try may help; also after what has no name of ours."""
+        return may_pass(self.error)
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A further try that waits for its time."""
+    """Another try that waits for its time."""
 
     run: FailedRun
     due_s: float
@@ -87,13 +67,16 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The tries that wait; what the failure sensor remembers between two looks."""
+    """Pending retries, kept between two ticks of the failure sensor.
+
+    Attributes:
+        retries: by video: a newer failure replaces an older one.
+    """
 
     retries: Mapping[str, Retry] = field(default_factory=dict[str, Retry])
-    """By video: a newer failure takes the place of an older one."""
 
     def after(self, failed: Sequence[FailedRun], options: FailureOptions, now_s: float) -> Waiting:
-        """Add what failed, as far as another try may help."""
+        """Return the retries with those of failed runs for which another try may help."""
         known = dict(self.retries)
         for run in failed:
             known.pop(run.video, None)
@@ -101,27 +84,79 @@ class Waiting:
                 known[run.video] = Retry(run, now_s + options.pause_s(run.attempt))
         return replace(self, retries=known)
 
-    def due(self, options: FailureOptions, now_s: float) -> tuple[list[FailedRun], Waiting]:
-        """Take out the tries whose time has come.
+    def due(self, options: FailureOptions, now_s: float) -> list[FailedRun]:
+        """Return the runs whose retry is due.
 
-        One that would wait for longer than its pause was planned by a clock that has been set
-        back since: it is due at once.
+        A retry that would wait for longer than its pause was planned before the clock was set back:
+        it is due at once.
         """
+        return [
+            each.run
+            for each in self.retries.values()
+            if not 0 < each.due_s - now_s <= options.pause_s(each.run.attempt)
+        ]
 
-        def waits(retry: Retry) -> bool:
-            return 0 < retry.due_s - now_s <= options.pause_s(retry.run.attempt)
-
-        ready = [retry.run for retry in self.retries.values() if not waits(retry)]
-        left = {video: retry for video, retry in self.retries.items() if waits(retry)}
-        return ready, replace(self, retries=left)
+    def without(self, asked: Sequence[FailedRun]) -> Waiting:
+        """Return the retries that are left when those of some runs are on their way."""
+        left = {video: each for video, each in self.retries.items() if each.run not in asked}
+        return replace(self, retries=left)
 
 
 def in_words(run: FailedRun, options: FailureOptions) -> str:
-    """What a person is told of a failed run."""
+    """Return the message to people about a failed run."""
     where = f"{run.video}, stage {run.stage}" if run.stage else run.video
     if run.may_pass and run.attempt <= options.retries:
         minutes = options.pause_s(run.attempt) / 60
-        return f"{where}: {run.cause}\nTried again in {minutes:.0f} minutes."
+        return f"{where}: {run.cause}\nNext try in {minutes:.0f} minutes."
     tries = f" after {run.attempt} tries" if run.attempt > 1 else ""
     command = "publish" if run.stage == PUBLISHING else "retry"
-    return f"{where}: {run.cause}\nGiven up{tries}: mend it, then `dubarr {command} {run.video}`."
+    return (
+        f"{where}: {run.cause}\nGiven up{tries}: fix it, then run `dubarr {command} {run.video}`."
+    )
+
+
+def addresses(written: Sequence[str]) -> tuple[str, ...]:
+    """Return all recipients: those of the settings, and those in ``$DUBARR_NOTIFY``."""
+    return tuple(dict.fromkeys([*written, *os.environ.get(NOTIFY_VARIABLE, "").split()]))
+
+
+def notify(written: Sequence[str], title: str, text: str) -> int:
+    """Notify all recipients and return their number. An address holds secrets: never logged.
+
+    Raises:
+        SettingsError: if Apprise has no handler for an address; it is named by its scheme alone.
+        ServiceUnavailable: if a channel did not accept the message.
+    """
+    recipients = addresses(written)
+    if not recipients:
+        return 0
+    import apprise
+
+    # Apprise logs whole addresses.
+    with _silenced("apprise", "urllib3", "requests"):
+        channels = apprise.Apprise()
+        for address in recipients:
+            if not channels.add(address):
+                scheme = f"{address.partition('://')[0]}://" if "://" in address else "no scheme"
+                raise SettingsError(
+                    f"failures.notify: Apprise has no handler for an address ({scheme}): see "
+                    "https://github.com/caronc/apprise/wiki"
+                )
+        if not channels.notify(body=text, title=title):
+            raise ServiceUnavailable(
+                f"failures.notify: at least one of {len(recipients)} channels refused a message"
+            )
+    return len(recipients)
+
+
+@contextlib.contextmanager
+def _silenced(*names: str) -> Iterator[None]:
+    """Suppress all logging under these names."""
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,25 +1,25 @@
-"""A video and what is asked of it: ``video.json``, the first file in every work folder."""
-
-from __future__ import annotations
+"""Registered videos and their requests: ``video.json``, the first file in every work folder."""
 
 import hashlib
 import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.errors import ArtifactError, SourceChanged, SourceMissing
-from dubarr_pipeline.media.identity import FileIdentity, identify, is_same
-from dubarr_pipeline.media.probe import check_readable
-from dubarr_pipeline.workdir import WorkDir, read_json, write_json, write_text
+from dubarr_pipeline.files import read_json, write_json, write_text
+from dubarr_pipeline.media.container.probe import check_readable
+from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same
+from dubarr_pipeline.workdir.layout import WorkDir
 
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")
-"""What a key can be; it names a folder, and Dagster takes any text for a partition."""
+"""Form of a key; it names a folder, and Dagster accepts any text as a partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,10 @@ class Video:
 
     Attributes:
         key: the Dagster partition: a readable slug and 8 hex digits of the content's digest.
-        source: where the file lies; data, never identity.
+        source: path of the file; data, never identity.
         identity: size, times and content digest of the file when it was registered.
         target_langs: BCP-47 tags of the tracks to make, in the order in which they are muxed.
-        profile: the engine profile.
         overrides: settings for this video alone, by dotted name.
-        library: the library that it was found in, if any.
     """
 
     key: str
@@ -45,7 +43,7 @@ class Video:
     library: str | None = None
 
     def work(self, work_dir: Path) -> WorkDir:
-        """Its work folder."""
+        """Return its work folder."""
         return WorkDir(work_dir / self.key)
 
 
@@ -62,7 +60,7 @@ def find_source(path: Path) -> Path:
     """Return the absolute path of a video that can be opened.
 
     Raises:
-        SourceMissing: if it is not there, a folder, or not readable.
+        SourceMissing: if it does not exist, is a folder, or is not readable.
         NotAVideo: if it is empty, or a pipe, a device or the like (which might never answer).
     """
     absolute = path.absolute()
@@ -76,38 +74,39 @@ def find_source(path: Path) -> Path:
         ) from error
 
 
-def make_video(
-    source: Path, work_dir: Path, identity: FileIdentity | None = None, **wishes: Any
-) -> Video:
-    """Return the video of a file: the one that is registered for the same content, or a new one.
+class VideoRequest(TypedDict, total=False):
+    """Fields of a `Video` that a person or a library chooses."""
 
-    Args:
-        source: the file, as `find_source` returned it.
-        work_dir: where the work folders lie.
-        identity: what `identify` said of the file, where it is known already.
-        wishes: ``target_langs``, ``profile``, ``overrides``, ``library``.
-    """
+    target_langs: Required[tuple[str, ...]]
+    profile: Required[str]
+    overrides: Mapping[str, Any]
+    library: str | None
+
+
+def make_video(
+    source: Path,
+    work_dir: Path,
+    identity: FileIdentity | None = None,
+    **request: Unpack[VideoRequest],
+) -> Video:
+    """Return the video of a file: the one that is registered for the same content, or a new one."""
     identity = identity or identify(source)
     known = find_by_digest(work_dir, identity.digest)
     if known is not None:
-        return replace(known, source=source, identity=identity, **wishes)
-    return Video(f"{slug(source.stem)}-{identity.digest[:8]}", source, identity, **wishes)
+        return replace(known, source=source, identity=identity, **request)
+    return Video(f"{slug(source.stem)}-{identity.digest[:8]}", source, identity, **request)
 
 
 def save_video(video: Video, work_dir: Path) -> None:
-    """Write ``video.json``; the earlier one is replaced whole, or left if it says the same."""
+    """Write ``video.json``; the earlier one is replaced whole, or left if it is the same."""
     path, place = video.work(work_dir).video, _place(video.source, work_dir)
-    if not (_is_registered(video.key, work_dir) and _reads(video, work_dir)):
+    same = False
+    with suppress(ArtifactError):
+        same = _is_registered(video.key, work_dir) and load_video(video.key, work_dir) == video
+    if not same:
         write_json(path, {**asdict(video), "source": str(video.source)})
     if not place.is_file() or place.read_text(encoding="utf-8", errors="replace") != video.key:
         write_text(place, video.key)
-
-
-def _reads(video: Video, work_dir: Path) -> bool:
-    try:
-        return load_video(video.key, work_dir) == video
-    except ArtifactError:
-        return False
 
 
 def last_at(source: Path, work_dir: Path) -> Video | None:
@@ -118,7 +117,7 @@ def last_at(source: Path, work_dir: Path) -> Video | None:
 
 
 def _place(source: Path, work_dir: Path) -> Path:
-    """The file that says which video lies, or lay, under a path."""
+    """Return the file that holds the key of the video that was registered last under a path."""
     digest = hashlib.blake2b(os.fsencode(source), digest_size=12).hexdigest()
     return work_dir / ".sources" / digest
 
@@ -144,12 +143,12 @@ def load_video(key: str, work_dir: Path) -> Video:
 
 
 def unreadable_video(key: str, work_dir: Path) -> Video:
-    """What stands for a video whose request is damaged: its key, and where the damage is."""
+    """Return a stand-in for a video whose request is damaged, with its key and that file."""
     return Video(key, WorkDir(work_dir / key).video, FileIdentity(0, 0, 0, 0, ""), (), "")
 
 
 def _is_registered(key: str, work_dir: Path) -> bool:
-    """Whether a video of this key has a work folder; never looks outside `work_dir`."""
+    """Return whether a video of this key has a work folder; never reads outside `work_dir`."""
     return bool(KEY_PATTERN.fullmatch(key)) and WorkDir(work_dir / key).video.is_file()
 
 
@@ -172,15 +171,15 @@ def find_by_digest(work_dir: Path, digest: str) -> Video | None:
 
 
 def check_source(video: Video) -> None:
-    """See that the source is still the file that was registered.
+    """Check that the source is still the file that was registered.
 
     Raises:
-        SourceMissing: if it has gone.
-        SourceChanged: if its content is another one.
+        SourceMissing: if it is gone.
+        SourceChanged: if its content has changed.
     """
     source = find_source(video.source)
     if not is_same(source, video.identity):
         raise SourceChanged(
             f"{str(source)!r} has changed since it was registered as {video.key}: "
-            f"run `dubarr dub` on it again; it is then dubbed anew beside the earlier result"
+            "run `dubarr dub` on it again; it becomes a new video, and the earlier result is kept"
         )

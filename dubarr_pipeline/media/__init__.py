@@ -1,5 +1,6 @@
-"""Sound, pictures and subtitles: all that knows ffmpeg, mkvtoolnix, containers and samples.
+"""Sound, containers and subtitles: everything about ffmpeg, mkvtoolnix and samples.
 
-In: `probe`, `streams`, `extract`, `subtitles`. Sound: `sound_reader`, `waveform`, `loudness`,
-`stretch`. Out: `mixdown`, proven by `mix_proof`; `mux`, proven by `stream_proof`.
+`container` probes films and extracts their sound, `subtitles` finds and reads cues, `audio` works
+on samples. `mix` makes a track and checks it decoded; `mux` adds it to the film and proves that
+every original stream came through.
 """

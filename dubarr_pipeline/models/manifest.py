@@ -1,4 +1,4 @@
-"""Which models there are: where each comes from, under which licence, and how large it is.
+"""The known models: source, licence and size of each.
 
 `manifest.toml` beside this file names every model of every profile. A `models.toml` in the models
 folder adds others, or replaces rows, by the same keys. Any other ``owner/name`` is taken for a
@@ -8,8 +8,6 @@ The manifest states a checksum only where it is surely known. Where it is not, t
 and sha256 from the hub's own listing at the first pull and keeps to them ever after
 (`models.lock`, see `docs/decisions`).
 """
-
-from __future__ import annotations
 
 import difflib
 import re
@@ -67,7 +65,7 @@ class ModelRow:
     vram_gb: float = 0.0
 
     def checksum(self, file: str) -> str:
-        """The sha256 that the manifest or the file's name states, or its beginning; else empty."""
+        """Return the sha256 stated by the manifest or the file's name, or its start; else empty."""
         if file in self.sha256:
             return self.sha256[file]
         found = _SHA256_IN_NAME.search(file) if self.urls else None
@@ -75,11 +73,7 @@ class ModelRow:
 
 
 def find_model(name: str, extra: Path | None = None) -> ModelRow:
-    """Find a model's row.
-
-    Args:
-        name: a name of the manifest, or the ``owner/name`` of a repository of the hub.
-        extra: a `models.toml` with rows of one's own, which need not be there.
+    """Find the row of a name of the manifest, of a user's own file, or ``owner/name`` of the hub.
 
     Raises:
         SettingsError: if it is neither; it lists the choices.
@@ -98,7 +92,7 @@ def find_model(name: str, extra: Path | None = None) -> ModelRow:
 
 
 def all_models(extra: Path | None = None) -> dict[str, ModelRow]:
-    """Every model that has a row, by name: the manifest's, then one's own."""
+    """Return every model that has a row, by name: the manifest's, then the user's own."""
     own = _read(extra.read_text(encoding="utf-8"), str(extra)) if extra and extra.exists() else {}
     return {**_manifest(), **own}
 
@@ -112,20 +106,22 @@ def _manifest() -> dict[str, ModelRow]:
 def _read(text: str, where: str) -> dict[str, ModelRow]:
     try:
         tables: Mapping[str, Any] = tomllib.loads(text).get("models", {})
-        return {name: _row(name, table) for name, table in tables.items()}
+        rows: dict[str, ModelRow] = {}
+        for name, table in tables.items():
+            repo = "" if table.get("urls") or table.get("repo") else name
+            page = f"https://huggingface.co/{repo}" if repo else ""
+            given = {"repo": repo, "page": page, **table}
+            unknown = set(given) - set(ModelRow.__dataclass_fields__)
+            if unknown:
+                choices = ", ".join(ModelRow.__dataclass_fields__)
+                raise SettingsError(
+                    f"model {name!r}: unknown key {min(unknown)!r} (choices: {choices})"
+                )
+            rows[name] = TypeAdapter(ModelRow).validate_python({"name": name, **given})
+        return rows
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"{where}: {at}: {first['msg']} (got {first['input']!r})") from None
-
-
-def _row(name: str, table: Mapping[str, Any]) -> ModelRow:
-    repo = "" if table.get("urls") or table.get("repo") else name
-    given = {"repo": repo, "page": f"https://huggingface.co/{repo}" if repo else "", **table}
-    unknown = set(given) - set(ModelRow.__dataclass_fields__)
-    if unknown:
-        choices = ", ".join(ModelRow.__dataclass_fields__)
-        raise SettingsError(f"model {name!r}: unknown key {min(unknown)!r} (choices: {choices})")
-    return TypeAdapter(ModelRow).validate_python({"name": name, **given})

@@ -1,11 +1,9 @@
 """Bring models into the store, check them there, remove them.
 
-A pull goes on at the byte where an earlier one stopped, also one that was killed. Every file is
-checked by its sha256 (or git's checksum, where the hub tells no other) before it counts; the
-model's folder takes its name when all are there.
+Interrupted pulls resume at the same byte, also after a kill. Every file is checked by its sha256
+(or git's checksum, where the hub states no other) before it counts; the model's folder gets its
+name when all are there.
 """
-
-from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -22,26 +20,39 @@ from dubarr_pipeline.errors import (
     ModelRefused,
     SettingsError,
 )
-from dubarr_pipeline.models import hub
-from dubarr_pipeline.models.checksums import fault, sha256_of
-from dubarr_pipeline.models.hub import Listing, RemoteFile
+from dubarr_pipeline.files import check_writable, flush_to_disk, named_disk_errors
+from dubarr_pipeline.models.download import (
+    Listing,
+    Patience,
+    RemoteFile,
+    Wire,
+    endpoint,
+    file_url,
+    hub_token,
+    list_files,
+    mirrored,
+)
 from dubarr_pipeline.models.manifest import ModelRow
-from dubarr_pipeline.models.pins import Pin, held, pin, pins
 from dubarr_pipeline.models.store import (
-    FileSeal,
-    ModelSeal,
+    ChecksumRecord,
+    FileChecksum,
+    Pin,
+    fault,
     folder_of,
-    forget_seal,
+    forget_record,
+    held,
     is_offline,
     is_present,
     known_model,
     local_folder,
     models_dir,
-    read_seal,
-    write_seal,
+    pin,
+    pins,
+    read_record,
+    sha256_of,
+    write_record,
 )
-from dubarr_pipeline.models.wire import Patience, Wire
-from dubarr_pipeline.workdir import check_writable, flush_to_disk, named_disk_errors
+from dubarr_pipeline.text.printable import megabytes
 
 _log = logging.getLogger(__name__)
 _SPARE_BYTES = 64 << 20
@@ -50,7 +61,7 @@ _SPARE_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """How far a pull has come: bytes of the whole model, and the file that it is at."""
+    """Progress of a pull: bytes of the whole model, and the current file."""
 
     model: str
     file: str
@@ -62,17 +73,17 @@ OnFetched = Callable[[Fetched], None]
 
 
 def ignore_fetched(_: Fetched) -> None:
-    """Where nobody watches."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
-    """How a model is fetched.
+    """Options of a pull.
 
     Attributes:
         update: take what the host holds now, instead of what was pinned.
-        patience: how long we bear with a host.
-        on_fetched: told of every block that arrives.
+        patience: time-outs and attempts.
+        on_fetched: called with every block that arrives.
     """
 
     update: bool = False
@@ -82,7 +93,7 @@ class PullOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to be fetched, and the folder where it waits until all is there."""
+    """Files to fetch, and the folder that holds them until all are there."""
 
     row: ModelRow
     listing: Listing
@@ -98,23 +109,23 @@ class _Plan:
         return self.total - sum(self.here(file) for file in self.listing.files)
 
     def part(self, file: RemoteFile) -> Path:
-        """Where a file lies while it is fetched."""
+        """Return the path of a file while it is fetched."""
         return self.stage / f"{file.path}.part"
 
     def here(self, file: RemoteFile) -> int:
-        """How many of a file's bytes are here."""
+        """Return the number of a file's bytes that are here."""
         checked, part = self.stage / file.path, self.part(file)
         found = next((path for path in (checked, part) if path.exists()), None)
         return min(file.size, found.stat().st_size) if found else 0
 
 
-def pull(name: str, options: PullOptions | None = None) -> ModelSeal:
-    """Bring a model into the store if it is not there, and say what was checked.
+def pull(name: str, options: PullOptions | None = None) -> ChecksumRecord:
+    """Bring a model into the store if it is not there; return its checksum record.
 
     Raises:
         SettingsError: if there is no such model in the manifest, and no repository has its name.
-        ModelRefused: if its host does not give it; the message names the page to accept.
-        ModelDamaged: if what came is not what it must be, twice.
+        ModelRefused: if its host denies access; the message names the page to accept.
+        ModelDamaged: if its files have wrong checksums, twice.
         MissingRequirement: if nothing may be fetched (offline).
         ServiceError: if the host goes on failing.
         DiskFull: if there is no room; nothing is fetched then.
@@ -125,7 +136,7 @@ def pull(name: str, options: PullOptions | None = None) -> ModelSeal:
     row = known_model(name)
     check_writable(models_dir(), "models.dir in dubarr.toml, or DUBARR_MODELS_DIR")
     with held(name):
-        found = read_seal(folder_of(name))
+        found = read_record(folder_of(name))
         if found is not None and is_present(name) and not options.update:
             return found
         _check_online(name)
@@ -133,18 +144,18 @@ def pull(name: str, options: PullOptions | None = None) -> ModelSeal:
 
 
 def to_fetch(name: str, options: PullOptions | None = None) -> int:
-    """Bytes that a pull would fetch now, as the host tells. Raises as `pull` does."""
+    """Return the bytes that a pull would fetch now, as the host states. Raises as `pull` does."""
     options = options or PullOptions()
     row = known_model(name)
     if is_present(name) and not options.update:
         return 0
     _check_online(name)
-    with Wire(hub.endpoint(), hub.hub_token(), options.patience) as wire, _told_page(row):
+    with Wire(endpoint(), hub_token(), options.patience) as wire, _named_refusals(row):
         return _plan(row, wire, options.update).lacking
 
 
 def verify(name: str) -> list[str]:
-    """Read a model's files again; return in words what is wrong with them.
+    """Read a model's files again; return their faults in words.
 
     A model with a fault counts as missing from then on, and a pull fetches what is wrong.
 
@@ -153,18 +164,18 @@ def verify(name: str) -> list[str]:
     """
     folder = folder_of(name)
     with held(name):
-        seal = read_seal(folder)
-        if seal is None:
+        record = read_record(folder)
+        if record is None:
             raise MissingRequirement(
                 f"model {name!r} is not in {models_dir()}: dubarr models pull {name}"
             )
-        faults = [
-            f"{file}: {wrong}"
-            for file, expected in seal.files.items()
-            if (wrong := _sealed_fault(folder / file, expected))
-        ]
+        faults: list[str] = []
+        for file, known in record.files.items():
+            wanted, here = RemoteFile(file, "", known.size, known.sha256), folder / file
+            wrong = fault(here, wanted)[1] if here.is_file() else "is missing"
+            faults += [f"{file}: {wrong}"] if wrong else []
         if faults:
-            forget_seal(folder)
+            forget_record(folder)
     return faults
 
 
@@ -178,7 +189,7 @@ def remove(name: str) -> int:
             for path in folder.rglob("*")
             if path.is_file()
         )
-        forget_seal(folder_of(name))
+        forget_record(folder_of(name))
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
     return freed
@@ -193,69 +204,73 @@ def _check_online(name: str) -> None:
         )
 
 
-def _pull(row: ModelRow, options: PullOptions) -> ModelSeal:
+def _pull(row: ModelRow, options: PullOptions) -> ChecksumRecord:
     with (
-        Wire(hub.endpoint(), hub.hub_token(), options.patience) as wire,
-        _told_page(row),
+        Wire(endpoint(), hub_token(), options.patience) as wire,
+        _named_refusals(row),
         named_disk_errors(models_dir()),
     ):
         plan = _plan(row, wire, options.update)
         _adopt(plan)
-        _check_room(plan)
-        seals = {
-            file.path: FileSeal(file.size, _fetch(plan, file, wire, options.on_fetched))
+        plan.stage.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(plan.stage).free
+        if plan.lacking + _SPARE_BYTES > free:
+            raise DiskFull(
+                f"model {row.name!r} needs {megabytes(plan.lacking)} more on the disk of "
+                f"{models_dir()}, which has {megabytes(free)}: free some, or choose another folder "
+                "with models.dir in dubarr.toml or DUBARR_MODELS_DIR"
+            )
+        checksums = {
+            file.path: FileChecksum(file.size, _fetch(plan, file, wire, options.on_fetched))
             for file in plan.listing.files
         }
-        seal = ModelSeal(plan.listing.revision, {**seals, **dict(_write_texts(plan))})
-        _place(plan, seal)
-    pin(row.name, Pin(_asked(row), seal))
-    _log.info("model %s: %d files, %d bytes", row.name, len(seal.files), seal.size)
-    return seal
+        for path, text in row.texts.items():
+            content = text.encode()
+            (plan.stage / path).write_bytes(content)
+            checksums[path] = FileChecksum(len(content), hashlib.sha256(content).hexdigest())
+        record = ChecksumRecord(plan.listing.revision, checksums)
+        _place(plan, record)
+    pin(row.name, Pin(_asked(row), record))
+    _log.info("model %s: %d files, %d bytes", row.name, len(record.files), record.size)
+    return record
 
 
 def _plan(row: ModelRow, wire: Wire, update: bool) -> _Plan:
-    """What was pinned, if it was; else what the host holds now."""
+    """Return the plan to fetch the pinned files, or those that the host holds now."""
     pinned = pins().get(row.name)
     if pinned and pinned.asked == _asked(row) and not update:
-        listing = _pinned_listing(row, pinned.seal)
+        addresses = {url.rpartition("/")[2]: mirrored(url) for url in row.urls}
+        revision = pinned.seal.revision
+        files = tuple(
+            RemoteFile(
+                path,
+                addresses.get(path) or file_url(row.repo, revision, path),
+                known.size,
+                known.sha256,
+            )
+            for path, known in pinned.seal.files.items()
+            if path not in row.texts
+        )
+        listing = Listing(revision, files)
     else:
-        listing = hub.list_files(row, wire)
-    lines = "\n".join(f"{file.path} {file.size} {_content(file)}" for file in listing.files)
+        listing = list_files(row, wire)
+    lines = "\n".join(
+        f"{f.path} {f.size} {f.sha256 or f.git_sha1 or f.version}" for f in listing.files
+    )
     digest = hashlib.sha256(lines.encode()).hexdigest()[:16]
     return _Plan(row, listing, _waiting(row.name) / digest)
 
 
-def _content(file: RemoteFile) -> str:
-    return file.sha256 or file.git_sha1 or file.version
-
-
 def _asked(row: ModelRow) -> str:
-    """What the manifest asks for: a pin is for this, and for nothing else."""
+    """Return what the manifest asks for: a pin is valid for this alone."""
     wanted = [row.repo, row.revision, *row.files] if row.repo else list(row.urls)
     return " ".join(wanted)
 
 
-def _pinned_listing(row: ModelRow, seal: ModelSeal) -> Listing:
-    addresses = {url.rpartition("/")[2]: hub.mirrored(url) for url in row.urls}
-    return Listing(
-        seal.revision,
-        tuple(
-            RemoteFile(
-                path,
-                addresses.get(path) or hub.file_url(row.repo, seal.revision, path),
-                pinned.size,
-                pinned.sha256,
-            )
-            for path, pinned in seal.files.items()
-            if path not in row.texts
-        ),
-    )
-
-
 def _adopt(plan: _Plan) -> None:
-    """Take over what lies in the model's folder already, whole, so that only the rest is fetched.
+    """Take over whole files that are in the model's folder, so that only the rest is fetched.
 
-    So a damaged model is mended, and files that a person copied there are used.
+    This repairs a damaged model, and uses files that a person copied there.
     """
     folder = folder_of(plan.row.name)
     for file in plan.listing.files:
@@ -268,24 +283,8 @@ def _adopt(plan: _Plan) -> None:
             plan.part(file).replace(staged)
 
 
-def _check_room(plan: _Plan) -> None:
-    plan.stage.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(plan.stage).free
-    if plan.lacking + _SPARE_BYTES > free:
-        raise DiskFull(
-            f"model {plan.row.name!r} needs {megabytes(plan.lacking)} more on the disk of "
-            f"{models_dir()}, which has {megabytes(free)}: free some, or choose another folder "
-            "with models.dir in dubarr.toml or DUBARR_MODELS_DIR"
-        )
-
-
-def megabytes(size: int) -> str:
-    """A size for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
 def _fetch(plan: _Plan, file: RemoteFile, wire: Wire, on_fetched: OnFetched) -> str:
-    """Bring a file and check it, once more if it came damaged; return its sha256."""
+    """Fetch a file and check it, again if it is damaged; return its sha256."""
     staged, part = plan.stage / file.path, plan.part(file)
     before = sum(plan.here(other) for other in plan.listing.files if other != file)
 
@@ -305,7 +304,7 @@ def _fetch(plan: _Plan, file: RemoteFile, wire: Wire, on_fetched: OnFetched) -> 
             part.replace(staged)
             tell(file.size)
             return sha256
-        _log.warning("model %s: %s %s; fetching it anew", plan.row.name, file.path, problem)
+        _log.warning("model %s: %s %s; fetching it again", plan.row.name, file.path, problem)
         part.unlink()
     raise ModelDamaged(
         f"model {plan.row.name!r}: {file.path} from {file.url} {problem}, twice: its host or the "
@@ -314,17 +313,10 @@ def _fetch(plan: _Plan, file: RemoteFile, wire: Wire, on_fetched: OnFetched) -> 
     )
 
 
-def _write_texts(plan: _Plan) -> Iterator[tuple[str, FileSeal]]:
-    for path, text in plan.row.texts.items():
-        content = text.encode()
-        (plan.stage / path).write_bytes(content)
-        yield path, FileSeal(len(content), hashlib.sha256(content).hexdigest())
-
-
-def _place(plan: _Plan, seal: ModelSeal) -> None:
-    """Give the folder its name; one that lies there already goes first."""
+def _place(plan: _Plan, record: ChecksumRecord) -> None:
+    """Give the folder its name, in place of an earlier one."""
     folder, aside = folder_of(plan.row.name), _waiting(plan.row.name) / "replaced"
-    write_seal(plan.stage, seal)
+    write_record(plan.stage, record)
     flush_to_disk(plan.stage)
     if folder.exists():
         shutil.rmtree(aside, ignore_errors=True)
@@ -335,19 +327,13 @@ def _place(plan: _Plan, seal: ModelSeal) -> None:
 
 
 def _waiting(name: str) -> Path:
-    """Where a model's files wait until all are there."""
+    """Return the folder of a model's files until all are there."""
     return models_dir() / ".partial" / name.replace("/", "--")
 
 
-def _sealed_fault(path: Path, expected: FileSeal) -> str:
-    if not path.is_file():
-        return "is missing"
-    return fault(path, RemoteFile(path.name, "", expected.size, expected.sha256))[1]
-
-
 @contextlib.contextmanager
-def _told_page(row: ModelRow) -> Iterator[None]:
-    """Say what a person must do where a host refuses."""
+def _named_refusals(row: ModelRow) -> Iterator[None]:
+    """Add to a host's refusal what a person must do."""
     try:
         yield
     except ModelRefused as error:
@@ -355,11 +341,11 @@ def _told_page(row: ModelRow) -> Iterator[None]:
             raise ModelRefused(f"model {row.name!r}: {error}") from None
         token = (
             "your token has no access"
-            if hub.hub_token()
+            if hub_token()
             else "no token was found: set HF_TOKEN, or log in with `hf auth login`"
         )
         raise ModelRefused(
-            f"model {row.name!r} is not given to us: accept its conditions at {row.page} with your "
+            f"model {row.name!r} access denied: accept the model's terms at {row.page} with your "
             f"account; {token} ({error})",
             forbidden=True,
         ) from None

@@ -1,38 +1,46 @@
-"""Where the models lie: which are here, whole and checked, and how to get the others.
+"""The folder of all models: the present ones, checked, and how to get the others.
 
 The folder is ``$DUBARR_MODELS_DIR``, else that of the settings, else ``models`` in dubarr's data
-folder. Each model has a
-folder of its own, which appears there whole, after every file has been checked by its sha256.
+folder. Each model has a folder of its own, which appears whole, after every file has been checked
+by its sha256. ``models.lock`` names, for each model, its commit, and size and sha256 of every file:
+every later pull must bring the bytes of the first. It outlives the removal of a model;
+``dubarr models pull --update`` takes what the hub holds now, and pins that.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from dubarr_pipeline.errors import ArtifactError, MissingRequirement
+from dubarr_pipeline.errors import ArtifactError, MissingRequirement, ModelDamaged
+from dubarr_pipeline.files import named_disk_errors, read_json, write_json
 from dubarr_pipeline.models.manifest import ModelRow, find_model
-from dubarr_pipeline.workdir import read_json, write_json
 
-_SEAL = ".dubarr.json"
+if TYPE_CHECKING:
+    from dubarr_pipeline.models.download import RemoteFile
+
+_RECORD = ".dubarr.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """Where models lie, whether they may be fetched, and which licences are accepted.
+    """Folder of the models, permission to fetch them, and accepted licences.
 
     Attributes:
-        dir: folder of all models ($DUBARR_MODELS_DIR goes before); empty: ``models`` in dubarr's
+        dir: folder of all models ($DUBARR_MODELS_DIR has precedence); empty: ``models`` in dubarr's
             data folder.
-        download: fetch what a run lacks before it begins; else it ends with a list.
+        download: fetch missing models before a run begins; else the run ends with a list.
         offline: never ask the network for models (the same as HF_HUB_OFFLINE=1).
         accept_licences: licences without commercial use that you have read and accept, such as
-            "CPML"; without it, engines and models under them are refused.
+            "CPML"; engines and models under others are refused.
     """
 
     dir: str = ""
@@ -41,54 +49,51 @@ class ModelOptions:
     accept_licences: tuple[str, ...] = ()
 
 
-_DIR_SET, _OFFLINE_SET = "DUBARR_SETTINGS_MODELS_DIR", "DUBARR_SETTINGS_OFFLINE"
 _TRUE = frozenset({"1", "on", "yes", "true"})
+_chosen = ModelOptions()
 
 
-def announce(options: ModelOptions) -> None:
-    """Tell this process, and all that it starts from now on, what the settings say of models."""
-    for name, value in ((_DIR_SET, options.dir), (_OFFLINE_SET, "1" if options.offline else "")):
-        if value:
-            os.environ[name] = value
-        else:
-            os.environ.pop(name, None)
+def use_models(options: ModelOptions) -> None:
+    """Have this process look for models as the settings say, until other settings are read."""
+    global _chosen
+    _chosen = options
 
 
 def is_offline() -> bool:
-    """Whether nothing may be fetched: ``HF_HUB_OFFLINE``, ``DUBARR_OFFLINE``, or the settings."""
-    named = ("HF_HUB_OFFLINE", "DUBARR_OFFLINE", _OFFLINE_SET)
-    return any(os.environ.get(name, "").lower() in _TRUE for name in named)
+    """Return whether nothing may be fetched: ``HF_HUB_OFFLINE``, ``DUBARR_OFFLINE``, settings."""
+    named = (os.environ.get(name, "").lower() for name in ("HF_HUB_OFFLINE", "DUBARR_OFFLINE"))
+    return _chosen.offline or not _TRUE.isdisjoint(named)
 
 
 @dataclass(frozen=True, slots=True)
-class FileSeal:
-    """What a file must be: its length in bytes and its sha256 in hex."""
+class FileChecksum:
+    """Checksum of a file: its length in bytes and its sha256 in hex."""
 
     size: int
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSeal:
-    """What was placed for a model, and checked: its commit, and every file."""
+class ChecksumRecord:
+    """Checksum record of a model that was placed: its commit and every file."""
 
     revision: str
-    files: Mapping[str, FileSeal] = field(default_factory=dict[str, FileSeal])
+    files: Mapping[str, FileChecksum] = field(default_factory=dict[str, FileChecksum])
 
     def digest(self) -> str:
-        """Names these very weights: 12 hex digits over every file's name and checksum."""
-        lines = "\n".join(f"{name} {seal.sha256}" for name, seal in sorted(self.files.items()))
+        """Return 12 hex digits that identify the weights, over every name and checksum."""
+        lines = "\n".join(f"{name} {each.sha256}" for name, each in sorted(self.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(seal.size for seal in self.files.values())
+        return sum(each.size for each in self.files.values())
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """Whether a model is here, and the command that brings it."""
+    """Presence of a model, and the command that brings it."""
 
     name: str
     present: bool
@@ -96,8 +101,8 @@ class ModelState:
 
 
 def models_dir() -> Path:
-    """The folder of all models; it need not be there."""
-    named = os.environ.get("DUBARR_MODELS_DIR") or os.environ.get(_DIR_SET)
+    """Return the folder of all models; it need not exist."""
+    named = os.environ.get("DUBARR_MODELS_DIR") or _chosen.dir
     if named:
         return Path(named).expanduser().absolute()
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
@@ -105,7 +110,7 @@ def models_dir() -> Path:
 
 
 def model_folder(name: str) -> Path:
-    """The local folder with a model's checked files.
+    """Return the local folder with a model's checked files.
 
     Args:
         name: a name of the manifest, ``owner/name`` of the hub, or the path of a local folder,
@@ -125,17 +130,18 @@ def model_folder(name: str) -> Path:
 
 
 def is_present(name: str) -> bool:
-    """Whether a model is here with all its files at their full lengths. Cheap: reads no weights."""
+    """Return whether a model is here with all files at full length. Cheap: reads no weights."""
     if local_folder(name) is not None:
         return True
-    seal = read_seal(folder_of(name))
-    return seal is not None and all(
-        _length(folder_of(name) / file) == expected.size for file, expected in seal.files.items()
+    record = read_record(folder_of(name))
+    return record is not None and all(
+        (path := folder_of(name) / file).is_file() and path.stat().st_size == expected.size
+        for file, expected in record.files.items()
     )
 
 
 def model_need(name: str) -> ModelState:
-    """A model as something that an engine needs; for the engine's `needs`.
+    """Return a model as something that an engine needs, for the engine's `needs`.
 
     Raises:
         SettingsError: if there is no such model.
@@ -150,26 +156,32 @@ def model_need(name: str) -> ModelState:
 
 
 def model_identity(name: str) -> str:
-    """Names the very weights, for fingerprints: name, commit and digest. Reads no weights."""
+    """Return name, commit and digest of the weights, for fingerprints. Reads no weights."""
     local = local_folder(name)
     if local is not None:
-        return f"{name}#{_stat_digest(local)}"
-    seal = read_seal(folder_of(name))
-    return f"{name}@{seal.revision[:12]}#{seal.digest()}" if seal else f"{name} (not here)"
+        stats = [
+            f"{path.relative_to(local)} {(stat := path.stat()).st_size} {stat.st_mtime_ns}"
+            for path in sorted(local.rglob("*"))
+            if path.is_file()
+        ]
+        listed = "\n".join(stats).encode("utf-8", "surrogateescape")
+        return f"{name}#{hashlib.sha256(listed).hexdigest()[:12]}"
+    record = read_record(folder_of(name))
+    return f"{name}@{record.revision[:12]}#{record.digest()}" if record else f"{name} (not here)"
 
 
 def known_model(name: str) -> ModelRow:
-    """A model's row: one's own, the manifest's, or that of any repository of the hub."""
+    """Return a model's row: the user's own, the manifest's, or one for any hub repository."""
     return find_model(name, own_manifest())
 
 
 def own_manifest() -> Path:
-    """Where a person may describe models of their own, or others than the manifest's."""
+    """Return the file in which users describe models of their own, or change the manifest's."""
     return models_dir() / "models.toml"
 
 
 def local_folder(name: str) -> Path | None:
-    """The folder that a name means as a path: absolute, or beginning with ``.`` or ``~``."""
+    """Return the folder that a name means as a path: absolute, or starting with ``.`` or ``~``."""
     if not name.startswith(("/", ".", "~")):
         return None
     folder = Path(name).expanduser().absolute()
@@ -179,42 +191,113 @@ def local_folder(name: str) -> Path | None:
 
 
 def folder_of(name: str) -> Path:
-    """Where a model's folder lies, or would."""
+    """Return the path of a model's folder, which need not exist."""
     return models_dir() / name.replace("/", "--")
 
 
-def read_seal(folder: Path) -> ModelSeal | None:
-    """What was checked in a model's folder; None where nothing whole was placed."""
+def read_record(folder: Path) -> ChecksumRecord | None:
+    """Return the checksum record of a model's folder; None if nothing whole was placed."""
     try:
-        document = read_json(folder / _SEAL)
-        return TypeAdapter(ModelSeal).validate_python(
+        document = read_json(folder / _RECORD)
+        return TypeAdapter(ChecksumRecord).validate_python(
             {name: document[name] for name in ("revision", "files")}
         )
     except (ArtifactError, ValidationError, KeyError, OSError):
         return None
 
 
-def write_seal(folder: Path, seal: ModelSeal) -> None:
-    """Say what was checked in a folder, before it takes its name."""
-    write_json(folder / _SEAL, TypeAdapter(ModelSeal).dump_python(seal))
+def write_record(folder: Path, record: ChecksumRecord) -> None:
+    """Write the checksum record of a folder, before the folder gets its name."""
+    write_json(folder / _RECORD, TypeAdapter(ChecksumRecord).dump_python(record))
 
 
-def forget_seal(folder: Path) -> None:
-    """Let a model count as missing from now on."""
-    (folder / _SEAL).unlink(missing_ok=True)
+def forget_record(folder: Path) -> None:
+    """Remove a checksum record, so that the model counts as missing."""
+    (folder / _RECORD).unlink(missing_ok=True)
 
 
-def _length(path: Path) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A model as it was first fetched.
+
+    Attributes:
+        asked: the revision or the addresses that the manifest named then; another one is another
+            model, and is pinned again.
+        seal: the commit and the files.
+    """
+
+    asked: str
+    seal: ChecksumRecord = field(default_factory=lambda: ChecksumRecord(""))
+
+
+def pins() -> dict[str, Pin]:
+    """Return all pins, by model.
+
+    Raises:
+        ModelDamaged: if the file cannot be understood.
+    """
+    path = models_dir() / "models.lock"
+    if not path.exists():
+        return {}
     try:
-        return path.stat().st_size
-    except OSError:
-        return None
+        return TypeAdapter(dict[str, Pin]).validate_python(read_json(path)["models"])
+    except (ValidationError, KeyError) as error:
+        raise ModelDamaged(
+            f"{path} is not a list of pinned models: restore it, or delete it to pin again"
+        ) from error
 
 
-def _stat_digest(folder: Path) -> str:
-    stats = [
-        f"{path.relative_to(folder)} {(stat := path.stat()).st_size} {stat.st_mtime_ns}"
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    ]
-    return hashlib.sha256("\n".join(stats).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+def pin(name: str, pinned: Pin) -> None:
+    """Hold every later pull to these files."""
+    with held("models.lock"):
+        known: Mapping[str, Pin] = {**pins(), name: pinned}
+        document = TypeAdapter(dict[str, Pin]).dump_python(dict(sorted(known.items())))
+        write_json(models_dir() / "models.lock", {"models": document})
+
+
+@contextlib.contextmanager
+def held(name: str) -> Iterator[None]:
+    """Hold a name for this process, waiting for others; the hold ends with the process."""
+    folder = models_dir() / ".locks"
+    with named_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / name.replace("/", "--")).open("w")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in hex, reading blocks of 4 MB."""
+    digest = hashlib.sha256()
+    for block in _blocks(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def fault(path: Path, file: RemoteFile) -> tuple[str, str]:
+    """Return a file's sha256, and its fault in words (empty: none).
+
+    Where the host tells no sha256, git's own checksum of the file is compared: the sha1 of
+    ``blob``, the size, a zero byte and the file's bytes. Where it tells neither, only the length
+    can be compared.
+    """
+    size = path.stat().st_size
+    found = sha256_of(path)
+    if size != file.size:
+        return found, f"has {size} bytes instead of {file.size}"
+    if file.sha256:
+        wrong = not found.startswith(file.sha256.lower())
+        return found, f"has the sha256 {found} instead of {file.sha256}" if wrong else ""
+    git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    for block in _blocks(path) if file.git_sha1 else ():
+        git.update(block)
+    if file.git_sha1 and git.hexdigest() != file.git_sha1:
+        return found, f"has git's checksum {git.hexdigest()} instead of {file.git_sha1}"
+    return found, ""
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            yield block

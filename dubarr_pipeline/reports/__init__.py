@@ -1,1 +1,1 @@
-"""What a film's dub is worth: figures against targets, every failure by name, as JSON and HTML."""
+"""Report of a dub: figures against targets, every failure by name, as JSON and HTML."""

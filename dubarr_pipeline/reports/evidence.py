@@ -1,37 +1,38 @@
-"""All that a report looks at: the artifacts of a video, read and checked, and what lies on disk."""
-
-from __future__ import annotations
+"""Evidence of a report: the artifacts of a video, read and checked, and the files on disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from dubarr_pipeline.artifacts import (
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.files import read_json
+from dubarr_pipeline.media.audio.wav import WaveFile
+from dubarr_pipeline.media.mux.mux import MuxReport
+from dubarr_pipeline.script.fit.placing import ScriptPlacement
+from dubarr_pipeline.script.fit.values import Coverage, coverage
+from dubarr_pipeline.script.model import ScriptEdit, SpeakerProfile, Transcript
+from dubarr_pipeline.segments.results import LineResult, SegmentsResult, read_segments
+from dubarr_pipeline.workdir.artifacts import (
     SourceSound,
+    checked,
     read_context,
+    read_cues_document,
     read_sound,
     read_speakers,
     read_transcript,
 )
-from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.media.mux import MuxReport
-from dubarr_pipeline.media.waveform import WaveFile
-from dubarr_pipeline.production.results import ProducedLine, Production
-from dubarr_pipeline.production.segments_file import read_segments
-from dubarr_pipeline.timeline.script import ScriptEdit, SpeakerProfile, Transcript
-from dubarr_pipeline.workdir import WorkDir, read_json
+from dubarr_pipeline.workdir.layout import WorkDir
 
 
 @dataclass(frozen=True, slots=True)
 class RefNote:
-    """What ``refs.json`` says of a speaker's voice reference, or why there is none.
+    """Voice reference of a speaker, from ``refs.json``.
 
     Attributes:
-        length_s: None where nothing could be chosen.
-        candidates: how many stretches were looked at.
-        note: what is wrong with the reference, or why there is none; empty if it is clean.
+        length_s: None where none could be chosen.
+        candidates: number of stretches that were considered.
+        note: fault of the reference, or why there is none; empty if it is clean.
     """
 
     length_s: float | None = None
@@ -43,7 +44,7 @@ class RefNote:
 
 @dataclass(frozen=True, slots=True)
 class HeardLine:
-    """A take as the mixer has it in the track: its first sample, and what could not be heard."""
+    """Take in the mixed track: its first sample, and the samples that are lost."""
 
     start: int
     samples: int
@@ -53,7 +54,7 @@ class HeardLine:
 
 @dataclass(frozen=True, slots=True)
 class TrackNote:
-    """What of ``mix.json`` a report shows; `media.mix_report.MixReport` says what each field is."""
+    """Part of ``mix.json`` that a report shows; `MixReport` of `media.mix` documents the fields."""
 
     codec: str
     track_layout: str
@@ -77,13 +78,24 @@ class TrackNote:
 
 
 @dataclass(frozen=True, slots=True)
+class HearingNote:
+    """Part of a track's proof that a report shows; `TrackProof` of `media.mix` documents it."""
+
+    speech_s: float = 0.0
+    dubbed_s: float = 0.0
+    muted_s: tuple[tuple[float, float], ...] = ()
+    original_left_db: float | None = None
+    doubled_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptNote:
-    """What the reader of the script left undone, and what it would put right.
+    """Gaps and corrections of the script analysis.
 
     Attributes:
-        gaps: what was not read, or not had for a language, in words.
+        gaps: parts that were not analysed, or are missing for a language, in words.
         edits: mishearings, applied or not.
-        tokens, busy_s: what the language model wrote, and the seconds that it took.
+        tokens, busy_s: tokens that the language model wrote, and the seconds that it took.
     """
 
     gaps: tuple[str, ...] = ()
@@ -94,33 +106,39 @@ class ScriptNote:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The artifacts of one video.
+    """Artifacts of one video.
 
     Attributes:
-        mixes: what the mixer said, by language.
-        sound_samples: (language, index) -> samples in the final sound's file, as read from it;
-            None where the file is missing or damaged.
+        mixes: tracks of the mixer, by language.
+        heard: what is heard in the decoded tracks, by language.
+        coverage: the detected speech and the script, each laid against the other.
+        placement: how the subtitles were put on the film.
+        sound_samples: (language, index) -> samples in the take's file, as read from it; None where
+            the file is missing or damaged.
     """
 
     sound: SourceSound
     script: Transcript
-    production: Production
+    production: SegmentsResult
     mixes: Mapping[str, TrackNote]
+    heard: Mapping[str, HearingNote]
     mux: MuxReport
     speakers: Mapping[str, SpeakerProfile]
     refs: Mapping[str, RefNote]
     sound_samples: Mapping[tuple[str, int], int | None]
+    coverage: Coverage
     reading: ScriptNote = ScriptNote()
+    placement: ScriptPlacement = field(default_factory=ScriptPlacement)
 
-    def lines(self, language: str) -> tuple[ProducedLine, ...]:
-        """The lines of a language; none where it was not produced."""
+    def lines(self, language: str) -> tuple[LineResult, ...]:
+        """Return the lines of a language; none where it was not dubbed."""
         return tuple(self.production.languages.get(language, ()))
 
 
 _MIX = TypeAdapter(TrackNote)
+_HEARING = TypeAdapter(HearingNote)
 _MUX = TypeAdapter(MuxReport)
 _SCRIPT = TypeAdapter(ScriptNote)
-_T = TypeVar("_T")
 
 
 def gather(work: WorkDir) -> Evidence:
@@ -131,65 +149,53 @@ def gather(work: WorkDir) -> Evidence:
     """
     production = read_segments(work)
     tracks = read_json(work.mix_report).get("tracks", {})
+    refs: dict[str, RefNote] = {}
+    for who, ref in read_json(work.refs_report).get("speakers", {}).items():
+        note, chosen = ref.get("failure") or ref.get("fallback") or "", ref.get("chosen")
+        refs[who] = RefNote(candidates=len(ref.get("candidates", ())), note=note)
+        if chosen:
+            length_s = round(chosen["end"] - chosen["start"], 3)
+            refs[who] = replace(
+                refs[who], length_s=length_s, snr_db=chosen["snr_db"], zcr=chosen["zcr"]
+            )
     placed = [line for lines in production.languages.values() for line in lines if line.placed]
+    sound, script = read_sound(work.speech), read_transcript(work.transcription)
     return Evidence(
-        sound=read_sound(work.speech),
-        script=read_transcript(work.transcription),
+        sound=sound,
+        script=script,
+        coverage=coverage(script.segments, sound.speech, script.rate),
         production=production,
         mixes={
-            language: _checked(_MIX, track.get("report"), work.mix_report)
+            language: checked(_MIX.validate_python, track.get("report"), work.mix_report)
             for language, track in tracks.items()
         },
-        mux=_checked(_MUX, read_json(work.mux_report), work.mux_report),
+        heard={
+            language: checked(_HEARING.validate_python, track["proof"], work.mix_report)
+            for language, track in tracks.items()
+            if "proof" in track
+        },
+        mux=checked(_MUX.validate_python, read_json(work.mux_report), work.mux_report),
         speakers=read_speakers(work.speakers),
-        refs={who: _ref(found) for who, found in _speakers(work).items()},
+        refs=refs,
         sound_samples={(line.language, line.index): _samples(line) for line in placed},
         reading=_reading(work, tuple(production.languages)),
+        placement=read_cues_document(work.cues).placement,
     )
 
 
 def _reading(work: WorkDir, languages: tuple[str, ...]) -> ScriptNote:
-    """The context's gaps and edits, and the gaps of each language's brief, where there is one."""
+    """Return the context's gaps and edits, and the gaps of each language's brief, if any."""
     context, usage = read_context(work.context), read_json(work.context).get("usage", {})
     briefs = {lang: work.brief(lang) for lang in languages if work.brief(lang).is_file()}
     gaps = [
         f"{lang}: {gap}" for lang, path in briefs.items() for gap in read_json(path).get("gaps", ())
     ]
-    return _checked(
-        _SCRIPT,
-        {"gaps": (*context.gaps, *gaps), "edits": context.edits, **usage},
-        work.context,
-    )
+    found = {"gaps": (*context.gaps, *gaps), "edits": context.edits, **usage}
+    return checked(_SCRIPT.validate_python, found, work.context)
 
 
-def _checked(adapter: TypeAdapter[_T], found: Any, path: object) -> _T:
-    try:
-        return adapter.validate_python(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ArtifactError(
-            f"{path} is damaged at {where!r}: {first['msg']}; "
-            "delete it, and its stage makes it anew"
-        ) from error
-
-
-def _speakers(work: WorkDir) -> Mapping[str, Any]:
-    return read_json(work.refs_report).get("speakers", {})
-
-
-def _ref(found: Mapping[str, Any]) -> RefNote:
-    chosen = found.get("chosen")
-    note = found.get("failure") or found.get("fallback") or ""
-    count = len(found.get("candidates", ()))
-    if not chosen:
-        return RefNote(candidates=count, note=note)
-    length_s = round(chosen["end"] - chosen["start"], 3)
-    return RefNote(length_s, chosen["snr_db"], chosen["zcr"], count, note)
-
-
-def _samples(line: ProducedLine) -> int | None:
-    """The length of a line's final sound, from its file's header."""
+def _samples(line: LineResult) -> int | None:
+    """Return the length of a line's take, from its file's header."""
     if line.path is None:
         return None
     try:

@@ -1,61 +1,64 @@
-"""The report as one page that needs nothing else: no server, no network, no script."""
+"""The report as one self-contained page: no server, no network, no script."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import zip_longest
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from dubarr_pipeline.library.languages import display_name
-from dubarr_pipeline.media.mux import StreamProof, TrackFlags
-from dubarr_pipeline.production.results import ProducedLine
-from dubarr_pipeline.reports import palette
-from dubarr_pipeline.reports.axis import clock
-from dubarr_pipeline.reports.contents import Failure, Report
 from dubarr_pipeline.reports.evidence import TrackNote
-from dubarr_pipeline.reports.measure import figure
-from dubarr_pipeline.reports.page_timeline import STRIP_WIDTH, Strip, TimelineText, strips
-from dubarr_pipeline.reports.quality import LanguageQuality, failure_name
-from dubarr_pipeline.timeline.spans import to_seconds
+from dubarr_pipeline.reports.pictures import (
+    FAILED_COLOUR,
+    KEPT_COLOUR,
+    clock,
+    speaker_colours,
+    step_s,
+)
+from dubarr_pipeline.reports.quality import LanguageQuality, failure_name, figure
+from dubarr_pipeline.reports.summary import Failure, Report
+from dubarr_pipeline.script.fit.fitting import times
+from dubarr_pipeline.segments.results import KEPT_ORIGINAL, LineResult
+from dubarr_pipeline.spans import Span, to_seconds
+from dubarr_pipeline.text.languages import display_name
 
 LINES_PER_PART = 250
 _OPEN_STRIPS = 12
+STRIP_WIDTH = 1000
+_STRIP_S = (10, 20, 30, 60, 120, 180)
+_MAX_STRIPS = 40
+_TITLE_CHARACTERS = 90
+_TICKS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class LineRow:
-    """One row of the table of lines.
+    """Row of the table of lines.
 
     Attributes:
-        style: the CSS class of the speaker's colour.
-        window_s: the longest it may be; `predicted_s` and `measured_s` are of its takes.
+        style: CSS class of the speaker's colour.
+        window_s: the longest it may be; `measured_s` is that of its take.
         tempo_percent: None unless placed.
-        late_ms: how far it starts after the original; None unless placed.
+        late_ms: delay of its start against the original; None unless placed.
     """
 
-    index: int
+    line: LineResult
     time: str
-    speaker: str
     style: str
     source: str
-    text: str
     window_s: float
-    predicted_s: float
     measured_s: float | None
     tempo_percent: float | None
     late_ms: float | None
-    takes: int
-    outcome: str
-    message: str
     failed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LanguagePart:
-    """What the page shows of one track."""
+    """Part of the page about one track."""
 
     name: str
     quality: LanguageQuality
@@ -66,36 +69,45 @@ class LanguagePart:
 
     @property
     def parts(self) -> tuple[tuple[LineRow, ...], ...]:
-        """The rows in pieces that can be folded."""
+        """Rows in pieces that can be folded."""
         steps = range(0, len(self.rows), LINES_PER_PART)
         return tuple(self.rows[at : at + LINES_PER_PART] for at in steps)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRow:
-    """A stream of the finished file: how it was proven, and how players shall see it."""
-
-    proof: StreamProof
-    flags: TrackFlags | None
 
 
 def page(report: Report) -> str:
     """Return ``report.html``; every text in it is escaped."""
     speakers = [found.profile.speaker for found in report.speakers]
-    colours = palette.speaker_colours(speakers)
+    colours = speaker_colours(speakers)
     styles = {who: f"s{rank}" for rank, who in enumerate(sorted(colours))}
-    sound = report.evidence.sound.audio
+    sound, mux = report.evidence.sound.audio, report.evidence.mux
+    names = TimelineText(styles, {i: segment.text for i, segment in report.segments.items()})
+    parts: list[LanguagePart] = []
+    for found in report.languages:
+        lines = report.evidence.lines(found.language)
+        samples, rate = report.evidence.script.samples, report.evidence.production.rate
+        part = LanguagePart(
+            name=display_name(found.language),
+            quality=found,
+            mix=report.evidence.mixes.get(found.language),
+            strips=strips(lines, samples, rate, names),
+            rows=tuple(_row(line, report, names) for line in lines),
+            failures=tuple(f for f in report.failures if f.language == found.language),
+        )
+        parts.append(part)
     return _template().render(
         report=report,
-        mux=report.evidence.mux,
+        mux=mux,
         sound=sound,
         duration=clock(sound.samples / sound.rate),
         colours={styles[who]: colour for who, colour in colours.items()},
         styles=styles,
-        failed_colour=palette.FAILED,
-        kept_colour=palette.KEPT,
-        parts=[_part(report, found, styles) for found in report.languages],
-        streams=_streams(report),
+        failed_colour=FAILED_COLOUR,
+        kept_colour=KEPT_COLOUR,
+        parts=parts,
+        # Covers are attachments, which have no flags.
+        streams=zip_longest(mux.streams, mux.flags[: len(mux.streams)]),
+        uncovered=times(report.evidence.coverage.uncovered, report.evidence.script.rate),
+        unspoken=times(report.evidence.coverage.unspoken, report.evidence.script.rate),
         strip_width=STRIP_WIDTH,
         open_strips=_OPEN_STRIPS,
     )
@@ -103,7 +115,7 @@ def page(report: Report) -> str:
 
 @cache
 def _template() -> Template:
-    # Subtitles are strangers' texts: everything is escaped, and nothing is marked as safe.
+    # Subtitles are untrusted text: everything is escaped, and nothing is marked as safe.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -113,48 +125,108 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def _part(report: Report, found: LanguageQuality, styles: Mapping[str, str]) -> LanguagePart:
-    lines = report.evidence.lines(found.language)
-    texts = {index: segment.text for index, segment in report.segments.items()}
-    names = TimelineText(styles, texts)
-    script = report.evidence.script
-    return LanguagePart(
-        name=display_name(found.language),
-        quality=found,
-        mix=report.evidence.mixes.get(found.language),
-        strips=strips(lines, script.samples, report.evidence.production.rate, names),
-        rows=tuple(_row(line, report, names) for line in lines),
-        failures=tuple(f for f in report.failures if f.language == found.language),
-    )
-
-
-def _row(line: ProducedLine, report: Report, names: TimelineText) -> LineRow:
+def _row(line: LineResult, report: Report, names: TimelineText) -> LineRow:
     rate = report.evidence.production.rate
     samples = report.evidence.sound_samples.get((line.language, line.index))
     late = 1000 * to_seconds(line.start - line.source.start, rate)
     return LineRow(
-        index=line.index,
+        line=line,
         time=clock(line.source.start / rate),
-        speaker=line.speaker,
         style=names.styles.get(line.speaker, "k"),
         source=names.texts.get(line.index, ""),
-        text=line.text,
         window_s=line.window.seconds(rate),
-        predicted_s=line.predicted_s,
         measured_s=None if samples is None else to_seconds(samples, rate),
         tempo_percent=round(100 * float(line.tempo), 1) if line.placed else None,
         late_ms=late if line.placed else None,
-        takes=len(line.takes),
-        outcome=line.outcome,
-        message=line.message,
         failed=bool(failure_name(line)),
     )
 
 
-def _streams(report: Report) -> tuple[StreamRow, ...]:
-    """The streams of the finished file; covers are attachments, which have no flags."""
-    flags = report.evidence.mux.flags
-    return tuple(
-        StreamRow(proof, flags[at] if at < len(flags) else None)
-        for at, proof in enumerate(report.evidence.mux.streams)
-    )
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Line in a strip: its place in units of the strip's width, and its tooltip."""
+
+    x: float
+    width: float
+    row: int
+    style: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Stretch of film.
+
+    Attributes:
+        ticks: place and label of the axis marks.
+    """
+
+    label: str
+    ticks: tuple[tuple[float, str], ...]
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineText:
+    """Names of bars: speaker -> CSS class, and index -> the original's text."""
+
+    styles: Mapping[str, str]
+    texts: Mapping[int, str]
+
+
+def strips(
+    lines: Sequence[LineResult], samples: int, rate: int, names: TimelineText
+) -> tuple[Strip, ...]:
+    """Lay a language's lines out in strips of equal length over a film of so many samples.
+
+    Silent strips are left out.
+    """
+    duration_s = max(samples / rate, 0.1)
+    length_s = next((s for s in _STRIP_S if duration_s / s <= _MAX_STRIPS), _STRIP_S[-1])
+    length_s = min(float(length_s), duration_s) if duration_s < _STRIP_S[0] else float(length_s)
+    bars: dict[int, list[Bar]] = {}
+    for line in lines:
+        for number, bar in _bars(line, length_s, rate, names):
+            bars.setdefault(number, []).append(bar)
+    step = step_s(length_s, _TICKS)
+    marks = [n * step for n in range(int(length_s / step + 1e-9) + 1)]
+
+    def strip(start: float, bars: list[Bar]) -> Strip:
+        ticks = ((STRIP_WIDTH * at / length_s, clock(start + at, step)) for at in marks)
+        return Strip(clock(start), tuple(ticks), tuple(bars))
+
+    return tuple(strip(number * length_s, bars[number]) for number in sorted(bars))
+
+
+def _bars(
+    line: LineResult, length_s: float, rate: int, names: TimelineText
+) -> Iterator[tuple[int, Bar]]:
+    style = names.styles.get(line.speaker, "k")
+    source = names.texts.get(line.index, "")
+    yield from _pieces(line.source, length_s, rate, (0, style, _title(line, source)))
+    if line.placed:
+        heard = Span(line.start, line.start + line.length)
+        yield from _pieces(heard, length_s, rate, (1, style, _title(line, line.text)))
+    else:
+        style = "k" if line.outcome == KEPT_ORIGINAL else "f"
+        yield from _pieces(line.source, length_s, rate, (1, style, _title(line, line.outcome)))
+
+
+def _pieces(
+    span: Span, length_s: float, rate: int, look: tuple[int, str, str]
+) -> Iterator[tuple[int, Bar]]:
+    """Yield a stretch, cut where strips end."""
+    row, style, title = look
+    start, end = span.start / rate, span.end / rate
+    for number in range(int(start // length_s), int(end // length_s) + 1):
+        left = max(start, number * length_s) - number * length_s
+        right = min(end, (number + 1) * length_s) - number * length_s
+        if right > left:
+            scale = STRIP_WIDTH / length_s
+            width = max(0.8, round((right - left) * scale, 1))
+            yield number, Bar(round(left * scale, 1), width, row, style, title)
+
+
+def _title(line: LineResult, text: str) -> str:
+    short = text if len(text) <= _TITLE_CHARACTERS else text[: _TITLE_CHARACTERS - 1] + "…"
+    return f"{line.index} {line.speaker}: {short}"

@@ -1,33 +1,36 @@
-"""How good a dub is: every figure of the project's targets that its artifacts can tell.
+"""Quality of a dub: every figure of the project's targets that its artifacts can give.
 
-Figures are taken from spans, from the sample counts of the files and from what the mixer and the
-muxer found in what they wrote; not from what a stage said that it had planned. The bounds are those
-of ``targets.md``.
+Figures come from spans, from the sample counts of the files, and from the mixer's and the muxer's
+measurements of their own output, not from a stage's plans. The bounds are those of ``targets.md``.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from statistics import fmean
+from typing import Literal
 
-from dubarr_pipeline.media.mix_options import TARGETS
-from dubarr_pipeline.production.results import FAILED, KEPT_ORIGINAL, ProducedLine
-from dubarr_pipeline.reports.evidence import Evidence, TrackNote
-from dubarr_pipeline.reports.measure import Measure
-from dubarr_pipeline.timeline.isochrony import DubbedLine, Isochrony, measure, percentile
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.media.mix.options import TARGETS
+from dubarr_pipeline.reports.evidence import Evidence, HearingNote, TrackNote
+from dubarr_pipeline.script.cues.layout import DETECTOR_PAD_S
+from dubarr_pipeline.script.fit.fitting import times
+from dubarr_pipeline.segments.results import FAILED, KEPT_ORIGINAL, LineResult
+from dubarr_pipeline.spans import Span, complement, intersect, to_samples
+from dubarr_pipeline.timing.isochrony import DubbedLine, Isochrony, measure, percentile
 
 FITTING_DRAFT = (Fraction("0.90"), Fraction("1.05"))
 """Share of its budget that a draft should fill by prediction, both ends included."""
 _LEARNED_AFTER = 10
+_NAMED_TIMES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageQuality:
-    """The quality of one track.
+    """Quality of one track.
 
     Attributes:
         placed, kept, failed: of all `lines`; the rest is in `nameless`.
@@ -47,14 +50,36 @@ class LanguageQuality:
 def language_quality(found: Evidence, language: str) -> LanguageQuality:
     """Measure one track."""
     lines, rate = found.lines(language), found.production.rate
-    dubbed = [_dubbed(line, found) for line in lines if line.placed]
-    sync = measure(dubbed, rate, [line.span for line in found.script.lines])
-    nameless = _nameless(found, lines)
+    dubbed: list[DubbedLine] = []
+    for line in lines:
+        if line.placed:
+            # As long as its sound really is, by its file.
+            samples = found.sound_samples.get((line.language, line.index)) or 0
+            heard = Span(line.start, line.start + samples)
+            dubbed.append(DubbedLine(line.speaker, line.source, heard, line.window, line.tempo))
+    # Measured on the detected speech, not on the script; songs and sounds stay as they are.
+    kept = [each.span for each in found.script.segments if each.kind != "speech"]
+    pad = to_samples(DETECTOR_PAD_S, found.sound.audio.rate)
+    speech = [s.pad(-pad, -pad) if s.length > 4 * pad else s for s in found.sound.speech]
+    end = max((span.end for span in speech), default=0)
+    sync = measure(dubbed, rate, intersect(speech, complement(kept, Span(0, end))))
+    # Lines of the script that ended neither in an existing sound nor by name.
+    ended = {
+        line.index
+        for line in lines
+        if (
+            found.sound_samples.get((line.language, line.index))
+            if line.placed
+            else line.outcome == KEPT_ORIGINAL or failure_name(line)
+        )
+    }
+    nameless = sum(segment.index not in ended for segment in found.script.lines)
     measures = [
         *_sync_measures(sync),
         *_loss_measures(found, language, nameless),
         *_draft_measures(found, lines),
         *_loudness_measures(found, found.mixes.get(language)),
+        *_hearing_measures(found.heard.get(language)),
     ]
     return LanguageQuality(
         language=language,
@@ -72,7 +97,24 @@ def film_measures(found: Evidence) -> tuple[Measure, ...]:
     """Measure what belongs to the finished file, not to one track."""
     proven = sum(row.source_index is not None for row in found.mux.streams)
     shown = [row for row in found.mux.streams if row.source_index is not None and not row.proof]
+    covered, rate = found.coverage, found.script.rate
     return (
+        Measure(
+            "speech that nobody wrote down",
+            100 * covered.uncovered_share,
+            "%",
+            None,
+            0,
+            basis=times(covered.uncovered, rate) or "the detected speech",
+        ),
+        Measure(
+            "lines under which nobody speaks",
+            100 * covered.unspoken_share,
+            "%",
+            5,
+            0,
+            basis=times(covered.unspoken, rate) or f"{covered.lines} lines",
+        ),
         Measure("original streams changed", len(shown), "", 0, 0, basis=f"{proven} proven"),
         Measure(
             "streams that Matroska cannot hold as they are",
@@ -88,16 +130,9 @@ def film_measures(found: Evidence) -> tuple[Measure, ...]:
     )
 
 
-def failure_name(line: ProducedLine) -> str:
-    """The name of a line's failure; empty if it did not fail."""
+def failure_name(line: LineResult) -> str:
+    """Return the name of a line's failure; empty if it did not fail."""
     return line.outcome.removeprefix(FAILED) if line.outcome.startswith(FAILED) else ""
-
-
-def _dubbed(line: ProducedLine, found: Evidence) -> DubbedLine:
-    """A placed line, as long as its sound really is."""
-    samples = found.sound_samples.get((line.language, line.index)) or 0
-    heard = Span(line.start, line.start + samples)
-    return DubbedLine(line.speaker, line.source, heard, line.window, line.tempo)
 
 
 def _sync_measures(sync: Isochrony) -> list[Measure]:
@@ -120,53 +155,35 @@ def _sync_measures(sync: Isochrony) -> list[Measure]:
 def _loss_measures(found: Evidence, language: str, nameless: int) -> list[Measure]:
     lines = [line for line in found.lines(language) if line.placed]
     mix = found.mixes.get(language)
+    short = sum(
+        found.sound_samples.get((line.language, line.index)) != line.length for line in lines
+    )
+    cut = short + (mix.cut_lines if mix else 0)
+    heard = Counter((line.start, line.speaker) for line in mix.lines) if mix else Counter()
+    misplaced = (Counter((line.start, line.speaker) for line in lines) - heard).total()
     return [
         Measure(
             "lines lost without a name", nameless, "", 0, 0, basis="script, segments and files"
         ),
-        Measure("takes cut short", _cut(found, lines, mix), "", 0, 0, basis="files and mix"),
+        Measure("takes cut short", cut, "", 0, 0, basis="files and mix"),
         Measure(
-            "takes not at their planned sample",
-            _misplaced(lines, mix),
-            "",
-            0,
-            0,
-            basis="starts in the mix",
+            "takes not at their planned sample", misplaced, "", 0, 0, basis="starts in the mix"
         ),
     ]
 
 
-def _nameless(found: Evidence, lines: Sequence[ProducedLine]) -> int:
-    """Lines of the script that ended neither in a sound that is there, nor by name."""
-    ended = {line.index for line in lines if _has_ended(line, found)}
-    return sum(segment.index not in ended for segment in found.script.lines)
-
-
-def _has_ended(line: ProducedLine, found: Evidence) -> bool:
-    if line.placed:
-        return bool(found.sound_samples.get((line.language, line.index)))
-    return line.outcome == KEPT_ORIGINAL or bool(failure_name(line))
-
-
-def _cut(found: Evidence, lines: Iterable[ProducedLine], mix: TrackNote | None) -> int:
-    """Takes whose sound is not as long as planned, or reaches over the film's ends."""
-    short = sum(
-        found.sound_samples.get((line.language, line.index)) != line.length for line in lines
-    )
-    return short + (mix.cut_lines if mix else 0)
-
-
-def _misplaced(lines: Sequence[ProducedLine], mix: TrackNote | None) -> int:
-    """Placed lines that the mix does not have with this speaker at this very sample."""
-    heard = Counter((line.start, line.speaker) for line in mix.lines) if mix else Counter()
-    planned = Counter((line.start, line.speaker) for line in lines)
-    return (planned - heard).total()
-
-
-def _draft_measures(found: Evidence, lines: Sequence[ProducedLine]) -> list[Measure]:
+def _draft_measures(found: Evidence, lines: Sequence[LineResult]) -> list[Measure]:
     spoken = [line for line in lines if line.takes]
     counts = [len(line.takes) for line in spoken]
-    fits = [_draft_fits(line) for line in spoken if line.budget_s]
+    fits: list[bool] = []
+    for line in spoken:
+        if line.budget_s:
+            low, high = (share * Fraction(str(line.budget_s)) for share in FITTING_DRAFT)
+            # An engine that takes a requested duration is predicted to take just that, which is
+            # never outside the rates at which it is intelligible. Nothing is rounded.
+            first = line.takes[0]
+            predicted_s = first.predicted_s if first.asked_s is None else first.asked_s
+            fits.append(low <= Fraction(str(predicted_s)) <= high)
     mean, basis = fmean(counts) if counts else 0.0, f"{len(spoken)} spoken lines"
     rows = [
         Measure("takes per line", mean, "", 1.5, 1.15, basis=basis),
@@ -180,24 +197,12 @@ def _draft_measures(found: Evidence, lines: Sequence[ProducedLine]) -> list[Meas
     return [*rows, *_prediction_error(found, spoken)]
 
 
-def _draft_fits(line: ProducedLine) -> bool:
-    """Whether the first draft was predicted to fill its budget, without rounding at the limits.
+def _prediction_error(found: Evidence, spoken: Sequence[LineResult]) -> list[Measure]:
+    """Measure how far predicted lengths are from natural takes, after ten lines of a voice.
 
-    An engine that can be asked for a duration is predicted to take what it is asked for, which is
-    never outside the rates at which it is understood.
-    """
-    low, high = (share * Fraction(str(line.budget_s)) for share in FITTING_DRAFT)
-    first = line.takes[0]
-    predicted_s = first.predicted_s if first.asked_s is None else first.asked_s
-    return low <= Fraction(str(predicted_s)) <= high
-
-
-def _prediction_error(found: Evidence, spoken: Sequence[ProducedLine]) -> list[Measure]:
-    """How far predicted lengths lie from natural takes, after ten lines of a voice.
-
-    A voice that was asked for a duration does not tell its natural one, and a short film has no ten
-    lines of a voice; then the production's own figure, over all languages, is shown beside the
-    target, which it need not reach.
+    A voice with a requested duration does not show its natural one, and a short film has no ten
+    lines of a voice; then the stage's own figure, over all languages, is shown next to the target,
+    which it need not reach.
     """
     name, natural = "length prediction error", [x for x in spoken if x.takes[0].asked_s is None]
     voices: Counter[str] = Counter()
@@ -219,9 +224,12 @@ def _loudness_measures(found: Evidence, mix: TrackNote | None) -> list[Measure]:
     if mix is None:
         return []
     basis = (
-        f"{mix.loudness_lufs:.2f} LUFS, asked for {mix.target_lufs:.2f}; on the {mix.measured_on}"
+        f"{mix.loudness_lufs:.2f} LUFS, requested {mix.target_lufs:.2f}; on the {mix.measured_on}"
     )
-    ceiling = _ceiling_dbtp(found, mix)
+    # Without a preset, a film's own peaks may stay.
+    presets = [p for p in TARGETS.values() if mix.target_lufs == p.programme_lufs]
+    own_dbtp = max(-1.0, found.sound.audio.true_peak_dbtp)
+    ceiling = presets[0].true_peak_dbtp if presets else own_dbtp
     return [
         Measure("loudness off its target", abs(mix.miss_lu), "LU", 1.0, 0.2, basis=basis),
         Measure("true peak", mix.true_peak_dbtp, "dBTP", None, ceiling, basis=mix.measured_on),
@@ -229,9 +237,77 @@ def _loudness_measures(found: Evidence, mix: TrackNote | None) -> list[Measure]:
     ]
 
 
-def _ceiling_dbtp(found: Evidence, mix: TrackNote) -> float:
-    """The highest peak that the loudness preset allows; a film's own peaks may stay."""
-    for preset in TARGETS.values():
-        if mix.target_lufs == preset.programme_lufs:
-            return preset.true_peak_dbtp
-    return max(-1.0, found.sound.audio.true_peak_dbtp)
+def _hearing_measures(heard: HearingNote | None) -> list[Measure]:
+    if heard is None:
+        return []
+    basis = f"the decoded track, {heard.speech_s:.1f} s of detected speech"
+    muted_s = sum(end - start for start, end in heard.muted_s)
+    original_s = max(0.0, heard.speech_s - heard.dubbed_s - muted_s)
+    mute, both = (
+        f"{basis}; {_times(starts)}" if starts else basis
+        for starts in ([start for start, _ in heard.muted_s], heard.doubled_s)
+    )
+    rows = [
+        Measure("speech with neither dub nor original voice", muted_s, "s", 0, 0, basis=mute),
+        Measure("speech in its original voice", original_s, "s", basis=basis),
+        Measure("takes with the original voice under them", len(heard.doubled_s), "", basis=both),
+    ]
+    if heard.original_left_db is not None:
+        name = "original voice left under the dub"
+        rows.append(Measure(name, heard.original_left_db, "dB", None, -30, basis=basis))
+    return rows
+
+
+def _times(starts: Sequence[float]) -> str:
+    more = ", …" if len(starts) > _NAMED_TIMES else ""
+    return "at " + ", ".join(f"{start:.1f} s" for start in starts[:_NAMED_TIMES]) + more
+
+
+Better = Literal["lower", "higher"]
+Grade = Literal["target", "must", "missed", "shown"]
+"""Target met; only the must met; not even the must met; no bounds to meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Quality figure and its bounds.
+
+    Attributes:
+        language: of the track, or None if it is about the whole file.
+        must, target: the bounds of the project's targets; None where there is none.
+        basis: the data it was measured on.
+    """
+
+    name: str
+    value: float
+    unit: str
+    must: float | None = None
+    target: float | None = None
+    better: Better = "lower"
+    basis: str = ""
+    language: str | None = None
+
+    @property
+    def met(self) -> Grade:
+        """Grade of the figure against its bounds."""
+        if self.must is None and self.target is None:
+            return "shown"
+        if self.must is not None and not self._meets(self.must):
+            return "missed"
+        return "target" if self.target is None or self._meets(self.target) else "must"
+
+    def _meets(self, bound: float) -> bool:
+        return self.value <= bound if self.better == "lower" else self.value >= bound
+
+    def words(self) -> str:
+        """Return the figure with its unit: ``12 ms``, ``94.1 %``."""
+        return f"{figure(self.value)} {self.unit}".rstrip()
+
+
+def figure(value: float | None) -> str:
+    """Return a number with decimals that suit its size; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if value == round(value):
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,36 +1,40 @@
-"""What a finished video's report says: durations, quality, and every failure by name."""
-
-from __future__ import annotations
+"""Report of a finished video: durations, quality, and every failure by name; ``report.json``."""
 
 import logging
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
+from dubarr_pipeline.compute.memory import note_as_json
+from dubarr_pipeline.files import write_json, write_text
 from dubarr_pipeline.library.videos import Video
-from dubarr_pipeline.production.results import ProducedLine
-from dubarr_pipeline.reports.contents import Failure, Report, SpeakerSummary, StageTime
-from dubarr_pipeline.reports.document import document
 from dubarr_pipeline.reports.evidence import Evidence, RefNote, gather
 from dubarr_pipeline.reports.page import page
-from dubarr_pipeline.reports.quality import failure_name, film_measures, language_quality
-from dubarr_pipeline.reports.summary import summary
-from dubarr_pipeline.timeline.script import Segment, SpeakerProfile
-from dubarr_pipeline.timeline.spans import to_seconds, total
-from dubarr_pipeline.workdir import WorkDir, write_json, write_text
+from dubarr_pipeline.reports.quality import (
+    LanguageQuality,
+    failure_name,
+    film_measures,
+    language_quality,
+)
+from dubarr_pipeline.reports.summary import Failure, Report, SpeakerSummary, StageTime, summary
+from dubarr_pipeline.script.model import Segment, SpeakerProfile
+from dubarr_pipeline.spans import to_seconds, total
+from dubarr_pipeline.workdir.artifacts import placement_document, span_seconds
+from dubarr_pipeline.workdir.layout import WorkDir
 
 __all__ = ["Report", "StageTime", "make_report", "write_report"]
 
 _log = logging.getLogger(__name__)
+_LOUDNESS = (
+    "loudness_lufs source_lufs target_lufs miss_lu true_peak_dbtp lra_lu dialogue_lufs measured_on "
+    "codec"
+)
 
 
 def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Report:
-    """Gather the report of a video from its artifacts.
-
-    Args:
-        video: with its target languages, in order.
-        work: its folder, with everything up to the finished file.
-        stages: how long each of them took.
+    """Gather the report of a video from its artifacts, the finished file among them.
 
     Raises:
         ArtifactError: if an artifact is missing or damaged.
@@ -38,6 +42,18 @@ def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Rep
     found = gather(work)
     languages = tuple(language_quality(found, language) for language in video.target_langs)
     film, failures = film_measures(found), _failures(found, video.target_langs)
+    lines: defaultdict[str, list[Segment]] = defaultdict(list)
+    for segment in found.script.segments:
+        lines[segment.speaker].append(segment)
+    speakers = tuple(
+        SpeakerSummary(
+            found.speakers.get(who, SpeakerProfile(who)),
+            len(lines[who]),
+            to_seconds(total(s.span for s in lines[who]), found.script.rate),
+            found.refs.get(who, RefNote(note="not searched for")),
+        )
+        for who in sorted({*found.speakers, *lines})
+    )
     report = Report(
         video=video,
         stages=tuple(stages),
@@ -45,7 +61,7 @@ def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Rep
         languages=languages,
         film=film,
         failures=failures,
-        speakers=_speakers(found),
+        speakers=speakers,
         kinds=dict(Counter(segment.kind for segment in found.script.segments)),
         summary=(),
     )
@@ -67,37 +83,115 @@ def write_report(report: Report, work: WorkDir) -> None:
 def _failures(found: Evidence, languages: Sequence[str]) -> tuple[Failure, ...]:
     texts = {segment.index: segment.text for segment in found.script.segments}
     return tuple(
-        _failure(line, texts.get(line.index, ""), found.production.rate)
+        Failure(
+            language=line.language,
+            index=line.index,
+            speaker=line.speaker,
+            start_s=to_seconds(line.source.start, found.production.rate),
+            end_s=to_seconds(line.source.end, found.production.rate),
+            name=failure_name(line),
+            source_text=texts.get(line.index, ""),
+            text=line.text,
+            message=line.message,
+        )
         for language in languages
         for line in found.lines(language)
         if failure_name(line)
     )
 
 
-def _failure(line: ProducedLine, source_text: str, rate: int) -> Failure:
-    return Failure(
-        language=line.language,
-        index=line.index,
-        speaker=line.speaker,
-        start_s=to_seconds(line.source.start, rate),
-        end_s=to_seconds(line.source.end, rate),
-        name=failure_name(line),
-        source_text=source_text,
-        text=line.text,
-        message=line.message,
-    )
+def document(report: Report) -> dict[str, Any]:
+    """Return the content of ``report.json``."""
+    video, mux, sound = report.video, report.evidence.mux, report.evidence.sound.audio
+    stats, script = report.evidence.production.stats, report.evidence.script
+    return {
+        "key": video.key,
+        "source": str(video.source),
+        "profile": video.profile,
+        "languages": list(video.target_langs),
+        "summary": list(report.summary),
+        "durations": {
+            "total_s": report.total_s,
+            "stages": [
+                {"stage": s.stage, "seconds": s.seconds, "reused": s.reused} for s in report.stages
+            ],
+        },
+        "memory": {s.stage: note_as_json(s.memory) for s in report.stages if s.memory},
+        "llm": {"tokens": stats.tokens, "tokens_per_s": round(stats.tokens_per_s, 3)}
+        if stats.tokens
+        else None,
+        "script": _script(report),
+        "script_reading": asdict(report.evidence.reading),
+        "film": {
+            "duration_s": round(sound.samples / sound.rate, 3),
+            **_figures(sound, "rate channels layout"),
+            "language_per_channel": report.evidence.sound.language_per_channel,
+            **_figures(sound, "loudness_lufs true_peak_dbtp notes"),
+        },
+        "kinds": dict(report.kinds),
+        "left_out": [
+            {**span_seconds(cue.span, script.rate), **_figures(cue, "text reason")}
+            for cue in script.left_out
+        ],
+        "lines": {found.language: _counts(report, found) for found in report.languages},
+        "quality": [
+            _figures(row, "language name value unit must target better met basis")
+            for row in report.measures
+        ],
+        "loudness": {
+            language: {**_figures(mix, _LOUDNESS), "notes": list(mix.notes)}
+            for language, mix in report.evidence.mixes.items()
+        },
+        "heard": {name: asdict(heard) for name, heard in report.evidence.heard.items()},
+        "failures": [{**asdict(f), "outcome": f"failed:{f.name}"} for f in report.failures],
+        "speakers": [
+            {
+                **_figures(found.profile, "speaker name gender pitch_hz"),
+                "lines": found.lines,
+                "speech_s": found.speech_s,
+                "ref": asdict(found.ref),
+            }
+            for found in report.speakers
+        ],
+        "streams": [asdict(row) for row in mux.streams],
+        "converted": [asdict(row) for row in mux.converted],
+        "flags": [{**asdict(row), "flags": sorted(row.flags)} for row in mux.flags],
+        "checks": asdict(mux.checks),
+        "tools": list(mux.tools),
+    }
 
 
-def _speakers(found: Evidence) -> tuple[SpeakerSummary, ...]:
-    lines: dict[str, list[Segment]] = {}
-    for segment in found.script.segments:
-        lines.setdefault(segment.speaker, []).append(segment)
-    return tuple(
-        SpeakerSummary(
-            found.speakers.get(who, SpeakerProfile(who)),
-            len(lines.get(who, ())),
-            to_seconds(total(s.span for s in lines.get(who, ())), found.script.rate),
-            found.refs.get(who, RefNote(note="not looked for")),
-        )
-        for who in sorted({*found.speakers, *lines})
-    )
+def _script(report: Report) -> dict[str, Any]:
+    """Return how the script was put on the film, and what it and the speech lack of each other."""
+    covered, rate = report.evidence.coverage, report.evidence.script.rate
+    placement = placement_document(report.evidence.placement, rate)
+    return {
+        **{k: v for k, v in placement.items() if k != "left_out"},
+        "speech_nobody_wrote_down": [span_seconds(span, rate) for span in covered.uncovered],
+        "speech_nobody_wrote_down_share": round(covered.uncovered_share, 4),
+        "lines_nobody_speaks": [span_seconds(span, rate) for span in covered.unspoken],
+    }
+
+
+def _counts(report: Report, found: LanguageQuality) -> dict[str, Any]:
+    names = Counter(f.name for f in report.failures if f.language == found.language)
+    return {
+        "lines": found.lines,
+        "placed": found.placed,
+        "kept_original": found.kept,
+        "failed": found.failed,
+        "nameless": found.nameless,
+        "failures": dict(sorted(names.items())),
+        "flagged": {
+            str(line.index): list(line.flags)
+            for line in report.evidence.lines(found.language)
+            if line.flags
+        },
+    }
+
+
+def _figures(found: object, names: str) -> dict[str, Any]:
+    """Return attributes by name, without infinity, which JSON lacks: silence has no true peak."""
+    values = {name: getattr(found, name) for name in names.split()}
+    is_infinite = {n for n, v in values.items() if isinstance(v, float) and not math.isfinite(v)}
+    return {**values, **dict.fromkeys(is_infinite)}

@@ -1,51 +1,86 @@
-"""The report in a few lines, for a terminal."""
+"""Summary of the report in a few lines, for a terminal."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from dubarr_pipeline.reports.contents import Failure, Report, StageTime
-from dubarr_pipeline.reports.measure import Measure, figure
-from dubarr_pipeline.reports.quality import LanguageQuality
+from dubarr_pipeline.compute.memory import MemoryNote
+from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.reports.evidence import Evidence, RefNote
+from dubarr_pipeline.reports.quality import LanguageQuality, Measure, figure
+from dubarr_pipeline.script.fit.fitting import times
+from dubarr_pipeline.script.model import Segment, SpeakerProfile
 
 _NAMED_LINES = 8
 
 
 def summary(report: Report) -> tuple[str, ...]:
-    """Return the report as short lines: each track, its failures, the streams, what was missed."""
+    """Return the report as short lines: tracks, failures, streams, missed figures."""
     lines = [_language_line(report, found) for found in report.languages]
+    lines += _script_lines(report)
     for language in report.languages:
-        failed = [f for f in report.failures if f.language == language.language]
-        if failed:
-            lines.append(_failure_line(language.language, failed))
+        name, made = language.language, report.evidence.lines(language.language)
+        lost = [(f.index, f.name) for f in report.failures if f.language == name]
+        doubted = [(line.index, flag) for line in made for flag in line.flags]
+        lines += [
+            f"{name}: {len({index for index, _ in found})} {kind} {_listed(found)}"
+            for kind, found in (("failed", lost), ("flagged", doubted))
+            if found
+        ]
+    if reasons := Counter(cue.reason for cue in report.evidence.script.left_out):
+        counted = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
+        lines.append(f"subtitles that are not spoken: {counted}")
+    lines += report.evidence.sound.audio.notes[:_NAMED_LINES]
+    if report.evidence.sound.language_per_channel:
+        lines.append("left and right speak at once: a language per channel (dual mono)")
     mux = report.evidence.mux
     kept = sum(row.source_index is not None for row in mux.streams)
     offset = f"at most {mux.max_offset_ms:.2f} ms off"
     other = f"{len(mux.converted)} converted by name, " if mux.converted else ""
     lines.append(f"{kept} original streams identical, {other}{offset}")
-    lines += [_missed_line(row) for row in report.measures if row.met == "missed"]
+    for row in report.measures:
+        if row.met == "missed":
+            side = "at most" if row.better == "lower" else "at least"
+            where = f"{row.language}: " if row.language else ""
+            must = f"must be {side} {figure(row.must)}"
+            lines.append(f"{where}missed: {row.name} {row.words()}, {must}")
     stats = report.evidence.production.stats
     if stats.tokens:
         lines.append(f"language model: {stats.tokens} tokens, {stats.tokens_per_s:.1f} tokens/s")
-    lines += [line for stage in report.stages for line in _memory_lines(stage)]
-    kept_stages = sum(stage.reused for stage in report.stages)
-    lines.append(
-        f"{report.total_s:.1f} s of work; {kept_stages} of {len(report.stages)} stages kept"
-    )
+    lines += _memory_lines(report)
+    lines.append(f"{report.total_s:.1f} s of work")
     return tuple(lines)
 
 
-def _memory_lines(stage: StageTime) -> list[str]:
-    """Where memory ran out and how it went on, and what was not given back."""
-    if stage.memory is None:
-        return []
-    steps = [
-        f"{stage.stage}: {step.engine} ran out of memory with {step.left}; "
-        f"went on with {step.taken}"
-        for step in stage.memory.steps_down
-    ]
-    return [*steps, *(f"{stage.stage}: {fault}" for fault in stage.memory.faults)]
+def _memory_lines(report: Report) -> Iterator[str]:
+    """Yield lines on the stages' lack of memory, and on memory that they did not give back."""
+    for stage, note in ((s.stage, s.memory) for s in report.stages if s.memory):
+        for step in note.steps_down:
+            left, taken = step.left, step.taken
+            yield f"{stage}: {step.engine} ran out of memory with {left}; went on with {taken}"
+        for fault in note.faults:
+            yield f"{stage}: {fault}"
+
+
+def _script_lines(report: Report) -> list[str]:
+    """Return lines on the script and the speech, where they do not fit each other."""
+    placement, rate = report.evidence.placement, report.evidence.script.rate
+    lines: list[str] = []
+    if placement.verdict not in (None, "fits"):
+        lines.append(f"script {placement.verdict}: {placement.words}")
+    if uncovered := times(report.evidence.coverage.uncovered, rate, _NAMED_LINES):
+        lines.append(f"speech nobody wrote down, left as it is: {uncovered}")
+    return lines
+
+
+def _listed(found: Sequence[tuple[int, str]]) -> str:
+    """Return names with their counts, and the numbers of the first lines."""
+    names = ", ".join(f"{n} {name}" for name, n in Counter(name for _, name in found).most_common())
+    indexes = list(dict.fromkeys(index for index, _ in found))
+    more = ", …" if len(indexes) > _NAMED_LINES else ""
+    return f"({names}): lines {', '.join(map(str, indexes[:_NAMED_LINES]))}{more}"
 
 
 def _language_line(report: Report, found: LanguageQuality) -> str:
@@ -64,14 +99,77 @@ def _language_line(report: Report, found: LanguageQuality) -> str:
     return f"{found.language}: {', '.join(parts)}"
 
 
-def _failure_line(language: str, failed: Sequence[Failure]) -> str:
-    names = ", ".join(f"{n} {name}" for name, n in Counter(f.name for f in failed).most_common())
-    shown = ", ".join(str(f.index) for f in failed[:_NAMED_LINES])
-    more = ", …" if len(failed) > _NAMED_LINES else ""
-    return f"{language}: {len(failed)} failed ({names}): lines {shown}{more}"
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """Duration and memory of a stage, and whether its result was reused this time.
+
+    Attributes:
+        seconds: of the run that made it; None where that is not known.
+        memory: measured in that run; None where that is not known.
+    """
+
+    stage: str
+    seconds: float | None
+    reused: bool
+    memory: MemoryNote | None = None
 
 
-def _missed_line(row: Measure) -> str:
-    side = "at most" if row.better == "lower" else "at least"
-    where = f"{row.language}: " if row.language else ""
-    return f"{where}missed: {row.name} {row.words()}, must be {side} {figure(row.must)}"
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Line that could not be dubbed, by name; the original is audible there."""
+
+    language: str
+    index: int
+    speaker: str
+    start_s: float
+    end_s: float
+    name: str
+    source_text: str
+    text: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerSummary:
+    """Speaker with the amount of their speech and their voice reference."""
+
+    profile: SpeakerProfile
+    lines: int
+    speech_s: float
+    ref: RefNote
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Report of a finished video.
+
+    Attributes:
+        evidence: the artifacts it was made from.
+        kinds: number of the script's segments by kind.
+        summary: a few short lines for a terminal.
+    """
+
+    video: Video
+    stages: tuple[StageTime, ...]
+    evidence: Evidence
+    languages: tuple[LanguageQuality, ...]
+    film: tuple[Measure, ...]
+    failures: tuple[Failure, ...]
+    speakers: tuple[SpeakerSummary, ...]
+    kinds: Mapping[str, int]
+    summary: tuple[str, ...]
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Every quality figure, those of the tracks first."""
+        return (*(row for found in self.languages for row in found.measures), *self.film)
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of all stages together, when they were made."""
+        return round(sum(stage.seconds or 0.0 for stage in self.stages), 3)
+
+    @property
+    def segments(self) -> Mapping[int, Segment]:
+        """Segments of the script by index."""
+        return {segment.index: segment for segment in self.evidence.script.segments}

@@ -1,7 +1,7 @@
-"""Language models and voices over HTTP: clients, and the servers that we start ourselves.
+"""Language models and voices over HTTP: clients, and our own servers.
 
-Clients: `llm`, `tts`, on `server` (time-outs, retries) with `queueing` in front. Processes of ours:
-`processes` starts and watches them, `sharing` lets them take turns on a GPU, `speech_server`
-speaks. `simulated` is the pretended server, for tests and dry runs. `keeper` keeps the processes of
-`dubarr serve library` alive.
+Clients: `llm_client` and `speech_client` on `http_client` (schemas, time-outs, retries), with
+`call_queue` in front; `llm_process` serves a language model while it is used. Servers: `web` is
+their frame (token, limits, uvicorn), `speech_server` speaks through `xtts_model`, `bearer_auth`
+puts a token before `transformers serve`.
 """

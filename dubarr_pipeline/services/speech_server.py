@@ -1,55 +1,58 @@
 """Our own speech server: OpenAI's ``POST /v1/audio/speech`` in front of a model that clones voices.
 
-Beside OpenAI's fields it takes `language`, `ref_audio` (a data URL), `ref_text` and `duration_s`.
-``GET /v1/models`` and ``GET /health`` answer too; ``POST /sleep`` and ``/wake_up`` move the model
-off the GPU and back. The model speaks one line at a time: whoever comes meanwhile waits.
+Besides OpenAI's fields it takes `language`, `ref_audio` (a data URL), `ref_text` and `duration_s`.
+It also answers ``GET /v1/models`` and ``GET /health``; ``POST /sleep`` and ``/wake_up`` move the
+model off the GPU and back. The model speaks one line at a time; other requests wait.
 """
 
-from __future__ import annotations
-
+import asyncio
 import base64
 import binascii
 import hashlib
-import hmac
 import io
-import json
-import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
-from dubarr_pipeline.errors import DubbingError, OutOfMemory
+from dubarr_pipeline.errors import OutOfMemory, RequestRefused
+from dubarr_pipeline.services.web import OPEN_PATH, WebApp, WebLimits, WebServer, read_body
+from dubarr_pipeline.text.printable import one_line
 
-_log = logging.getLogger(__name__)
-
+_Result = TypeVar("_Result")
 Samples = NDArray[np.float32]
 BODY_LIMIT = 32 * 1024 * 1024
 """Bytes: a voice reference of several minutes, in base64."""
 TEXT_LIMIT = 4096
 """Characters, as with OpenAI."""
 SHORTEST_REF_S, LONGEST_REF_S = 1.0, 600.0
-_PATIENCE_S = 60.0
-_LONGEST_NUMBER = 12
+_REF_RATES = (4_000, 192_000)
+_BLOCK = 65_536
+"""Frames that are unpacked at once: a header may promise little and hold much."""
+_LIMITS = WebLimits(BODY_LIMIT, timeout_s=60.0)
 _PLAIN_KINDS: Mapping[str, str] = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LineToSpeak:
     """One line to speak, checked.
 
     Attributes:
         ref: the voice to speak with, mono ``(samples,)`` at `ref_rate` Hz; None: the built-in
             `voice`.
-        ref_digest: names the reference's very bytes.
-        duration_s: wished length; None: as the voice likes, at `speed`.
+        ref_digest: SHA-256 of the reference as it was sent.
+        duration_s: requested length; None: natural, at `speed`.
     """
 
     text: str
@@ -64,7 +67,7 @@ class Wanted:
 
 
 class SpeechModel(Protocol):
-    """What the server asks of a model; it is loaded, and is never called by two threads at once."""
+    """Interface of a loaded model, never called by two threads at once."""
 
     @property
     def name(self) -> str: ...
@@ -75,7 +78,7 @@ class SpeechModel(Protocol):
     @property
     def voices(self) -> tuple[str, ...]: ...
     def serves(self, language: str) -> bool: ...
-    def speak(self, wanted: Wanted) -> Samples:
+    def speak(self, line: LineToSpeak) -> Samples:
         """Return mono float32 ``(samples,)`` at `rate` Hz."""
         ...
 
@@ -83,16 +86,8 @@ class SpeechModel(Protocol):
     def wake(self) -> None: ...
 
 
-class Refusal(DubbingError):
-    """A request that cannot be served, with its HTTP status and a short name for programs."""
-
-    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
 class _Order(BaseModel):
-    """The body of ``POST /v1/audio/speech`` as it comes in."""
+    """Body of ``POST /v1/audio/speech`` as received."""
 
     model_config = ConfigDict(extra="ignore")
     model: str = "default"
@@ -106,35 +101,69 @@ class _Order(BaseModel):
     duration_s: float | None = Field(None, gt=0, le=600)
 
 
-class SpeechServer(ThreadingHTTPServer):
-    """Serves one loaded model.
+class SpeechServer:
+    """Endpoints of one loaded model.
 
     Args:
-        model: who speaks.
-        address: host and port; port 0: a free one.
-        token: the bearer token that every call but ``/health`` must show; empty: none.
+        model: speaks one line at a time.
+        host: address to listen on.
+        port: 0: a free one.
+        token: bearer token that every call but ``/health`` must show; empty: none.
+
+    Raises:
+        OSError: if the address cannot be listened on.
     """
 
-    daemon_threads = True
-    request_queue_size = 64
+    def __init__(self, model: SpeechModel, host: str, port: int, token: str = "") -> None:
+        self.model = model
+        self._turn = asyncio.Lock()
+        routes = {
+            ("GET", OPEN_PATH): self._health,
+            ("GET", "/v1/models"): self._models,
+            ("POST", "/v1/audio/speech"): self._speech,
+            ("POST", "/sleep"): partial(self._moved, model.sleep),
+            ("POST", "/wake_up"): partial(self._moved, model.wake),
+        }
+        app = WebApp(routes, token, _LIMITS, _error_document)
+        self.web = WebServer(app, host, port)
 
-    def __init__(self, model: SpeechModel, address: tuple[str, int], token: str = "") -> None:
-        self.model, self.token = model, token
-        self.turn = threading.Lock()
-        super().__init__(address, _Handler)
+    async def _health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok", "model": self.model.name})
 
-    def check_token(self, shown: str | None) -> None:
-        """Refuse whoever does not know the token; the comparison takes the same time for all."""
-        wanted = f"Bearer {self.token}".encode()
-        if self.token and not hmac.compare_digest((shown or "").encode(), wanted):
-            raise Refusal(
-                HTTPStatus.UNAUTHORIZED,
-                "invalid_token",
-                "this server wants its token: Authorization: Bearer ...",
-            )
+    async def _models(self, _: Request) -> Response:
+        model = {"id": self.model.name, "object": "model", "owned_by": "dubarr"}
+        return JSONResponse({"object": "list", "data": [model]})
 
-    def read_order(self, body: bytes) -> tuple[Wanted, str]:
-        """What is wished for, checked, and in which format. Raises `Refusal`."""
+    async def _moved(self, move: Callable[[], None], request: Request) -> Response:
+        await read_body(request, _LIMITS)
+        async with self._turn:
+            await _in_daemon_thread(move)
+        return JSONResponse({"status": "ok"})
+
+    async def _speech(self, request: Request) -> Response:
+        body = await read_body(request, _LIMITS)
+        line, kind = await run_in_threadpool(self.read_order, body)
+        async with self._turn:
+            if await request.is_disconnected():
+                raise _wrong("client_gone", "the client hung up before its turn")
+            try:
+                samples = await _in_daemon_thread(lambda: self.model.speak(line))
+            except OutOfMemory as error:
+                raise RequestRefused(503, "out_of_memory", str(error)) from error
+            except ImportError as error:
+                words = f"{line.language} needs a package that is not installed: {error}"
+                raise RequestRefused(501, "package_missing", words) from error
+            # A model may raise anything; the client is told.
+            except Exception as error:
+                words = f"the model failed: {type(error).__name__}: {one_line(str(error))}"
+                raise RequestRefused(500, "model_failed", words) from error
+        if not np.isfinite(samples).all():
+            raise RequestRefused(500, "model_failed", "the model gave samples that are no numbers")
+        sound, media = await run_in_threadpool(encoded, samples, self.model.rate, kind)
+        return Response(sound, media_type=media)
+
+    def read_order(self, body: bytes) -> tuple[LineToSpeak, str]:
+        """Return the line to speak, checked, and its sound format. Raises `RequestRefused`."""
         try:
             order = _Order.model_validate_json(body)
         except ValidationError as error:
@@ -142,20 +171,21 @@ class SpeechServer(ThreadingHTTPServer):
             where = ".".join(str(part) for part in first["loc"]) or "the body"
             raise _wrong("invalid_request", f"{where}: {first['msg']}") from error
         if order.model not in (self.model.name, "default"):
-            raise Refusal(
+            raise RequestRefused(
                 HTTPStatus.NOT_FOUND,
                 "model_not_found",
-                f"model {order.model!r} is not served here; served: {self.model.name}",
+                f"model {order.model[:80]!r} is not served here; served: {self.model.name}",
             )
         self._check_text(order)
         ref, rate = _read_ref(order.ref_audio) if order.ref_audio else (None, 0)
-        return Wanted(
+        ref_digest = hashlib.sha256(order.ref_audio.encode()).hexdigest() if order.ref_audio else ""
+        return LineToSpeak(
             text=order.input.strip(),
             language=order.language or "",
             voice=self._voice(order),
             ref=ref,
             ref_rate=rate,
-            ref_digest=_digest(order.ref_audio),
+            ref_digest=ref_digest,
             ref_text=order.ref_text,
             duration_s=order.duration_s,
             speed=order.speed,
@@ -163,7 +193,7 @@ class SpeechServer(ThreadingHTTPServer):
 
     def _check_text(self, order: _Order) -> None:
         if not any(character.isalnum() for character in order.input):
-            raise _wrong("unspeakable", f"there is nothing to pronounce in {order.input[:80]!r}")
+            raise _wrong("unspeakable", f"nothing to pronounce in {order.input[:80]!r}")
         if len(order.input) > TEXT_LIMIT:
             raise _wrong(
                 "text_too_long",
@@ -175,11 +205,11 @@ class SpeechServer(ThreadingHTTPServer):
         if not self.model.serves(order.language):
             raise _wrong(
                 "language_not_served",
-                f"language {order.language!r} is not served; served: {served}",
+                f"language {order.language[:80]!r} is not served; served: {served}",
             )
 
     def _voice(self, order: _Order) -> str:
-        """The built-in voice, where there is no reference. Raises `Refusal` with the choices."""
+        """Return the built-in voice, where there is no reference; refuse an unknown one."""
         voices = self.model.voices
         if order.ref_audio or order.voice in voices:
             return order.voice
@@ -188,123 +218,37 @@ class SpeechServer(ThreadingHTTPServer):
         choices = ", ".join(voices[:60]) or "none"
         raise _wrong(
             "voice_not_found",
-            f"there is no voice {order.voice!r}: send ref_audio, or choose one of: {choices}",
+            f"there is no voice {order.voice[:80]!r}: send ref_audio, or choose one of: {choices}",
         )
 
 
-def serve(server: SpeechServer) -> None:
-    """Serve until the process is told to end."""
-    try:
-        server.serve_forever()
-    finally:
-        server.server_close()
+async def _in_daemon_thread(work: Callable[[], _Result]) -> _Result:
+    """Run blocking work in a thread that does not keep a stopped server alive.
 
+    A model cannot be interrupted within a line, and Python waits for the threads of its pools.
+    """
+    future: Future[_Result] = Future()
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = _PATIENCE_S
-    server: SpeechServer  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def do_GET(self) -> None:
-        self._answer({"/health": self._health, "/v1/models": self._models})
-
-    def do_POST(self) -> None:
-        self._answer(
-            {
-                "/v1/audio/speech": self._speech,
-                "/sleep": lambda: self._moved(self.server.model.sleep),
-                "/wake_up": lambda: self._moved(self.server.model.wake),
-            }
-        )
-
-    def _answer(self, routes: Mapping[str, Callable[[], None]]) -> None:
-        path = self.path.partition("?")[0]
+    def run() -> None:
         try:
-            if path != "/health":
-                self.server.check_token(self.headers.get("authorization"))
-            if path not in routes:
-                raise Refusal(
-                    HTTPStatus.NOT_FOUND, "not_found", f"{self.command} {path} is not served here"
-                )
-            routes[path]()
-        except Refusal as refusal:
-            self._refuse(refusal)
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
 
-    def _health(self) -> None:
-        self._send_json(HTTPStatus.OK, {"status": "ok", "model": self.server.model.name})
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(future)
 
-    def _models(self) -> None:
-        model = {"id": self.server.model.name, "object": "model", "owned_by": "dubarr"}
-        self._send_json(HTTPStatus.OK, {"object": "list", "data": [model]})
 
-    def _moved(self, move: Callable[[], None]) -> None:
-        self._body()
-        with self.server.turn:
-            move()
-        self._send_json(HTTPStatus.OK, {"status": "ok"})
-
-    def _speech(self) -> None:
-        wanted, kind = self.server.read_order(self._body())
-        try:
-            with self.server.turn:
-                samples = self.server.model.speak(wanted)
-        except OutOfMemory as error:
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "out_of_memory", str(error)) from error
-        except ImportError as error:
-            raise Refusal(
-                HTTPStatus.NOT_IMPLEMENTED,
-                "package_missing",
-                f"{wanted.language} needs a package that is not here: {error}",
-            ) from error
-        body, media = encoded(samples, self.server.model.rate, kind)
-        self._send(HTTPStatus.OK, media, body)
-
-    def _body(self) -> bytes:
-        told = self.headers.get("content-length", "")
-        if not told.isdecimal():
-            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "length_required", "say Content-Length")
-        if len(told) > _LONGEST_NUMBER or int(told) > BODY_LIMIT:
-            raise Refusal(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "body_too_large",
-                f"the body has more than {BODY_LIMIT} bytes: send a shorter voice reference",
-            )
-        body = self.rfile.read(int(told))
-        if len(body) < int(told):
-            raise ConnectionError("the body was cut off")
-        return body
-
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer with the reason; the rest of the request was perhaps not read: hang up."""
-        self.close_connection = True
-        kind = "invalid_request_error" if refusal.status < 500 else "server_error"
-        error = {"message": str(refusal), "type": kind, "code": refusal.code}
-        self._send_json(refusal.status, {"error": error})
-
-    def _send_json(self, status: HTTPStatus, document: Mapping[str, Any]) -> None:
-        self._send(status, "application/json", json.dumps(document).encode())
-
-    def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.send_header("Retry-After", "1")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        _log.info(format, *args)
+def _error_document(error: RequestRefused) -> dict[str, Any]:
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"error": {"message": str(error), "type": kind, "code": error.code}}
 
 
 def encoded(samples: Samples, rate: int, kind: str) -> tuple[bytes, str]:
-    """Mono samples in a sound format, and its media type; ``pcm`` is bare 16 bit little endian."""
+    """Encode mono samples; return the bytes and their media type.
+
+    ``pcm`` is raw 16 bit little endian.
+    """
     whole = np.clip(samples, -1.0, 1.0)
     if kind == "pcm":
         return np.round(whole * 32767).astype("<i2").tobytes(), f"audio/pcm; rate={rate}"
@@ -315,29 +259,35 @@ def encoded(samples: Samples, rate: int, kind: str) -> tuple[bytes, str]:
 
 
 def _read_ref(url: str) -> tuple[Samples, int]:
-    """A voice reference out of a data URL (or bare base64): mono samples and their rate."""
+    """Return the mono samples and the rate of a voice reference in a data URL or bare base64."""
     data = url.partition(",")[2] if url.startswith("data:") else url
     try:
         raw = base64.b64decode(data, validate=True)
-        samples, rate = soundfile.read(io.BytesIO(raw), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(io.BytesIO(raw)) as file:
+            rate, length_s = file.samplerate, file.frames / file.samplerate
+            if not _REF_RATES[0] <= rate <= _REF_RATES[1]:
+                raise _wrong("ref_unreadable", f"ref_audio has a rate of {rate} Hz")
+            _check_length(length_s)
+            blocks = file.blocks(_BLOCK, dtype="float32", always_2d=True)
+            mono = np.concatenate([block.mean(axis=1) for block in blocks])
     except (binascii.Error, ValueError, soundfile.SoundFileError) as error:
-        raise _wrong("ref_unreadable", f"ref_audio is no sound in base64: {error}") from error
-    mono = np.nan_to_num(samples.mean(axis=1))
-    length_s = mono.size / rate
+        raise _wrong("ref_unreadable", f"ref_audio is not audio in base64: {error}") from error
+    if not np.isfinite(mono).all():
+        raise _wrong("ref_unreadable", "ref_audio has samples that are no numbers")
+    _check_length(mono.size / rate)
+    if not np.abs(mono).max() > 1e-4:
+        raise _wrong("ref_silent", "the voice reference is silent")
+    return mono, int(rate)
+
+
+def _check_length(length_s: float) -> None:
     if not SHORTEST_REF_S <= length_s <= LONGEST_REF_S:
         raise _wrong(
             "ref_too_short" if length_s < SHORTEST_REF_S else "ref_too_long",
             f"the voice reference is {length_s:.2f} s long; it must be {SHORTEST_REF_S:g} to "
             f"{LONGEST_REF_S:g} s, and 3-6 s of clean speech are best",
         )
-    if not np.abs(mono).max() > 1e-4:
-        raise _wrong("ref_silent", "the voice reference is silent")
-    return mono, int(rate)
 
 
-def _digest(ref: str | None) -> str:
-    return hashlib.sha256(ref.encode()).hexdigest() if ref else ""
-
-
-def _wrong(code: str, message: str) -> Refusal:
-    return Refusal(HTTPStatus.BAD_REQUEST, code, message)
+def _wrong(code: str, message: str) -> RequestRefused:
+    return RequestRefused(HTTPStatus.BAD_REQUEST, code, message)

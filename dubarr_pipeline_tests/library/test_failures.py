@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from dubarr_pipeline.config.options import FailureOptions
 from dubarr_pipeline.errors import ServiceUnavailable, SettingsError
-from dubarr_pipeline.library.failures import FailedRun, FailureOptions, Waiting, in_words
-from dubarr_pipeline.library.notifying import NOTIFY_VARIABLE, notify
+from dubarr_pipeline.library.failures import NOTIFY_VARIABLE, FailedRun, Waiting, in_words, notify
 
 OPTIONS = FailureOptions(retries=2, first_pause_minutes=10, longest_pause_minutes=15)
 
@@ -26,7 +26,10 @@ def failed(error: str | None = "ServiceTimeout", attempt: int = 1, video: str = 
         ("SourceMissing", 1, 600.0),
         ("ServiceTimeout", 3, None),
         ("NotAVideo", 1, None),
-        (None, 1, None),
+        ("MissingRequirement", 1, None),
+        ("LicenceError", 1, None),
+        (None, 1, 600.0),
+        ("MediaToolError", 1, 600.0),
     ],
 )
 def test_only_what_may_pass_is_tried_again_and_not_for_ever(
@@ -34,29 +37,30 @@ def test_only_what_may_pass_is_tried_again_and_not_for_ever(
 ):
     waiting = Waiting().after([failed(error, attempt)], OPTIONS, 1_000.0)
     if pause_s is None:
-        assert waiting.due(OPTIONS, 1e12) == ([], Waiting())
+        assert waiting == Waiting()
         return
-    assert waiting.due(OPTIONS, 1_000.0 + pause_s - 1) == ([], waiting)
-    assert waiting.due(OPTIONS, 1_000.0 + pause_s) == ([failed(error, attempt)], Waiting())
+    assert waiting.due(OPTIONS, 1_000.0 + pause_s - 1) == []
+    assert waiting.due(OPTIONS, 1_000.0 + pause_s) == [failed(error, attempt)]
+    assert waiting.without([failed(error, attempt)]) == Waiting()
 
 
 def test_a_run_whose_process_was_killed_is_tried_again():
     killed = FailedRun("run", "a", None, None, "its process was killed")
-    assert Waiting().after([killed], OPTIONS, 0.0).due(OPTIONS, 600.0)[0] == [killed]
+    assert Waiting().after([killed], OPTIONS, 0.0).due(OPTIONS, 600.0) == [killed]
 
 
 def test_a_newer_failure_takes_the_place_of_an_older_one():
     waiting = Waiting().after([failed(), failed(video="b")], OPTIONS, 0.0)
     waiting = waiting.after([failed("NotAVideo", 2)], OPTIONS, 1.0)
-    assert [run.video for run in waiting.due(OPTIONS, 1e12)[0]] == ["b"]
+    assert [run.video for run in waiting.due(OPTIONS, 1e12)] == ["b"]
 
 
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (failed(), "Tried again in 10 minutes."),
-        (failed(attempt=3), "Given up after 3 tries: mend it, then `dubarr retry a`."),
-        (failed("NotAVideo"), "Given up: mend it"),
+        (failed(), "Next try in 10 minutes."),
+        (failed(attempt=3), "Given up after 3 tries: fix it, then run `dubarr retry a`."),
+        (failed("NotAVideo"), "Given up: fix it"),
     ],
 )
 def test_people_are_told_what_and_what_next(run: FailedRun, words: str):
@@ -67,7 +71,7 @@ def test_people_are_told_what_and_what_next(run: FailedRun, words: str):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"retries": -1}, {"first_pause_minutes": 0}, {"longest_pause_minutes": 1}],
+    [{"longest_pause_minutes": 1}],
 )
 def test_a_policy_that_cannot_be_is_refused(wrong: dict[str, int]):
     with pytest.raises(ValueError, match=r"retries|pause"):
@@ -119,7 +123,7 @@ def test_a_channel_that_refuses_or_an_unknown_address_is_named_without_its_secre
     received.status = 500
     with pytest.raises(ServiceUnavailable, match="1 channels"):
         notify((address,), "a title", "a text")
-    with pytest.raises(SettingsError, match=r"\(nowhere\) is none that Apprise knows") as found:
+    with pytest.raises(SettingsError, match=r"no handler for an address \(nowhere://\)") as found:
         notify(("nowhere://secret-token",), "a title", "a text")
     assert "secret-token" not in str(found.value)
 

@@ -13,14 +13,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dubarr_pipeline.config.settings import Settings, load_settings
+from dubarr_pipeline.defs.jobs import tidy
+from dubarr_pipeline.defs.runtime.records import add_video
+from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.housekeeping import Removal, removals
 from dubarr_pipeline.library.videos import Video, make_video, save_video
-from dubarr_pipeline.media.identity import identify
-from dubarr_pipeline.partitions import add_video
-from dubarr_pipeline.settings import Settings, load_settings
-from dubarr_pipeline.tidying import tidy
-from dubarr_pipeline.workdir import WorkDir, exclusive, write_json
-from dubarr_pipeline_tests.dubbing import Bench, write_config
+from dubarr_pipeline.workdir.identity import identify
+from dubarr_pipeline.workdir.layout import WorkDir, exclusive
+from dubarr_pipeline_tests.fixtures.bench import Bench, write_config
 
 DAY_S = 86_400.0
 
@@ -207,6 +208,6 @@ def test_the_command_says_first_and_then_does(house: House):
     assert old.exists()
     answer = bench.run("prune")
     assert answer.code == 0, answer.both
-    assert "a process was killed while it wrote it" in answer.out
+    assert "its process was killed while writing it" in answer.out
     assert not old.exists()
     assert "removed: 0 files" in bench.run("prune").out

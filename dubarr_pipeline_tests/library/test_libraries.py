@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from dubarr_pipeline.config.libraries import Library
+from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.errors import SettingsError
-from dubarr_pipeline.library.libraries import Library
-from dubarr_pipeline.settings import Settings, load_settings
 
 
 def settings(tmp_path: Path, text: str) -> Settings:
@@ -80,7 +80,7 @@ def test_languages_under_a_name_of_their_own(tmp_path: Path):
     [
         ('languages = "iberian"', "[libraries.a]: unknown language profile 'iberian' (choices: b)"),
         ('target_langs = ["es"]\nlanguages = "b"', "not both"),
-        ('target_langs = ["es"]\npriority = 101', "priority must be within -100 and 100"),
+        ('target_langs = ["es"]\npriority = 101', "libraries.a.priority: must be -100 to 100"),
         ('target_langs = ["es"]\nquiet_hours = ["22-7"]', "quiet hours '22-7': write them as"),
         ('target_langs = ["es"]\npath_mappings = { "tv" = "/tv" }', "must both be absolute"),
         ('target_langs = ["es"]\n[libraries.a.rules]\nminsize = 3', "unknown setting 'minsize'"),

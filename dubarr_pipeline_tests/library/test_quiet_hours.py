@@ -4,7 +4,7 @@ from datetime import time
 
 import pytest
 
-from dubarr_pipeline.library.quiet_hours import is_quiet, parse_hours
+from dubarr_pipeline.config.libraries import is_quiet, parse_hours
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from dubarr_pipeline.library.videos import (
     save_video,
     slug,
 )
-from dubarr_pipeline_tests.dubbing import flip_byte
+from dubarr_pipeline_tests.fixtures.bench import flip_byte
 
 WISHES = {"target_langs": ("es", "pt-BR"), "profile": "lite"}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from dubarr_pipeline.compute.backoff import Backoff
 from dubarr_pipeline.errors import (
     BadReply,
     DiskFull,
@@ -27,12 +28,12 @@ from dubarr_pipeline.errors import (
     ServiceUnavailable,
     SettingsError,
 )
-from dubarr_pipeline.models import pins, pull, store
+from dubarr_pipeline.models import pull, store
+from dubarr_pipeline.models.download import Patience
 from dubarr_pipeline.models.pull import Fetched, PullOptions
-from dubarr_pipeline.models.wire import Patience
-from dubarr_pipeline_tests.tiny.hub import COMMIT, Hub, running_hub
+from dubarr_pipeline_tests.fakes.tiny.hub import COMMIT, Hub, running_hub
 
-HASTY = Patience(attempts=3, backoff_s=0.001, stall_s=20.0, retry_after_limit_s=0.2)
+HASTY = Patience(attempts=3, backoff=Backoff(0.001), stall_s=20.0, retry_after_limit_s=0.2)
 OPTIONS = PullOptions(patience=HASTY)
 STALLED = PullOptions(patience=replace(HASTY, stall_s=0.5))
 NAME = "Systran/faster-whisper-large-v3"
@@ -210,7 +211,9 @@ def test_no_host_at_all(hub: Hub, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_gated_model_names_the_page_to_accept(hub: Hub):
     hub.gated.add(NAME)
-    with pytest.raises(ModelRefused, match=f"accept its conditions at https://.*/{NAME}") as error:
+    with pytest.raises(
+        ModelRefused, match=f"accept the model's terms at https://.*/{NAME}"
+    ) as error:
         pull.pull(NAME, OPTIONS)
     assert "no token was found" in str(error.value)
 
@@ -272,12 +275,12 @@ def test_a_model_of_plain_addresses_is_checked_by_the_checksum_in_its_name(hub: 
 def test_a_model_that_changed_on_the_hub_is_not_taken_for_the_pinned_one(hub: Hub):
     pull.pull(NAME, OPTIONS)
     pull.remove(NAME)
-    assert NAME in pins.pins()
+    assert NAME in store.pins()
     _put(hub.root / NAME / "model.bin", os.urandom(len(WEIGHTS)))
     with pytest.raises(ModelDamaged, match="pull --update"):
         pull.pull(NAME, OPTIONS)
     changed = pull.pull(NAME, PullOptions(update=True, patience=HASTY))
-    assert pins.pins()[NAME].seal == changed
+    assert store.pins()[NAME].seal == changed
 
 
 def test_a_pinned_model_needs_no_listing(hub: Hub):

@@ -11,18 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dubarr_pipeline.media.wave_header import header_bytes
-from dubarr_pipeline.media.waveform import write_wave
-from dubarr_pipeline.production.results import ProducedLine, Production
-from dubarr_pipeline.reports import palette
-from dubarr_pipeline.reports.axis import clock, step_s, ticks
-from dubarr_pipeline.reports.canvas import LEFT, RIGHT, WIDTH
-from dubarr_pipeline.reports.envelope import envelope
-from dubarr_pipeline.reports.pictures import timeline_picture, turns_picture, waveform_picture
-from dubarr_pipeline.timeline.script import Diarization, Turn
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline.workdir import WorkDir
-from dubarr_pipeline_tests.reports import making
+from dubarr_pipeline.media.audio.wav import write_wave
+from dubarr_pipeline.media.audio.wav_header import header_bytes
+from dubarr_pipeline.reports import pictures
+from dubarr_pipeline.reports.pictures import (
+    LEFT,
+    RIGHT,
+    WIDTH,
+    clock,
+    envelope,
+    step_s,
+    ticks,
+    timeline_picture,
+    turns_picture,
+    waveform_picture,
+)
+from dubarr_pipeline.script.model import Diarization, Turn
+from dubarr_pipeline.segments.results import LineResult, SegmentsResult
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline.workdir.layout import WorkDir
+from dubarr_pipeline_tests.fixtures import finished_work
 
 RATE = 8000
 COLUMNS = WIDTH - LEFT - RIGHT
@@ -65,13 +73,13 @@ def sound(folder: Path, seconds: float, channels: int = 2) -> Path:
     return folder / "vocals.wav"
 
 
-def placed(index: int, start_s: float, end_s: float, speaker: str = making.A) -> ProducedLine:
-    found = making.segment(index, start_s, end_s, speaker)
-    return making.line(found, WorkDir(Path("/nowhere")))
+def placed(index: int, start_s: float, end_s: float, speaker: str = finished_work.A) -> LineResult:
+    found = finished_work.segment(index, start_s, end_s, speaker)
+    return finished_work.line(found, WorkDir(Path("/nowhere")))
 
 
-def produced(*lines: ProducedLine) -> Production:
-    return Production(making.RATE, {"es": lines}, making.STATS)
+def produced(*lines: LineResult) -> SegmentsResult:
+    return SegmentsResult(finished_work.RATE, {"es": lines}, finished_work.STATS)
 
 
 def test_speech_is_coloured_where_it_is(tmp_path: Path) -> None:
@@ -125,7 +133,7 @@ def test_three_hours_need_no_more_memory_than_a_minute(tmp_path: Path) -> None:
 def test_turns_of_two_speakers_stand_in_two_rows(tmp_path: Path) -> None:
     turns = (Turn(Span(0, 2 * RATE), "SPEAKER_00"), Turn(Span(4 * RATE, 8 * RATE), "SPEAKER_01"))
     image = picture(turns_picture(sound(tmp_path, 8), Diarization(RATE, turns)))
-    colours = palette.speaker_colours(("SPEAKER_00", "SPEAKER_01"))
+    colours = pictures.speaker_colours(("SPEAKER_00", "SPEAKER_01"))
     assert max(shares(image, colours["SPEAKER_00"])) == pytest.approx(0.25, abs=0.01)
     assert min(shares(image, colours["SPEAKER_01"])) == pytest.approx(0.5, abs=0.01)
 
@@ -141,37 +149,37 @@ def test_forty_speakers(tmp_path: Path) -> None:
 def test_timeline_marks_failed_and_kept_lines() -> None:
     lines = (
         placed(0, 0, 2),
-        making.replace(placed(1, 4, 5), outcome="failed:too_long", path=None),
-        making.replace(placed(2, 6, 8), outcome="kept_original", path=None),
+        finished_work.replace(placed(1, 4, 5), outcome="failed:too_long", path=None),
+        finished_work.replace(placed(2, 6, 8), outcome="kept_original", path=None),
     )
     markdown = timeline_picture(produced(*lines))
     image = picture(markdown)
     assert markdown.startswith("![Original against dub, 3 lines, 1 failed]")
-    failed, kept = shares(image, palette.FAILED), shares(image, palette.KEPT)
+    failed, kept = shares(image, pictures.FAILED_COLOUR), shares(image, pictures.KEPT_COLOUR)
     assert (min(failed), max(failed)) == pytest.approx((0.5, 0.625), abs=0.01)
     assert (min(kept), max(kept)) == pytest.approx((0.75, 1.0), abs=0.01)
 
 
 def test_one_failure_among_thousands_is_seen() -> None:
     lines = [placed(n, 2 * n, 2 * n + 1.9, f"SPEAKER_{n % 40:02}") for n in range(5000)]
-    lines[2500] = making.replace(lines[2500], outcome="failed:silent", path=None)
-    assert shares(picture(timeline_picture(produced(*lines))), palette.FAILED)
+    lines[2500] = finished_work.replace(lines[2500], outcome="failed:silent", path=None)
+    assert shares(picture(timeline_picture(produced(*lines))), pictures.FAILED_COLOUR)
 
 
 def test_timeline_without_lines() -> None:
     picture(timeline_picture(produced()))
-    picture(timeline_picture(Production(making.RATE, {}, making.STATS)))
+    picture(timeline_picture(SegmentsResult(finished_work.RATE, {}, finished_work.STATS)))
 
 
 def test_people_who_talk_over_each_other_are_both_seen() -> None:
-    image = picture(timeline_picture(produced(placed(0, 0, 4), placed(1, 1, 3, making.B))))
-    colours = palette.speaker_colours((making.A, making.B))
+    image = picture(timeline_picture(produced(placed(0, 0, 4), placed(1, 1, 3, finished_work.B))))
+    colours = pictures.speaker_colours((finished_work.A, finished_work.B))
     for colour in colours.values():
         assert any(0.3 < share < 0.7 for share in shares(image, colour))
 
 
 def test_speakers_have_colours_of_their_own_and_none_is_red() -> None:
-    colours = palette.speaker_colours(f"SPEAKER_{n:02}" for n in range(40))
+    colours = pictures.speaker_colours(f"SPEAKER_{n:02}" for n in range(40))
     assert len(set(colours.values())) == 40
     for colour in colours.values():
         red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
@@ -179,7 +187,7 @@ def test_speakers_have_colours_of_their_own_and_none_is_red() -> None:
 
 
 def test_a_speaker_keeps_the_colour_whatever_the_order() -> None:
-    assert palette.speaker_colours(["b", "a", "b"]) == palette.speaker_colours(["a", "b"])
+    assert pictures.speaker_colours(["b", "a", "b"]) == pictures.speaker_colours(["a", "b"])
 
 
 @given(duration=st.floats(0.001, 1e6), most=st.integers(1, 40))

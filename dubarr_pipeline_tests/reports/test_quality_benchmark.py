@@ -11,9 +11,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from dubarr_pipeline.media import ffmpeg
-from dubarr_pipeline.media.waveform import write_wave
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.media.audio.wav import write_wave
+from dubarr_pipeline.media.container import ffmpeg
+from dubarr_pipeline.spans import Span
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "quality.py"
 RATE = 48000

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from dubarr_pipeline.artifacts import write_context, write_speakers
 from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.production.results import Production
-from dubarr_pipeline.production.segments_file import write_segments
-from dubarr_pipeline.reports.contents import Report
-from dubarr_pipeline.reports.document import document
-from dubarr_pipeline.reports.report import StageTime, make_report, write_report
-from dubarr_pipeline.timeline.script import Context, ScriptEdit, SpeakerProfile
-from dubarr_pipeline.workdir import WorkDir, read_json, write_json
-from dubarr_pipeline_tests.reports import making
+from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.reports.report import StageTime, document, make_report, write_report
+from dubarr_pipeline.reports.summary import Report
+from dubarr_pipeline.script.model import Context, DroppedCue, ScriptEdit, SpeakerProfile
+from dubarr_pipeline.segments.results import SegmentsResult, write_segments
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline.workdir.artifacts import (
+    read_transcript,
+    write_context,
+    write_speakers,
+    write_transcript,
+)
+from dubarr_pipeline.workdir.layout import WorkDir
+from dubarr_pipeline_tests.fixtures import finished_work
 
 STAGES = (
     StageTime("vocals", 2.5, True),
@@ -26,7 +31,7 @@ STAGES = (
 
 
 def reported(work: WorkDir, name: str = "Film.mkv") -> Report:
-    report = make_report(making.video(work, name), work, STAGES)
+    report = make_report(finished_work.video(work, name), work, STAGES)
     write_report(report, work)
     return report
 
@@ -55,7 +60,7 @@ class Page(HTMLParser):
 
 
 def test_summary_for_a_terminal(tmp_path: Path) -> None:
-    summary = reported(making.make_work(tmp_path)).summary
+    summary = reported(finished_work.make_work(tmp_path)).summary
     assert summary[0] == (
         "es: 4 of 5 lines placed, 1 kept original, onset p95 50 ms, tempo 75 % within ±5 %, "
         "loudness -22.7 LUFS (source -23.0, asked -23.5)"
@@ -63,13 +68,13 @@ def test_summary_for_a_terminal(tmp_path: Path) -> None:
     assert summary[1] == "es: 1 failed (1 too_long): lines 2"
     assert summary[2] == "1 original streams identical, at most 0.40 ms off"
     assert "es: missed: takes per line 1.60, must be at most 1.50" in summary
-    assert "es: missed: speech time with a dub 70.9 %, must be at least 85" in summary
-    assert summary[-1] == "3.8 s of work; 2 of 3 stages kept"
+    assert "es: missed: speech time with a dub 75.8 %, must be at least 85" in summary
+    assert summary[-1] == "3.8 s of work"
     assert all("\n" not in line and len(line) < 160 for line in summary)
 
 
 def test_document(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path)
+    work = finished_work.make_work(tmp_path)
     reported(work)
     found = read_json(work.report)
     assert found["durations"] == {
@@ -87,12 +92,13 @@ def test_document(tmp_path: Path) -> None:
         "failed": 1,
         "nameless": 0,
         "failures": {"too_long": 1},
+        "flagged": {},
     }
     assert found["failures"] == [
         {
             "language": "es",
             "index": 2,
-            "speaker": making.B,
+            "speaker": finished_work.B,
             "start_s": 3.0,
             "end_s": 4.0,
             "name": "too_long",
@@ -106,9 +112,9 @@ def test_document(tmp_path: Path) -> None:
     assert found["llm"] is None
     assert found["loudness"]["es"]["loudness_lufs"] == -22.7
     speakers = {who["speaker"]: who for who in found["speakers"]}
-    assert (speakers[making.A]["lines"], speakers[making.A]["speech_s"]) == (4, 3.5)
-    assert speakers[making.A]["ref"]["length_s"] == 3.0
-    assert speakers[making.B]["ref"] == {
+    assert (speakers[finished_work.A]["lines"], speakers[finished_work.A]["speech_s"]) == (4, 3.5)
+    assert speakers[finished_work.A]["ref"]["length_s"] == 3.0
+    assert speakers[finished_work.B]["ref"] == {
         "length_s": None,
         "snr_db": None,
         "zcr": None,
@@ -120,16 +126,16 @@ def test_document(tmp_path: Path) -> None:
 
 
 def test_tokens_per_second_where_there_is_a_language_model(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path)
-    spoken = making.stats(tokens=1200, tokens_per_s=48.04)
-    making.write_production(work, making.lines(work), spoken)
+    work = finished_work.make_work(tmp_path)
+    spoken = finished_work.stats(tokens=1200, tokens_per_s=48.04)
+    finished_work.write_production(work, finished_work.lines(work), spoken)
     report = reported(work)
     assert read_json(work.report)["llm"] == {"tokens": 1200, "tokens_per_s": 48.04}
     assert "language model: 1200 tokens, 48.0 tokens/s" in report.summary
 
 
 def test_gaps_and_mishearings_of_the_reading_are_shown(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path)
+    work = finished_work.make_work(tmp_path)
     edits = (
         ScriptEdit(0, "teh <sea>", "the <sea>", "misheard", applied=True),
         ScriptEdit(1, "b", "c", "maybe", applied=False, note="the reader is not sure"),
@@ -147,8 +153,37 @@ def test_gaps_and_mishearings_of_the_reading_are_shown(tmp_path: Path) -> None:
     assert len(told["gaps"]) == 2
 
 
+def _leave_out(work: WorkDir, *cues: DroppedCue) -> None:
+    write_transcript(
+        work.transcription, replace(read_transcript(work.transcription), left_out=cues)
+    )
+
+
+def test_every_cue_that_is_not_spoken_is_listed_with_its_text_and_the_reason(
+    tmp_path: Path,
+) -> None:
+    work = finished_work.make_work(tmp_path)
+    rate = read_transcript(work.transcription).rate
+    _leave_out(
+        work,
+        DroppedCue(Span(-2 * rate, -rate), "Too early.", "before the start"),
+        DroppedCue(Span(61 * rate, 62 * rate), "Tickets", "sign"),
+        DroppedCue(Span(63 * rate, 64 * rate), "Way Out", "sign"),
+    )
+    report = reported(work)
+    assert read_json(work.report)["left_out"] == [
+        {"start": -2.0, "end": -1.0, "text": "Too early.", "reason": "before the start"},
+        {"start": 61.0, "end": 62.0, "text": "Tickets", "reason": "sign"},
+        {"start": 63.0, "end": 64.0, "text": "Way Out", "reason": "sign"},
+    ]
+    assert "subtitles that are not spoken: 2 sign, 1 before the start" in report.summary
+    text = Page(work).text
+    assert "Subtitles that are not spoken: 3" in text
+    assert all(told in text for told in ("Too early.", "1:01", "Tickets", "Way Out", "sign"))
+
+
 def test_silence_has_no_peak_and_the_document_no_infinity(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path, true_peak_dbtp=float("-inf"), loudness_lufs=-70.0)
+    work = finished_work.make_work(tmp_path, true_peak_dbtp=float("-inf"), loudness_lufs=-70.0)
     reported(work)
 
     def refuse(name: str) -> None:
@@ -158,7 +193,7 @@ def test_silence_has_no_peak_and_the_document_no_infinity(tmp_path: Path) -> Non
 
 
 def test_page_shows_failures_first_then_every_line(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path)
+    work = finished_work.make_work(tmp_path)
     reported(work)
     page = Page(work)
     text = work.report_page.read_text("utf-8")
@@ -173,7 +208,7 @@ def test_page_shows_failures_first_then_every_line(tmp_path: Path) -> None:
 
 
 def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path)
+    work = finished_work.make_work(tmp_path)
     reported(work)
     page = Page(work)
     names = {name for name, _ in page.elements}
@@ -191,12 +226,13 @@ HOSTILE = "</title></svg><script>alert(1)</script><img src=x onerror=alert(2)>\"
 
 def _page_with(work: WorkDir, text: str) -> Page:
     """The page of a film in which every text that strangers can write is this one."""
-    segments = tuple(replace(s, text=text) for s in making.SEGMENTS)
-    made = [replace(x, text=text, message=text) for x in making.lines(work)]
+    segments = tuple(replace(s, text=text) for s in finished_work.SEGMENTS)
+    made = [replace(x, text=text, message=text) for x in finished_work.lines(work)]
     made[2] = replace(made[2], outcome=f"failed:{text}")
-    making.make_work(work.root, made, notes=[text])
-    making.write_script(work, segments)
-    write_speakers(work.speakers, (SpeakerProfile(making.A, name=text, gender=text),))
+    finished_work.make_work(work.root, made, notes=[text])
+    finished_work.write_script(work, segments)
+    _leave_out(work, DroppedCue(Span(0, 1), text, text))
+    write_speakers(work.speakers, (SpeakerProfile(finished_work.A, name=text, gender=text),))
     document = read_json(work.mux_report)
     document["streams"][0]["name"] = document["flags"][1]["title"] = text
     write_json(work.mux_report, {k: v for k, v in document.items() if k != "schema"})
@@ -218,20 +254,24 @@ def _skeleton(page: Page) -> list[tuple[str, list[str]]]:
 
 def test_five_thousand_lines_fold_and_stay_small(tmp_path: Path) -> None:
     work = WorkDir(tmp_path)
-    making.make_work(tmp_path)
+    finished_work.make_work(tmp_path)
     segments = tuple(
-        making.segment(n, 2 * n, 2 * n + 1.5, making.A, f"A line of usual length, number {n}.")
+        finished_work.segment(
+            n, 2 * n, 2 * n + 1.5, finished_work.A, f"A line of usual length, number {n}."
+        )
         for n in range(5000)
     )
     lost = {"path": None, "outcome": "failed:too_long", "message": "no wording fits"}
     made = tuple(
-        making.line(s, work, **(lost if s.index % 100 == 7 else {"path": work.take("es", 0)}))
+        finished_work.line(
+            s, work, **(lost if s.index % 100 == 7 else {"path": work.take("es", 0)})
+        )
         for s in segments
     )
-    making.write_script(work, segments)
-    making.write_production(work, made[:1])
-    write_segments(work, Production(making.RATE, {"es": made}, making.STATS))
-    making.write_mix(work, made)
+    finished_work.write_script(work, segments)
+    finished_work.write_production(work, made[:1])
+    write_segments(work, SegmentsResult(finished_work.RATE, {"es": made}, finished_work.STATS))
+    finished_work.write_mix(work, made)
     reported(work)
     page = Page(work)
     assert page.count("rect", class_="f") == 50
@@ -242,23 +282,23 @@ def test_five_thousand_lines_fold_and_stay_small(tmp_path: Path) -> None:
 
 def test_many_failures_fold(tmp_path: Path) -> None:
     work = WorkDir(tmp_path)
-    making.make_work(tmp_path)
-    segments = tuple(making.segment(n, n, n + 0.5, making.A) for n in range(300))
+    finished_work.make_work(tmp_path)
+    segments = tuple(finished_work.segment(n, n, n + 0.5, finished_work.A) for n in range(300))
     lost = {"path": None, "outcome": "failed:silent"}
-    made = tuple(making.line(s, work, **lost) for s in segments)
-    making.write_script(work, segments)
-    making.write_production(work, made)
-    making.write_mix(work, ())
+    made = tuple(finished_work.line(s, work, **lost) for s in segments)
+    finished_work.write_script(work, segments)
+    finished_work.write_production(work, made)
+    finished_work.write_mix(work, ())
     report = reported(work)
     assert report.summary[1] == "es: 300 failed (300 silent): lines 0, 1, 2, 3, 4, 5, 6, 7, …"
     assert "from number 251" in Page(work).text
 
 
 def test_no_lines_at_all(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path)
-    making.write_script(work, ())
-    making.write_production(work, (), making.stats(prediction_error=None))
-    making.write_mix(work, ())
+    work = finished_work.make_work(tmp_path)
+    finished_work.write_script(work, ())
+    finished_work.write_production(work, (), finished_work.stats(prediction_error=None))
+    finished_work.write_mix(work, ())
     report = reported(work)
     assert report.summary[0].startswith("es: 0 of 0 lines placed")
     assert Page(work).count("rect") == 0
@@ -268,7 +308,7 @@ def test_no_lines_at_all(tmp_path: Path) -> None:
     "name", ["speech", "transcription", "segments_report", "mix_report", "mux_report"]
 )
 def test_a_missing_artifact_is_named(tmp_path: Path, name: str) -> None:
-    work = making.make_work(tmp_path)
+    work = finished_work.make_work(tmp_path)
     path: Path = getattr(work, name)
     path.unlink()
     with pytest.raises(ArtifactError, match=path.name):
@@ -276,6 +316,6 @@ def test_a_missing_artifact_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_odd_file_names(tmp_path: Path) -> None:
-    work = making.make_work(tmp_path)
+    work = finished_work.make_work(tmp_path)
     reported(work, '-a "quoted"\nname 🎬: 100 %.mkv')
     assert "🎬: 100 %" in Page(work).text

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from dubarr_pipeline.compute.devices import Device
+from dubarr_pipeline.compute.gpu_sharing import Slot
+from dubarr_pipeline.compute.memory import descendants
+from dubarr_pipeline.compute.service_process import ServiceProcess
+from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.settings import Settings, parse_settings
 from dubarr_pipeline.errors import MissingRequirement, OutOfMemory
-from dubarr_pipeline.library import crew
-from dubarr_pipeline.library.service_hosts import service_hosts
-from dubarr_pipeline.models.devices import Device
-from dubarr_pipeline.models.memory import descendants
+from dubarr_pipeline.segments.gpu_services import service_hosts
+from dubarr_pipeline.services.llm_client import try_llm
 from dubarr_pipeline.services.llm_process import (
     LanguageModelOptions,
     llm_process,
     missing_program,
     open_llm,
 )
-from dubarr_pipeline.services.preflight import try_llm
-from dubarr_pipeline.services.processes import ServiceProcess
-from dubarr_pipeline.services.sharing import Seat
-from dubarr_pipeline.settings import Settings
-from dubarr_pipeline_tests.services import pretended_vllm
+from dubarr_pipeline_tests.fakes import fake_vllm
 
 GB = 10**9
 
@@ -35,7 +35,7 @@ def vllm(tmp_path: Path) -> LanguageModelOptions:
     """A pretended vLLM in an environment of its own, and a folder for a model."""
     program = tmp_path / "vllm env" / "bin" / "vllm"
     program.parent.mkdir(parents=True)
-    program.write_text(f"#!{sys.executable}\n" + Path(pretended_vllm.__file__).read_text())
+    program.write_text(f"#!{sys.executable}\n" + Path(fake_vllm.__file__).read_text())
     program.chmod(0o755)
     model = tmp_path / "model"
     model.mkdir()
@@ -80,7 +80,7 @@ def test_vllm_is_started_with_priorities_a_token_and_sleep(
 def test_vllm_without_sleep_is_told_nothing_of_it(vllm: LanguageModelOptions, tmp_path: Path):
     process = llm_process(replace(vllm, sleep=False), tmp_path)
     with process.serving():
-        assert not process.order("/sleep?level=1")
+        assert not process.post("/sleep?level=1")
     process.close()
     arguments, environment = told(vllm)
     assert "--enable-sleep-mode" not in arguments
@@ -94,32 +94,23 @@ def test_a_program_that_is_not_here_is_named(vllm: LanguageModelOptions, tmp_pat
         pass
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"memory_share": 0.0}, "memory_share"),
-        ({"memory_share": 1.01}, "memory_share"),
-        ({"concurrency": 0}, "at least 1"),
-        ({"max_tokens": 8192}, "less than context_tokens"),
-    ],
-)
-def test_options_that_cannot_be_meant(values: dict[str, float], words: str):
-    with pytest.raises(ValueError, match=words):
-        LanguageModelOptions(**values)  # type: ignore[arg-type]
+def test_an_answer_as_long_as_the_window_cannot_be_meant():
+    with pytest.raises(ValueError, match="less than context_tokens"):
+        LanguageModelOptions(max_tokens=8192)
 
 
 def settings(vllm: LanguageModelOptions, folder: Path, memory_gb: float) -> Settings:
     voice = folder / "voice"
     voice.mkdir(exist_ok=True)
     llm = {"serve": "vllm", "model": vllm.model, "executable": vllm.executable}
-    return Settings(
-        folder,
-        tables={
+    return parse_settings(
+        {
             "llm": {**llm, "memory_gb": memory_gb},
             "models": {"accept_licences": ["CPML"]},
             "translation": {"engine": "openai"},
             "synthesis": {"engine": "xtts", "model": str(voice)},
         },
+        folder,
     )
 
 
@@ -134,7 +125,7 @@ def gpus(*free_gb: float) -> list[Device]:
     ("free", "kind", "share"),
     [
         ([80.0], ServiceProcess, "0.750"),
-        ([20.5], Seat, "0.195"),
+        ([20.5], Slot, "0.195"),
         ([80.0, 80.0], ServiceProcess, "0.760"),
     ],
 )
@@ -145,7 +136,7 @@ def test_the_llm_gets_what_the_voice_leaves(
     chosen = settings(vllm, tmp_path, memory_gb=19.0)
     with service_hosts(chosen, tmp_path, lambda: gpus(*free)) as hosts:
         assert {type(host) for host in hosts.values()} == {kind}
-        translator = crew.translator(chosen, hosts=hosts)
+        translator = profile_engines.translator(chosen, hosts=hosts)
         process = getattr(hosts["translation"], "process", hosts["translation"])
         command = process.launch.command
         assert command[command.index("--gpu-memory-utilization") + 1] == share
@@ -160,5 +151,5 @@ def test_the_llm_gets_what_the_voice_leaves(
 def test_without_a_gpu_every_engine_starts_its_own(vllm: LanguageModelOptions, tmp_path: Path):
     with service_hosts(settings(vllm, tmp_path, 19.0), tmp_path, list) as hosts:
         assert hosts == {}
-    with service_hosts(Settings(tmp_path), tmp_path, lambda: gpus(80)) as hosts:
+    with service_hosts(parse_settings({}, tmp_path), tmp_path, lambda: gpus(80)) as hosts:
         assert hosts == {}

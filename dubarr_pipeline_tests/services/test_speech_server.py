@@ -5,7 +5,8 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,9 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dubarr_pipeline.errors import OutOfMemory
-from dubarr_pipeline.services.speech_server import BODY_LIMIT, TEXT_LIMIT, SpeechServer, Wanted
-from dubarr_pipeline.services.text_pieces import text_pieces
-from dubarr_pipeline.services.xtts_languages import XTTS_LANGUAGES, xtts_language
+from dubarr_pipeline.services.speech_server import BODY_LIMIT, TEXT_LIMIT, LineToSpeak, SpeechServer
+from dubarr_pipeline.services.xtts_model import XTTS_LANGUAGES, text_pieces, xtts_language
 
 TOKEN = "a-long-random-token"
 
@@ -30,17 +30,19 @@ class Hummer:
     name, rate, voices, languages = "hum", 24000, ("Ana", "Bea"), ("es", "zh")
 
     def __init__(self) -> None:
-        self.asked: list[Wanted] = []
+        self.asked: list[LineToSpeak] = []
         self.busy = threading.Lock()
         self.awake = True
+        self.before: Callable[[], object] = lambda: None
         self.fault: Exception | None = None
 
     def serves(self, language: str) -> bool:
         return language in self.languages
 
-    def speak(self, wanted: Wanted) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def speak(self, wanted: LineToSpeak) -> np.ndarray[Any, np.dtype[np.float32]]:
         assert self.busy.acquire(blocking=False), "two lines at once"
         self.asked.append(wanted)
+        self.before()
         time.sleep(0.002)
         self.busy.release()
         if self.fault:
@@ -61,18 +63,18 @@ def model() -> Hummer:
 
 @pytest.fixture
 def client(model: Hummer) -> Iterator[httpx.Client]:
-    server = SpeechServer(model, ("127.0.0.1", 0), TOKEN)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    server = SpeechServer(model, "127.0.0.1", 0, TOKEN).web
+    thread = threading.Thread(target=server.serve)
     thread.start()
     address, headers = (
-        f"http://127.0.0.1:{server.server_port}",
+        server.url,
         {"Authorization": f"Bearer {TOKEN}"},
     )
     with httpx.Client(base_url=address, headers=headers, trust_env=False) as found:
         yield found
-    server.shutdown()
+    server.stop()
     thread.join()
-    server.server_close()
+    server.close()
 
 
 def ref(seconds: float, level: float = 0.1) -> str:
@@ -127,8 +129,8 @@ def test_formats(client: httpx.Client, kind: str, media: str):
         ({"voice": "Zoe"}, "voice_not_found", "Ana, Bea"),
         ({"ref_audio": ref(0.99)}, "ref_too_short", "0.99 s long; it must be 1 to"),
         ({"ref_audio": ref(1.5, level=0.0)}, "ref_silent", "silent"),
-        ({"ref_audio": "data:audio/wav;base64,AAAA"}, "ref_unreadable", "no sound"),
-        ({"ref_audio": "data:audio/wav;base64,%%%"}, "ref_unreadable", "no sound"),
+        ({"ref_audio": "data:audio/wav;base64,AAAA"}, "ref_unreadable", "not audio"),
+        ({"ref_audio": "data:audio/wav;base64,%%%"}, "ref_unreadable", "not audio"),
     ],
 )
 def test_what_cannot_be_served_is_named(
@@ -187,6 +189,84 @@ def test_a_client_that_hangs_up_harms_nobody(client: httpx.Client):
     with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as wire:
         wire.sendall(b"POST /v1/audio/speech HTTP/1.1\r\ncontent-length: 100\r\n\r\n{")
     assert speak(client).status_code == 200
+
+
+def test_a_client_that_hangs_up_while_it_waits_is_passed_over(client: httpx.Client, model: Hummer):
+    free = threading.Event()
+    model.before = free.wait
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(speak, client, input="Primera.")
+        while not model.asked:
+            time.sleep(0.01)
+        body = b'{"input": "Nadie espera.", "language": "es"}'
+        head = f"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as wire:
+                wire.sendall(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
+                time.sleep(0.1)
+        free.set()
+        assert first.result().status_code == 200
+    assert speak(client, input="Segunda.").status_code == 200
+    assert [line.text for line in model.asked] == ["Primera.", "Segunda."]
+
+
+def test_a_model_that_fails_is_named(client: httpx.Client, model: Hummer):
+    model.fault = ValueError("bad tensor")
+    answer = speak(client)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "model_failed")
+    model.fault = None
+    assert speak(client).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "pcm"])
+def test_samples_that_are_no_numbers_are_named(client: httpx.Client, model: Hummer, kind: str):
+    model.speak = lambda _: np.full(12_000, np.nan, np.float32)
+    answer = speak(client, response_format=kind)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "model_failed")
+
+
+def sound(samples: np.ndarray, rate: int, kind: str = "WAV") -> str:
+    stream = io.BytesIO()
+    subtype = {"WAV": "FLOAT", "FLAC": "PCM_16"}[kind]
+    soundfile.write(stream, samples, rate, format=kind, subtype=subtype)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("odd", "code"),
+    [
+        (np.r_[np.ones(9_000), np.inf].astype(np.float32), "ref_unreadable"),
+        (np.r_[np.ones(9_000), np.full(40_000, np.nan)].astype(np.float32), "ref_unreadable"),
+    ],
+)
+def test_a_reference_that_holds_no_numbers_is_refused(
+    client: httpx.Client, odd: np.ndarray, code: str
+):
+    assert speak(client, ref_audio=sound(odd, 8_000)).json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize("rate", [1, 1_000, 500_000])
+def test_a_reference_at_a_rate_that_is_no_sounds_is_refused(client: httpx.Client, rate: int):
+    answer = speak(client, ref_audio=sound(np.ones(rate * 2, np.float32), rate))
+    assert answer.json()["error"]["code"] == "ref_unreadable"
+
+
+def test_a_long_silence_in_few_bytes_is_refused_by_its_header(client: httpx.Client):
+    packed = sound(np.zeros(2 * 3600 * 8_000, np.float32), 8_000, "FLAC")
+    assert len(packed) < 500_000
+    tracemalloc.start()
+    answer = speak(client, ref_audio=packed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answer.json()["error"]["code"] == "ref_too_long"
+    assert peak < 20e6
+
+
+@pytest.mark.parametrize("field", ["voice", "model", "language"])
+def test_a_refusal_quotes_little(client: httpx.Client, field: str):
+    answer = speak(client, **{field: "x" * 5_000_000})
+    assert answer.status_code in (400, 404)
+    assert len(answer.content) < 2_000
 
 
 def test_lines_that_come_together_are_spoken_one_by_one(client: httpx.Client, model: Hummer):

@@ -1,6 +1,4 @@
-"""Asking a language model until its answer is right; right answers are kept on disk."""
-
-from __future__ import annotations
+"""Questions to a language model, repeated until an answer is right; right answers are kept."""
 
 import hashlib
 import json
@@ -14,24 +12,24 @@ from pydantic import BaseModel, ValidationError
 
 from dubarr_pipeline.engines.context.prompts import VERSION, with_fault
 from dubarr_pipeline.errors import BadReply, ContextTooLong
-from dubarr_pipeline.services.llm import LLMService
-from dubarr_pipeline.services.wire import ChatMessage
-from dubarr_pipeline.workdir import write_text
+from dubarr_pipeline.files import write_text
+from dubarr_pipeline.services.http_client import ChatMessage
+from dubarr_pipeline.services.llm_client import LLMService, form_name
 
 _log = logging.getLogger(__name__)
 
 _F = TypeVar("_F", bound=BaseModel)
 Check = Callable[[_F], str | None]
-"""Names what is wrong with an answer that has the right form, or None."""
+"""Names the fault of an answer of the right form, or None."""
 
 
 @dataclass(slots=True)
 class Answers:
-    """Right answers of earlier runs, one small file each; for many threads.
+    """Right answers of earlier runs, one small file each. Thread-safe.
 
     Attributes:
-        folder: where they lie; None: nothing is kept.
-        identity: of the model that gives them.
+        folder: of the files; None: nothing is kept.
+        identity: of the model.
         used: names of the files that this run has read or written.
     """
 
@@ -40,27 +38,27 @@ class Answers:
     used: set[str] = field(default_factory=set[str])
 
     def path(self, messages: list[ChatMessage], form: type[BaseModel]) -> Path | None:
-        """Where the answer to a question lies, or would."""
+        """Return the file for the answer to a question."""
         if self.folder is None:
             return None
-        facts = [self.identity, VERSION, form.__name__, [m.content for m in messages]]
+        facts = [self.identity, VERSION, form_name(form), [m.content for m in messages]]
         document = json.dumps(facts, ensure_ascii=False)
         digest = hashlib.blake2b(document.encode("utf-8", "backslashreplace"), digest_size=16)
-        return self.folder / f"{form.__name__}-{digest.hexdigest()}.json"
+        return self.folder / f"{form_name(form)}-{digest.hexdigest()}.json"
 
     def find(self, path: Path | None, form: type[_F]) -> _F | None:
-        """The kept answer, or None; a damaged file is none."""
+        """Return the kept answer, or None; a damaged file counts as none."""
         if path is None or not path.is_file():
             return None
         self.used.add(path.name)
         try:
             return form.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            _log.warning("%s is damaged (%s): asked again", path, error.errors()[0]["msg"])
+            _log.warning("%s is damaged (%s): asking again", path, error.errors()[0]["msg"])
             return None
 
     def keep(self, path: Path | None, answer: BaseModel) -> None:
-        """Write an answer down."""
+        """Write an answer to its file."""
         if path is not None:
             self.used.add(path.name)
             write_text(path, answer.model_dump_json())
@@ -75,10 +73,10 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Interview:
-    """A language model, and the answers that it gave. For many threads.
+    """A language model with its earlier answers. Thread-safe.
 
     Attributes:
-        tries: answers to ask for until one is right.
+        tries: answers to request until one is right.
     """
 
     service: Callable[[], LLMService]
@@ -88,16 +86,16 @@ class Interview:
     def ask(
         self, messages: list[ChatMessage], form: type[_F], check: Check[_F], priority: int = 0
     ) -> _F | str:
-        """Return the right answer, or the last fault in words.
+        """Return the right answer, or the last fault as text.
 
         Raises:
             ContextTooLong: if the question does not fit the model's window.
-            ServiceTimeout, ServiceUnavailable: if no answer can be had at all.
+            ServiceTimeout, ServiceUnavailable: if the server gives no answer.
         """
         path = self.answers.path(messages, form)
-        kept = self.answers.find(path, form)
-        if kept is not None:
-            return kept
+        earlier = self.answers.find(path, form)
+        if earlier is not None:
+            return earlier
         question, fault = messages, ""
         for _ in range(self.tries):
             try:
@@ -111,10 +109,10 @@ class Interview:
                 if not fault:
                     self.answers.keep(path, answer)
                     return answer
-            _log.info("%s: %s", form.__name__, fault)
+            _log.info("%s: %s", form_name(form), fault)
             question = with_fault(messages, fault)
         return fault
 
 
 def any_answer(_: object) -> None:
-    """The check of an answer whose form is all that is asked for."""
+    """Accept every answer of the right form."""

@@ -1,99 +1,115 @@
-"""A language model reads the whole script: what it is about, who its people are, how they talk.
+"""Script analysis by a language model: story, people, and their manner of speaking.
 
-What a model cannot tell or would guess (pitch, level, pace) is measured as `plain` does it; where
-the model gives no answer, plain's own facts stand, and the context says so under `gaps`.
+The script is read part by part, and the notes on its parts are condensed into digests of digests.
+Pitch, level and pace, which a model would have to guess, are measured as in `plain`; where the
+model gives no answer, plain's facts are used, and the context says so under `gaps`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from dubarr_pipeline.engines.context.asking import Answers, Interview
+from dubarr_pipeline.engines.context.asking import Answers, Interview, any_answer
 from dubarr_pipeline.engines.context.briefs import BriefWriter
-from dubarr_pipeline.engines.context.forms import Digest, PersonNote
-from dubarr_pipeline.engines.context.map_reduce import MapReduce, PartRead
-from dubarr_pipeline.engines.context.merging import merged_relations, merged_terms
-from dubarr_pipeline.engines.context.plain import PlainScriptReader
-from dubarr_pipeline.engines.context.prompts import VERSION
-from dubarr_pipeline.engines.interfaces import (
-    AudioReader,
-    OnProgress,
-    Progress,
-    Reading,
-    ScriptReader,
-    ignore_progress,
+from dubarr_pipeline.engines.context.counting import find_terms
+from dubarr_pipeline.engines.context.plain import PlainScriptAnalyzer
+from dubarr_pipeline.engines.context.prompts import (
+    VERSION,
+    clip_tokens,
+    cut,
+    estimate_tokens,
+    part_document,
+    part_messages,
+    reduce_messages,
+    script_line,
+    script_parts,
 )
-from dubarr_pipeline.engines.language_model import LanguageModelEngine
-from dubarr_pipeline.services.llm_process import LanguageModelOptions
-from dubarr_pipeline.services.server import Host
-from dubarr_pipeline.timeline.script import (
+from dubarr_pipeline.engines.context.replies import (
+    Digest,
+    PartNotes,
+    PersonNote,
+    completed,
+    digest_of,
+    joined,
+    merged_relations,
+    merged_terms,
+)
+from dubarr_pipeline.engines.interfaces import AudioReader, ScriptAnalysis, ScriptAnalyzer
+from dubarr_pipeline.engines.llm_engine import LanguageModelEngine
+from dubarr_pipeline.errors import ContextTooLong
+from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.script.edits import judge_edit
+from dubarr_pipeline.script.model import (
     Context,
     Diarization,
     LanguageBrief,
     ScriptEdit,
+    Segment,
     SpeakerProfile,
-    Term,
     Transcript,
 )
-from dubarr_pipeline.timeline.script_edits import judge_edit
-from dubarr_pipeline.timeline.script_reading import find_terms
+from dubarr_pipeline.services.http_client import ChatMessage, Host
+from dubarr_pipeline.services.llm_process import LanguageModelOptions
 
 _log = logging.getLogger(__name__)
 
+_BEFORE = 3
+"""Segments of the previous part that are shown for context."""
+_MARGIN = 64
+"""Tokens that a chat template puts around the messages."""
+
+Tick = Callable[[int, int], None]
+"""Receives the parts read and their total; an exception ends the reading."""
+
 
 @dataclass(frozen=True, slots=True)
-class LLMReaderOptions(LanguageModelOptions):
-    """Which language model reads the script: that of section ``[llm]``, but for what is set here.
+class LLMAnalyzerOptions(LanguageModelOptions):
+    """Language model that analyzes the script: section ``[llm]``, with these exceptions.
 
     Attributes:
         temperature: 0: always the likeliest answer.
         part_tokens: longest question; shorter parts are read more closely. The model's window
             (`context_tokens` less `max_tokens`) limits it in any case.
-        answers: replies to ask for until one is right.
+        answers: replies to request until one is right.
     """
 
     inherits: ClassVar[str] = "llm"
-    """The settings section that fills what is not set."""
+    """Settings section for values that are not set."""
     temperature: float = 0.0
     part_tokens: int = 6000
     answers: int = 3
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        LanguageModelOptions.__post_init__(self)
-        if self.part_tokens < 1 or self.answers < 1:
-            raise ValueError("part_tokens and answers must be at least 1")
-
     @property
     def question_tokens(self) -> int:
-        """What a question may hold at most: the window, less the longest answer."""
+        """Longest question: the window without the longest answer."""
         return self.context_tokens - self.max_tokens
 
 
-class LLMScriptReader(LanguageModelEngine[LLMReaderOptions], ScriptReader):
-    """Reads through a language model; measures voices as `plain` does."""
+class LLMScriptAnalyzer(LanguageModelEngine[LLMAnalyzerOptions], ScriptAnalyzer):
+    """Analyzes the script with a language model, and measures voices as `plain` does."""
 
     name: ClassVar[str] = "llm"
     briefs: ClassVar[bool] = True
 
     def __init__(
         self,
-        options: LLMReaderOptions | None = None,
+        options: LLMAnalyzerOptions | None = None,
         logs: Path | None = None,
         host: Host | None = None,
     ) -> None:
-        super().__init__(options or LLMReaderOptions(), logs, host)
-        self._plain = PlainScriptReader()
+        super().__init__(options or LLMAnalyzerOptions(), logs, host)
+        self._plain = PlainScriptAnalyzer()
 
     def identity(self) -> str:
-        """Name, prompts, model and what steers it."""
+        """Return name, prompts, model and its options."""
         options = self.options
-        cut = f"{min(options.part_tokens, options.question_tokens)} tokens"
-        return f"{self.name}/{VERSION} {options.identity()} in {cut}, {self._plain.identity()}"
+        part = f"{min(options.part_tokens, options.question_tokens)} tokens"
+        return f"{self.name}/{VERSION} {options.identity()} in {part}, {self._plain.identity()}"
 
     def read(
         self,
@@ -102,16 +118,19 @@ class LLMScriptReader(LanguageModelEngine[LLMReaderOptions], ScriptReader):
         vocals: AudioReader,
         on_progress: OnProgress = ignore_progress,
         memory: Path | None = None,
-    ) -> Reading:
+    ) -> ScriptAnalysis:
         """Return the context, and a profile of every speaker of the diarization.
 
         Raises:
-            ServiceTimeout, ServiceUnavailable: if the model's server does not answer; what was
-                read until then is kept in `memory`.
+            ServiceTimeout, ServiceUnavailable: if the model's server does not answer; parts read
+                so far are kept in `memory`.
         """
         plain = self._plain.read(transcript, diarization, vocals)
         answers = Answers(memory, self.identity())
-        reader = self._map_reduce(answers)
+        options = self.options
+        interview = Interview(self._llm, answers, options.answers)
+        most = min(options.part_tokens, options.question_tokens)
+        reader = MapReduce(interview, most, options.concurrency)
 
         def tick(done: int, parts: int) -> None:
             on_progress(Progress(done, parts + 1, f"part {done} of {parts} read"))
@@ -125,46 +144,34 @@ class LLMScriptReader(LanguageModelEngine[LLMReaderOptions], ScriptReader):
         people = {note.speaker: note for note in digest.people} if digest else {}
         profiles = tuple(_profile(p, people.get(p.speaker)) for p in plain.speakers)
         on_progress(Progress(1, 1, f"{len(parts)} parts read"))
-        _log.info(
-            "%d parts, %d terms, %d corrections, %d gaps",
-            len(parts),
-            len(context.glossary),
-            len(context.edits),
-            len(context.gaps),
-        )
-        return Reading(context, profiles, self.usage())
+        counts = (len(context.glossary), len(context.edits), len(context.gaps))
+        _log.info("%d parts, %d terms, %d corrections, %d gaps", len(parts), *counts)
+        return ScriptAnalysis(context, profiles, self.usage())
 
     def brief(
-        self, reading: Reading, source: str, target: str, memory: Path | None = None
+        self, reading: ScriptAnalysis, source: str, target: str, memory: Path | None = None
     ) -> LanguageBrief:
-        """Say how to translate into one language: style, forms of address, glossary.
+        """Return the brief of one language: style, forms of address, glossary.
 
         Raises:
             ServiceTimeout, ServiceUnavailable: if the model's server does not answer.
         """
         answers = Answers(memory, self.identity())
         interview = Interview(self._llm, answers, self.options.answers)
-        brief = BriefWriter(interview, self.options.question_tokens, (source, target)).write(
-            reading
-        )
+        writer = BriefWriter(interview, self.options.question_tokens, (source, target))
+        brief = writer.write(reading)
         answers.sweep()
         return brief
-
-    def _map_reduce(self, answers: Answers) -> MapReduce:
-        options = self.options
-        interview = Interview(self._llm, answers, options.answers)
-        most = min(options.part_tokens, options.question_tokens)
-        return MapReduce(interview, most, options.concurrency)
 
 
 def _context(
     transcript: Transcript,
     diarization: Diarization,
-    plain: Reading,
-    found: tuple[Sequence[PartRead], Digest | None, tuple[str, ...]],
+    plain: ScriptAnalysis,
+    analysis: tuple[Sequence[PartRead], Digest | None, tuple[str, ...]],
 ) -> Context:
-    """What was read, with plain's facts wherever nothing was."""
-    parts, digest, gaps = found
+    """Return the context from the model's notes, with plain's facts where there are none."""
+    parts, digest, gaps = analysis
     if digest is None:
         gaps = gaps or ("there is nothing to read",)
         return replace(plain.context, gaps=gaps if transcript.segments else ())
@@ -174,6 +181,8 @@ def _context(
     relations = merged_relations(notes, frozenset(s.speaker for s in plain.speakers))
     if stray:
         _log.info("noted as terms, but not in the script: %s", ", ".join(stray))
+    unread = tuple(s for part in parts if part.notes is None for s in part.segments)
+    counted = find_terms(replace(transcript, segments=unread))
     return replace(
         plain.context,
         synopsis=digest.synopsis,
@@ -181,24 +190,15 @@ def _context(
         relationships=tuple(f"{r.speaker} to {r.to}: {r.relation}" for r in relations)
         or plain.context.relationships,
         relations=relations,
-        glossary=_with_unread(terms, transcript, parts),
+        glossary=tuple({term.source: term for term in (*counted, *terms)}.values()),
         edits=_edits(parts),
         gaps=gaps,
     )
 
 
-def _with_unread(
-    terms: tuple[Term, ...], transcript: Transcript, parts: Sequence[PartRead]
-) -> tuple[Term, ...]:
-    """The glossary, and what plain finds in the parts that the model did not read."""
-    unread = tuple(s for part in parts if part.notes is None for s in part.segments)
-    found = {term.source: term for term in find_terms(replace(transcript, segments=unread))}
-    return tuple({**found, **{term.source: term for term in terms}}.values())
-
-
 def _edits(parts: Sequence[PartRead]) -> tuple[ScriptEdit, ...]:
-    """All proposed corrections that name a line of their part and change it."""
-    found: list[ScriptEdit] = []
+    """Return the proposed corrections that name a line of their part and change it."""
+    edits: list[ScriptEdit] = []
     for part in parts:
         lines = {segment.index: segment for segment in part.segments}
         for note in part.notes.edits if part.notes else ():
@@ -207,12 +207,12 @@ def _edits(parts: Sequence[PartRead]) -> tuple[ScriptEdit, ...]:
                 _log.warning("a correction of line %d, which is not in its part", note.id)
             elif " ".join(note.text.split()) != " ".join(segment.text.split()):
                 sure = note.confidence == "high"
-                found.append(judge_edit(segment, note.text, note.reason, sure=sure))
-    return tuple(found)
+                edits.append(judge_edit(segment, note.text, note.reason, sure=sure))
+    return tuple(edits)
 
 
 def _profile(plain: SpeakerProfile, note: PersonNote | None) -> SpeakerProfile:
-    """What was measured of a speaker, with what the model read of them on top."""
+    """Return a speaker's measured profile, completed by the model's notes."""
     if note is None:
         return plain
     facts: Mapping[str, str | None] = {
@@ -225,3 +225,115 @@ def _profile(plain: SpeakerProfile, note: PersonNote | None) -> SpeakerProfile:
         heard = f"; {plain.gender_basis}: {plain.gender}" if plain.gender else ""
         facts = {**facts, "gender": note.gender, "gender_basis": f"read in the script{heard}"}
     return replace(plain, **facts)
+
+
+@dataclass(frozen=True, slots=True)
+class PartRead:
+    """A part of the script with the model's notes, or the reason for their absence."""
+
+    segments: tuple[Segment, ...]
+    notes: PartNotes | None
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MapReduce:
+    """Reads a script with a model of a smaller window.
+
+    Attributes:
+        question_tokens: longest question, its instructions included.
+        concurrency: questions asked at once.
+    """
+
+    interview: Interview
+    question_tokens: int
+    concurrency: int = 1
+    gaps: list[str] = field(default_factory=list[str])
+
+    def read(self, segments: Sequence[Segment], tick: Tick) -> tuple[PartRead, ...]:
+        """Return notes on every part, in order; each segment is in exactly one of them.
+
+        Raises:
+            ServiceTimeout, ServiceUnavailable: if the model's server does not answer.
+        """
+        parts = script_parts(segments, self._room())
+        befores = [parts[at - 1][-_BEFORE:] if at else () for at in range(len(parts))]
+        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="reader")
+        try:
+            futures = [
+                pool.submit(self._part, part, before, 1)
+                for part, before in zip(parts, befores, strict=True)
+            ]
+            waiting = set(futures)
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for part in done:
+                    part.result()  # the first that fails ends the reading
+                tick(len(futures) - len(waiting), len(futures))
+            return tuple(read for part in futures for read in part.result())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _room(self) -> int:
+        """Return the tokens that instructions and context leave to the lines of a part."""
+        taken = _tokens(part_messages([], ())) + _MARGIN + _BEFORE * 140
+        return max(1, self.question_tokens - taken)
+
+    def _part(
+        self, segments: tuple[Segment, ...], before: Sequence[Segment], splits: int
+    ) -> tuple[PartRead, ...]:
+        """Ask for notes on a part, or on its halves if there is no answer."""
+        lines = [script_line(segment) for segment in segments]
+        clipped = [clip_tokens(line, self._room()) for line in lines]
+        gaps = tuple(
+            f"line {s.index} is longer than the model's window: only its beginning was read"
+            for s, line, short in zip(segments, lines, clipped, strict=True)
+            if len(short) < len(line)
+        )
+        try:
+            messages = part_messages(clipped, before)
+            notes = self.interview.ask(messages, PartNotes, any_answer, segments[0].index)
+        except ContextTooLong as error:
+            notes, splits = str(error), max(splits, 1)
+        if isinstance(notes, PartNotes):
+            return (PartRead(segments, notes, gaps),)
+        if len(segments) == 1 or not splits:
+            return (PartRead(segments, None, (f"{_lines(segments)} not read: {notes}",)),)
+        _log.warning("%s: %s; asked for in two halves", _lines(segments), notes)
+        half = len(segments) // 2
+        first = self._part(segments[:half], before, splits - 1)
+        return (*first, *self._part(segments[half:], segments[:half][-_BEFORE:], splits - 1))
+
+    def reduce(self, parts: Sequence[PartRead], speakers: frozenset[str]) -> Digest | None:
+        """Condense the notes of all parts into one digest, level by level; None without notes.
+
+        People whom a model leaves out of a digest are put back; where it gives none, the parts'
+        own are joined, and `gaps` says so.
+        """
+        digests = [digest_of(part.notes, speakers) for part in parts if part.notes]
+        room = max(1, self.question_tokens - _tokens(reduce_messages([])) - _MARGIN)
+        while len(digests) > 1:
+            groups = [*cut(digests, lambda d: estimate_tokens(str(part_document(d))) + 8, room)]
+            if len(groups) == len(digests):
+                groups = [*cut(digests, lambda _: 1, 2)]
+            digests = [self._reduced(group) if group[1:] else group[0] for group in groups]
+        return digests[0] if digests else None
+
+    def _reduced(self, group: Sequence[Digest]) -> Digest:
+        try:
+            answer = self.interview.ask(reduce_messages(group), Digest, any_answer)
+        except ContextTooLong as error:
+            answer = str(error)
+        if isinstance(answer, Digest):
+            return completed(answer, group)
+        self.gaps.append(f"the synopses of {len(group)} parts are joined, not condensed: {answer}")
+        return joined(group)
+
+
+def _lines(segments: Sequence[Segment]) -> str:
+    first, last = segments[0].index, segments[-1].index
+    return f"line {first}" if first == last else f"lines {first}-{last}"
+
+
+def _tokens(messages: Sequence[ChatMessage]) -> int:
+    return sum(estimate_tokens(message.content) for message in messages)

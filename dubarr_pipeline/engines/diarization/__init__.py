@@ -1,1 +1,1 @@
-"""Who speaks when: `cue_clusters` by the subtitles' cues, `pyannote` by ear."""
+"""Diarization: `cue_clusters` by the subtitles' cues, `pyannote` by a network."""

@@ -1,38 +1,36 @@
 """Tells speakers apart by the subtitles' cues: one cue, one voice; written names win."""
 
-from __future__ import annotations
-
 import importlib.util
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
-from dubarr_pipeline.engines.interfaces import (
-    AudioReader,
-    Diarizer,
-    Need,
-    OnProgress,
-    Progress,
-    ignore_progress,
+from dubarr_pipeline.engines.interfaces import AudioReader, Diarizer, Need
+from dubarr_pipeline.media.audio.reader import read_mono
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.script.cues.alignment import SpeechMap
+from dubarr_pipeline.script.cues.layout import SoundClock, lay_out
+from dubarr_pipeline.script.model import Diarization, ScriptLine, Turn
+from dubarr_pipeline.script.speakers.channels import louder_channel, speaker_per_channel
+from dubarr_pipeline.script.speakers.features import (
+    VoiceFeatures,
+    voice_features,
+    voice_space,
 )
-from dubarr_pipeline.media.sound_reader import read_mono
-from dubarr_pipeline.media.voice_channels import louder_channel, speaker_per_channel
-from dubarr_pipeline.media.voice_features import VoicePrint, voice_print, voice_space
-from dubarr_pipeline.timeline.clustering import ClusterOptions
-from dubarr_pipeline.timeline.cue_alignment import SpeechMap
-from dubarr_pipeline.timeline.cue_layout import ScriptPiece, SoundClock, lay_out
-from dubarr_pipeline.timeline.script import Cue, Diarization, Turn
-from dubarr_pipeline.timeline.spans import Span, merge, to_samples
-from dubarr_pipeline.timeline.speaker_groups import (
+from dubarr_pipeline.script.speakers.grouping import (
+    ClusterOptions,
     VoicedPieces,
     group_pieces,
     pairs_apart,
     speaker_name,
 )
+from dubarr_pipeline.spans import Span, merge, to_samples
+from dubarr_pipeline.workdir.canonical import canonical_json
 
 _log = logging.getLogger(__name__)
 _VERSION = 1
@@ -40,14 +38,14 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class CueClusterOptions:
-    """How speakers are told apart.
+    """Options of the clustering of speakers.
 
     Attributes:
         clusters: how many groups are looked for, and when they are believed.
-        longest_heard_s: of each line, at most that much is listened to.
-        bridged_pause_s: pauses up to this do not end a turn.
-        window_s: without subtitles the speech itself is cut into windows of this length.
-        at_once_s: lines that overlap by this much are two people's.
+        longest_heard_s: longest stretch of each line to analyse, in seconds.
+        bridged_pause_s: longest pause that does not end a turn, in seconds.
+        window_s: length of the windows into which speech without subtitles is cut, in seconds.
+        at_once_s: overlap from which two lines are two people's, in seconds.
     """
 
     clusters: ClusterOptions = field(default_factory=ClusterOptions)
@@ -59,9 +57,9 @@ class CueClusterOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """Who speaks a piece: a key that is the same for all pieces of one person."""
+    """Speaker of a piece: a key that is the same for all pieces of one person."""
 
-    piece: ScriptPiece
+    piece: ScriptLine
     key: str
     confidence: float
 
@@ -76,7 +74,7 @@ class CueClusters(Diarizer):
 
     def identity(self) -> str:
         """Name, version and options."""
-        return f"{self.name}/{_VERSION}/{self._options}"
+        return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
 
     def needs(self) -> tuple[Need, ...]:
         """Only numpy and scipy, which come with the package."""
@@ -95,58 +93,61 @@ class CueClusters(Diarizer):
         speech_map = SpeechMap(speech)
         if speaker_per_channel(vocals, speech_map.spans):
             _log.info("each channel carries a speaker of its own")
-            voices = [_by_channel(vocals, piece) for piece in pieces]
+            voices: list[_Voice] = []
+            for piece in pieces:
+                channel, confidence = louder_channel(vocals, piece.span)
+                name = speaker_name(piece)
+                key = f"name {name}" if name else f"channel {channel}"
+                voices.append(_Voice(piece, key, confidence))
         else:
             voices = self._by_voice(vocals, speech_map, pieces, on_progress)
         diarization = self._turns(voices, speech_map, vocals.rate)
-        _log.info(
-            "%d speakers in %d turns (%d named) from %d cues",
-            len(diarization.speakers),
-            len(diarization.turns),
-            len(diarization.names),
-            len(cues),
-        )
+        counts = (len(diarization.speakers), len(diarization.turns), len(diarization.names))
+        _log.info("%d speakers in %d turns (%d named) from %d cues", *counts, len(cues))
         return diarization
 
     def _pieces(
         self, vocals: AudioReader, speech: Sequence[Span], cues: Sequence[Cue]
-    ) -> list[ScriptPiece]:
+    ) -> list[ScriptLine]:
         clock = SoundClock(vocals.rate, vocals.samples)
         if cues:
             layout = lay_out(cues, speech, clock)
             return [p for p in layout.pieces if p.kind in ("speech", "foreign")]
-        windows = _windows(speech, to_samples(self._options.window_s, vocals.rate))
-        return [ScriptPiece(i, window, "") for i, window in enumerate(windows)]
+        longest = to_samples(self._options.window_s, vocals.rate)
+        windows: list[Span] = []
+        for span in merge(speech):
+            count = max(1, -(-span.length // longest))
+            edges = [span.start + span.length * i // count for i in range(count + 1)]
+            windows += [Span(a, b) for a, b in pairwise(edges)]
+        return [ScriptLine(i, window, "") for i, window in enumerate(windows)]
 
     def _by_voice(
         self,
         vocals: AudioReader,
         speech: SpeechMap,
-        pieces: Sequence[ScriptPiece],
+        pieces: Sequence[ScriptLine],
         on_progress: OnProgress,
     ) -> list[_Voice]:
-        heard: list[tuple[ScriptPiece, VoicePrint]] = []
+        heard: list[tuple[ScriptLine, VoiceFeatures]] = []
         for done, piece in enumerate(pieces):
-            found = self._print(vocals, speech, piece)
+            spans = speech.within(piece.span) or [piece.span]
+            left = to_samples(self._options.longest_heard_s, vocals.rate)
+            sounds: list[np.ndarray] = []
+            for span in spans:
+                part = Span(span.start, span.start + min(span.length, left))
+                sounds.append(read_mono(vocals, part))
+                left -= sounds[-1].size
+                if left <= 0:
+                    break
+            found = voice_features(np.concatenate(sounds), vocals.rate)
             if found:
                 heard.append((piece, found))
             on_progress(Progress(done + 1, len(pieces), "listening to the voices"))
         return _fill_unheard(pieces, self._grouped(heard, vocals.rate))
 
-    def _print(
-        self, vocals: AudioReader, speech: SpeechMap, piece: ScriptPiece
-    ) -> VoicePrint | None:
-        spans = speech.within(piece.span) or [piece.span]
-        left = to_samples(self._options.longest_heard_s, vocals.rate)
-        sounds: list[np.ndarray] = []
-        for span in spans:
-            sounds.append(read_mono(vocals, Span(span.start, span.start + min(span.length, left))))
-            left -= sounds[-1].size
-            if left <= 0:
-                break
-        return voice_print(np.concatenate(sounds), vocals.rate)
-
-    def _grouped(self, heard: Sequence[tuple[ScriptPiece, VoicePrint]], rate: int) -> list[_Voice]:
+    def _grouped(
+        self, heard: Sequence[tuple[ScriptLine, VoiceFeatures]], rate: int
+    ) -> list[_Voice]:
         if not heard:
             return []
         pieces = tuple(piece for piece, _ in heard)
@@ -182,26 +183,11 @@ class CueClusters(Diarizer):
 
 
 def display_name(name: str) -> str:
-    """A name as a person reads it: subtitles shout it."""
+    """Return a name as people read it: subtitles shout it."""
     return name.title().replace("'S ", "'s ") if name.isupper() and len(name) > 3 else name
 
 
-def _windows(speech: Iterable[Span], longest: int) -> list[Span]:
-    windows: list[Span] = []
-    for span in merge(speech):
-        count = max(1, -(-span.length // longest))
-        edges = [span.start + span.length * i // count for i in range(count + 1)]
-        windows += [Span(a, b) for a, b in pairwise(edges)]
-    return windows
-
-
-def _by_channel(vocals: AudioReader, piece: ScriptPiece) -> _Voice:
-    channel, confidence = louder_channel(vocals, piece.span)
-    name = speaker_name(piece)
-    return _Voice(piece, f"name {name}" if name else f"channel {channel}", confidence)
-
-
-def _fill_unheard(pieces: Sequence[ScriptPiece], voices: Sequence[_Voice]) -> list[_Voice]:
+def _fill_unheard(pieces: Sequence[ScriptLine], voices: Sequence[_Voice]) -> list[_Voice]:
     """Give pieces without any sound to whoever is named, or to whom they most likely belong."""
     known = {id(voice.piece): voice for voice in voices}
     of_name = {name: v.key for v in voices if (name := speaker_name(v.piece))}
@@ -210,17 +196,10 @@ def _fill_unheard(pieces: Sequence[ScriptPiece], voices: Sequence[_Voice]) -> li
         voice = known.get(id(piece))
         if voice is None:
             name = speaker_name(piece)
-            key = of_name.setdefault(name, f"name {name}") if name else _likely(piece, filled)
+            # Else it is the last speaker's, or in a dialogue that of the one before.
+            keys = [v.key for v in reversed(filled)] or ["group 0"]
+            other = next((k for k in keys if piece.new_speaker and k != keys[0]), keys[0])
+            key = of_name.setdefault(name, f"name {name}") if name else other
             voice = _Voice(piece, key, 0.6 if name else 0.2)
         filled.append(voice)
     return filled
-
-
-def _likely(piece: ScriptPiece, before: Sequence[_Voice]) -> str:
-    """The last speaker, or in a dialogue the one before."""
-    if not before:
-        return "group 0"
-    last = before[-1].key
-    if not piece.new_speaker:
-        return last
-    return next((voice.key for voice in reversed(before) if voice.key != last), last)

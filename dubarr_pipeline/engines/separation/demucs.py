@@ -1,7 +1,5 @@
 """Demucs takes the voices out: window by window, in a process of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
@@ -12,34 +10,39 @@ from typing import ClassVar
 
 import numpy as np
 
-from dubarr_pipeline.engines.child import EngineChild
+from dubarr_pipeline.compute.child_process import EngineChild
+from dubarr_pipeline.compute.devices import choose_device, lease_device
+from dubarr_pipeline.compute.oom_fallback import EngineConfiguration, OomFallback, fallback_steps
 from dubarr_pipeline.engines.interfaces import AudioReader, Need, Samples, Separator
-from dubarr_pipeline.engines.ladder import Footing, Ladder, rungs_below
-from dubarr_pipeline.engines.needs import STUDIO, model_in_store, package_need, package_version
-from dubarr_pipeline.engines.separation.demucs_model import ModelShape
+from dubarr_pipeline.engines.requirements import (
+    STUDIO,
+    model_in_store,
+    package_need,
+    package_version,
+)
+from dubarr_pipeline.engines.separation.demucs_worker import ModelShape
 from dubarr_pipeline.engines.separation.dialogue import dialogue_channels
 from dubarr_pipeline.engines.separation.film import Film
 from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import lines_of
-from dubarr_pipeline.engines.separation.shelf import Shelf, key_of
 from dubarr_pipeline.engines.separation.spectrum import Grid
 from dubarr_pipeline.engines.separation.windows import WindowPlan
 from dubarr_pipeline.errors import EngineError, SettingsError
-from dubarr_pipeline.models.devices import choose_device, lease_device
+from dubarr_pipeline.files import ResumeCache, resume_key
 from dubarr_pipeline.models.store import model_folder, model_identity
-from dubarr_pipeline.timeline.spans import Span, merge
+from dubarr_pipeline.spans import Span, merge
 
 _log = logging.getLogger(__name__)
 
 _VERSION = "1"
-_WORKER = "dubarr_pipeline.engines.separation.demucs_model:DemucsModel"
+_WORKER = "dubarr_pipeline.engines.separation.demucs_worker:DemucsModel"
 _SMALLER_WINDOWS_S = (3.9, 1.95)
-"""What the networks hear at once where memory is short: a half, and a quarter of 7.8 s."""
+"""Window lengths where memory is short: a half, and a quarter of 7.8 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemucsOptions:
-    """How Demucs takes the voices out.
+    """Options of Demucs.
 
     Attributes:
         model: a Demucs model's name, or the path of a folder with one.
@@ -60,12 +63,8 @@ class DemucsOptions:
     overlap: float = 0.25
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise ValueError(f"separation.batch is {self.batch}: it must be 1 or more")
         if self.window_s and self.window_s < 1:
             raise ValueError(f"separation.window_s is {self.window_s}: it must be 0, or 1 or more")
-        if not 0.1 <= self.overlap <= 0.5:
-            raise ValueError(f"separation.overlap is {self.overlap}: it must be 0.1 to 0.5")
 
 
 class DemucsSeparator(Separator):
@@ -78,11 +77,11 @@ class DemucsSeparator(Separator):
 
     def __init__(self, options: DemucsOptions | None = None) -> None:
         self._options = options or DemucsOptions()
-        self._shelf = Shelf(None)
+        self._finished = ResumeCache(None)
         self._exit = contextlib.ExitStack()
         self._child: EngineChild | None = None
         self._device = ""
-        self._ladder: Ladder | None = None
+        self._ladder: OomFallback | None = None
         self._held: tuple[int, ...] = ()
         self._folder, self._maker = Path(), ""
         self._shape: ModelShape | None = None
@@ -90,8 +89,8 @@ class DemucsSeparator(Separator):
 
     @property
     def method(self) -> str:
-        """How the last film was treated, e.g. ``"htdemucs_ft, 812 windows on cuda:0"``."""
-        where = self._ladder.footing.device if self._ladder else "?"
+        """Treatment of the last film, e.g. ``"htdemucs_ft, 812 windows on cuda:0"``."""
+        where = self._ladder.configuration.device if self._ladder else "?"
         kept = f", {self._kept} of them kept" if self._kept else ""
         return f"{Path(self._options.model).name}, {self._windows} windows on {where}{kept}"
 
@@ -103,7 +102,7 @@ class DemucsSeparator(Separator):
         return f"{self.name}/{_VERSION}/{what}/{how}"
 
     def needs(self) -> tuple[Need, ...]:
-        """The package, the model's files, and the device that was asked for."""
+        """Return the package, the model's files, and the requested device."""
         package = package_need("demucs", "demucs", STUDIO)
         here = package.present and find_spec("torch") is not None
         return (
@@ -121,7 +120,7 @@ class DemucsSeparator(Separator):
 
     def keep_in(self, folder: Path) -> None:
         """Keep every finished window in a folder, from which a later run takes it."""
-        self._shelf = Shelf(folder)
+        self._finished = ResumeCache(folder)
 
     def load(self) -> None:
         """Take a device, and start the model on it.
@@ -137,7 +136,7 @@ class DemucsSeparator(Separator):
         with contextlib.ExitStack() as stack:
             lease = stack.enter_context(lease_device(self._options.device, on_wait=_log.info))
             self._held = lease.held
-            self._ladder = Ladder(self.name, self._rungs(lease.device))
+            self._ladder = OomFallback(self.name, self._rungs(lease.device))
             stack.callback(self._stop)
             self._ladder.run(self._stand_on)
             self._exit = stack.pop_all()
@@ -151,26 +150,26 @@ class DemucsSeparator(Separator):
             self._child.unload()
         self._child = self._ladder = self._shape = None
 
-    def _rungs(self, device: str) -> tuple[Footing, ...]:
-        return rungs_below(
-            Footing(device, 1 if device == "cpu" else self._options.batch),
+    def _rungs(self, device: str) -> tuple[EngineConfiguration, ...]:
+        return fallback_steps(
+            EngineConfiguration(device, 1 if device == "cpu" else self._options.batch),
             precisions=("float32", "float16") if device.startswith("cuda") else (),
             windows_s=_SMALLER_WINDOWS_S,
             allow_cpu=self._options.allow_cpu,
         )
 
-    def _stand_on(self, footing: Footing) -> EngineChild:
-        """The child on a rung; a fresh one if the last was killed, or worked elsewhere."""
-        if self._child and self._child.pid and self._device == footing.device:
+    def _stand_on(self, configuration: EngineConfiguration) -> EngineChild:
+        """Return the child for a configuration; a fresh one if the last was killed or differs."""
+        if self._child and self._child.pid and self._device == configuration.device:
             return self._child
         if self._child:
             self._child.kill()
         self._child = EngineChild(
-            self.name, _WORKER, self._held, folder=str(self._folder), device=footing.device
+            self.name, _WORKER, self._held, folder=str(self._folder), device=configuration.device
         )
         self._child.load()
         self._shape = self._child.call("shape")
-        self._device = footing.device
+        self._device = configuration.device
         return self._child
 
     def separate(
@@ -191,7 +190,7 @@ class DemucsSeparator(Separator):
         groups = dialogue_channels(source, lines, grid, SeparationOptions())
         film = Film(source, groups, self._shape.rate)
         plan = self._plan(film.samples)
-        yield from film.separated(plan, spans, self._ladder.footing.batch, self._voices)
+        yield from film.separated(plan, spans, self._ladder.configuration.batch, self._voices)
         _log.info("separated %d stretches: %s", len(spans), self.method)
 
     def _plan(self, samples: int) -> WindowPlan:
@@ -202,27 +201,31 @@ class DemucsSeparator(Separator):
         return WindowPlan(samples, length, int((1 - self._options.overlap) * length))
 
     def _voices(self, sounds: Samples) -> Samples:
-        """The voices of some windows, ``(windows, channels, samples)`` in and out."""
+        """Separate the voices of some windows, ``(windows, channels, samples)`` in and out."""
         assert self._ladder
         found: dict[int, Samples] = {}
-        self._ladder.run(lambda footing: self._work(footing, sounds, found))
+        self._ladder.run(lambda configuration: self._work(configuration, sounds, found))
         self._windows += len(sounds)
         return np.stack([found[row] for row in range(len(sounds))])
 
-    def _work(self, footing: Footing, sounds: Samples, found: dict[int, Samples]) -> None:
-        """Fill in what is not found yet: from the shelf, else from the model."""
-        child = self._stand_on(footing)
-        how = f"{self._maker}/{footing.precision}/{footing.window_s}"
-        keys = [key_of(how, sound) for sound in sounds]
+    def _work(
+        self, configuration: EngineConfiguration, sounds: Samples, found: dict[int, Samples]
+    ) -> None:
+        """Fill in the windows that are missing: from an earlier run, else from the model."""
+        child = self._stand_on(configuration)
+        how = f"{self._maker}/{configuration.precision}/{configuration.window_s}"
+        keys = [resume_key(how, np.ascontiguousarray(sound).data.cast("B")) for sound in sounds]
         for row in set(range(len(sounds))) - set(found):
-            kept = self._shelf.find(keys[row], sounds[row].shape)
-            if kept is not None:
-                found[row] = kept
+            kept = self._finished.find(keys[row])
+            if kept is not None and len(kept) == 4 * sounds[row].size:
+                found[row] = np.frombuffer(kept, "<f4").reshape(sounds[row].shape)
                 self._kept += 1
         missing = [row for row in range(len(sounds)) if row not in found]
-        for first in range(0, len(missing), footing.batch):
-            rows = missing[first : first + footing.batch]
-            made = child.call("voices", sounds[rows], footing.precision, footing.window_s)
+        for first in range(0, len(missing), configuration.batch):
+            rows = missing[first : first + configuration.batch]
+            made = child.call(
+                "voices", sounds[rows], configuration.precision, configuration.window_s
+            )
             for row, voices in zip(rows, made, strict=True):
-                self._shelf.put(keys[row], voices)
+                self._finished.put(keys[row], np.ascontiguousarray(voices, "<f4").tobytes())
                 found[row] = voices

@@ -1,6 +1,4 @@
-"""Where in the sound picture the dialogue lies: in which channels, and whether in their middle."""
-
-from __future__ import annotations
+"""Position of the dialogue in the sound picture: its channels, and their middle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,22 +8,25 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import AudioReader
 from dubarr_pipeline.engines.separation.options import SeparationOptions
-from dubarr_pipeline.engines.separation.pauses import Line, sound_of
+from dubarr_pipeline.engines.separation.pauses import DialogueLine, pause_power, sound_of
 from dubarr_pipeline.engines.separation.spectrum import TINY, Grid, Spectrum, power
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.spans import Span
 
 _VOICE_BAND_HZ = (200.0, 4000.0)
 _LINES_LOOKED_AT = 40
 _STANDS_OUT = 8.0
 """Times (9 dB) that a bin must rise above the pauses to count as the voice's."""
-_MOST_LEAN = 0.8
-"""19 dB between left and right; beyond that one channel is enough."""
+_MOST_LEAN = 0.98
+"""40 dB between left and right; beyond that the voice is in one channel alone."""
+_ALONE = np.float32(0.1)
+_ONE_PLACE = 0.85
+"""Share of a line's voices at one place; music as loud as a voice in the middle leaves it that."""
 _CENTRE_CHANNEL = 2
 """In the order of WAV files: left, right, centre..."""
 
 
 def dialogue_channels(
-    source: AudioReader, lines: Sequence[Line], grid: Grid, options: SeparationOptions
+    source: AudioReader, lines: Sequence[DialogueLine], grid: Grid, options: SeparationOptions
 ) -> list[tuple[int, ...]]:
     """Return the channels that carry dialogue, in groups that are worked on together.
 
@@ -58,7 +59,7 @@ def _carrying(
 
 
 def _voice_band_levels(
-    source: AudioReader, lines: Sequence[Line], grid: Grid
+    source: AudioReader, lines: Sequence[DialogueLine], grid: Grid
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean power of each channel in the voice band, inside speech and in the pauses beside it."""
     step = max(1, len(lines) // _LINES_LOOKED_AT)
@@ -78,7 +79,7 @@ def _voice_band(source: AudioReader, span: Span, grid: Grid) -> NDArray[np.float
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a voice lies between two channels.
+    """Position of a voice between two channels.
 
     Attributes:
         lean: -1 is all right, 0 the middle, 1 all left (amplitude panning).
@@ -93,7 +94,7 @@ class Position:
         return np.array([1 + self.lean, 1 - self.lean], np.float32)
 
     def turn(self, spectra: Spectrum) -> Spectrum:
-        """What lies at the position, and what lies beside it: ``(2, frames, bins)``.
+        """Return the sound at the position, and the sound beside it: ``(2, frames, bins)``.
 
         In the middle these are (left + right) / 2 and (left - right) / 2.
         """
@@ -107,6 +108,26 @@ class Position:
 MIDDLE = Position(0.0, 0.0)
 
 
+def sides(pauses: Sequence[Spectrum], heard: Spectrum) -> NDArray[np.float64]:
+    """Return how much of the voices is left alone, right alone, and in both channels.
+
+    Bins count that stand out against the pauses; one that is 10 dB stronger in a channel is its
+    alone. Each frame votes for one place by its amplitude, so that a quiet voice counts too.
+    """
+    quiet = pause_power(list(pauses))
+    found = power(heard)
+    left, right = found if quiet is None else found * (found >= _STANDS_OUT * quiet[:, None])
+    alone = left * (right <= _ALONE * left), right * (left <= _ALONE * right)
+    frames = np.stack([side.sum(axis=1, dtype=np.float64) for side in (*alone, left + right)])
+    frames[2] -= frames[0] + frames[1]
+    return np.where(frames == frames.max(axis=0), np.sqrt(np.maximum(frames, 0)), 0).sum(axis=1)
+
+
+def are_apart(sides: NDArray[np.float64]) -> bool:
+    """Return whether the voices of a line lie at different places: a microphone per channel."""
+    return bool(sides.max() < _ONE_PLACE * sides.sum())
+
+
 def position(pauses: Sequence[Spectrum], heard: Spectrum) -> Position:
     """Find where the voice lies, by the medians over the bins where it drowns the background.
 
@@ -117,7 +138,8 @@ def position(pauses: Sequence[Spectrum], heard: Spectrum) -> Position:
     mid, side = MIDDLE.turn(heard)
     mid, side = _voiced(mid, side, [MIDDLE.turn(pause)[0] for pause in pauses])
     lean = float(np.median((side * mid.conj()).real / (power(mid) + TINY)))
-    found = Position(float(np.clip(lean, -_MOST_LEAN, _MOST_LEAN)), 0.0)
+    lean = float(np.sign(lean)) if abs(lean) > _MOST_LEAN else lean
+    found = Position(lean, 0.0)
     at, beside = found.turn(np.stack([mid + side, mid - side])[:, None])
     return Position(found.lean, float(np.median(power(beside) / (power(at) + TINY))))
 
@@ -125,7 +147,7 @@ def position(pauses: Sequence[Spectrum], heard: Spectrum) -> Position:
 def _voiced(
     mid: Spectrum, side: Spectrum, pauses: Sequence[Spectrum]
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """The bins in which the voice stands out: one row each."""
+    """Return the bins in which the voice stands out: one row each."""
     loudness = power(mid)
     quiet = np.mean([power(p).mean(axis=0) for p in pauses], axis=0) if pauses else np.float32(0)
     voiced = loudness >= np.maximum(_STANDS_OUT * quiet, np.quantile(loudness, 0.95))
@@ -137,7 +159,7 @@ def _voiced(
 def tells_apart(
     place: Position, pauses: Sequence[Spectrum], heard: Spectrum, options: SeparationOptions
 ) -> bool:
-    """Whether the stereo picture tells the voice from the rest: a point against something wide."""
+    """Return whether the stereo picture separates a voice in one point from a wide rest."""
     if options.method != "auto":
         return options.method == "centre"
     turned = [place.turn(spectra) for spectra in pauses or [heard]]

@@ -1,7 +1,5 @@
 """A film as a stereo network hears it, and the network's answers as the film's channels again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +7,9 @@ import numpy as np
 
 from dubarr_pipeline.engines.interfaces import AudioReader, Samples
 from dubarr_pipeline.engines.separation.pauses import sound_of
-from dubarr_pipeline.engines.separation.rates import RateBridge
-from dubarr_pipeline.engines.separation.windows import Blend, Window, WindowPlan
-from dubarr_pipeline.timeline.spans import Span, merge
+from dubarr_pipeline.engines.separation.windows import Blend, SeparationWindow, WindowPlan
+from dubarr_pipeline.media.audio.resample import RateBridge
+from dubarr_pipeline.spans import Span, merge
 
 Voices = Callable[[Samples], Samples]
 """Takes the voices out of windows: ``(windows, 2, samples)`` in and out."""
@@ -19,7 +17,7 @@ Voices = Callable[[Samples], Samples]
 _STEREO = 2
 _MEASURED_SAMPLES = 1 << 20
 _TINY = 1e-8
-"""What Demucs adds to the spread of a sound before it divides by it."""
+"""Term that Demucs adds to the spread of a sound before it divides by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,13 @@ class Film:
             batch: windows that are heard before the next part is yielded.
             voices: the network.
         """
-        windows = list(plan.covering(self._at_network(spans)))
+        # The network must cover all samples from which the spans are resampled back.
+        film = Span(0, self.samples)
+        wide = [
+            Span(self._back.first_read(span.start), self._back.last_read(span.end)).clip(film)
+            for span in spans
+        ]
+        windows = list(plan.covering(merge([span for span in wide if span])))
         self._levels = [level_of(self._source, group) for group in self._groups if windows]
         blends = [Blend(plan, len(group)) for group in self._groups]
         done = 0
@@ -91,16 +95,9 @@ class Film:
             for blend in blends:
                 blend.forget(self._back.first_read(done))
 
-    def _at_network(self, spans: Sequence[Span]) -> list[Span]:
-        """The stretches at the network's rate from which the spans follow."""
-        film = Span(0, self.samples)
-        wide = [
-            Span(self._back.first_read(span.start), self._back.last_read(span.end)).clip(film)
-            for span in spans
-        ]
-        return merge([span for span in wide if span])
-
-    def _hear(self, windows: Sequence[Window], voices: Voices, blends: Sequence[Blend]) -> None:
+    def _hear(
+        self, windows: Sequence[SeparationWindow], voices: Voices, blends: Sequence[Blend]
+    ) -> None:
         sounds = np.concatenate([self._heard(window) for window in windows])
         found = iter(voices(sounds))
         for window in windows:
@@ -109,8 +106,8 @@ class Film:
                 made = level.restored(next(found)[:, start : start + window.span.length])
                 blend.add(window, made if len(group) == _STEREO else made.mean(0, keepdims=True))
 
-    def _heard(self, window: Window) -> Samples:
-        """What the network hears of a window, ``(groups, 2, samples)``; mono on both sides."""
+    def _heard(self, window: SeparationWindow) -> Samples:
+        """Return the network's input for a window, ``(groups, 2, samples)``; mono on both sides."""
         sound = self._into.convert(self._read, window.heard.start, window.heard.end)
         before = max(0, -window.heard.start)
         after = max(0, window.heard.end - self.samples)
@@ -124,7 +121,7 @@ class Film:
     def _read(self, start: int, stop: int) -> Samples:
         return sound_of(self._source, Span(start, stop))[self._used]
 
-    def _ready(self, later: Sequence[Window]) -> int:
+    def _ready(self, later: Sequence[SeparationWindow]) -> int:
         """Up to which sample of the film all is known, and nothing is read any more."""
         if not later:
             return self._source.samples

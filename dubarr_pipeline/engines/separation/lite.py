@@ -10,33 +10,36 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from dubarr_pipeline.engines.interfaces import AudioReader, Need, Samples, Separator
-from dubarr_pipeline.engines.separation.centre import (
+from dubarr_pipeline.engines.separation.dialogue import (
+    MIDDLE,
+    are_apart,
+    dialogue_channels,
+    position,
+    sides,
+    tells_apart,
+)
+from dubarr_pipeline.engines.separation.masks import (
     CONTEXT_FRAMES,
     CentreCaution,
     centre_voice,
-)
-from dubarr_pipeline.engines.separation.dialogue import (
-    MIDDLE,
-    dialogue_channels,
-    position,
-    tells_apart,
+    wiener_voice,
 )
 from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import (
     Background,
-    Line,
+    DialogueLine,
     lines_of,
     pause_power,
     quiet_power,
     sound_of,
 )
 from dubarr_pipeline.engines.separation.spectrum import TINY, Grid, Power, Spectrum
-from dubarr_pipeline.engines.separation.wiener import wiener_voice
-from dubarr_pipeline.timeline.spans import Span, merge
+from dubarr_pipeline.spans import Span, merge
+from dubarr_pipeline.workdir.canonical import canonical_json
 
 _log = logging.getLogger(__name__)
 
-_VERSION = "2"
+_VERSION = "3"
 _BLOCK_VALUES = 400_000
 """Values of one signal's spectra worked on at once: about 4 s at 48 kHz, 3 MB an array."""
 _MARGIN_FRAMES = 3
@@ -58,12 +61,12 @@ class LiteSeparator(Separator):
 
     @property
     def method(self) -> str:
-        """How the last sound was treated, e.g. ``"centre 41, wiener 3"`` lines."""
+        """Description of the last sound's treatment, e.g. ``"centre 41, wiener 3"`` lines."""
         return ", ".join(f"{name} {count}" for name, count in self.used.most_common()) or "none"
 
     def identity(self) -> str:
         """Name, version and options."""
-        return f"{self.name}/{_VERSION}/{self._options}"
+        return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
 
     def needs(self) -> tuple[Need, ...]:
         """Nothing beyond the program itself."""
@@ -83,7 +86,11 @@ class LiteSeparator(Separator):
         lines = lines_of(spans, source.samples, source.rate, grid)
         groups = dialogue_channels(source, lines, grid, self._options)
         for line in lines:
-            works = [_LineWork(source, line, group, grid, self._options) for group in groups]
+            works = [
+                work
+                for group in groups
+                for work in _LineWork(source, line, group, grid, self._options).parts()
+            ]
             self.used.update({work.method for work in works})
             for block in _blocks(line.span, grid):
                 vocals = np.zeros((source.channels, block.length), np.float32)
@@ -106,7 +113,7 @@ class _LineWork:
     def __init__(
         self,
         source: AudioReader,
-        line: Line,
+        line: DialogueLine,
         channels: tuple[int, ...],
         grid: Grid,
         options: SeparationOptions,
@@ -117,11 +124,23 @@ class _LineWork:
         heard = self._spectra(line.sample(source.rate, grid))
         self.method: Literal["centre", "wiener"] = "wiener"
         self._place = MIDDLE
+        self._is_apart = False
         if len(channels) == 2:
+            places = sides(pauses, heard)
+            for piece in line.pieces(source.rate, grid):
+                places += sides(pauses, self._spectra(piece))
+            self._is_apart = are_apart(places)
             self._place = position(pauses, heard)
             if tells_apart(self._place, pauses, heard, options):
                 self.method = "centre"
         self._background = self._hear_background(pauses, heard)
+
+    def parts(self) -> list[_LineWork]:
+        """Return the work; one for each channel where their voices are not the same."""
+        if not self._is_apart or self._options.method == "centre":
+            return [self]
+        shared = self._source, self._line
+        return [_LineWork(*shared, (c,), self._grid, self._options) for c in self.channels]
 
     def _hear_background(self, pauses: list[Spectrum], heard: Spectrum) -> Background:
         line, grid, rate = self._line, self._grid, self._source.rate
@@ -141,7 +160,7 @@ class _LineWork:
         )
 
     def _turn(self, spectra: Spectrum) -> Spectrum:
-        """What the method works on: the voice's place and what lies beside it, or the channels."""
+        """Return the method's input: the voice's place and what lies beside it, or the channels."""
         return self._place.turn(spectra) if self.method == "centre" else spectra
 
     def _spectra(self, span: Span) -> Spectrum:

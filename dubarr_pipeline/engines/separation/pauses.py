@@ -1,6 +1,4 @@
-"""What the sound is like around a line, while nobody speaks: the measure of what to leave in."""
-
-from __future__ import annotations
+"""Sound around a line in its pauses: the measure of what to leave in."""
 
 from dataclasses import dataclass
 
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import AudioReader, Samples
 from dubarr_pipeline.engines.separation.spectrum import Grid, Power, Spectrum, power
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.spans import Span
 
 _LISTEN_S = 4.0
 """Seconds of pause heard on each side of a line; measured: 4 is best, 0.5 costs 2 dB."""
@@ -18,6 +16,7 @@ _KNOT_S = 15.0
 _MOST_GAPS = 8
 _LEAST_FRAMES = 4
 _SAMPLE_S = 6.0
+_MOST_PIECES = 8
 _QUANTILE = 0.1
 _QUANTILE_TO_MEAN = np.float32(20.0)
 """A steady Gaussian sound's would be 9.5 (its power is exponentially distributed); music is not
@@ -25,7 +24,7 @@ steady, and 20 measures better: 4.2 dB against 3.1 at 0 dB, without any pause.""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DialogueLine:
     """A stretch of speech, and the pauses that tell its background, nearest first.
 
     Attributes:
@@ -37,8 +36,15 @@ class Line:
     after: tuple[Span, ...] = ()
 
     def sample(self, rate: int, grid: Grid) -> Span:
-        """The middle six seconds of the line, at least a few frames."""
+        """Return the middle six seconds of the line, at least a few frames."""
         return self._around((self.span.start + self.span.end) // 2, rate, grid)
+
+    def pieces(self, rate: int, grid: Grid) -> list[Span]:
+        """Return pieces of six seconds from end to end of a line that is longer, at most nine."""
+        count = min(_MOST_PIECES, self.span.length // round(_SAMPLE_S * rate))
+        places = range(count + 1 if count else 0)
+        moments = [self.span.start + self.span.length * place // count for place in places]
+        return [self._around(moment, rate, grid) for moment in moments]
 
     def knots(self, rate: int, grid: Grid) -> list[Span]:
         """Six seconds around every 15 of a line so long that its pauses tell little of it."""
@@ -52,7 +58,7 @@ class Line:
         return Span(start, start + max(length, grid.size + _LEAST_FRAMES * grid.hop))
 
 
-def lines_of(spans: list[Span], samples: int, rate: int, grid: Grid) -> list[Line]:
+def lines_of(spans: list[Span], samples: int, rate: int, grid: Grid) -> list[DialogueLine]:
     """Give sorted, disjoint stretches of speech in a film of `samples` their pauses."""
     gaps = [
         Span(start, max(start, end))
@@ -68,7 +74,7 @@ def lines_of(spans: list[Span], samples: int, rate: int, grid: Grid) -> list[Lin
         earlier = [g for g in gaps[max(0, index - _MOST_GAPS + 1) : index + 1] if g.length >= least]
         later = [g for g in gaps[index + 1 : index + 1 + _MOST_GAPS] if g.length >= least]
         near = _Near(span, round(_LISTEN_S * rate), round(_REACH_S * rate), least)
-        lines.append(Line(span, near.before(earlier), near.after(later)))
+        lines.append(DialogueLine(span, near.before(earlier), near.after(later)))
     return lines
 
 
@@ -115,7 +121,7 @@ class Background:
     powers: Power
 
     def at(self, moments: NDArray[np.float64]) -> Power:
-        """The power at any moments, linear between the known: ``(signals, moments, bins)``."""
+        """Interpolate the power at any moments, linearly: ``(signals, moments, bins)``."""
         if len(self.moments) == 1:
             return np.repeat(self.powers[0][:, None], len(moments), axis=1)
         place = np.interp(moments, self.moments, np.arange(len(self.moments)))
@@ -141,6 +147,6 @@ def pause_power(pauses: list[Spectrum]) -> Power | None:
 
 
 def quiet_power(heard: Spectrum) -> Power:
-    """The background below a voice that never pauses, ``(signals, bins)``: its quietest tenth."""
+    """Return the background below an unpausing voice, ``(signals, bins)``: its quietest tenth."""
     quiet = np.quantile(power(heard), _QUANTILE, axis=1).astype(np.float32)
     return quiet * _QUANTILE_TO_MEAN

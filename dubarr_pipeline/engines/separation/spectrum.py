@@ -24,7 +24,7 @@ _Array = TypeVar("_Array", NDArray[np.float32], NDArray[np.complex64])
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How sound at `rate` Hz is cut into frames: about 46 ms each, four over every sample.
+    """Frames of sound at `rate` Hz: about 46 ms each, four over every sample.
 
     Attributes:
         size: samples of a frame, a power of two (2048 at 44.1 and 48 kHz).
@@ -34,7 +34,7 @@ class Grid:
 
     @classmethod
     def at(cls, rate: int) -> Grid:
-        """The grid for a rate."""
+        """Return the grid for a rate."""
         return cls(2 ** max(5, round(np.log2(rate * _FRAME_S))))
 
     @property

@@ -1,7 +1,5 @@
 """Divides a soundtrack on disk into two stems whose sum is the soundtrack again."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,16 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dubarr_pipeline.engines.interfaces import (
-    OnProgress,
-    Progress,
-    Samples,
-    Separator,
-    ignore_progress,
-)
+from dubarr_pipeline.engines.interfaces import Samples, Separator
 from dubarr_pipeline.errors import EngineError
-from dubarr_pipeline.media.waveform import OverlayWriter, WaveWriter
-from dubarr_pipeline.timeline.spans import Span, merge, total
+from dubarr_pipeline.media.audio.wav import OverlayWriter, WaveWriter
+from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.spans import Span, merge, total
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +22,7 @@ _ZEROS_SAMPLES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class StemReport:
-    """What was divided.
+    """Counts of the division into stems.
 
     Attributes:
         method: how the separator worked, in its own words; its name if it doesn't say.
@@ -77,10 +70,6 @@ def write_stems(
             for start, block in separator.separate(source, spans):
                 split.take(start, block)
             split.finish()
-    return _report(separator, split, spans)
-
-
-def _report(separator: Separator, split: _Split, spans: list[Span]) -> StemReport:
     method = getattr(separator, "method", None) or separator.name
     count = max(1, total(spans) * split.channels)
     level = 10 * float(np.log10(split.energy / count)) if split.energy else -np.inf
@@ -115,7 +104,17 @@ class _Split:
         for span in self._overlapping(here):
             part = span.clip(here)
             if part:
-                self._divide(span, part, block[:, part.start - start : part.end - start])
+                voice = block[:, part.start - start : part.end - start]
+                source = self._source.read(part.start, part.end)
+                faded = voice * _fade_of(span, part, self._fade)
+                usable = np.isfinite(source) & np.isfinite(faded)
+                rest = np.where(usable, source - faded, source).astype(np.float32)
+                taken = np.where(usable, source - rest, np.float32(0)).astype(np.float32)
+                self._source.write_at(part.start, rest)
+                self._silence_until(part.start)
+                self._writer.write(taken)
+                self._covered += part.length
+                self.energy += float(np.square(taken, dtype=np.float64).sum())
         self._tell(Progress(self._covered, self._speech))
 
     def _overlapping(self, here: Span) -> Iterator[Span]:
@@ -125,18 +124,6 @@ class _Split:
             if span.start >= here.end:
                 return
             yield span
-
-    def _divide(self, span: Span, part: Span, voice: Samples) -> None:
-        source = self._source.read(part.start, part.end)
-        faded = voice * _fade_of(span, part, self._fade)
-        usable = np.isfinite(source) & np.isfinite(faded)
-        rest = np.where(usable, source - faded, source).astype(np.float32)
-        taken = np.where(usable, source - rest, np.float32(0)).astype(np.float32)
-        self._source.write_at(part.start, rest)
-        self._silence_until(part.start)
-        self._writer.write(taken)
-        self._covered += part.length
-        self.energy += float(np.square(taken, dtype=np.float64).sum())
 
     def _silence_until(self, sample: int) -> None:
         zeros = np.zeros((self.channels, _ZEROS_SAMPLES), np.float32)

@@ -6,19 +6,17 @@ together here window by window is what Demucs would make of the film in one piec
 added; but only one stretch of it is held at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dubarr_pipeline.engines.interfaces import Samples
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.spans import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SeparationWindow:
     """One window, in samples of the film at the model's rate.
 
     Attributes:
@@ -32,7 +30,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """How a film is cut.
+    """Division of a film into windows.
 
     Attributes:
         samples: the film's length.
@@ -44,7 +42,7 @@ class WindowPlan:
     length: int
     stride: int
 
-    def covering(self, spans: Sequence[Span]) -> Iterator[Window]:
+    def covering(self, spans: Sequence[Span]) -> Iterator[SeparationWindow]:
         """Yield the windows that touch sorted, disjoint spans, each once, in order."""
         following = 0
         for span in spans:
@@ -54,11 +52,11 @@ class WindowPlan:
                 yield self._window(index * self.stride)
             following = max(following, last)
 
-    def _window(self, start: int) -> Window:
+    def _window(self, start: int) -> SeparationWindow:
         length = min(self.length, self.samples - start)
         # Demucs puts what it lacks at the film's end on both sides, in half.
         before = start - (self.length - length) // 2
-        return Window(Span(start, start + length), Span(before, before + self.length))
+        return SeparationWindow(Span(start, start + length), Span(before, before + self.length))
 
     def weights(self, length: int) -> Samples:
         """Return the first `length` weights of a window, ``(length,)``: a triangle above zero."""
@@ -75,7 +73,7 @@ class Blend:
         self._plan, self._channels = plan, channels
         self._runs: list[_Run] = []
 
-    def add(self, window: Window, voices: Samples) -> None:
+    def add(self, window: SeparationWindow, voices: Samples) -> None:
         """Add the result of a window, ``(channels, window.span.length)``; in order of starts."""
         if not self._runs or self._runs[-1].end < window.span.start:
             self._runs.append(_Run(window.span.start, self._channels))

@@ -4,23 +4,14 @@ The embedded profile's synthesizer. Its voices are pitched to the speaker, and a
 that it is asked to take, by being spoken again at another rate rather than by being stretched.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from typing import ClassVar
 
 import numpy as np
 
-from dubarr_pipeline.engines.interfaces import (
-    Need,
-    Samples,
-    Speech,
-    SpeechRequest,
-    Synthesizer,
-    Voice,
-)
-from dubarr_pipeline.engines.needs import package_need, package_version
+from dubarr_pipeline.engines.interfaces import Need, Samples, Speech, SpeechRequest, Synthesizer
+from dubarr_pipeline.engines.requirements import package_need, package_version
 from dubarr_pipeline.engines.synthesis.espeak_library import CURE, ESPEAK, EspeakSession
 from dubarr_pipeline.engines.synthesis.espeak_voices import (
     find_language,
@@ -63,7 +54,7 @@ class EspeakSynthesizer(Synthesizer):
         return f"espeak {_PACKAGE}={package_version(_PACKAGE)} voices=1"
 
     def needs(self) -> tuple[Need, ...]:
-        """The one package."""
+        """Return its one package."""
         return (package_need(_PACKAGE, "espeakng_loader", CURE),)
 
     def load(self) -> None:
@@ -79,7 +70,7 @@ class EspeakSynthesizer(Synthesizer):
             ESPEAK.close()
 
     def serves(self, language: str) -> bool:
-        """Whether espeak has a voice for this language; never another one instead."""
+        """Return whether espeak has a voice for this very language."""
         try:
             return find_language(language) is not None
         except MissingRequirement:
@@ -99,7 +90,9 @@ class EspeakSynthesizer(Synthesizer):
         check_speakable(request.text, language)
         with ESPEAK.session() as session:
             session.rewind()
-            session.set_voice(definition_for(request.voice, request.language, language))
+            profile = request.voice.profile
+            timbre = timbre_name(profile, request.language)
+            session.set_voice(voice_definition(language, speaking_pitch_hz(profile), timbre))
             samples = _fit(session, request)
             return Speech(samples, session.rate)
 
@@ -113,13 +106,6 @@ class EspeakSynthesizer(Synthesizer):
             SpeechRequest(request.text, request.language, request.voice, duration_s=None)
         )
         return natural.samples.size / natural.rate
-
-
-def definition_for(voice: Voice, tag: str, language: str) -> bytes:
-    """The voice definition for a speaker in espeak's `language`, asked for as `tag`."""
-    return voice_definition(
-        language, speaking_pitch_hz(voice.profile), timbre_name(voice.profile, tag)
-    )
 
 
 def check_speakable(text: str, language: str) -> None:
@@ -193,7 +179,7 @@ def _fit(session: EspeakSession, request: SpeechRequest) -> Samples:
 
 
 def _next_rate(measured: dict[int, int], wanted: float) -> int:
-    """The rate at which the length should be `wanted` samples.
+    """Return the rate at which the length should be `wanted` samples.
 
     Length goes nearly as one over the rate; with two measurements, along the line through both.
     """

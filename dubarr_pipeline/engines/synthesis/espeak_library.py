@@ -114,7 +114,7 @@ class EspeakLibrary:
 
 
 class EspeakSession:
-    """What can be asked of the library while it is held."""
+    """Calls into the library while it is held."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
@@ -181,8 +181,17 @@ class EspeakSession:
 
 
 def _initialise() -> Loaded:
-    library = _open_shared_object()
-    folder = _voice_folder()
+    try:
+        library = ctypes.CDLL(str(library_file()))
+    except OSError as fault:
+        raise MissingRequirement(f"espeak-ng cannot be loaded ({fault}); {CURE}") from fault
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    pointer = ctypes.POINTER(ctypes.c_void_p)
+    library.espeak_TextToPhonemes.argtypes = [pointer, ctypes.c_int, ctypes.c_int]
+    folder = tempfile.TemporaryDirectory(prefix="dubarr-espeak-")
+    if len(folder.name.encode()) + 1 + NAME_BYTES > LONGEST_VOICE_PATH:
+        folder.cleanup()
+        folder = tempfile.TemporaryDirectory(prefix="dubarr-espeak-", dir="/tmp")
     heard: list[bytes] = []
 
     def collect(wave: ctypes.c_void_p, samples: int, _events: ctypes.c_void_p) -> int:
@@ -191,47 +200,19 @@ def _initialise() -> Loaded:
         return 0
 
     callback = WaveCallback(collect)
-    rate = library.espeak_Initialize(
-        SYNCHRONOUS, 0, _short_data_path(folder.name).encode(), NO_EXIT_ON_ERROR
-    )
+    data = str(data_folder())
+    if len(data.encode()) > LONGEST_DATA_PATH:
+        # A link to it does not exceed espeak's buffer.
+        link = Path(folder.name) / "espeak-ng-data"
+        with contextlib.suppress(FileExistsError):
+            link.symlink_to(data, target_is_directory=True)
+        data = str(link)
+    rate = library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), NO_EXIT_ON_ERROR)
     if rate <= 0:
         folder.cleanup()
         raise MissingRequirement(f"espeak-ng cannot read its data in {data_folder()}; {CURE}")
     library.espeak_SetSynthCallback(callback)
     return Loaded(library, rate, folder, callback, heard)
-
-
-def _open_shared_object() -> ctypes.CDLL:
-    try:
-        library = ctypes.CDLL(str(library_file()))
-    except OSError as fault:
-        raise MissingRequirement(f"espeak-ng cannot be loaded ({fault}); {CURE}") from fault
-    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    library.espeak_TextToPhonemes.argtypes = [
-        ctypes.POINTER(ctypes.c_void_p),
-        ctypes.c_int,
-        ctypes.c_int,
-    ]
-    return library
-
-
-def _voice_folder() -> tempfile.TemporaryDirectory[str]:
-    folder = tempfile.TemporaryDirectory(prefix="dubarr-espeak-")
-    if len(folder.name.encode()) + 1 + NAME_BYTES <= LONGEST_VOICE_PATH:
-        return folder
-    folder.cleanup()
-    return tempfile.TemporaryDirectory(prefix="dubarr-espeak-", dir="/tmp")
-
-
-def _short_data_path(folder: str) -> str:
-    """The data's path, or a link to it where the path is longer than espeak's buffer."""
-    data = str(data_folder())
-    if len(data.encode()) <= LONGEST_DATA_PATH:
-        return data
-    link = Path(folder) / "espeak-ng-data"
-    with contextlib.suppress(FileExistsError):
-        link.symlink_to(data, target_is_directory=True)
-    return str(link)
 
 
 ESPEAK = EspeakLibrary()

@@ -1,11 +1,9 @@
-"""Which languages espeak-ng speaks, and the voices that we build for the speakers of a film.
+"""Languages that espeak-ng speaks, and voices built for the speakers of a film.
 
 A voice is espeak's own definition of the language, and after it our lines: the pitch, which follows
 the speaker's; the timbre (where the formants lie), which tells apart speakers of nearly the same
 pitch; and no flutter, so that the same request gives the same samples.
 """
-
-from __future__ import annotations
 
 import hashlib
 import importlib.util
@@ -19,7 +17,7 @@ import numpy as np
 from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.errors import LanguageError, MissingRequirement, SettingsError
-from dubarr_pipeline.timeline.script import SpeakerProfile
+from dubarr_pipeline.script.model import SpeakerProfile
 
 ALIASES = {"ca-valencia": "ca-va", "zh-hk": "yue", "zh-mo": "yue", "no": "nb", "es-mx": "es-419"}
 """BCP-47 tags that espeak calls by another name. Hong Kong and Macau speak Cantonese."""
@@ -29,7 +27,7 @@ MEASURED_HZ = (57.8, 70.7, 84.6, 100.7, 124.4, 151.2, 190.7, 229.7, 282.3, 334.0
 """Median F0 of speech at each base pitch asked for (autocorrelation over 20 s, the median of eight
 languages; a single one lies within a semitone of it, see LANGUAGE_SHIFT)."""
 LANGUAGE_SHIFT = {"es": 1.045, "es-419": 1.045, "cmn": 0.885, "ru": 1.015, "de": 0.983, "fr": 0.99}
-"""Where a language's intonation puts the median above or below the table's (measured)."""
+"""Languages whose intonation moves the median above or below the table's (measured)."""
 RANGE_RATIO = 1.44
 """Highest to base pitch: that of espeak's own default voice (82 to 118)."""
 LOWEST_HZ, HIGHEST_HZ = 65.0, 400.0
@@ -40,7 +38,7 @@ UNKNOWN_HZ = (110.0, 200.0, 145.0, 230.0, 95.0, 170.0)
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """Where a voice's formants lie, in per cent of the language's own.
+    """Formants of a voice, in per cent of the language's own.
 
     Attributes:
         formants: the frequencies of formants 1, 2 and those above.
@@ -66,7 +64,7 @@ TIMBRES = {
 
 @cache
 def package_folder() -> Path:
-    """Where the package that carries espeak-ng lies.
+    """Find the package that carries espeak-ng.
 
     Raises:
         MissingRequirement: if it is not installed.
@@ -78,7 +76,7 @@ def package_folder() -> Path:
 
 
 def library_file() -> Path:
-    """The shared library."""
+    """Return the shared library."""
     names = ("libespeak-ng.so", "libespeak-ng.dylib", "espeak-ng.dll")
     found = [package_folder() / name for name in names if (package_folder() / name).exists()]
     if not found:
@@ -87,7 +85,7 @@ def library_file() -> Path:
 
 
 def data_folder() -> Path:
-    """The folder of languages and dictionaries."""
+    """Return the folder of languages and dictionaries."""
     return package_folder() / "espeak-ng-data"
 
 
@@ -101,23 +99,17 @@ def language_files() -> dict[str, Path]:
     for path in sorted((data_folder() / "lang").rglob("*")):
         if not path.is_file():
             continue
-        for rank, (tag, priority) in enumerate(_claims(path)):
+        lines = [line.split() for line in path.read_text("utf-8", "replace").splitlines()]
+        told = [words[1:] for words in lines if words[:1] == ["language"] and len(words) > 1]
+        named = next((w[1] for w in lines if w[:1] == ["dictionary"] and len(w) > 1), None)
+        name = named or (told[0][0].lower().partition("-")[0] if told else "")
+        if not (data_folder() / f"{name}_dict").is_file():
+            continue
+        for rank, (tag, *given) in enumerate(told):
+            tag, priority = tag.lower(), int(given[0]) if given else 5
             claim = (priority, f"{rank}{path.name}", path)
             claims[tag] = min(claims.get(tag, claim), claim)
     return {tag: path for tag, (_, _, path) in claims.items()}
-
-
-def _claims(path: Path) -> list[tuple[str, int]]:
-    lines = [line.split() for line in path.read_text("utf-8", "replace").splitlines()]
-    claims = [
-        (words[1].lower(), int(words[2]) if words[2:] else 5)
-        for words in lines
-        if words[:1] == ["language"] and len(words) > 1
-    ]
-    dictionary = next((w[1] for w in lines if w[:1] == ["dictionary"] and len(w) > 1), None)
-    if dictionary is None and claims:
-        dictionary = claims[0][0].partition("-")[0]
-    return claims if (data_folder() / f"{dictionary}_dict").is_file() else []
 
 
 @cache
@@ -151,7 +143,7 @@ def _wanted(language: langcodes.Language) -> list[str]:
 
 
 def served_languages() -> tuple[str, ...]:
-    """The languages that can be asked for, for messages."""
+    """List the languages that can be requested, for messages."""
     return tuple(sorted(language_files()))
 
 
@@ -175,7 +167,7 @@ def timbre_name(profile: SpeakerProfile, language: str) -> str:
 
 
 def speaker_number(speaker: str) -> int:
-    """The number in ``SPEAKER_07``, or one drawn from any other id, always the same."""
+    """Return the number in ``SPEAKER_07``, or one derived from any other id, always the same."""
     numbered = re.search(r"(\d{1,9})$", speaker)
     if numbered:
         return int(numbered[1])
@@ -183,7 +175,7 @@ def speaker_number(speaker: str) -> int:
 
 
 def speaking_pitch_hz(profile: SpeakerProfile) -> float:
-    """The median F0 that the speaker's voice should have, within what espeak can speak clearly."""
+    """Return the median F0 for the speaker's voice, within espeak's clear range."""
     wanted = profile.pitch_hz
     if wanted is None and profile.age_group == "child":
         wanted = NEUTRAL_HZ["child"]

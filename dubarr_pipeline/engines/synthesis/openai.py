@@ -1,24 +1,19 @@
 """Any voice behind ``POST /v1/audio/speech``: a TTS server of the ecosystem, or ours."""
 
-from __future__ import annotations
-
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dubarr_pipeline.engines.interfaces import Need, Speech, SpeechRequest, Synthesizer, Voice
 from dubarr_pipeline.errors import LanguageError, LineError, MissingRequirement
-from dubarr_pipeline.services.preflight import try_tts
-from dubarr_pipeline.services.server import ServerOptions
-from dubarr_pipeline.services.tts import TTSOptions, TTSService, ref_url
-from dubarr_pipeline.services.wire import SpeechOrder
-from dubarr_pipeline.timeline.script import SpeakerProfile
+from dubarr_pipeline.script.model import SpeakerProfile
+from dubarr_pipeline.services.http_client import ServerOptions, SpeechOrder, check_url, key_of
+from dubarr_pipeline.services.speech_client import TTSOptions, TTSService, ref_url, try_tts
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAISpeechOptions:
-    """Which server and model speak.
+    """Server and model that speak.
 
     Attributes:
         url: with its version part, e.g. ``"http://127.0.0.1:8100/v1"``.
@@ -31,6 +26,9 @@ class OpenAISpeechOptions:
         fits_duration: the server honours `duration_s`.
         deterministic: the same request gives the same samples.
         max_characters: longest text for one call; 0: no limit.
+        timeout_s: longest wait for one line, in seconds.
+        attempts: calls for one line, the first included; at least 1.
+        backoff_s: pause before the second call, in seconds; doubled each time.
     """
 
     url: str = "http://127.0.0.1:8100/v1"
@@ -46,6 +44,9 @@ class OpenAISpeechOptions:
     timeout_s: float = 120.0
     attempts: int = 4
     backoff_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_url(self.url)
 
 
 class OpenAISynthesizer(Synthesizer):
@@ -64,12 +65,12 @@ class OpenAISynthesizer(Synthesizer):
         self._service: TTSService | None = None
 
     def identity(self) -> str:
-        """The model and what steers it; not the address, which may change freely."""
+        """Return the model and its options; not the address, which may change freely."""
         options = self.options
         return f"openai {options.model} voice={options.voice} clones={options.clones}"
 
     def needs(self) -> tuple[Need, ...]:
-        """The server."""
+        """Return the server."""
         service = TTSService(self._tts_options())
         try:
             present = service.reachable()
@@ -108,7 +109,7 @@ class OpenAISynthesizer(Synthesizer):
             try_tts(self._service, self._order(SpeechRequest("", target, voice)))
 
     def serves(self, language: str) -> bool:
-        """Whether it was named, or none were."""
+        """Return whether the language was named, or none were."""
         return not self.options.languages or language in self.options.languages
 
     def speak(self, request: SpeechRequest) -> Speech:
@@ -145,7 +146,7 @@ class OpenAISynthesizer(Synthesizer):
         )
 
     def _tts_options(self) -> TTSOptions:
-        key = os.environ.get(self.options.key_variable, "")
+        key = key_of(self.options.key_variable)
         return TTSOptions(self._server_options(self.options.url, key), self.options.model)
 
     def _server_options(self, url: str, key: str) -> ServerOptions:

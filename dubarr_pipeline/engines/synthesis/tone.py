@@ -4,8 +4,6 @@ It hums one note for each syllable, at the speaker's pitch; so lengths grow with
 does, and speakers can be told apart in the mix.
 """
 
-from __future__ import annotations
-
 import re
 from typing import ClassVar
 
@@ -41,7 +39,7 @@ class ToneSynthesizer(Synthesizer):
         self.fits_duration = fits_duration  # type: ignore[misc]  # of the instance, here
 
     def identity(self) -> str:
-        """The engine and its version."""
+        """Return the engine and its version."""
         return f"tone hum=1 fits={self.fits_duration}"
 
     def needs(self) -> tuple[Need, ...]:
@@ -49,7 +47,7 @@ class ToneSynthesizer(Synthesizer):
         return ()
 
     def serves(self, language: str) -> bool:
-        """A hum is at home everywhere; only no language at all is refused."""
+        """Accept every language; refuse only an empty one."""
         return bool(language.strip())
 
     def speak(self, request: SpeechRequest) -> Speech:
@@ -82,7 +80,7 @@ def syllables(text: str) -> int:
 
 
 def _hum(request: SpeechRequest, samples: int) -> Samples:
-    """A harmonic tone, mono ``(samples,)`` at RATE Hz, swelling once for every syllable."""
+    """Return a harmonic tone, mono ``(samples,)`` at RATE Hz, swelling once per syllable."""
     profile = request.voice.profile
     time_s = np.arange(samples) / RATE
     base_hz = speaking_pitch_hz(profile)

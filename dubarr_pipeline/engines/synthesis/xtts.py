@@ -1,30 +1,27 @@
 """Each speaker in a voice of their own: XTTS, in our own speech server, in a process of its own."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from dubarr_pipeline.compute.service_process import PORT, Launch, ServiceProcess
 from dubarr_pipeline.engines.interfaces import Need, SpeechRequest
-from dubarr_pipeline.engines.needs import STUDIO, model_in_store, package_need
+from dubarr_pipeline.engines.requirements import STUDIO, model_in_store, package_need
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.errors import LanguageError
 from dubarr_pipeline.models.store import model_folder, model_identity
-from dubarr_pipeline.services.processes import PORT, Launch, ServiceProcess
-from dubarr_pipeline.services.serve_tts import TOKEN_VARIABLE
-from dubarr_pipeline.services.server import Host
-from dubarr_pipeline.services.tts import TTSOptions, TTSService
-from dubarr_pipeline.services.xtts_languages import XTTS_LANGUAGES, xtts_language
+from dubarr_pipeline.services.http_client import Host
+from dubarr_pipeline.services.speech_client import TTSOptions, TTSService
+from dubarr_pipeline.services.xtts_model import TOKEN_VARIABLE, XTTS_LANGUAGES, xtts_language
 
 _LICENCE = {"COQUI_TOS_AGREED": "1"}
-"""Whoever built this engine through the settings has accepted the licence there."""
+"""The licence is accepted in the settings, without which this engine is not built."""
 
 
 @dataclass(frozen=True, slots=True)
 class XttsOptions:
-    """Which XTTS model speaks, and where.
+    """Options of XTTS: the model and its device.
 
     Attributes:
         model: a name of `dubarr models`, or a folder.
@@ -35,6 +32,7 @@ class XttsOptions:
         start_deadline_s: by when the server must be ready.
         timeout_s: longest wait for one line.
         attempts: calls in all for one line, the first included.
+        backoff_s: pause before the second call, in seconds; doubled each time.
     """
 
     model: str = "coqui/XTTS-v2"
@@ -53,10 +51,7 @@ class XttsSynthesizer(OpenAISynthesizer):
     name: ClassVar[str] = "xtts"
 
     def __init__(
-        self,
-        options: XttsOptions | None = None,
-        logs: Path | None = None,
-        host: Host | None = None,
+        self, options: XttsOptions | None = None, logs: Path | None = None, host: Host | None = None
     ) -> None:
         self.xtts = options or XttsOptions()
         super().__init__(
@@ -75,7 +70,7 @@ class XttsSynthesizer(OpenAISynthesizer):
         self._process: ServiceProcess | None = None
 
     def identity(self) -> str:
-        """The very weights, and what steers them."""
+        """Return the very weights, and their options."""
         return f"xtts/1 {model_identity(self.xtts.model)} {self.xtts.voice} {self.fits_duration}"
 
     def needs(self) -> tuple[Need, ...]:
@@ -100,7 +95,7 @@ class XttsSynthesizer(OpenAISynthesizer):
             self._process = None
 
     def serves(self, language: str) -> bool:
-        """Whether it speaks this very language."""
+        """Return whether it speaks this very language."""
         return xtts_language(language) is not None
 
     def _check(self, request: SpeechRequest) -> None:
@@ -114,7 +109,7 @@ def xtts_process(options: XttsOptions, logs: Path) -> ServiceProcess:
     """Our speech server with the model, not started yet."""
     folder = model_folder(options.model)
     command = (
-        *(sys.executable, "-m", "dubarr_pipeline.cli", "serve", "tts", "--model", str(folder)),
+        *(sys.executable, "-m", "dubarr_pipeline.cli.main", "serve", "tts", "--model", str(folder)),
         *("--name", options.model, "--device", options.device, "--port", PORT),
     )
     launch = Launch("tts", command, _LICENCE, TOKEN_VARIABLE, deadline_s=options.start_deadline_s)

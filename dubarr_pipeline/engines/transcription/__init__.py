@@ -1,1 +1,1 @@
-"""What is said: `subtitles` as written, `faster_whisper` by ear (its child is `whisper_work`)."""
+"""Transcription: from `subtitles`, or by `faster_whisper` (in its child, `whisper_worker`)."""

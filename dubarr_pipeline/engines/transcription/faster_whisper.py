@@ -1,67 +1,63 @@
-"""Hears what is said, word by word, with Whisper models run by CTranslate2 (faster-whisper)."""
-
-from __future__ import annotations
+"""Speech recognition, word by word, with Whisper models run by CTranslate2 (faster-whisper)."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
+from dubarr_pipeline.compute.oom_fallback import EngineConfiguration, fallback_steps
 from dubarr_pipeline.engines.interfaces import (
     AudioReader,
     Hearing,
     Need,
-    OnProgress,
-    Progress,
     Samples,
-    TakeListener,
+    TakeVerifier,
     Transcriber,
-    ignore_progress,
 )
-from dubarr_pipeline.engines.ladder import Footing
 from dubarr_pipeline.engines.laddered_child import LadderedEngine, never_back
-from dubarr_pipeline.engines.needs import model_in_store, package_need, package_version
-from dubarr_pipeline.engines.transcription.whisper_ladder import WhisperFooting, whisper_rungs
-from dubarr_pipeline.engines.transcription.whisper_languages import language_of, whisper_code
-from dubarr_pipeline.engines.transcription.whisper_work import HeardPassage
-from dubarr_pipeline.errors import LanguageError
-from dubarr_pipeline.media.languages import same_language
-from dubarr_pipeline.media.sound_reader import at_rate
-from dubarr_pipeline.media.speech_reading import SPEECH_RATE, read_speech
+from dubarr_pipeline.engines.requirements import model_in_store, package_need, package_version
+from dubarr_pipeline.engines.transcription.whisper_worker import HeardPassage
+from dubarr_pipeline.errors import LanguageError, SettingsError
+from dubarr_pipeline.media.audio.resample import SPEECH_RATE, read_speech, resample
 from dubarr_pipeline.models.store import is_present, model_folder, model_identity
-from dubarr_pipeline.timeline.cue_layout import SoundClock
-from dubarr_pipeline.timeline.listening_windows import breaths
-from dubarr_pipeline.timeline.passages import Passage
-from dubarr_pipeline.timeline.phantom_words import needs_second_hearing
-from dubarr_pipeline.timeline.script import Transcript, Word
-from dubarr_pipeline.timeline.spans import Span, to_samples
-from dubarr_pipeline.timeline.spoken_language import (
+from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.script.cues.layout import SoundClock
+from dubarr_pipeline.script.model import Transcript, Word
+from dubarr_pipeline.script.recognition.hallucinations import needs_second_hearing
+from dubarr_pipeline.script.recognition.passages import (
     LanguageOptions,
     LanguageVote,
+    Passage,
+    breaths,
     film_language,
     passage_language,
     spread,
 )
-from dubarr_pipeline.timeline.transcribing import HeardFilm, TranscribingOptions, transcribe
+from dubarr_pipeline.script.recognition.transcript import HeardFilm, TranscribingOptions, transcribe
+from dubarr_pipeline.spans import Span, to_samples
+from dubarr_pipeline.text.languages import base_language, same_language
 
 _log = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2
 _PACKAGE = "faster-whisper"
 _CURE = "pip install 'faster-whisper==1.2.1'"
 _LONGEST_S = 28.0
-"""Whisper hears 30 s at once; what is longer is cut where it is quietest."""
+"""Whisper recognises 30 s at once; longer speech is cut at its quietest place."""
 _CUT_S = (18.0, 28.0)
 _QUIET_S = 0.1
 _BESIDE_S = 0.1
-"""How far a word may reach beyond its passage: times are rounded to 20 ms."""
+"""Reach of a word beyond its passage: times are rounded to 20 ms."""
+_FINEST_FIRST = ("float32", "bfloat16", "float16", "int8_float16", "int8")
+_GPU_ALONE = ("float16", "bfloat16", "int8_float16", "int8_bfloat16")
+"""CTranslate2 rejects them on a CPU, or silently calculates in float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class FasterWhisperOptions:
-    """How speech is recognised, and how it becomes a script.
+    """Options of recognition, and of the script made from it.
 
     Attributes:
         model: a model of the store, or the path of a local folder.
@@ -90,26 +86,20 @@ class FasterWhisperOptions:
     script: TranscribingOptions = field(default_factory=TranscribingOptions)
     allow_cpu: bool = True
 
-    def __post_init__(self) -> None:
-        if min(self.batch, self.beam) < 1:
-            raise ValueError(f"batch ({self.batch}) and beam ({self.beam}) must be at least 1")
-        if self.passage_pause_s <= 0:
-            raise ValueError(f"passage_pause_s must be above 0, not {self.passage_pause_s}")
-
 
 @dataclass(frozen=True, slots=True)
 class _Sounds:
-    """Some passages of the film: where they lie, and what they sound like at 16 kHz."""
+    """Passages of the film with their sound at 16 kHz."""
 
     spans: tuple[Span, ...]
     samples: tuple[Samples, ...]
 
 
-class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeListener):
-    """Writes down what is said, also where nobody has written it before."""
+class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
+    """Transcribes films without subtitles, and verifies takes."""
 
     name: ClassVar[str] = "faster-whisper"
-    worker: ClassVar[str] = "dubarr_pipeline.engines.transcription.whisper_work:WhisperWorker"
+    worker: ClassVar[str] = "dubarr_pipeline.engines.transcription.whisper_worker:WhisperWorker"
     uses_torch: ClassVar[bool] = False
 
     def __init__(self, options: FasterWhisperOptions | None = None) -> None:
@@ -117,12 +107,12 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeListener):
         super().__init__(self._options.device)
 
     def identity(self) -> str:
-        """Name, version, package and weights; how it is driven stands in the options."""
+        """Return name, version, package and weights; the options count separately."""
         weights = model_identity(self._options.model)
         return f"{self.name}/{_VERSION}/{package_version(_PACKAGE)}/{weights}"
 
     def needs(self) -> tuple[Need, ...]:
-        """The package and the model."""
+        """Return the package and the model."""
         package = package_need(_PACKAGE, "faster_whisper", _CURE)
         return (package, model_in_store(self._options.model))
 
@@ -142,83 +132,103 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeListener):
             passages += self._hear_passages(sounds, language, rate)
             done = min(len(spans), first + self._options.batch)
             tell(Progress(done, len(spans), "writing down what is said"))
-        film = HeardFilm(
-            SoundClock(rate, vocals.samples),
-            hearing.speech,
-            hearing.diarization.turns,
-            hearing.cues,
-            language,
-        )
-        found = transcribe(passages, film, self._options.script)
+        clock, turns = SoundClock(rate, vocals.samples), hearing.diarization.turns
+        film = HeardFilm(clock, hearing.speech, turns, hearing.cues, language)
+        transcript = transcribe(passages, film, self._options.script)
         tell(Progress(1, 1, "writing down what is said"))
-        _report(found)
-        return found
+        kinds = Counter(segment.kind for segment in transcript.segments)
+        _log.info(
+            "%d lines in %s (%s); doubtful words dropped: %s; corrected by the subtitles: %d",
+            len(transcript.segments),
+            transcript.language,
+            ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
+            dict(transcript.dropped) or "none",
+            len(transcript.edits),
+        )
+        return transcript
 
     def hears(self, language: str) -> bool:
-        """Whether it understands this BCP-47 language; models named ``.en`` know English alone."""
+        """Return whether it knows a BCP-47 language; models named ``.en`` know only English."""
         code = whisper_code(language)
         return code == "en" if ".en" in self._options.model else code is not None
 
     def hear(self, samples: Samples, rate: int, language: str) -> str:
-        """Return the words of a take; the same for the same samples."""
+        """Return the words of a take; deterministic."""
         code = self._code(language)
-        heard = at_rate(np.ascontiguousarray(samples, np.float32), rate, SPEECH_RATE)
-        return self._child.call("hear", heard, code) if heard.size else ""
+        heard = resample(samples, rate, SPEECH_RATE)
+        return self._call("hear", heard, code) if heard.size else ""
 
     def _passages(self, vocals: AudioReader, speech: Sequence[Span]) -> list[Span]:
-        """What is heard in one go: speech up to a long pause, at most 28 s."""
+        """Return the spans to recognise at once: speech up to a long pause, at most 28 s."""
         rate = vocals.rate
         pause = to_samples(self._options.passage_pause_s, rate)
-        joined = breaths(speech, to_samples(_LONGEST_S, rate), pause)
-        return [part for span in joined for part in _cut_long(vocals, span)]
+        longest, size = to_samples(_LONGEST_S, rate), to_samples(_QUIET_S, rate)
+        parts: list[Span] = []
+        for span in breaths(speech, longest, pause):
+            left = span
+            while left.length > longest:
+                # Cut in the middle of its quietest tenth of a second.
+                early, late = (left.start + to_samples(s, rate) for s in _CUT_S)
+                heard = vocals.read(early, late).mean(axis=0, dtype=np.float32)
+                frames = heard[: heard.size // size * size].reshape(-1, size)
+                quietest = int(np.argmin(np.square(frames).mean(axis=1)))
+                cut = early + quietest * size + size // 2
+                parts.append(Span(left.start, cut))
+                left = Span(cut, left.end)
+            parts.append(left)
+        return parts
 
-    def _film_language(self, vocals: AudioReader, spans: Sequence[Span], told: str | None) -> str:
-        """BCP-47 of the film: what the file says, unless nearly everything is something else."""
+    def _film_language(
+        self, vocals: AudioReader, spans: Sequence[Span], declared: str | None
+    ) -> str:
+        """Return the film's BCP-47 language: the file's, unless nearly all speech is another."""
         chosen = [spans[i] for i in spread(len(spans), self._options.languages.windows)]
         votes: list[LanguageVote] = []
         for span in chosen:
             votes += self._votes(_read(vocals, [span]), vocals.rate)
-        base = language_of(whisper_code(told) or told) if told else None
-        found = film_language(votes, base, self._options.languages)
-        if told and found == base:
-            return told
-        if told:
-            _log.warning("the file says that it is spoken in %s; heard is %s", told, found)
-        return found or "und"
+        base = language_of(whisper_code(declared) or declared) if declared else None
+        recognised = film_language(votes, base, self._options.languages)
+        if declared and recognised == base:
+            return declared
+        if declared:
+            _log.warning(
+                "the file says it is spoken in %s; recognised was %s", declared, recognised
+            )
+        return recognised or "und"
 
     def _votes(self, sounds: _Sounds, rate: int) -> list[LanguageVote]:
-        heard = self._child.call("languages", sounds.samples)
+        heard = self._call("languages", sounds.samples)
         return [
             LanguageVote(language_of(code), probability, span.length / rate)
             for span, (code, probability) in zip(sounds.spans, heard, strict=True)
         ]
 
     def _hear_passages(self, sounds: _Sounds, film: str, rate: int) -> list[Passage]:
-        """What is said in some passages, each heard in its own language."""
+        """Recognise some passages, each in its own language."""
         languages = [film] * len(sounds.spans)
         if self._options.foreign:
             votes = self._votes(sounds, rate)
             own = [passage_language(v, film, self._options.languages) for v in votes]
             languages = [film if same_language(language, film) else language for language in own]
-        found: list[Passage] = []
+        passages: list[Passage] = []
         for language in dict.fromkeys(languages):
             chosen = [i for i, spoken in enumerate(languages) if spoken == language]
             samples = [sounds.samples[i] for i in chosen]
-            written = self._child.call("write", samples, self._code(language))
+            written = self._call("write", samples, self._code(language))
             for i, parts in zip(chosen, written, strict=True):
                 heard = [_passage(part, sounds.spans[i], language, rate) for part in parts]
-                found += self._surely(heard, sounds, i, rate)
-        return found
+                passages += self._surely(heard, sounds, i, rate)
+        return passages
 
     def _surely(
         self, heard: list[Passage], sounds: _Sounds, number: int, rate: int
     ) -> list[Passage]:
-        """What was heard; doubtful passages are heard again, and the better hearing counts."""
+        """Recognise doubtful passages again, and return the better result."""
         phantoms = self._options.script.phantoms
         if not any(needs_second_hearing(passage, phantoms) for passage in heard):
             return heard
         language = heard[0].language
-        again = self._child.call("write_again", sounds.samples[number], self._code(language))
+        again = self._call("write_again", sounds.samples[number], self._code(language))
         span = sounds.spans[number]
         second = [_passage(part, span, language, rate) for part in again]
         fewer = sum(needs_second_hearing(p, phantoms) for p in second)
@@ -233,20 +243,24 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeListener):
             )
         return code
 
-    def _rungs(self, device: str) -> tuple[Footing, ...]:
+    def _rungs(self, device: str) -> tuple[EngineConfiguration, ...]:
         options = self._options
         smaller = options.smaller_model
         spare = smaller if smaller != options.model and smaller and is_present(smaller) else None
-        first = WhisperFooting(device, options.batch, options.precision, model=options.model)
+        first = WhisperConfiguration(device, options.batch, options.precision, model=options.model)
         return whisper_rungs(first, spare, options.allow_cpu)
 
-    def _arguments(self, footing: Footing) -> dict[str, object]:
-        model = footing.model if isinstance(footing, WhisperFooting) else self._options.model
+    def _arguments(self, configuration: EngineConfiguration) -> dict[str, object]:
+        model = (
+            configuration.model
+            if isinstance(configuration, WhisperConfiguration)
+            else self._options.model
+        )
         return {
             "folder": model_folder(model),
-            "device": footing.device,
-            "precision": footing.precision,
-            "batch": footing.batch,
+            "device": configuration.device,
+            "precision": configuration.precision,
+            "batch": configuration.batch,
             "beam": self._options.beam,
         }
 
@@ -255,28 +269,8 @@ def _read(vocals: AudioReader, spans: Sequence[Span]) -> _Sounds:
     return _Sounds(tuple(spans), tuple(read_speech(vocals, span) for span in spans))
 
 
-def _cut_long(vocals: AudioReader, span: Span) -> Iterator[Span]:
-    """The span in parts that can be heard in one go, cut where it is quietest."""
-    rate = vocals.rate
-    while span.length > to_samples(_LONGEST_S, rate):
-        early, late = (span.start + to_samples(s, rate) for s in _CUT_S)
-        cut = _quietest(vocals, Span(early, late))
-        yield Span(span.start, cut)
-        span = Span(cut, span.end)
-    yield span
-
-
-def _quietest(vocals: AudioReader, span: Span) -> int:
-    """The middle of the quietest tenth of a second."""
-    size = to_samples(_QUIET_S, vocals.rate)
-    heard = vocals.read(span.start, span.end).mean(axis=0, dtype=np.float32)
-    frames = heard[: heard.size // size * size].reshape(-1, size)
-    quietest = int(np.argmin(np.square(frames).mean(axis=1)))
-    return span.start + quietest * size + size // 2
-
-
 def _passage(heard: HeardPassage, span: Span, language: str, rate: int) -> Passage:
-    """What was heard, on the film's clock."""
+    """Return recognised words on the film's clock."""
     room = Span(max(0, span.start - to_samples(_BESIDE_S, rate)), span.end)
     words: list[Word] = []
     for word in heard.words:
@@ -292,13 +286,71 @@ def _passage(heard: HeardPassage, span: Span, language: str, rate: int) -> Passa
     )
 
 
-def _report(found: Transcript) -> None:
-    kinds = Counter(segment.kind for segment in found.segments)
-    _log.info(
-        "%d lines in %s (%s); words not believed: %s; put right by the subtitles: %d",
-        len(found.segments),
-        found.language,
-        ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
-        dict(found.dropped) or "none",
-        len(found.edits),
-    )
+@dataclass(frozen=True, slots=True)
+class WhisperConfiguration(EngineConfiguration):
+    """A configuration with its model."""
+
+    model: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.model} on {self.device}, batch {self.batch}, {self.precision}"
+
+
+def whisper_rungs(
+    first: WhisperConfiguration, smaller: str | None, allow_cpu: bool
+) -> tuple[EngineConfiguration, ...]:
+    """Return the configurations of a model, from the requested one down.
+
+    Args:
+        first: with the precision as it is set, "auto" included.
+        smaller: a smaller model that is here, or None.
+        allow_cpu: whether it may leave the GPU.
+
+    Raises:
+        SettingsError: if the CPU does not support the precision.
+    """
+    on_cpu = first.device == "cpu"
+    if on_cpu and first.precision in _GPU_ALONE:
+        raise SettingsError(
+            f"precision {first.precision!r} needs a GPU: set transcript.precision to auto, int8 "
+            "or float32"
+        )
+    if first.precision == "auto":
+        first = replace(first, precision="int8" if on_cpu else "float16")
+    known = first.precision in _FINEST_FIRST
+    coarser = _FINEST_FIRST if known and not on_cpu else ()
+    # Only the usual steps: not every GPU has bfloat16.
+    usual = (first.precision, "float16", "int8_float16", "int8")
+    steps = [*fallback_steps(first, precisions=tuple(p for p in coarser if p in usual))]
+    if smaller:
+        steps.append(replace(steps[-1], model=smaller))  # pyright: ignore[reportCallIssue]
+    if allow_cpu and not on_cpu:
+        steps.append(replace(first, device="cpu", batch=1, precision="int8"))
+    return tuple(steps)
+
+
+CODES = frozenset(
+    (
+        "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no "
+        "th ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw "
+        "gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl "
+        "mg as tt haw ln ha ba jw su yue"
+    ).split()
+)
+"""The 99 languages of the first models, and Cantonese of the third."""
+_OWN_CODES = {"jv": "jw", "fil": "tl", "nb": "no", "iw": "he", "in": "id", "cmn": "zh"}
+_STANDARD = {"jw": "jv", "tl": "fil"}
+
+
+def whisper_code(language: str) -> str | None:
+    """Return Whisper's code for a BCP-47 language; None if it does not know it."""
+    for tag in (language.partition("-")[0].lower(), base_language(language) or ""):
+        code = _OWN_CODES.get(tag, tag)
+        if code in CODES:
+            return code
+    return None
+
+
+def language_of(code: str) -> str:
+    """Return the BCP-47 language that a code of Whisper's stands for."""
+    return _STANDARD.get(code, code)

@@ -1,4 +1,4 @@
-"""The transcript as the subtitles give it: exact words, on the speech that they belong to."""
+"""Transcript from subtitles: their exact words, aligned to the speech."""
 
 from __future__ import annotations
 
@@ -9,34 +9,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from dubarr_pipeline.engines.interfaces import (
-    AudioReader,
-    Hearing,
-    Need,
-    OnProgress,
-    Progress,
-    Transcriber,
-    ignore_progress,
-)
+from dubarr_pipeline.engines.interfaces import AudioReader, Hearing, Need, Transcriber
 from dubarr_pipeline.errors import NoScript
-from dubarr_pipeline.media.voice_edges import EdgeOptions, settle, tighten
-from dubarr_pipeline.timeline.cue_alignment import AlignmentOptions, SpeechMap
-from dubarr_pipeline.timeline.cue_layout import CueLayout, ScriptPiece, SoundClock, lay_out
-from dubarr_pipeline.timeline.language_guess import guess_language
-from dubarr_pipeline.timeline.script import Cue, Segment, Transcript
-from dubarr_pipeline.timeline.script_lines import (
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.script.cues.alignment import AlignmentOptions, SpeechMap
+from dubarr_pipeline.script.cues.layout import CueLayout, SoundClock, lay_out
+from dubarr_pipeline.script.cues.lines import (
     LineOptions,
-    ScriptLine,
+    SpeakerLookup,
     divide_long,
     join_sentences,
     keep_apart,
+    time_words,
 )
-from dubarr_pipeline.timeline.spans import Span, to_samples
-from dubarr_pipeline.timeline.speaker_lookup import SpeakerLookup
-from dubarr_pipeline.timeline.word_times import time_words
+from dubarr_pipeline.script.model import DroppedCue, ScriptLine, Segment, Transcript
+from dubarr_pipeline.script.speakers.edges import EdgeOptions, settle, tighten
+from dubarr_pipeline.spans import Span, to_samples
+from dubarr_pipeline.text.language_guess import guess_language
+from dubarr_pipeline.workdir.canonical import canonical_json
 
 _log = logging.getLogger(__name__)
-_VERSION = 2
+_VERSION = 3
 _HEARD, _UNHEARD = 0.9, 0.4
 _NO_SCRIPT = (
     "{what}: put the film's own subtitles beside the video as {{stem}}.en.srt (with its language "
@@ -47,12 +41,12 @@ _NO_SCRIPT = (
 
 @dataclass(frozen=True, slots=True)
 class SubtitleOptions:
-    """How subtitles become lines.
+    """Options for making lines of subtitles.
 
     Attributes:
         alignment: how far subtitle times may be moved; use the diarizer's, so that both agree.
         lines: what is joined and what is divided.
-        edges: how the voice's true beginning and end are found.
+        edges: search for the voice's true beginning and end.
         shortest_line_s: two lines of one speaker that cannot both have this become one.
     """
 
@@ -63,7 +57,7 @@ class SubtitleOptions:
 
 
 class SubtitleTranscriber(Transcriber):
-    """Takes the words from the subtitles, and hears only when they are said."""
+    """Takes words from the subtitles, and their times from the sound."""
 
     name: ClassVar[str] = "subtitles"
 
@@ -72,10 +66,10 @@ class SubtitleTranscriber(Transcriber):
 
     def identity(self) -> str:
         """Name, version and options."""
-        return f"{self.name}/{_VERSION}/{self._options}"
+        return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Nothing but the subtitles, which are the video's."""
+        """Return nothing: the subtitles are the video's."""
         return ()
 
     def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
@@ -88,22 +82,46 @@ class SubtitleTranscriber(Transcriber):
         clock = SoundClock(vocals.rate, vocals.samples)
         layout = lay_out(hearing.cues, hearing.speech, clock, options.alignment)
         if not layout.pieces:
-            raise NoScript(_NO_SCRIPT.format(what=_why_nothing(hearing, layout)))
+            counts = ", ".join(f"{n} {reason}" for reason, n in layout.dropped_counts().items())
+            what = f"the subtitles hold no line that is spoken ({len(hearing.cues)} cues: {counts})"
+            if not hearing.cues:
+                what = "there are no subtitles, and the lite profile cannot hear words"
+            raise NoScript(_NO_SCRIPT.format(what=what))
         speech = SpeechMap(hearing.speech)
-        lines = join_sentences(_attributed(layout.pieces, hearing), vocals.rate, options.lines)
+        lookup = SpeakerLookup(hearing.diarization)
+        attributed: list[ScriptLine] = []
+        for line in layout.pieces:
+            nobody = line.kind == "nonverbal" or (line.kind == "song" and line.name is None)
+            speaker, sure = ("", 1.0) if nobody else lookup.speaker_of(line.span, line.name)
+            confidence = (_HEARD if line.supported else _UNHEARD) + 0.1 * (sure - 0.5)
+            confidence = confidence if not line.supported else max(confidence, _HEARD)
+            attributed.append(replace(line, speaker=speaker, confidence=confidence))
+        lines = join_sentences(attributed, vocals.rate, options.lines)
         lines = divide_long(lines, speech, vocals.rate, options.lines)
         lines = keep_apart(lines, to_samples(options.shortest_line_s, vocals.rate))
-        edges = _Written(hearing.cues)
+        edges = _SubtitleEdges(hearing.cues)
         segments = self._segments(lines, vocals, (speech, edges), on_progress)
-        language = hearing.language or _guessed(lines)
+        language = hearing.language
+        if not language:
+            guess = guess_language(line.text for line in lines if line.kind == "speech")
+            language = guess.language
+            _log.warning(
+                "the subtitles do not say their language: it reads like %r (confidence %.2f)",
+                *(language, guess.confidence),
+            )
         _report(layout, segments)
-        return Transcript(vocals.rate, vocals.samples, language, segments)
+        left_out = tuple(
+            DroppedCue(cue.span, cue.text, layout.dropped[i])
+            for i, cue in enumerate(hearing.cues)
+            if i in layout.dropped
+        )
+        return Transcript(vocals.rate, vocals.samples, language, segments, left_out=left_out)
 
     def _segments(
         self,
         lines: Sequence[ScriptLine],
         vocals: AudioReader,
-        times: tuple[SpeechMap, _Written],
+        times: tuple[SpeechMap, _SubtitleEdges],
         on_progress: OnProgress,
     ) -> tuple[Segment, ...]:
         speech, written = times
@@ -117,10 +135,16 @@ class SubtitleTranscriber(Transcriber):
             placed.append(replace(line, span=span))
             on_progress(Progress(done + 1, len(lines), "finding where each line begins"))
         placed.sort(key=lambda line: line.span.start)
-        return tuple(_segment(i, line, speech) for i, line in enumerate(placed))
+        segments: list[Segment] = []
+        for index, line in enumerate(placed):
+            words = time_words(line.text, line.span, speech.within(line.span), line.confidence / 2)
+            words = words if line.kind != "nonverbal" else ()
+            known = (index, line.span, line.speaker, line.text, line.kind, words)
+            segments.append(Segment(*known, round(line.confidence, 4), "subtitles"))
+        return tuple(segments)
 
 
-class _Written:
+class _SubtitleEdges:
     """The edges of all subtitles, searchable by time."""
 
     def __init__(self, cues: Sequence[Cue]) -> None:
@@ -128,58 +152,13 @@ class _Written:
         self._ends = sorted(cue.span.end for cue in cues)
 
     def near(self, span: Span) -> Span:
-        """The first subtitle start from the span's start on, and the last end up to its end."""
+        """Return the first subtitle start after the span's start, and the last end before its."""
         after = bisect_left(self._starts, span.start)
         before = bisect_right(self._ends, span.end) - 1
         start = self._starts[after] if after < len(self._starts) else span.end
         end = self._ends[before] if before >= 0 else span.start
         start = start if start < span.end else span.start
         return Span(start, end if end > start else span.end)
-
-
-def _why_nothing(hearing: Hearing, layout: CueLayout) -> str:
-    if not hearing.cues:
-        return "there are no subtitles, and the lite profile cannot hear words"
-    counts = ", ".join(f"{count} {reason}" for reason, count in layout.dropped_counts().items())
-    return f"the subtitles hold no line that is spoken ({len(hearing.cues)} cues: {counts})"
-
-
-def _attributed(pieces: Sequence[ScriptPiece], hearing: Hearing) -> list[ScriptLine]:
-    lookup = SpeakerLookup(hearing.diarization)
-    lines: list[ScriptLine] = []
-    for piece in pieces:
-        nobody = piece.kind == "nonverbal" or (piece.kind == "song" and piece.name is None)
-        speaker, sure = ("", 1.0) if nobody else lookup.speaker_of(piece.span, piece.name)
-        confidence = (_HEARD if piece.supported else _UNHEARD) + 0.1 * (sure - 0.5)
-        confidence = confidence if not piece.supported else max(confidence, _HEARD)
-        lines.append(
-            ScriptLine(piece.span, speaker, piece.text, piece.kind, confidence, piece.new_speaker)
-        )
-    return lines
-
-
-def _guessed(lines: Sequence[ScriptLine]) -> str:
-    guess = guess_language(line.text for line in lines if line.kind == "speech")
-    _log.warning(
-        "the subtitles do not say their language: it reads like %r (confidence %.2f)",
-        guess.language,
-        guess.confidence,
-    )
-    return guess.language
-
-
-def _segment(index: int, line: ScriptLine, speech: SpeechMap) -> Segment:
-    words = time_words(line.text, line.span, speech.within(line.span), line.confidence / 2)
-    return Segment(
-        index,
-        line.span,
-        line.speaker,
-        line.text,
-        line.kind,
-        words if line.kind != "nonverbal" else (),
-        round(line.confidence, 4),
-        "subtitles",
-    )
 
 
 def _report(layout: CueLayout, segments: Sequence[Segment]) -> None:

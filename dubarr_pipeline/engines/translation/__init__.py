@@ -1,4 +1,4 @@
-"""Translators: `lite` (`subtitles`, else `apertium` with its `phrasebook`), `m2m100`, `openai`.
+"""Translators: `lite` (subtitles, else `apertium`), `m2m100`, `openai`.
 
-What a model's answer may not be stands in `reply_faults`.
+`reply_checks` refuses a model's invalid answers.
 """

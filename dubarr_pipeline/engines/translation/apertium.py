@@ -1,23 +1,24 @@
 """Apertium: translation by rules and dictionaries, on any machine; correct in plain sentences.
 
 Free and instant, good between related languages, often wrong on idiom between unrelated ones. It
-cannot rephrase: a line has the one wording, and a shorter one where it had words to spare.
+cannot rephrase: a line has one wording, and a shorter one if it can lose words.
 """
 
-from __future__ import annotations
-
+import json
 import logging
 import re
 import shutil
 import threading
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 
 from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, LineToDraft, Need, Translator
-from dubarr_pipeline.engines.translation.apertium_modes import (
+from dubarr_pipeline.engines.translation.apertium_pipeline import (
     Mode,
+    ProgramPipeline,
     find_mode,
     installed_modes,
     modes_folder,
@@ -25,10 +26,9 @@ from dubarr_pipeline.engines.translation.apertium_modes import (
     read_programs,
     targets_of,
 )
-from dubarr_pipeline.engines.translation.apertium_pipeline import ProgramPipeline
-from dubarr_pipeline.engines.translation.phrasebook import set_phrase
-from dubarr_pipeline.engines.translation.rule_text import (
+from dubarr_pipeline.engines.translation.apertium_text import (
     Name,
+    addresses,
     is_echo,
     plain_sentences,
     plainer_wording,
@@ -44,11 +44,11 @@ from dubarr_pipeline.errors import EngineError, LanguageError, LineError, Missin
 logger = logging.getLogger(__name__)
 
 MOST_UNKNOWN = 0.5
-"""A line of three words or more, of which more than this share is unknown, is not translated."""
+"""Largest share of unknown words in a translated line of three words or more."""
 DEATHS_IN_A_ROW = 3
-"""So many lines in a row without an answer are the programs' fault, not the lines'."""
+"""So many unanswered lines in a row are a fault of the programs, not of the lines."""
 TAIL = "[]\n"
-"""After every text: without a blank at the end, `lt-proc -b` keeps what it has in its buffer."""
+"""End of every text: without a blank, `lt-proc -b` keeps its last word in the buffer."""
 STREAM_SIGNS = re.compile(r"([\\^$\[\]{}<>/])")
 STREAM_TOKEN = re.compile(
     r"(?P<mark>\\?[*@#](?=\w))|\\(?P<escaped>.)|\[(?P<blank>(?:\\.|[^\]\\])*)\]|(?P<plain>.)",
@@ -58,11 +58,11 @@ STREAM_TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ApertiumOptions:
-    """How Apertium is run.
+    """Options of Apertium.
 
     Attributes:
-        modes: the folder of mode files.
-        timeout_s: the longest wait for one sentence (usual: 0.002 s; the first one 0.5 s).
+        modes: folder of mode files; not set: that of the installed packages.
+        timeout_s: longest wait for one sentence, in seconds (usual: 0.002 s; the first one 0.5 s).
     """
 
     modes: Path | None = None
@@ -70,14 +70,10 @@ class ApertiumOptions:
 
 
 class ApertiumTranslator(Translator):
-    """Translates by the Apertium pairs that are installed.
+    """Translates by the installed Apertium pairs, of which `needs` lists some, or any.
 
     Attributes:
-        unknown_words: how many words of the last answer were in no dictionary.
-
-    Args:
-        pairs: (source, target) languages that `needs` is to ask for; none: any pair will do.
-        options: how Apertium is run.
+        unknown_words: words of the last answer that no dictionary has.
     """
 
     name: ClassVar[str] = "apertium"
@@ -98,7 +94,7 @@ class ApertiumTranslator(Translator):
         return installed_modes(self._options.modes or modes_folder())
 
     def identity(self) -> str:
-        """The engine, the version of our text rules, and the dictionaries that are installed."""
+        """Return the engine, the version of our text rules, and the installed dictionaries."""
         data = sorted(
             f"{mode.path.stem}:{mode.path.stat().st_size}:{int(mode.path.stat().st_mtime)}"
             for mode in self._modes.values()
@@ -106,7 +102,7 @@ class ApertiumTranslator(Translator):
         return f"apertium rules=2 {' '.join(data)}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Apertium's programs, and the language pairs that were asked for."""
+        """Return Apertium's programs and the requested language pairs."""
         programs = tuple(
             Need("program", program, shutil.which(program) is not None, "apt install apertium")
             for program in ("apertium-transfer", "lt-proc", "apertium-tagger")
@@ -129,11 +125,11 @@ class ApertiumTranslator(Translator):
             self._pipelines.clear()
 
     def serves(self, source: str, target: str) -> bool:
-        """Whether the pair is installed, in this direction."""
+        """Return whether the pair is installed in this direction."""
         return find_mode(self._modes, source, target) is not None
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """The languages that the installed pairs translate `source` into."""
+        """Return the targets of the installed pairs from `source`."""
         return targets_of(self._modes, source)
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
@@ -142,12 +138,16 @@ class ApertiumTranslator(Translator):
         Faults are ``empty_translation``, ``untranslated`` and ``translator_died``.
 
         Raises:
-            LanguageError: if the pair is not installed; the message says how to get it.
-            EngineError: if Apertium's programs die again and again.
+            LanguageError: if the pair is not installed, with the cure.
+            EngineError: if Apertium's programs keep dying.
         """
         mode = find_mode(self._modes, batch.source, batch.target)
         if mode is None:
-            raise LanguageError(self._refusal(batch.source, batch.target))
+            choices = ", ".join(self.targets(batch.source)) or "nothing"
+            raise LanguageError(
+                f"apertium does not translate {batch.source} into {batch.target} here; it can "
+                f"{choices}. {_cure(batch.source, batch.target)}"
+            )
         with self._lock:
             self.unknown_words = 0
             drafts = [self._draft_line(line, batch, mode) for line in batch.lines]
@@ -158,19 +158,15 @@ class ApertiumTranslator(Translator):
         )
         return drafts
 
-    def _refusal(self, source: str, target: str) -> str:
-        choices = ", ".join(self.targets(source)) or "nothing"
-        return (
-            f"apertium does not translate {source} into {target} here; it can {choices}. "
-            f"{_cure(source, target)}"
-        )
-
     def _draft_line(self, line: LineToDraft, batch: DraftBatch, mode: Mode) -> Draft:
         names = names_in(batch)
         text = plain_sentences(line.segment.text, mode.source)
         try:
             whole = self._translate(text, names, mode)
-            shorter = [self._translate(t, names, mode) for t in _shorter(text, mode, names)]
+            brief = shorter_wording(text, mode.source, names)
+            plain = plainer_wording(text, mode.source)
+            both = plainer_wording(brief, mode.source) if brief else None
+            shorter = [self._translate(t, names, mode) for t in (brief, plain, both) if t]
         except LineError as fault:
             logger.warning("line %d: %s", line.segment.index, fault)
             return Draft(line.segment.index, (), fault.failure)
@@ -178,12 +174,12 @@ class ApertiumTranslator(Translator):
         return Draft(line.segment.index, tuple(sorted(versions, key=lambda v: (len(v), v))))
 
     def _translate(self, text: str, names: tuple[Name, ...], mode: Mode) -> str:
-        """One wording of one line. Raises `LineError` with the fault's name."""
+        """Return one wording of one line. Raises `LineError` with the fault's name."""
         if not re.search(r"\w", text):
             raise LineError("empty_translation", f"there is nothing to translate in {text!r}")
         names = (*names, *titled_names(text))
         proper = tuple(name for name in names if not name.source[:1].islower())
-        guarded, stands = protect_names(text, proper)
+        guarded, stands = protect_names(text, (*proper, *addresses(text)))
         raw, unknown = self._translate_sentences(guarded, mode)
         restored = restore_names(raw, stands)
         if restored is None:
@@ -194,20 +190,14 @@ class ApertiumTranslator(Translator):
         if is_echo(text, restored, names) or (words >= 3 and unknown > MOST_UNKNOWN * words):
             raise LineError("untranslated", f"{text!r} came back as {restored!r}")
         self.unknown_words += unknown
-        restored = self._with_terms(restored, text, names, mode)
-        return polish(restored, mode.target.partition("-")[0], text)
-
-    def _with_terms(self, translation: str, text: str, names: tuple[Name, ...], mode: Mode) -> str:
-        """Exchange Apertium's word for a common noun of the glossary for the glossary's.
-
-        A stand-in would do for a name, but cost a common noun its article and its number.
-        """
+        # Apertium's translation of a common noun gives way to the glossary's: a stand-in, which
+        # works for a name, would cost it its article and its number.
         for term in names:
             if term.source[:1].islower() and re.search(rf"\b{re.escape(term.source)}\b", text):
                 word, _ = self._translate_sentences(term.source, mode)
                 pattern = rf"\b{re.escape(word)}\b"
-                translation = re.sub(pattern, lambda _, t=term: t.target, translation, flags=re.I)
-        return translation
+                restored = re.sub(pattern, lambda _, t=term: t.target, restored, flags=re.I)
+        return polish(restored, mode.target.partition("-")[0], text)
 
     def _translate_sentences(self, text: str, mode: Mode) -> tuple[str, int]:
         translated: list[str] = []
@@ -222,10 +212,19 @@ class ApertiumTranslator(Translator):
         return " ".join(translated), unknown
 
     def _exchange(self, request: str, mode: Mode) -> str:
-        """Ask the pair's programs; start them anew, once, if they have died or do not answer."""
+        """Ask the pair's programs; restart them once if they have died or do not answer."""
         for attempt in (1, 2):
             try:
-                answer = self._pipeline(mode).exchange(request.encode("utf-8", "replace"))
+                if mode.path not in self._pipelines:
+                    try:
+                        self._pipelines[mode.path] = ProgramPipeline(
+                            read_programs(mode), self._options.timeout_s
+                        )
+                    except FileNotFoundError as fault:
+                        raise MissingRequirement(
+                            f"{mode.path} is missing: {_cure(mode.source, mode.target)}"
+                        ) from fault
+                answer = self._pipelines[mode.path].exchange(request.encode("utf-8", "replace"))
             except EngineError as fault:
                 logger.warning("apertium %s: %s (attempt %d)", mode.path.stem, fault, attempt)
                 self._pipelines.pop(mode.path).close()
@@ -240,29 +239,9 @@ class ApertiumTranslator(Translator):
             )
         raise LineError("translator_died", f"apertium gave no answer for {request!r}")
 
-    def _pipeline(self, mode: Mode) -> ProgramPipeline:
-        if mode.path not in self._pipelines:
-            try:
-                self._pipelines[mode.path] = ProgramPipeline(
-                    read_programs(mode), self._options.timeout_s
-                )
-            except FileNotFoundError as fault:
-                raise MissingRequirement(
-                    f"{mode.path} has gone; {_cure(mode.source, mode.target)}"
-                ) from fault
-        return self._pipelines[mode.path]
-
-
-def _shorter(text: str, mode: Mode, names: tuple[Name, ...]) -> list[str]:
-    """The line in fewer words: without what it can lose, in plainer phrases, and both."""
-    brief = shorter_wording(text, mode.source, names)
-    plain = plainer_wording(text, mode.source)
-    both = plainer_wording(brief, mode.source) if brief else None
-    return [wording for wording in (brief, plain, both) if wording]
-
 
 def names_in(batch: DraftBatch) -> tuple[Name, ...]:
-    """The glossary's terms and the speakers' names, as the translation is to write them."""
+    """Return the glossary's terms and the speakers' names, with their target spelling."""
     speakers = [profile for profile in batch.speakers.values() if profile.name]
     genders = {profile.name: profile.gender for profile in speakers}
     names = {
@@ -278,7 +257,7 @@ def names_in(batch: DraftBatch) -> tuple[Name, ...]:
 
 
 def to_stream(text: str) -> str:
-    """Write a text as Apertium's stream format: its own signs escaped, its mark signs as blanks."""
+    """Write a text in Apertium's stream format: special signs escaped, mark signs as blanks."""
     escaped = STREAM_SIGNS.sub(r"\\\1", text.strip())
     return re.sub(r"([@#*])", r"[\\\1]", escaped) + TAIL
 
@@ -287,8 +266,8 @@ def read_stream(answer: str) -> tuple[str, int]:
     """Read a text back from the stream format.
 
     Returns:
-        The text without marks, and how many words were marked: in no dictionary (``*``, ``@``), or
-        without the form that was needed (``#``).
+        The text without marks, and the number of marked words: in no dictionary (``*``, ``@``), or
+        without the required form (``#``).
     """
     tokens = list(STREAM_TOKEN.finditer(answer))
     text = "".join(
@@ -303,3 +282,43 @@ def _cure(source: str, target: str) -> str:
     if package is None:
         return f"Debian has no apertium pair for {source} and {target}: use another translator"
     return f"apt install apertium {package}"
+
+
+SENTENCE_PARTS = re.compile(r"^(?P<phrase>.+?)(?P<called>,\s+[A-Z][\w' -]*)?(?P<end>[.!?…]*)\s*$")
+
+
+@cache
+def phrasebook(source: str, target: str) -> dict[str, str]:
+    """Return the set phrases of a pair of base languages, lower case and without their end mark."""
+    text = files("dubarr_pipeline.engines.translation").joinpath("phrases.json").read_text("utf-8")
+    return {
+        phrase: entry[target]
+        for entry in json.loads(text)
+        if source in entry and target in entry
+        for phrase in entry[source]
+    }
+
+
+def set_phrase(sentence: str, source: str, target: str) -> str | None:
+    """Translate a sentence of set phrases only, with an optional name after them.
+
+    Returns:
+        The translation with the sentence's own end mark, or None for other sentences.
+    """
+    parts = SENTENCE_PARTS.match(re.sub(r"[\"()]", "", sentence).strip())
+    if parts is None:
+        return None
+    book, called = phrasebook(source, target), parts["called"] or ""
+    for phrase, rest in ((parts["phrase"] + called, ""), (parts["phrase"], called)):
+        whole = _looked_up([phrase.replace(",", "")], book) or _looked_up(phrase.split(","), book)
+        if whole:
+            return whole + rest + parts["end"]
+    return None
+
+
+def _looked_up(phrases: list[str], book: dict[str, str]) -> str | None:
+    found = [book.get(phrase.strip().casefold()) for phrase in phrases]
+    if None in found:
+        return None
+    text = ", ".join(phrase.casefold() for phrase in found if phrase)
+    return text[:1].upper() + text[1:]

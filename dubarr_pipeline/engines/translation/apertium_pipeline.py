@@ -1,35 +1,147 @@
-"""Apertium's programs, kept running: a line goes in, its translation comes out, in 2 ms.
+"""Apertium's language pairs and their programs, which are kept running.
 
-Started anew for each line they cost 0.4 s. They end when their input is closed, so that they cannot
-outlive us even when we are killed: only this process holds the writing end. (A parent-death signal
-would be wrong here: it fires when the *thread* that started them ends.)
+A mode file holds the pipeline of programs of one direction, as a shell line:
+``/usr/share/apertium/modes/eng-cat_valencia.mode``. A line takes 2 ms; started for each line, the
+programs would take 0.4 s. They end when their input is closed, so that they cannot outlive this
+process, which alone holds the writing end. (A parent-death signal would be wrong here: it fires
+when the *thread* that started them ends.)
 """
-
-from __future__ import annotations
 
 import os
 import selectors
+import shlex
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
+
+import langcodes
+from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.errors import EngineError, MissingRequirement
 
 CHUNK_BYTES = 4096
-"""Written at once: less than a pipe holds, so that a write to a pipe that is ready never blocks."""
+"""Size of a write: less than a pipe holds, so that a write to a ready pipe never blocks."""
 LAST_WORDS_BYTES = 400
+VARIANTS = {"valencia": "valencia", "aran": "aranes"}
+"""Variety in a mode's name -> BCP-47 variant."""
+HOMES = {"pt": None, "en": "GB"}
+"""Territory of a language's general mode, if it is not that of the most speakers."""
+PACKAGED = (
+    "afr-nld arg-cat bel-rus br-fr cat-ita cat-srd dan-nor en-gl eng-cat eng-spa eo-ca eo-en eo-es "
+    "eo-fr es-gl es-pt es-ro eu-en eu-es fra-cat fr-es hbs-eng hbs-mkd hbs-slv ind-zlm isl-eng "
+    "isl-swe mkd-bul mkd-eng nno-nob oc-ca oc-es oci-fra pol-szl por-cat pt-gl rus-ukr spa-arg "
+    "spa-ast spa-cat spa-ita srd-ita swe-dan swe-nor urd-hin"
+).split()
+"""The pairs that Debian 12 packages, as ``apertium-NAME``; most translate both ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One direction of translation: BCP-47 languages, and the file with its programs."""
+
+    source: str
+    target: str
+    path: Path
+
+
+def modes_folder() -> Path:
+    """Return the folder of Apertium's mode files; ``APERTIUM_DATADIR`` moves it."""
+    return Path(os.environ.get("APERTIUM_DATADIR", "/usr/share/apertium")) / "modes"
+
+
+def installed_modes(folder: Path) -> dict[tuple[str, str], Mode]:
+    """Return every installed direction, without spelling norms within a language."""
+    modes: dict[tuple[str, str], Mode] = {}
+    for path in sorted(folder.glob("*.mode")):
+        source, _, target = path.stem.partition("-")
+        tags = (_bcp47(source), _bcp47(target))
+        if all(tags):
+            modes.setdefault(tags, Mode(*tags, path))
+    return modes
+
+
+def find_mode(modes: dict[tuple[str, str], Mode], source: str, target: str) -> Mode | None:
+    """Return the direction between two BCP-47 languages, or None if it is not installed.
+
+    A source may be of any region; a target region is served only by a mode of its own, or by the
+    general mode if it is the language's home (``es-ES``; Portuguese has two).
+    """
+    try:
+        source_language = langcodes.Language.get(source).language
+        wanted = langcodes.Language.get(target)
+    except LanguageTagError:
+        return None
+    base = wanted.language or "und"
+    home = HOMES.get(base, langcodes.Language.get(base).maximize().territory)
+    general = "" if wanted.variants or wanted.territory != home else base
+    for tag in (wanted.to_tag(), general):
+        found = modes.get((source_language or "", tag))
+        if found:
+            return found
+    return None
+
+
+def targets_of(modes: dict[tuple[str, str], Mode], source: str) -> tuple[str, ...]:
+    """Return the targets of a source language."""
+    try:
+        language = langcodes.Language.get(source).language
+    except LanguageTagError:
+        return ()
+    return tuple(sorted(to for origin, to in modes if origin == language))
+
+
+def package_for(source: str, target: str) -> str | None:
+    """Return Debian's package for a pair of BCP-47 languages, or None."""
+    wanted = {_language_of(source), _language_of(target)}
+    for pair in PACKAGED:
+        if {_language_of(name) for name in pair.split("-")} == wanted:
+            return f"apertium-{pair}"
+    return None
+
+
+def read_programs(mode: Mode) -> list[list[str]]:
+    """Return the commands of a mode, set to flush after every NUL and to mark unknown words.
+
+    Raises:
+        EngineError: if the file is not the pipeline that Apertium writes.
+    """
+    programs: list[list[str]] = [[]]
+    for word in shlex.split(mode.path.read_text("utf-8"), comments=True):
+        if word == "|":
+            programs.append([])
+        elif word != "$2":
+            programs[-1].append("-g" if word == "$1" else word)
+    if not all(programs):
+        raise EngineError(f"{mode.path} is not a pipeline of programs; reinstall the language pair")
+    return [[program, "-z", *arguments] for program, *arguments in programs]
+
+
+def _bcp47(name: str) -> str:
+    """Return ``ca-valencia`` for ``cat_valencia``; empty for names without a tag."""
+    code, *qualifiers = name.split("_")
+    tag = _language_of(code)
+    for qualifier in qualifiers:
+        if qualifier in VARIANTS:
+            tag += f"-{VARIANTS[qualifier]}"
+        elif len(qualifier) == 2 and qualifier.isupper():
+            tag += f"-{qualifier}"
+        else:
+            return ""
+    return tag
+
+
+def _language_of(tag: str) -> str:
+    try:
+        return langcodes.Language.get(tag).language or ""
+    except LanguageTagError:
+        return ""
 
 
 class ProgramPipeline:
-    """A chain of programs, each reading what the one before it writes, that answers NUL by NUL.
-
-    Not for several threads at once.
-
-    Args:
-        programs: the commands, first to last.
-        timeout_s: how long one exchange may take.
-    """
+    """A pipeline of programs that answers NUL by NUL. Not thread-safe."""
 
     def __init__(self, programs: list[list[str]], timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -58,7 +170,7 @@ class ProgramPipeline:
 
     @property
     def process_ids(self) -> tuple[int, ...]:
-        """The programs' ids, for those who watch memory."""
+        """Ids of the programs, for measuring memory."""
         return tuple(process.pid for process in self._processes)
 
     def _start(self, program: list[str]) -> subprocess.Popen[bytes]:
@@ -75,17 +187,18 @@ class ProgramPipeline:
             )
         except FileNotFoundError as fault:
             raise MissingRequirement(
-                f"{program[0]} is not installed; apt install apertium"
+                f"{program[0]} is not installed: apt install apertium"
             ) from fault
         if before is not None:
-            before.close()  # or the program before would never learn that its reader has died
+            before.close()  # else the previous program would not notice its reader's death
         return process
 
     def exchange(self, request: bytes) -> bytes:
-        """Send one text without NULs, and return what comes out at the other end.
+        """Send one text without NULs through the pipeline, and return the output.
 
         Raises:
-            EngineError: if a program has died, or no answer came in time. Useless from then on.
+            EngineError: if a program has died, or no answer came in time; the pipeline is unusable
+                from then on.
         """
         outgoing, incoming = memoryview(request + b"\0"), bytearray()
         deadline = time.monotonic() + self._timeout_s
@@ -102,7 +215,10 @@ class ProgramPipeline:
                         if not outgoing:
                             selector.unregister(self._input)
                     else:
-                        incoming += self._read()
+                        received = self._output.read(65536)
+                        if received == b"":
+                            raise EngineError(f"a program has ended{self._last_words()}")
+                        incoming += received or b""
         return bytes(incoming[:-1])
 
     def _write(self, outgoing: memoryview) -> memoryview:
@@ -110,12 +226,6 @@ class ProgramPipeline:
             return outgoing[self._input.write(outgoing[:CHUNK_BYTES]) or 0 :]
         except BrokenPipeError as fault:
             raise EngineError(f"a program has ended{self._last_words()}") from fault
-
-    def _read(self) -> bytes:
-        received = self._output.read(65536)
-        if received == b"":
-            raise EngineError(f"a program has ended{self._last_words()}")
-        return received or b""
 
     def _last_words(self) -> str:
         size = self._errors.seek(0, os.SEEK_END)

@@ -1,23 +1,21 @@
-"""The embedded profile's translator: what people have translated already, else Apertium's rules."""
+"""Translator of the profile `lite`: existing subtitles, else Apertium's rules."""
 
-from __future__ import annotations
-
+import re
 from dataclasses import replace
 from typing import ClassVar
 
+import langcodes
+from langcodes.tag_parser import LanguageTagError
+
 from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translator
 from dubarr_pipeline.engines.translation.apertium import ApertiumOptions, ApertiumTranslator
-from dubarr_pipeline.engines.translation.subtitles import SubtitleTranslator
 from dubarr_pipeline.errors import LanguageError
 
 
 class LiteTranslator(Translator):
-    """Takes a line from the target language's subtitles where they have it, else from Apertium.
+    """Takes a line from the target language's subtitles if they have it, else from Apertium.
 
-    Args:
-        subtitled: the languages that the video has subtitles in.
-        pairs: (source, target) languages that `needs` is to ask for.
-        options: how Apertium is run.
+    `pairs` are the (source, target) languages that `needs` lists.
     """
 
     name: ClassVar[str] = "lite"
@@ -34,15 +32,15 @@ class LiteTranslator(Translator):
         self._apertium = ApertiumTranslator(missing, options)
 
     def identity(self) -> str:
-        """Both engines'."""
+        """Return both engines' identities."""
         return f"lite [{self._subtitles.identity()}] [{self._apertium.identity()}]"
 
     def needs(self) -> tuple[Need, ...]:
-        """What Apertium needs, unless the subtitles have every language that was asked for."""
+        """Return Apertium's needs, unless the subtitles cover every requested language."""
         return () if self._optional else self._apertium.needs()
 
     def load(self) -> None:
-        """Make both ready."""
+        """Load Apertium; subtitles need nothing."""
         self._apertium.load()
 
     def unload(self) -> None:
@@ -50,17 +48,17 @@ class LiteTranslator(Translator):
         self._apertium.unload()
 
     def serves(self, source: str, target: str) -> bool:
-        """Whether there are subtitles in the target language, or an Apertium pair into it."""
+        """Return whether there are subtitles in the target language, or an Apertium pair."""
         return any(e.serves(source, target) for e in (self._subtitles, self._apertium))
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """The languages that either can bring."""
+        """Return the languages of either."""
         return tuple(sorted({*self._subtitles.targets(source), *self._apertium.targets(source)}))
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line, the subtitles' lines by the subtitles, in the order of the batch.
+        """Translate every line, from the subtitles where possible, in the order of the batch.
 
-        A line that neither can translate has no version, but the fault of the last one asked.
+        A line that neither can translate carries the fault of the last one asked.
 
         Raises:
             LanguageError: if neither can translate between these languages.
@@ -71,13 +69,80 @@ class LiteTranslator(Translator):
             raise LanguageError(
                 f"lite does not translate {batch.source} into {batch.target} here; it can {choices}"
             )
-        found: dict[int, Draft] = {}
+        translated: dict[int, Draft] = {}
         failed: dict[int, Draft] = {}
         for engine in (self._subtitles, self._apertium):
-            left = tuple(line for line in batch.lines if line.segment.index not in found)
+            left = tuple(line for line in batch.lines if line.segment.index not in translated)
             if left and engine.serves(batch.source, batch.target):
                 drafts = engine.draft(replace(batch, lines=left))
-                found |= {draft.index: draft for draft in drafts if draft.versions}
+                translated |= {draft.index: draft for draft in drafts if draft.versions}
                 failed |= {draft.index: draft for draft in drafts if not draft.versions}
-        both = failed | found
+        both = failed | translated
         return [both[line.segment.index] for line in batch.lines]
+
+
+CLOSE_ENOUGH = 9
+"""Largest distance by langcodes at which one tag's subtitles serve another: the same language in
+another region (``es-MX`` for ``es``: 4 to 5); Brazilian and European Portuguese are 4 apart."""
+
+
+class SubtitleTranslator(Translator):
+    """Takes each line's translation from the subtitles in `LineToDraft.existing`."""
+
+    name: ClassVar[str] = "subtitles"
+
+    def __init__(self, languages: tuple[str, ...] = ()) -> None:
+        self._languages = languages
+
+    def identity(self) -> str:
+        """Return the engine; its texts belong to the lines."""
+        return "subtitles cleaning=1"
+
+    def needs(self) -> tuple[Need, ...]:
+        """Return nothing."""
+        return ()
+
+    def serves(self, source: str, target: str) -> bool:
+        """Return whether the video has subtitles in the target language."""
+        return not same_language(source, target) and any(
+            same_language(target, language) for language in self._languages
+        )
+
+    def targets(self, source: str) -> tuple[str, ...]:
+        """Return the languages of the subtitles, without the source's."""
+        return tuple(
+            language for language in self._languages if not same_language(source, language)
+        )
+
+    def draft(self, batch: DraftBatch) -> list[Draft]:
+        """Return the subtitles' texts; the other lines' fault is ``no_subtitle``.
+
+        Raises:
+            LanguageError: if the video has no subtitles in the target language.
+        """
+        if not self.serves(batch.source, batch.target):
+            choices = ", ".join(self.targets(batch.source)) or "no other language"
+            raise LanguageError(f"there are no subtitles in {batch.target}; there are in {choices}")
+        texts = [(line.segment.index, spoken_text(line.existing or "")) for line in batch.lines]
+        return [
+            Draft(index, (text,)) if text else Draft(index, (), "no_subtitle")
+            for index, text in texts
+        ]
+
+
+def same_language(one: str, other: str) -> bool:
+    """Return whether subtitles in one of these BCP-47 languages serve the other."""
+    try:
+        if langcodes.Language.get(one).language != langcodes.Language.get(other).language:
+            return False
+        return langcodes.tag_distance(one, other) <= CLOSE_ENOUGH
+    except LanguageTagError:
+        return False
+
+
+def spoken_text(subtitle: str) -> str:
+    """Return a subtitle's spoken text on one line, without dashes, music notes and noises."""
+    text = re.sub(r"[♪♫♬♩]|[\[(][^\])]*[\])]", " ", subtitle)
+    text = " ".join(re.sub(r"^\s*[-–—]\s*", "", line) for line in text.splitlines())
+    text = re.sub(r"\s+", " ", text).strip()
+    return text if re.search(r"\w", text) else ""

@@ -10,23 +10,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from dubarr_pipeline.engines.interfaces import (
-    Draft,
-    DraftBatch,
-    LineToDraft,
-    Need,
-    Translator,
-)
-from dubarr_pipeline.engines.needs import model_in_store, package_need
-from dubarr_pipeline.engines.translation.reply_faults import base, find_fault
+from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translator
+from dubarr_pipeline.engines.requirements import model_in_store, package_need
+from dubarr_pipeline.engines.translation.reply_checks import base, find_fault
 from dubarr_pipeline.errors import EngineError, LanguageError, MissingRequirement
 from dubarr_pipeline.models.store import model_folder, model_identity
-from dubarr_pipeline.timeline.sentences import sentence_starts
+from dubarr_pipeline.text.sentences import sentence_starts
 
 if TYPE_CHECKING:
     import ctranslate2
@@ -40,7 +34,7 @@ LANGUAGES = (
     "my ne nl no ns oc or pa pl ps pt ro ru sd si sk sl so sq sr ss su sv sw ta th tl tn tr uk ur "
     "uz vi wo xh yi yo zh zu"
 ).split()
-"""As the model names them."""
+"""Languages by the model's names."""
 _ALIASES = {"nb": "no", "nn": "no", "iw": "he", "fil": "tl", "nso": "ns", "cmn": "zh"}
 _END = "</s>"
 _CURE = "pip install 'dubarr-pipeline[laptop]'"
@@ -48,7 +42,7 @@ _CURE = "pip install 'dubarr-pipeline[laptop]'"
 
 @dataclass(frozen=True, slots=True)
 class M2M100Options:
-    """Which model translates, and how hard it searches.
+    """Translation model and its search.
 
     Attributes:
         model: a name of `dubarr models list`, or a folder with a CTranslate2 model and
@@ -68,9 +62,8 @@ class M2M100Options:
     longest_tokens: int = 200
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be searched."""
-        if not 1 <= self.wordings <= self.beams:
-            raise ValueError(f"wordings must lie between 1 and beams ({self.beams})")
+        if self.wordings > self.beams:
+            raise ValueError(f"wordings must be at most beams ({self.beams})")
 
 
 class M2M100Translator(Translator):
@@ -86,22 +79,22 @@ class M2M100Translator(Translator):
         self._pieces: sentencepiece.SentencePieceProcessor | None = None
 
     def identity(self) -> str:
-        """Name, weights and search."""
+        """Return name, weights and search."""
         o = self.options
         search = f"{o.precision} beams={o.beams} wordings={o.wordings} most={o.longest_tokens}"
         return f"{self.name}/1 {model_identity(o.model)} {search}"
 
     def needs(self) -> tuple[Need, ...]:
-        """The package that cuts words into pieces, and the model."""
+        """Return the tokenizer's package and the model."""
         package = package_need("sentencepiece", "sentencepiece", _CURE)
         return (package, model_in_store(self.options.model))
 
     def load(self) -> None:
-        """Bring the model into memory: about 0.5 GB.
+        """Load the model: about 0.5 GB.
 
         Raises:
-            MissingRequirement: if the package or the model is not here.
-            EngineError: if the folder holds no model of this kind.
+            MissingRequirement: if the package or the model is missing.
+            EngineError: if the folder has no model of this kind.
         """
         if self._model is not None:
             return
@@ -126,25 +119,25 @@ class M2M100Translator(Translator):
                 intra_threads=self.options.threads or os.cpu_count() or 1,
             )
         except (RuntimeError, OSError) as error:
-            raise EngineError(f"{folder} is no CTranslate2 model of M2M100: {error}") from error
+            raise EngineError(f"{folder} is not a CTranslate2 model of M2M100: {error}") from error
 
     def unload(self) -> None:
-        """Give all memory back."""
+        """Release all memory."""
         if self._model is not None:
             self._model.unload_model()
         self._model = self._pieces = None
 
     def serves(self, source: str, target: str) -> bool:
-        """Whether the model knows both languages, and they are two."""
+        """Return whether the model knows both languages, and they differ."""
         codes = (code(source), code(target))
         return None not in codes and codes[0] != codes[1]
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """All other languages that the model knows."""
-        return tuple(found for found in LANGUAGES if self.serves(source, found))
+        """Return all other languages of the model."""
+        return tuple(language for language in LANGUAGES if self.serves(source, language))
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line; one that stays wrong carries its fault.
+        """Translate every line; a line without a good wording carries its fault.
 
         Raises:
             LanguageError: if the model does not know a language.
@@ -156,30 +149,31 @@ class M2M100Translator(Translator):
                 f"{listed})"
             )
         wordings = self._translate([line.segment.text for line in batch.lines], batch)
-        drafts = [
-            self._checked(line, found, batch)
-            for line, found in zip(batch.lines, wordings, strict=True)
-        ]
+        drafts: list[Draft] = []
+        for line, found in zip(batch.lines, wordings, strict=True):
+            index, text = line.segment.index, line.segment.text
+            if not any(sign.isalnum() for sign in text):
+                drafts.append(Draft(index, (), "empty_translation"))
+                continue
+            faults = [find_fault(wording, text, (batch.source, batch.target)) for wording in found]
+            good = dict.fromkeys(w for w, fault in zip(found, faults, strict=True) if fault is None)
+            # Shortest first, or the fault of the likeliest.
+            kept = tuple(sorted(good, key=len))
+            drafts.append(Draft(index, kept, None if kept else faults[0]))
         self.faults = {draft.index: draft.fault for draft in drafts if draft.fault}
         return drafts
 
-    def _checked(self, line: LineToDraft, found: Sequence[str], batch: DraftBatch) -> Draft:
-        """The wordings without fault, shortest first, or the fault of the likeliest."""
-        languages = (batch.source, batch.target)
-        text = line.segment.text
-        index = line.segment.index
-        if not any(sign.isalnum() for sign in text):
-            return Draft(index, (), "empty_translation")
-        faults = [find_fault(wording, text, languages) for wording in found]
-        good = dict.fromkeys(w for w, fault in zip(found, faults, strict=True) if fault is None)
-        if not good:
-            return Draft(index, (), faults[0])
-        return Draft(index, tuple(sorted(good, key=len)))
-
     def _translate(self, texts: Sequence[str], batch: DraftBatch) -> list[tuple[str, ...]]:
-        """The likeliest wordings of every text, best first; sentence by sentence, joined again."""
-        model, pieces = self._loaded()
-        sentences = [(at, s) for at, text in enumerate(texts) for s in _sentences(text)]
+        """Return the likeliest wordings of every text, best first, joined from its sentences."""
+        model, pieces = self._model, self._pieces
+        if model is None or pieces is None:
+            raise MissingRequirement("the translator is not loaded")
+        sentences: list[tuple[int, str]] = []
+        for at, text in enumerate(texts):
+            words = text.split()
+            edges = [0, *sentence_starts(words), len(words)]
+            parts = [" ".join(words[start:end]) for start, end in pairwise(edges)]
+            sentences += [(at, part) for part in parts if any(sign.isalnum() for sign in part)]
         if not sentences:
             return [() for _ in texts]
         spelled = f"__{code(batch.source)}__"
@@ -195,30 +189,17 @@ class M2M100Translator(Translator):
         )
         spoken: list[list[list[str]]] = [[] for _ in texts]
         for (at, _), result in zip(sentences, results, strict=True):
-            spoken[at].append([_text(pieces, tokens) for tokens in result.hypotheses])
+            wordings: list[str] = []
+            for tokens in result.hypotheses:
+                is_mark = (t == _END or (t.startswith("__") and t.endswith("__")) for t in tokens)
+                said = [t for t, mark in zip(tokens, is_mark, strict=True) if not mark]
+                wordings.append(str(pieces.decode(said)).strip())
+            spoken[at].append(wordings)
         return [tuple(" ".join(part) for part in zip(*found, strict=True)) for found in spoken]
-
-    def _loaded(self) -> tuple[Any, Any]:
-        if self._model is None or self._pieces is None:
-            raise MissingRequirement("the translator is not loaded")
-        return self._model, self._pieces
 
 
 def code(language: str) -> str | None:
-    """The model's name of a BCP-47 language, or None if it does not know it."""
-    found = base(language)
-    found = _ALIASES.get(found, found)
-    return found if found in LANGUAGES else None
-
-
-def _sentences(text: str) -> list[str]:
-    words = text.split()
-    edges = [0, *sentence_starts(words), len(words)]
-    parts = [" ".join(words[start:end]) for start, end in pairwise(edges)]
-    return [part for part in parts if any(sign.isalnum() for sign in part)]
-
-
-def _text(pieces: Any, tokens: Iterable[str]) -> str:
-    """A wording without the tokens that name languages or ends."""
-    words = [t for t in tokens if not (t.startswith("__") and t.endswith("__")) and t != _END]
-    return str(pieces.decode(words)).strip()
+    """Return the model's name of a BCP-47 language, or None if it does not know it."""
+    name = base(language)
+    name = _ALIASES.get(name, name)
+    return name if name in LANGUAGES else None

@@ -1,10 +1,8 @@
-"""Any language model behind an OpenAI-compatible server, as a translator that fits lines to time.
+"""Translation by any language model behind an OpenAI-compatible server, fitted to time.
 
-Every reply is checked; what is wrong is named and asked for again, only the lines concerned, at
-last one by one. A line that stays wrong comes back with its fault, the others with their versions.
+Every reply is checked; wrong lines are named and requested again, in the end one by one. A line
+that stays wrong carries its fault, the others their versions.
 """
-
-from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
@@ -19,13 +17,20 @@ from dubarr_pipeline.engines.interfaces import (
     RewriteRequest,
     Translator,
 )
-from dubarr_pipeline.engines.language_model import LanguageModelEngine
-from dubarr_pipeline.engines.translation.prompts import draft_messages, rewrite_messages
-from dubarr_pipeline.engines.translation.reply_faults import base, find_fault, terms_in
+from dubarr_pipeline.engines.llm_engine import LanguageModelEngine
+from dubarr_pipeline.engines.translation.prompts import (
+    DraftedLine,
+    DraftedLines,
+    Rewording,
+    draft_messages,
+    draft_schema,
+    rewrite_messages,
+)
+from dubarr_pipeline.engines.translation.reply_checks import base, find_fault, terms_in
 from dubarr_pipeline.errors import BadReply, LanguageError, LineError
+from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.services.llm_process import LanguageModelOptions
-from dubarr_pipeline.services.server import Host
-from dubarr_pipeline.services.wire import DraftedLine, DraftedLines, Rewording
+from dubarr_pipeline.text.printable import plain_words
 
 _log = logging.getLogger(__name__)
 
@@ -35,21 +40,21 @@ _DRAFTS_LATER = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class OpenAIOptions(LanguageModelOptions):
-    """Which language model translates: that of section ``[llm]``, but for what is set here.
+    """Language model that translates: section ``[llm]``, with these exceptions.
 
     Attributes:
         languages: BCP-47 targets that it serves; empty: all.
-        answers: replies to ask for until one is right.
+        answers: replies to request until one is right.
     """
 
     inherits: ClassVar[str] = "llm"
-    """The settings section that fills what is not set."""
+    """Settings section for values that are not set."""
     languages: tuple[str, ...] = ()
     answers: int = 3
 
 
 class OpenAITranslator(LanguageModelEngine[OpenAIOptions], Translator):
-    """Translates through ``POST /v1/chat/completions``. For many threads."""
+    """Translates through ``POST /v1/chat/completions``. Thread-safe."""
 
     name: ClassVar[str] = "openai"
     can_rewrite: ClassVar[bool] = True
@@ -64,20 +69,22 @@ class OpenAITranslator(LanguageModelEngine[OpenAIOptions], Translator):
         self.concurrency = self.options.concurrency  # pyright: ignore[reportAttributeAccessIssue]
 
     def identity(self) -> str:
-        """The model and what steers it; not the address, which may change freely."""
-        return f"openai {self.options.identity()} prompt=2"
+        """Return the model and its sampling, without the address, which may change freely."""
+        return f"openai {self.options.identity()} prompt=3"
 
     def serves(self, source: str, target: str) -> bool:
-        """Whether it may translate: into any other language, or into those that were named."""
+        """Return whether it may translate into a language: any other, or the configured ones."""
         named = self.options.languages
         return base(source) != base(target) and (not named or target in named)
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """The languages that were named."""
-        return tuple(found for found in self.options.languages if self.serves(source, found))
+        """Return the configured languages."""
+        return tuple(
+            language for language in self.options.languages if self.serves(source, language)
+        )
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line, three versions each; a line that stays wrong carries its fault.
+        """Translate every line in three versions; a line that stays wrong carries its fault.
 
         Raises:
             LanguageError: if it does not serve these languages.
@@ -88,22 +95,25 @@ class OpenAITranslator(LanguageModelEngine[OpenAIOptions], Translator):
             raise LanguageError(
                 f"the LLM does not translate {batch.source} into {batch.target!r}; it can {choices}"
             )
-        found: dict[int, Draft] = {}
-        lines = [line for line in batch.lines if _says_something(line)]
-        faults = dict.fromkeys((line.segment.index for line in batch.lines), "empty_translation")
+        drafts, doubtful = dict[int, Draft](), dict[int, Draft]()
+        # A model would invent words for a line without any.
+        lines = [line for line in batch.lines if any(c.isalnum() for c in line.segment.text)]
+        faults = dict[int, str]()
         for answer in range(1, self.options.answers + 1):
-            left = [line for line in lines if line.segment.index not in found]
+            left = [line for line in lines if line.segment.index not in drafts]
             alone = answer > 1 and answer == self.options.answers
             for group in [[line] for line in left] if alone else [left]:
                 if group:
-                    self._ask(batch, group, found, faults)
-        missing = [line.segment.index for line in batch.lines if line.segment.index not in found]
-        for index in missing:
-            _log.warning("line %d (%s): %s", index, batch.target, faults.get(index))
-        return [
-            found.get(line.segment.index) or _failed(line.segment.index, faults)
-            for line in batch.lines
-        ]
+                    self._ask(batch, group, (drafts, doubtful), faults, answer - 1)
+        for line in batch.lines:
+            index = line.segment.index
+            if index not in drafts and index in doubtful:
+                drafts[index] = doubtful[index]
+            elif index not in drafts:
+                fault = faults.get(index, "empty_translation")
+                _log.warning("line %d (%s): %s", index, batch.target, fault)
+                drafts[index] = Draft(index, (), fault)
+        return [drafts[line.segment.index] for line in batch.lines]
 
     def rewrite(self, request: RewriteRequest) -> str:
         """Return another wording of one line.
@@ -114,66 +124,71 @@ class OpenAITranslator(LanguageModelEngine[OpenAIOptions], Translator):
         """
         line, batch = request.line, request.batch
         fault = "bad_reply"
-        told: str | None = None
-        for _ in range(self.options.answers):
+        reason: str | None = None
+        for retry in range(self.options.answers):
+            messages = rewrite_messages(request, reason)
             try:
-                reply = self._llm().ask(
-                    rewrite_messages(request, told), Rewording, line.segment.index
-                )
+                reply = self._llm().ask(messages, Rewording, line.segment.index, retry=retry)
             except BadReply as error:
-                told = str(error)
+                reason = str(error)
                 continue
-            text = reply.text.strip()
+            text = plain_words(reply.text)
             name = "repeated" if text in request.tried else _fault(text, line, batch)
             if name is None:
                 return text
-            fault = told = name
-        raise LineError(fault, f"line {line.segment.index}: no other wording ({told})")
+            fault = reason = name
+        raise LineError(fault, f"line {line.segment.index}: no other wording ({reason})")
 
     def _ask(
         self,
         batch: DraftBatch,
         lines: Sequence[LineToDraft],
-        found: dict[int, Draft],
+        found: tuple[dict[int, Draft], dict[int, Draft]],
         faults: dict[int, str],
+        retry: int,
     ) -> None:
-        """One call for some lines: right answers go to `found`, the others' faults to `faults`."""
+        """Ask for some lines; add right answers to the first of `found`, the others' to `faults`.
+
+        Answers without any fault but a glossary term that is missing are added to the second.
+        """
+        drafts, doubtful = found
         priority = _DRAFTS_LATER + lines[0].segment.index
         try:
             messages = draft_messages(batch, lines, faults)
-            reply = self._llm().ask(messages, DraftedLines, priority)
+            schema = draft_schema([line.segment.index for line in lines])
+            reply = self._llm().ask(messages, DraftedLines, priority, schema=schema, retry=retry)
         except BadReply as error:
             _log.info("%s: %s", batch.target, error)
             faults |= {line.segment.index: "bad_reply" for line in lines}
             return
         for line in lines:
             index = line.segment.index
-            checked = _check([told for told in reply.lines if told.id == index], line, batch)
-            if isinstance(checked, Draft):
-                found[index] = checked
-            else:
-                faults[index] = checked
+            answers = [each for each in reply.lines if each.id == index]
+            fault, draft = _check(answers, line, batch)
+            if fault is not None:
+                faults[index] = fault
+            if draft is not None:
+                (drafts if fault is None else doubtful)[index] = draft
 
 
-def _says_something(line: LineToDraft) -> bool:
-    """Whether there are words to translate; of a blank, a model makes up what it likes."""
-    return any(character.isalnum() for character in line.segment.text)
+def _check(
+    answers: list[DraftedLine], line: LineToDraft, batch: DraftBatch
+) -> tuple[str | None, Draft | None]:
+    """Return the fault of a line's answer, and its usable versions, shortest first.
 
-
-def _failed(index: int, faults: dict[int, str]) -> Draft:
-    return Draft(index, (), faults.get(index, "missing_id"))
-
-
-def _check(told: list[DraftedLine], line: LineToDraft, batch: DraftBatch) -> Draft | str:
-    """The good versions of a line's answer, shortest first, or the fault of them all."""
-    if len(told) != 1:
-        return "missing_id" if not told else "duplicate_id"
-    versions = [text.strip() for text in (told[0].short, told[0].normal, told[0].long)]
+    Where every version has a fault, those are usable that lack no more than a glossary term.
+    """
+    if len(answers) != 1:
+        return "missing_id" if not answers else "duplicate_id", None
+    versions = [
+        plain_words(each) for each in (answers[0].short, answers[0].normal, answers[0].long)
+    ]
     named = [(text, _fault(text, line, batch)) for text in versions]
-    good = dict.fromkeys(text for text, fault in named if fault is None)
-    if not good:
-        return named[1][1] or "bad_reply"
-    return Draft(line.segment.index, tuple(sorted(good, key=len)))
+    for wanted in (None, "broken_term"):
+        usable = dict.fromkeys(text for text, fault in named if fault == wanted)
+        if usable:
+            return wanted, Draft(line.segment.index, tuple(sorted(usable, key=len)))
+    return named[1][1] or "bad_reply", None
 
 
 def _fault(text: str, line: LineToDraft, batch: DraftBatch) -> str | None:

@@ -1,12 +1,13 @@
-"""What a language model is told, and in which form it must answer."""
+"""Prompts of the translator, and the forms of their replies."""
 
-from __future__ import annotations
-
-import json
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from dubarr_pipeline.engines.interfaces import DraftBatch, LineToDraft, RewriteRequest
-from dubarr_pipeline.services.wire import ChatMessage
+from dubarr_pipeline.services.http_client import ChatMessage, question
+from dubarr_pipeline.services.llm_client import reply_schema
 
 _DRAFT = """You translate film dialogue from {source} to {target} for dubbing.
 Each line must sound like natural speech of its speaker and take about as long as the original.
@@ -22,28 +23,58 @@ words. Never repeat a wording that was tried. Write only what is to be said. Ans
 {{"text": "..."}}"""
 
 
+class _ReplyForm(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class DraftedLine(_ReplyForm):
+    """Three versions of one line, of different length."""
+
+    id: int
+    short: str
+    normal: str
+    long: str
+
+
+class DraftedLines(_ReplyForm):
+    """Reply to a request for drafts."""
+
+    model_config = ConfigDict(title="DraftedLines")
+    lines: list[DraftedLine]
+
+
+class Rewording(_ReplyForm):
+    """Reply to a request for another wording."""
+
+    model_config = ConfigDict(title="Rewording")
+    text: str
+
+
+def draft_schema(ids: Sequence[int]) -> dict[str, Any]:
+    """Return the schema of a reply that has each of these lines once."""
+    schema = reply_schema(DraftedLines)
+    lines = schema["properties"]["lines"]
+    lines |= {"minItems": len(ids), "maxItems": len(ids)}
+    lines["items"]["properties"]["id"]["enum"] = list(ids)
+    return schema
+
+
 def draft_messages(
     batch: DraftBatch, lines: Sequence[LineToDraft], faults: Mapping[int, str]
 ) -> list[ChatMessage]:
-    """The request for the translation of some lines of a batch.
-
-    Args:
-        batch: where they come from.
-        lines: those that are still to be translated.
-        faults: index -> what was wrong with the last answer.
-    """
-    told = {
+    """Ask for the translation of some lines of a batch; `faults` of the last answers by index."""
+    facts = {
         **_background(batch),
         "earlier": [{"source": source, "translation": text} for source, text in batch.earlier],
         "lines": [_line(line, batch, faults.get(line.segment.index)) for line in lines],
     }
-    return _messages(_DRAFT.format(source=batch.source, target=batch.target), told)
+    return question(_DRAFT.format(source=batch.source, target=batch.target), facts)
 
 
 def rewrite_messages(request: RewriteRequest, fault: str | None) -> list[ChatMessage]:
-    """The request for another wording of one line."""
+    """Ask for another wording of one line."""
     gain = request.syllables > 0
-    told = {
+    facts = {
         **_background(request.batch),
         "id": request.line.segment.index,
         "source": request.line.segment.text,
@@ -56,21 +87,16 @@ def rewrite_messages(request: RewriteRequest, fault: str | None) -> list[ChatMes
         "tried": list(request.tried),
     }
     if fault:
-        told["fault_of_your_last_answer"] = fault
-    return _messages(_REWRITE.format(target=request.batch.target), told)
-
-
-def _messages(system: str, told: Mapping[str, object]) -> list[ChatMessage]:
-    return [
-        ChatMessage(role="system", content=system),
-        ChatMessage(role="user", content=json.dumps(told, ensure_ascii=False)),
-    ]
+        facts["fault_of_your_last_answer"] = fault
+    return question(_REWRITE.format(target=request.batch.target), facts)
 
 
 def _background(batch: DraftBatch) -> dict[str, object]:
-    """What the film is about, as far as it is known; short, since it goes with every call."""
+    """Return the known facts on the film, in short, since they go with every call."""
     context = batch.context
-    told: dict[str, object] = {
+    present = sorted({line.segment.speaker for line in batch.lines})
+    addresses = context.addresses.get(batch.target, ())
+    facts: dict[str, object] = {
         "source_language": batch.source,
         "target_language": batch.target,
         "synopsis": context.synopsis,
@@ -80,20 +106,12 @@ def _background(batch: DraftBatch) -> dict[str, object]:
         "glossary": {
             t.source: t.translations.get(batch.target, t.source) for t in context.glossary
         },
-        "speakers": {s: _speaker(batch, s) for s in _present(batch)},
-        "forms_of_address": _addresses(batch),
+        "speakers": {s: _speaker(batch, s) for s in present},
+        "forms_of_address": {
+            f"{a.speaker} to {a.to}": a.form for a in addresses if a.speaker in present
+        },
     }
-    return {name: value for name, value in told.items() if value}
-
-
-def _addresses(batch: DraftBatch) -> dict[str, str]:
-    """How those who speak here address others in the target language."""
-    told, present = batch.context.addresses.get(batch.target, ()), _present(batch)
-    return {f"{a.speaker} to {a.to}": a.form for a in told if a.speaker in present}
-
-
-def _present(batch: DraftBatch) -> list[str]:
-    return sorted({line.segment.speaker for line in batch.lines})
+    return {name: value for name, value in facts.items() if value}
 
 
 def _speaker(batch: DraftBatch, speaker: str) -> dict[str, str]:
@@ -111,18 +129,18 @@ def _speaker(batch: DraftBatch, speaker: str) -> dict[str, str]:
 
 
 def _line(line: LineToDraft, batch: DraftBatch, fault: str | None) -> dict[str, object]:
-    told: dict[str, object] = {
+    facts: dict[str, object] = {
         "id": line.segment.index,
         "speaker": line.segment.speaker,
         "text": line.segment.text,
         "seconds": round(line.budget_s, 2),
     }
     if line is batch.lines[0] or len(batch.lines) == 1:
-        told["previous"] = list(line.previous)
+        facts["previous"] = list(line.previous)
     if line is batch.lines[-1]:
-        told["next"] = list(line.following)
+        facts["next"] = list(line.following)
     if line.existing:
-        told["existing_subtitle"] = line.existing
+        facts["existing_subtitle"] = line.existing
     if fault:
-        told["fault_of_your_last_answer"] = fault
-    return told
+        facts["fault_of_your_last_answer"] = fault
+    return facts

@@ -1,1 +1,1 @@
-"""Where somebody speaks: `silero`; `listening` hears a film while it is being extracted."""
+"""Detection of speech: `silero`; `extract_and_detect` runs it while a film is being extracted."""

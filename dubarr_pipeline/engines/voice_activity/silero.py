@@ -1,4 +1,4 @@
-"""Where somebody speaks, by the Silero model that comes with the faster-whisper package.
+"""Voice activity by the Silero model that comes with the faster-whisper package.
 
 The model (`silero_vad_v6.onnx`, MIT licence) gives one probability for every 32 ms. It is run by
 onnxruntime directly, half a minute of sound at a time, so that memory does not grow with the film.
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Need, Samples, VoiceActivityDetector
 from dubarr_pipeline.errors import EngineError, MissingRequirement
-from dubarr_pipeline.timeline.spans import Span, merge
+from dubarr_pipeline.spans import Span, merge
+from dubarr_pipeline.workdir.canonical import canonical_json
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -39,13 +40,13 @@ _MODEL_FILE = "silero_vad_v6.onnx"
 _SILENCE_DB = -75.0
 """A batch whose loud frames lie below this holds nothing worth raising."""
 _FALL_DB = 12.0
-"""How far the level may fall from one batch to the next."""
+"""Largest fall of the level from one batch to the next."""
 _CURE = "pip install 'faster-whisper==1.2.1' onnxruntime"
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechOptions:
-    """How sure the detector must be, and how it rounds off what it finds.
+    """Voice-activity options.
 
     Measured on speech under music at 0, -6 and -12 dB: with the level brought to -20 dBFS, 89-97 %
     of the speech is found, with 20 dB more or less 72-96 %; a threshold of 0.3 instead of 0.5
@@ -53,13 +54,14 @@ class SpeechOptions:
 
     Attributes:
         threshold: probability (0-1) at which speech begins.
-        release: probability below which speech ends; between both, the state stays as it was.
-        min_speech_s: shorter finds are dropped (clicks, single notes). A spoken "no" lasts 0.2 s.
-        min_silence_s: shorter pauses do not divide a stretch.
-        pad_s: added at both ends, because the model answers late to soft first and last consonants.
-        target_dbfs: level to which the loud frames of the source are brought before the model hears
-            them; the detector misses speech in sources that are very quiet or very loud.
-        max_gain_db: the most that the level is changed, up or down.
+        release: probability (0-1) below which speech ends; between both, the state stays as it was.
+        min_speech_s: shortest stretch that counts as speech, in seconds (clicks and single notes
+            are shorter; a spoken "no" lasts 0.2 s).
+        min_silence_s: shortest pause that divides a stretch, in seconds.
+        pad_s: padding of both ends, in seconds, because the model answers late to soft consonants.
+        target_dbfs: level to which the loud frames of the source are brought for the detector, in
+            dBFS.
+        max_gain_db: most that the level is changed up or down, in dB.
     """
 
     threshold: float = 0.4
@@ -71,13 +73,8 @@ class SpeechOptions:
     max_gain_db: float = 40.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.release <= self.threshold < 1:
-            raise ValueError(
-                f"release ({self.release}) and threshold ({self.threshold}) must lie in "
-                "0 < release <= threshold < 1"
-            )
-        if min(self.min_speech_s, self.min_silence_s, self.pad_s, self.max_gain_db) < 0:
-            raise ValueError("durations and gain of the speech detector cannot be negative")
+        if self.release > self.threshold:
+            raise ValueError(f"release must be at most threshold ({self.threshold})")
 
 
 class SileroVoiceActivity(VoiceActivityDetector):
@@ -93,10 +90,10 @@ class SileroVoiceActivity(VoiceActivityDetector):
         """Name, digest of the model file and options."""
         path = model_path()
         digest = hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest() if path else "absent"
-        return f"{self.name}/v6-{digest}/{self._options}"
+        return f"{self.name}/v6-{digest}/{canonical_json(self._options)}"
 
     def needs(self) -> tuple[Need, ...]:
-        """The runtime, and the model file inside faster-whisper."""
+        """Return the runtime, and the model file inside faster-whisper."""
         runtime = importlib.util.find_spec("onnxruntime") is not None
         return (
             Need("package", "onnxruntime", runtime, _CURE),
@@ -141,13 +138,16 @@ class SileroVoiceActivity(VoiceActivityDetector):
             gate.feed(hearing.probabilities(padded.reshape(frames, _FRAME)))
         spans = gate.spans(total)
         _log.info(
-            "speech in %d stretches, %.1f s of %.1f s", len(spans), _sum_s(spans), total / RATE
+            "speech in %d stretches, %.1f s of %.1f s",
+            len(spans),
+            sum(span.length for span in spans) / RATE,
+            total / RATE,
         )
         return spans
 
 
 def model_path() -> Path | None:
-    """The file inside faster-whisper, found without importing that package; None if absent."""
+    """Find the file inside faster-whisper without importing that package; None if absent."""
     spec = importlib.util.find_spec("faster_whisper")
     if spec is None or spec.origin is None:
         return None
@@ -191,21 +191,18 @@ class _Gate:
     def feed(self, probabilities: NDArray[np.float32]) -> None:
         """Take the next frames' probabilities."""
         for probability in probabilities.tolist():
-            self._step(probability)
+            if probability >= self._options.threshold:
+                self._quiet = None
+                if self._start is None:
+                    self._start = self._position
+            elif self._start is not None and (
+                self._quiet is not None or probability < self._options.release
+            ):
+                if self._quiet is None:
+                    self._quiet = self._position
+                if self._position + _FRAME - self._quiet >= self._min_silence:
+                    self._close(self._quiet)
             self._position += _FRAME
-
-    def _step(self, probability: float) -> None:
-        if probability >= self._options.threshold:
-            self._quiet = None
-            if self._start is None:
-                self._start = self._position
-        elif self._start is not None and (
-            self._quiet is not None or probability < self._options.release
-        ):
-            if self._quiet is None:
-                self._quiet = self._position
-            if self._position + _FRAME - self._quiet >= self._min_silence:
-                self._close(self._quiet)
 
     def _close(self, end: int) -> None:
         if self._start is not None and end - self._start >= self._options.min_speech_s * RATE:
@@ -248,7 +245,7 @@ def _clean(parts: list[Samples]) -> Samples:
 
 
 class _Level:
-    """How loud the source is of late; falls slowly, so that a pause is not raised to full level."""
+    """Recent level of the source; falls slowly, so that a pause is not raised to full level."""
 
     def __init__(self, options: SpeechOptions) -> None:
         self._options = options
@@ -264,7 +261,3 @@ class _Level:
         limit = self._options.max_gain_db
         gain_db = np.clip(self._options.target_dbfs - self._level_db, -limit, limit)
         return np.float32(10.0 ** (gain_db / 20.0))
-
-
-def _sum_s(spans: list[Span]) -> float:
-    return sum(span.length for span in spans) / RATE

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.context.plain import PlainScriptReader
-from dubarr_pipeline.timeline.script import Diarization, Segment, Transcript, Turn
-from dubarr_pipeline.timeline.script_reading import ToneCount, describe_tone, find_terms
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.voices import SoundInMemory, SyntheticVoice, speak
+from dubarr_pipeline.engines.context.counting import ToneCount, describe_tone, find_terms
+from dubarr_pipeline.engines.context.plain import PlainScriptAnalyzer
+from dubarr_pipeline.script.model import Diarization, Segment, Transcript, Turn
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.synthetic_voices import SoundInMemory, SyntheticVoice, speak
 
 RATE = 16000
 VOICES = (SyntheticVoice(110), SyntheticVoice(220, 1.15))
@@ -33,7 +33,7 @@ def read(transcript, names=None, voices=VOICES):
         voice = speak(voices[int(s.speaker[-2:])], s.span.length / RATE, RATE, s.index)
         sound[s.span.start : s.span.end] = voice[: s.span.length]
     reader = SoundInMemory(sound, RATE)
-    return PlainScriptReader().read(transcript, turns_of(transcript, names), reader)
+    return PlainScriptAnalyzer().read(transcript, turns_of(transcript, names), reader)
 
 
 TALK = script(
@@ -68,7 +68,7 @@ def test_gender_is_not_guessed_where_registers_overlap(hz, gender):
 def test_a_silent_speaker_has_a_profile_without_measures():
     transcript = script((0, "Nothing is heard of it."))
     silence = SoundInMemory(np.zeros(transcript.samples), RATE)
-    (profile,) = PlainScriptReader().read(transcript, turns_of(transcript), silence).speakers
+    (profile,) = PlainScriptAnalyzer().read(transcript, turns_of(transcript), silence).speakers
     assert (profile.pitch_hz, profile.level_lufs, profile.gender) == (None, None, None)
 
 
@@ -141,7 +141,7 @@ def test_the_same_script_is_read_the_same_way():
 
 def test_a_script_in_which_nobody_speaks_is_read():
     empty = Transcript(RATE, RATE, "en", ())
-    reading = PlainScriptReader().read(
+    reading = PlainScriptAnalyzer().read(
         empty, Diarization(RATE, ()), SoundInMemory(np.zeros(RATE), RATE)
     )
     assert reading.context.synopsis == "Nobody speaks."

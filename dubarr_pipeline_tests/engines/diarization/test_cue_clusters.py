@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters, display_name
-from dubarr_pipeline.timeline.clustering import cluster
-from dubarr_pipeline.timeline.cue_layout import ScriptPiece
-from dubarr_pipeline.timeline.script import Cue
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline.timeline.speaker_groups import VoicedPieces, group_pieces
-from dubarr_pipeline_tests.voices import (
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.script.model import ScriptLine
+from dubarr_pipeline.script.speakers.grouping import VoicedPieces, cluster, group_pieces
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.synthetic_voices import (
     SoundInMemory,
     SyntheticVoice,
     best_match,
@@ -219,7 +218,7 @@ def test_short_lines_do_not_form_speakers():
         rng.normal(0, 0.2, (6, 5)), rng.normal(3, 0.2, (6, 5)), rng.normal(1, 0.2, (3, 5))
     ]
     frames = np.array([200] * 12 + [20] * 3)
-    pieces = tuple(ScriptPiece(i, Span(i, i + 1), "x") for i in range(15))
+    pieces = tuple(ScriptLine(i, Span(i, i + 1), "x") for i in range(15))
     groups = group_pieces(
         VoicedPieces(pieces, points, frames, np.full(15, np.nan)), CueClusters()._options.clusters
     ).groups
@@ -231,7 +230,7 @@ def test_short_lines_do_not_form_speakers():
 def test_a_few_lines_in_two_registers_are_two_speakers(octaves, speakers):
     pitch = 7.0 + np.array([0.0, 0.05, octaves + 0.05, octaves + 0.06])
     points = np.c_[np.array([0.0, 0.4, 0.1, 0.5]), pitch - 7]
-    pieces = tuple(ScriptPiece(i, Span(i, i + 1), "x") for i in range(4))
+    pieces = tuple(ScriptLine(i, Span(i, i + 1), "x") for i in range(4))
     voiced = VoicedPieces(pieces, points, np.full(4, 200), pitch, spread=12.0)
     assert len(set(group_pieces(voiced, CueClusters()._options.clusters).groups)) == speakers
 

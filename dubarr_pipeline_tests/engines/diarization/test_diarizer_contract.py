@@ -11,10 +11,12 @@ import pytest
 
 from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters
 from dubarr_pipeline.engines.diarization.pyannote import PyannoteDiarizer, PyannoteOptions
-from dubarr_pipeline.engines.interfaces import Diarizer, Progress
-from dubarr_pipeline.timeline.script import Cue, Diarization
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.engines.voices import RATE, Sound, Tone, sounding, speech_of
+from dubarr_pipeline.engines.interfaces import Diarizer
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.progress import Progress
+from dubarr_pipeline.script.model import Diarization
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.tone_voices import RATE, Sound, Tone, sounding, speech_of
 
 ENGINES: dict[str, Callable[[Path], Diarizer]] = {
     "cue-clusters": lambda _: CueClusters(),

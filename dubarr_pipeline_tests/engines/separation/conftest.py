@@ -13,6 +13,6 @@ import pytest
 def tiny_demucs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Demucs of a few weights, built in a process of its own; never to be changed."""
     folder = tmp_path_factory.mktemp("models") / "tiny-demucs"
-    command = [sys.executable, "-m", "dubarr_pipeline_tests.tiny.demucs", folder]
+    command = [sys.executable, "-m", "dubarr_pipeline_tests.fakes.tiny.demucs", folder]
     subprocess.run(command, check=True, capture_output=True)
     return folder

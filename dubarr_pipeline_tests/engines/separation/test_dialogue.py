@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.engines.separation.dialogue import (
+    are_apart,
     dialogue_channels,
     position,
+    sides,
     tells_apart,
 )
 from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import lines_of
 from dubarr_pipeline.engines.separation.spectrum import Grid
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.engines.separation.sounds import Sound, voice, wide
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.separation_sounds import Sound, voice, wide
 
 RATE = 16_000
 GRID = Grid.at(RATE)
@@ -82,8 +84,32 @@ def test_the_place_of_a_voice_is_measured(left: float, right: float) -> None:
     assert tells_apart(found, pauses, heard, SeparationOptions())
 
 
-def test_a_hard_panned_voice_leans_as_far_as_is_useful() -> None:
-    assert position(*spectra_of(2, 0, 0.03)).lean == pytest.approx(0.8)
+@pytest.mark.parametrize("leak", [0.0, 0.005, 0.02, 0.1, 0.2])
+def test_a_hard_panned_voice_leans_all_the_way_from_40_db_on(leak: float) -> None:
+    expected = (2 - leak) / (2 + leak) if leak > 0.02 else 1
+    place = position(*spectra_of(2, leak, 0.003))
+    assert place.lean == pytest.approx(expected, abs=0.01)
+    assert place.gains()[1] == pytest.approx(0, abs=0.01) or leak > 0.02
+
+
+@pytest.mark.parametrize(
+    ("gains", "place"), [((1, 1), 2), ((2, 0), 0), ((0, 2), 1), ((0.1, 2), 1), ((1.5, 0.5), 2)]
+)
+@pytest.mark.parametrize("bed", [0.0, 0.02])
+def test_voices_at_one_place_are_not_apart(
+    gains: tuple[float, float], place: int, bed: float
+) -> None:
+    found = sides(*spectra_of(*gains, bed))
+    assert found.argmax() == place
+    assert not are_apart(found)
+
+
+def test_a_microphone_per_channel_is_apart_also_without_a_pause() -> None:
+    first, second = Span(0, LENGTH // 2), Span(LENGTH // 2, LENGTH)
+    heard = GRID.analyse(np.stack([voice(LENGTH, RATE, [part]) for part in (first, second)]))
+    for pauses in ([], [GRID.analyse(wide(2, LENGTH, 0.001))]):
+        assert are_apart(sides(pauses, heard))
+    assert not are_apart(sides([], np.zeros_like(heard)))
 
 
 def test_the_turn_finds_the_voice_and_nothing_of_it_beside() -> None:

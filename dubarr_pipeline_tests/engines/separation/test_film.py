@@ -8,8 +8,8 @@ import pytest
 from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.engines.separation.film import Film, level_of
 from dubarr_pipeline.engines.separation.windows import WindowPlan
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.engines.separation.sounds import Hiss, Sound
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.separation_sounds import Hiss, Sound
 
 NETWORK = 44_100
 

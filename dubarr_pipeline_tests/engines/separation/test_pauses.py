@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from dubarr_pipeline.engines.separation.pauses import Background, lines_of
 from dubarr_pipeline.engines.separation.spectrum import Grid
-from dubarr_pipeline.timeline.spans import Span, intersect, merge
+from dubarr_pipeline.spans import Span, intersect, merge
 
 RATE = 16_000
 GRID = Grid.at(RATE)

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.interfaces import Progress, Samples, Separator
+from dubarr_pipeline.compute.memory import descendants, read_memory
+from dubarr_pipeline.engines.interfaces import Samples, Separator
 from dubarr_pipeline.engines.separation.demucs import DemucsOptions, DemucsSeparator
 from dubarr_pipeline.engines.separation.lite import LiteSeparator
 from dubarr_pipeline.engines.separation.stems import write_stems
-from dubarr_pipeline.media.waveform import WaveFile, write_wave
-from dubarr_pipeline.models.memory import descendants, read_memory
-from dubarr_pipeline.timeline.spans import Span, total
-from dubarr_pipeline_tests.engines.separation.sounds import Hiss, Sound, voice
+from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
+from dubarr_pipeline.progress import Progress
+from dubarr_pipeline.spans import Span, total
+from dubarr_pipeline_tests.fixtures.separation_sounds import Hiss, Sound, voice
 
 RATE = 48_000
 SPEECH = [Span(9_000, 60_001), Span(100_000, 100_400), Span(150_000, 239_990)]

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dubarr_pipeline.engines.interfaces import AudioReader, Need, Progress, Samples, Separator
+from dubarr_pipeline.engines.interfaces import AudioReader, Need, Samples, Separator
 from dubarr_pipeline.engines.separation.lite import LiteSeparator
 from dubarr_pipeline.engines.separation.stems import write_stems
 from dubarr_pipeline.errors import EngineError
-from dubarr_pipeline.media.waveform import WaveFile, write_wave
-from dubarr_pipeline.timeline.spans import Span, merge
-from dubarr_pipeline_tests.engines.separation.sounds import voice, wide
+from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
+from dubarr_pipeline.progress import Progress
+from dubarr_pipeline.spans import Span, merge
+from dubarr_pipeline_tests.fixtures.separation_sounds import voice, wide
 
 RATE = 8000
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dubarr_pipeline.engines.separation.windows import Blend, Window, WindowPlan
-from dubarr_pipeline.timeline.spans import Span, merge
+from dubarr_pipeline.engines.separation.windows import Blend, SeparationWindow, WindowPlan
+from dubarr_pipeline.spans import Span, merge
 
 PLAN = WindowPlan(samples=100, length=20, stride=15)
 
@@ -78,8 +78,8 @@ def test_the_weights_are_those_of_demucs():
 
 def test_a_seam_goes_over_gradually():
     blend = Blend(WindowPlan(100, 20, 10), 1)
-    blend.add(Window(Span(0, 20), Span(0, 20)), np.zeros((1, 20), np.float32))
-    blend.add(Window(Span(10, 30), Span(10, 30)), np.ones((1, 20), np.float32))
+    blend.add(SeparationWindow(Span(0, 20), Span(0, 20)), np.zeros((1, 20), np.float32))
+    blend.add(SeparationWindow(Span(10, 30), Span(10, 30)), np.ones((1, 20), np.float32))
     steps = np.diff(blend.read(0, 30)[0])
     assert (steps >= 0).all()
     assert steps.max() < 0.12

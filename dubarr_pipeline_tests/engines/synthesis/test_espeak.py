@@ -31,11 +31,7 @@ from dubarr_pipeline.engines.synthesis.espeak_voices import (
     speaker_number,
 )
 from dubarr_pipeline.errors import LanguageError, LineError, SettingsError
-from dubarr_pipeline_tests.engines.synthesis.speech_meters import (
-    median_f0_hz,
-    request,
-    spectrum_db,
-)
+from dubarr_pipeline_tests.fixtures.speech_meters import median_f0_hz, request, spectrum_db
 
 LINES = {
     "es": "Esta hoja tiene un pasado oscuro, y ha derramado mucha sangre inocente.",
@@ -298,7 +294,7 @@ def test_speaking_in_a_fresh_process_gives_the_same_samples() -> None:
     code = (
         "import hashlib;"
         "from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer;"
-        "from dubarr_pipeline_tests.engines.synthesis.speech_meters import request;"
+        "from dubarr_pipeline_tests.fixtures.speech_meters import request;"
         "s=EspeakSynthesizer().speak(request('Hola madre.', pitch_hz=133.0)).samples;"
         "print(hashlib.sha256(s.tobytes()).hexdigest())"
     )

@@ -10,10 +10,10 @@ import pytest
 from dubarr_pipeline.engines.interfaces import SpeechRequest, Voice
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.errors import BadReply, LineError, ServiceTimeout, ServiceUnavailable
-from dubarr_pipeline.media.waveform import write_wave
-from dubarr_pipeline.services.simulated import SimulatedOptions, SimulatedServer
-from dubarr_pipeline.services.tts import ref_url, trim_edges
-from dubarr_pipeline.timeline.script import SpeakerProfile
+from dubarr_pipeline.media.audio.wav import write_wave
+from dubarr_pipeline.script.model import SpeakerProfile
+from dubarr_pipeline.services.speech_client import ref_url, trim_edges
+from dubarr_pipeline_tests.fakes.simulated_services import SimulatedOptions, SimulatedServer
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_duration_is_asked_for_only_where_it_is_honoured(server: SimulatedServ
 def test_faults_are_named(server: SimulatedServer) -> None:
     with engine(server) as voice:
         server.misbehave("tts", "garbage")
-        with pytest.raises(BadReply, match="no sound"):
+        with pytest.raises(BadReply, match="not audio"):
             voice.speak(request())
         server.misbehave("tts", "error")
         with pytest.raises(ServiceUnavailable):

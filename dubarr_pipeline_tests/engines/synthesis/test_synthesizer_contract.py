@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dubarr_pipeline.compute.service_process import ServiceProcess
 from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.engines.synthesis.tone import ToneSynthesizer
 from dubarr_pipeline.engines.synthesis.xtts import XttsOptions, XttsSynthesizer, xtts_process
 from dubarr_pipeline.errors import LanguageError, LineError
-from dubarr_pipeline.services.processes import ServiceProcess
-from dubarr_pipeline.services.simulated import SimulatedServer
-from dubarr_pipeline_tests.engines.synthesis.speech_meters import request
+from dubarr_pipeline_tests.fakes.simulated_services import SimulatedServer
+from dubarr_pipeline_tests.fixtures.speech_meters import request
 
 
 class OverHTTP(OpenAISynthesizer):

@@ -10,7 +10,7 @@ from dubarr_pipeline.engines.synthesis.tone import (
     natural_s,
     syllables,
 )
-from dubarr_pipeline_tests.engines.synthesis.speech_meters import median_f0_hz, request
+from dubarr_pipeline_tests.fixtures.speech_meters import median_f0_hz, request
 
 
 @pytest.mark.parametrize(

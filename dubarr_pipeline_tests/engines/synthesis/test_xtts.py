@@ -12,13 +12,13 @@ import httpx
 import numpy as np
 import pytest
 
+from dubarr_pipeline.compute.memory import descendants
 from dubarr_pipeline.engines.interfaces import SpeechRequest, Voice
 from dubarr_pipeline.engines.synthesis.xtts import XttsOptions, XttsSynthesizer
 from dubarr_pipeline.errors import BadReply, LanguageError, LicenceError, SettingsError
-from dubarr_pipeline.media.waveform import write_wave
-from dubarr_pipeline.models.memory import descendants
-from dubarr_pipeline.services.serve_tts import TOKEN_VARIABLE, SpeechServing, serve_tts
-from dubarr_pipeline.timeline.script import SpeakerProfile
+from dubarr_pipeline.media.audio.wav import write_wave
+from dubarr_pipeline.script.model import SpeakerProfile
+from dubarr_pipeline.services.xtts_model import TOKEN_VARIABLE, SpeechServing, serve_tts
 
 LINE = "He estado sola desde que tengo memoria."
 
@@ -104,7 +104,7 @@ def test_the_licence_must_be_accepted_and_others_kept_out(monkeypatch: pytest.Mo
 def test_the_command_says_what_is_missing(tmp_path: Path):
     found = subprocess.run(
         [
-            *(sys.executable, "-m", "dubarr_pipeline.cli", "serve", "tts", "--port", "0"),
+            *(sys.executable, "-m", "dubarr_pipeline.cli.main", "serve", "tts", "--port", "0"),
             *("--model", tmp_path, "--accept-licence", "CPML", "--work-dir", tmp_path),
         ],
         capture_output=True,
@@ -113,4 +113,4 @@ def test_the_command_says_what_is_missing(tmp_path: Path):
         stdin=subprocess.DEVNULL,
     )
     assert found.returncode == 3
-    assert "no XTTS model: config.json, model.pth, vocab.json not there" in found.stderr
+    assert "not an XTTS model: config.json, model.pth, vocab.json missing" in found.stderr

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.interfaces import Hearing, Progress
-from dubarr_pipeline.engines.ladder import Footing
+from dubarr_pipeline.compute.oom_fallback import EngineConfiguration
+from dubarr_pipeline.engines.interfaces import Hearing
 from dubarr_pipeline.engines.transcription.faster_whisper import (
     FasterWhisperOptions,
     FasterWhisperTranscriber,
+    WhisperConfiguration,
+    language_of,
+    whisper_code,
+    whisper_rungs,
 )
-from dubarr_pipeline.engines.transcription.whisper_ladder import WhisperFooting, whisper_rungs
-from dubarr_pipeline.engines.transcription.whisper_languages import language_of, whisper_code
-from dubarr_pipeline.engines.transcription.whisper_work import HeardPassage, HeardWord
+from dubarr_pipeline.engines.transcription.whisper_worker import HeardPassage, HeardWord
 from dubarr_pipeline.errors import (
     EngineError,
     LanguageError,
@@ -25,10 +27,12 @@ from dubarr_pipeline.errors import (
     OutOfMemory,
     SettingsError,
 )
-from dubarr_pipeline.timeline.script import Cue, Diarization, Transcript, Turn
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.engines.voices import RATE, Sound
-from dubarr_pipeline_tests.tiny.whisper import RECITED
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.progress import Progress
+from dubarr_pipeline.script.model import Diarization, Transcript, Turn
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fakes.tiny.whisper import RECITED
+from dubarr_pipeline_tests.fixtures.tone_voices import RATE, Sound
 
 A, B = "SPEAKER_00", "SPEAKER_01"
 
@@ -153,13 +157,6 @@ def test_what_is_missing_is_named_with_its_cure() -> None:
         assert size in engine.identity()
 
 
-def test_options_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="batch"):
-        FasterWhisperOptions(batch=0)
-    with pytest.raises(ValueError, match="passage_pause_s"):
-        FasterWhisperOptions(passage_pause_s=0)
-
-
 class Recogniser:
     """Stands where the child stands; says ``word0 word1 ...`` for the passages in their order."""
 
@@ -191,7 +188,7 @@ class Recogniser:
 
 def scripted(recogniser: Recogniser, **options: Any) -> FasterWhisperTranscriber:
     engine = FasterWhisperTranscriber(FasterWhisperOptions(**options))
-    engine._child = recogniser  # pyright: ignore[reportAttributeAccessIssue]
+    engine._call = recogniser.call  # pyright: ignore[reportAttributeAccessIssue]
     return engine
 
 
@@ -278,7 +275,7 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest() -> None:
 
 
 def test_the_ladder_goes_by_batch_numbers_smaller_model_and_cpu() -> None:
-    first = WhisperFooting("cuda:0", 2, "auto", model="large")
+    first = WhisperConfiguration("cuda:0", 2, "auto", model="large")
     rungs = whisper_rungs(first, "small", allow_cpu=True)
     assert [str(rung) for rung in rungs] == [
         "large on cuda:0, batch 2, float16",
@@ -288,7 +285,9 @@ def test_the_ladder_goes_by_batch_numbers_smaller_model_and_cpu() -> None:
         "small on cuda:0, batch 1, int8",
         "large on cpu, batch 1, int8",
     ]
-    alone = whisper_rungs(WhisperFooting("cpu", 2, "auto", model="large"), None, allow_cpu=True)
+    alone = whisper_rungs(
+        WhisperConfiguration("cpu", 2, "auto", model="large"), None, allow_cpu=True
+    )
     assert [str(rung) for rung in alone] == [
         "large on cpu, batch 2, int8",
         "large on cpu, batch 1, int8",
@@ -325,8 +324,8 @@ def test_out_of_memory_steps_down_and_the_steps_are_told(
 def test_the_smaller_model_is_a_rung_only_where_it_is_here(tmp_path: Path) -> None:
     def models(smaller: str) -> list[str]:
         options = FasterWhisperOptions("Systran/faster-whisper-large-v3", smaller, batch=1)
-        rungs: Sequence[Footing] = FasterWhisperTranscriber(options)._rungs("cpu")
-        return [rung.model for rung in rungs if isinstance(rung, WhisperFooting)]
+        rungs: Sequence[EngineConfiguration] = FasterWhisperTranscriber(options)._rungs("cpu")
+        return [rung.model for rung in rungs if isinstance(rung, WhisperConfiguration)]
 
     assert models("Systran/faster-whisper-small") == ["Systran/faster-whisper-large-v3"]
     assert models(str(tmp_path)) == ["Systran/faster-whisper-large-v3", str(tmp_path)]

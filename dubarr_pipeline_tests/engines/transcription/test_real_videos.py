@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.context.plain import PlainScriptReader
+from dubarr_pipeline.engines.context.plain import PlainScriptAnalyzer
 from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters
 from dubarr_pipeline.engines.interfaces import Hearing
 from dubarr_pipeline.engines.transcription.subtitles import SubtitleTranscriber
 from dubarr_pipeline.engines.voice_activity.silero import SileroVoiceActivity
-from dubarr_pipeline.media.ffmpeg import run
-from dubarr_pipeline.media.probe import probe
-from dubarr_pipeline.media.sound_reader import at_rate
-from dubarr_pipeline.media.subtitles import choose_script, read_cues
-from dubarr_pipeline.media.voice_samples import choose_refs
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.voices import SoundInMemory
+from dubarr_pipeline.media.audio.resample import resample
+from dubarr_pipeline.media.container.ffmpeg import run
+from dubarr_pipeline.media.container.probe import probe
+from dubarr_pipeline.media.subtitles.read import choose_script, read_cues
+from dubarr_pipeline.script.speakers.references import choose_refs
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.synthetic_voices import SoundInMemory
 
 RATE = 44100
 
@@ -29,7 +29,7 @@ def heard(video: Path) -> tuple[Hearing, SoundInMemory]:
     decoded = run(["-i", video, "-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "f32le", "-"])
     mono = np.frombuffer(decoded.stdout, np.float32)
     with SileroVoiceActivity() as detector:
-        found = detector.detect(iter([at_rate(mono, RATE, 16000)]))
+        found = detector.detect(iter([resample(mono, RATE, 16000)]))
     speech = [Span(s.start * RATE // 16000, s.end * RATE // 16000) for s in found]
     info = probe(video)
     cues = read_cues(choose_script(info), info, RATE, 0.0)
@@ -53,7 +53,7 @@ def test_a_talking_head_is_one_speaker_whose_lines_lie_on_the_voice(shared_media
     (ref,) = choose_refs(sound, None, hearing.diarization, transcript)
     assert ref.chosen
     assert "Jordi Mas" in ref.chosen.text
-    (profile,) = PlainScriptReader().read(transcript, hearing.diarization, sound).speakers
+    (profile,) = PlainScriptAnalyzer().read(transcript, hearing.diarization, sound).speakers
     assert profile.pitch_hz == pytest.approx(115, abs=8)
 
 

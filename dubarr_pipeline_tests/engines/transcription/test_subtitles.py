@@ -14,9 +14,15 @@ from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters
 from dubarr_pipeline.engines.interfaces import Hearing
 from dubarr_pipeline.engines.transcription.subtitles import SubtitleTranscriber
 from dubarr_pipeline.errors import NoScript
-from dubarr_pipeline.timeline.script import Cue, Diarization, Transcript, Turn
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.voices import SoundInMemory, SyntheticVoice, dialogue, speak
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.script.model import Diarization, Transcript, Turn
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.synthetic_voices import (
+    SoundInMemory,
+    SyntheticVoice,
+    dialogue,
+    speak,
+)
 
 RATE = 8000
 
@@ -209,7 +215,11 @@ def test_kinds_are_told_apart_and_advertisements_left_out(caplog):
     assert [s.kind for s in transcript.segments] == ["song", "nonverbal", "foreign", "speech"]
     assert [s.text for s in transcript.lines] == ["Plain speech."]
     assert "'credits': 1" in caplog.text
-    assert "'after_end': 1" in caplog.text
+    assert "'after the end': 1" in caplog.text
+    assert [(c.text, c.reason) for c in transcript.left_out] == [
+        ("Subtitles by somebody", "credits"),
+        ("After the end.", "after the end"),
+    ]
 
 
 def test_without_subtitles_the_error_says_what_to_do():

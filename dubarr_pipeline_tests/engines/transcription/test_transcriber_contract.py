@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.interfaces import Hearing, Progress, Transcriber
+from dubarr_pipeline.engines.interfaces import Hearing, Transcriber
 from dubarr_pipeline.engines.transcription.faster_whisper import (
     FasterWhisperOptions,
     FasterWhisperTranscriber,
 )
 from dubarr_pipeline.engines.transcription.subtitles import SubtitleTranscriber
-from dubarr_pipeline.timeline.script import Cue, Diarization, Transcript, Turn
-from dubarr_pipeline.timeline.spans import Span
-from dubarr_pipeline_tests.engines.voices import RATE, Sound
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.progress import Progress
+from dubarr_pipeline.script.model import Diarization, Transcript, Turn
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.tone_voices import RATE, Sound
 
 ENGINES: dict[str, Callable[[Path], Transcriber]] = {
     "faster-whisper": lambda model: FasterWhisperTranscriber(

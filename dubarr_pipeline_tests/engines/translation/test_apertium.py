@@ -17,16 +17,17 @@ from dubarr_pipeline.engines.translation.apertium import (
     read_stream,
     to_stream,
 )
-from dubarr_pipeline.engines.translation.apertium_modes import (
+from dubarr_pipeline.engines.translation.apertium_pipeline import (
+    ProgramPipeline,
     find_mode,
     installed_modes,
     package_for,
     read_programs,
 )
-from dubarr_pipeline.engines.translation.apertium_pipeline import ProgramPipeline
+from dubarr_pipeline.engines.translation.apertium_text import sentences
 from dubarr_pipeline.errors import EngineError, LanguageError, MissingRequirement
-from dubarr_pipeline.timeline.script import Term
-from dubarr_pipeline_tests.engines.translation.batches import batch
+from dubarr_pipeline.script.model import Term
+from dubarr_pipeline_tests.fixtures.translation_batches import batch
 
 CAT = ["/bin/cat"]
 SLEEP = ["/bin/sleep", "60"]
@@ -123,6 +124,26 @@ def test_lines_as_they_stand_in_subtitles(english: str, spanish: str, catalan: s
     assert versions([english], names=mark) == {0: spanish}
     if catalan:
         assert versions([english], "ca", names=mark) == {0: catalan}
+
+
+@pytest.mark.parametrize("target", ["es", "ca"])
+@pytest.mark.parametrize(
+    ("english", "kept"),
+    [
+        ("Visit www.example.org for more.", ["www.example.org"]),
+        ("Write to user@example.org.", ["user@example.org"]),
+        (
+            "See https://example.com/a?b=1 and first.last@host.co.uk, please.",
+            ["https://example.com/a?b=1", "first.last@host.co.uk"],
+        ),
+        ("We meet at 3:45 p.m.", ["3:45 p.m."]),
+        ("It is 5 a.m. now.", ["5 a.m. a"]),
+    ],
+)
+def test_addresses_and_abbreviations_pass_whole(english: str, kept: list[str], target: str) -> None:
+    translated = versions([english], target)[0]
+    assert [words for words in kept if words not in translated] == []
+    assert len(sentences(translated)) == 1
 
 
 def test_names_of_the_glossary_survive_and_agree() -> None:
@@ -267,7 +288,7 @@ def test_unloading_ends_every_program() -> None:
 def test_programs_end_when_we_are_killed() -> None:
     code = (
         "from dubarr_pipeline.engines.translation.apertium import ApertiumTranslator as A\n"
-        "from dubarr_pipeline_tests.engines.translation.batches import batch\n"
+        "from dubarr_pipeline_tests.fixtures.translation_batches import batch\n"
         "a = A(); a.draft(batch(['A dragon.']))\n"
         "print(*[n for p in a._pipelines.values() for n in p.process_ids], flush=True)\n"
         "import time; time.sleep(60)\n"

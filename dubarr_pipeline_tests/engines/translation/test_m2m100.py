@@ -8,8 +8,8 @@ import pytest
 
 from dubarr_pipeline.engines.translation.m2m100 import M2M100Options, M2M100Translator, code
 from dubarr_pipeline.errors import EngineError, LanguageError, MissingRequirement
-from dubarr_pipeline_tests.engines.translation.batches import batch
-from dubarr_pipeline_tests.tiny.m2m100 import SAYS
+from dubarr_pipeline_tests.fakes.tiny.m2m100 import SAYS
+from dubarr_pipeline_tests.fixtures.translation_batches import batch
 
 
 @pytest.fixture

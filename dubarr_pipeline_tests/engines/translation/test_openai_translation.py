@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,9 +10,9 @@ import pytest
 from dubarr_pipeline.engines.interfaces import DraftBatch, LineToDraft, RewriteRequest
 from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
 from dubarr_pipeline.errors import LineError, MissingRequirement, ServiceTimeout, ServiceUnavailable
-from dubarr_pipeline.services.simulated import Fault, SimulatedOptions, SimulatedServer
-from dubarr_pipeline.timeline.script import Context, Segment
-from dubarr_pipeline.timeline.spans import Span
+from dubarr_pipeline.script.model import Context, Segment, Term
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fakes.simulated_services import Fault, SimulatedOptions, SimulatedServer
 
 
 @pytest.fixture
@@ -47,6 +49,19 @@ def test_every_line_comes_in_three_lengths(server: SimulatedServer) -> None:
     for draft in found:
         assert len(draft.versions) == 3
         assert sorted(draft.versions, key=len) == list(draft.versions)
+
+
+def test_a_fault_is_told_after_an_answer_only(server: SimulatedServer) -> None:
+    asked: list[str] = []
+    with translator(server) as engine:
+        ask = engine._llm().ask
+        engine._llm().ask = lambda messages, *rest, **more: (  # pyright: ignore[reportAttributeAccessIssue]
+            asked.append(messages[-1].content) or ask(messages, *rest, **more)
+        )
+        server.misbehave("llm", "missing_id")
+        engine.draft(batch())
+    assert "fault_of_your_last_answer" not in asked[0]
+    assert "missing_id" in asked[1]
 
 
 @pytest.mark.parametrize(
@@ -123,13 +138,56 @@ def test_a_wording_that_was_tried_is_not_taken_again(server: SimulatedServer) ->
     assert caught.value.failure == "repeated"
 
 
+def questions_to(server: SimulatedServer) -> list[dict[str, Any]]:
+    """The questions that the server is asked from now on."""
+    asked: list[dict[str, Any]] = []
+    original = server._answer
+
+    async def listen(path: str, body: bytes) -> tuple[int, str, bytes]:
+        asked.append(json.loads(body))
+        return await original(path, body)
+
+    server._answer = listen  # type: ignore[method-assign]
+    return asked
+
+
+def test_the_schema_names_the_lines_and_their_number(server: SimulatedServer) -> None:
+    asked = questions_to(server)
+    with translator(server) as engine:
+        engine.draft(batch(3))
+    schema = asked[0]["response_format"]["json_schema"]["schema"]["properties"]["lines"]
+    assert (schema["minItems"], schema["maxItems"]) == (3, 3)
+    assert schema["items"]["properties"]["id"]["enum"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_the_same_question_is_asked_again_warmer_and_by_another_seed(
+    server: SimulatedServer, seed: int | None
+) -> None:
+    asked = questions_to(server)
+    server.misbehave("llm", "garbage")
+    with translator(server, temperature=0.7, seed=seed) as engine, pytest.raises(LineError):
+        engine.rewrite(rewording())
+    assert [question["temperature"] for question in asked] == pytest.approx([0.7, 0.9, 1.0])
+    first = seed or 0
+    assert [question.get("seed") for question in asked] == [seed, first + 1, first + 2]
+
+
+def test_a_line_that_lacks_no_more_than_a_glossary_term_is_drafted(server: SimulatedServer) -> None:
+    whole = batch(2)
+    glossary = (Term("number", "term", {"es": "cifra"}),)
+    asked = questions_to(server)
+    with translator(server) as engine:
+        found = engine.draft(replace(whole, context=replace(whole.context, glossary=glossary)))
+    assert all(draft.versions and draft.fault is None for draft in found)
+    assert len(asked) > 1
+
+
 def test_the_server_is_told_priorities_only_where_it_knows_them(server: SimulatedServer) -> None:
     told: list[object] = []
     original = server._answer
 
     async def listen(path: str, body: bytes) -> tuple[int, str, bytes]:
-        import json
-
         told.append(json.loads(body).get("priority"))
         return await original(path, body)
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from dubarr_pipeline.engines.interfaces import Draft
-from dubarr_pipeline.engines.translation.lite import LiteTranslator
-from dubarr_pipeline.engines.translation.subtitles import (
+from dubarr_pipeline.engines.translation.lite import (
+    LiteTranslator,
     SubtitleTranslator,
     same_language,
     spoken_text,
 )
-from dubarr_pipeline_tests.engines.translation.batches import batch
+from dubarr_pipeline_tests.fixtures.translation_batches import batch
 
 
 @pytest.mark.parametrize(

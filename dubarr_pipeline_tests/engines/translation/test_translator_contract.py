@@ -9,13 +9,12 @@ import pytest
 
 from dubarr_pipeline.engines.interfaces import RewriteRequest, Translator
 from dubarr_pipeline.engines.translation.apertium import ApertiumTranslator
-from dubarr_pipeline.engines.translation.lite import LiteTranslator
+from dubarr_pipeline.engines.translation.lite import LiteTranslator, SubtitleTranslator
 from dubarr_pipeline.engines.translation.m2m100 import M2M100Options, M2M100Translator
 from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
-from dubarr_pipeline.engines.translation.subtitles import SubtitleTranslator
 from dubarr_pipeline.errors import LanguageError
-from dubarr_pipeline.services.simulated import SimulatedServer
-from dubarr_pipeline_tests.engines.translation.batches import batch
+from dubarr_pipeline_tests.fakes.simulated_services import SimulatedServer
+from dubarr_pipeline_tests.fixtures.translation_batches import batch
 
 
 class OverHTTP(OpenAITranslator):

@@ -18,8 +18,8 @@ from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.engines.voice_activity import silero
 from dubarr_pipeline.engines.voice_activity.silero import RATE, SileroVoiceActivity, SpeechOptions
 from dubarr_pipeline.errors import EngineError, MissingRequirement
-from dubarr_pipeline.media.ffmpeg import file_url, run
-from dubarr_pipeline.timeline.spans import Span, total
+from dubarr_pipeline.media.container.ffmpeg import file_url, run
+from dubarr_pipeline.spans import Span, total
 
 FRAME = 512
 
@@ -231,16 +231,6 @@ def test_stretches_are_sorted_apart_and_inside(
     assert all(a.end < b.start for a, b in pairwise(found))
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"threshold": 1.0},
-        {"release": 0.0},
-        {"release": 0.6},
-        {"pad_s": -0.1},
-        {"min_silence_s": -1},
-    ],
-)
-def test_options_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"threshold|negative"):
-        SpeechOptions(**wrong)
+def test_a_release_above_the_threshold_is_refused() -> None:
+    with pytest.raises(ValueError, match="threshold"):
+        SpeechOptions(release=0.6)

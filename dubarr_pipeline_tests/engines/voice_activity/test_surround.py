@@ -11,9 +11,10 @@ from scipy.signal import resample_poly
 
 from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.engines.voice_activity.silero import SileroVoiceActivity
-from dubarr_pipeline.media.extract import SPEECH_RATE, extract_audio
-from dubarr_pipeline.media.probe import probe
-from dubarr_pipeline.media.waveform import write_wave
+from dubarr_pipeline.media.audio.resample import SPEECH_RATE
+from dubarr_pipeline.media.audio.wav import write_wave
+from dubarr_pipeline.media.container.extract import extract_audio
+from dubarr_pipeline.media.container.probe import probe
 
 RATE = 48_000
 FRONT, CENTRE, SURROUND = ("FL", "FR"), ("FC",), ("BL", "BR", "SL", "SR")

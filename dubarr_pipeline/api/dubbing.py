@@ -1,0 +1,229 @@
+"""Dubbing in this process: one video, several, or those that failed before."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import dagster as dg
+
+from dubarr_pipeline import errors
+from dubarr_pipeline.api.profiles import Fetch, fetch_all, make_ready, read_settings
+from dubarr_pipeline.api.videos import find_key, list_tasks
+from dubarr_pipeline.config.profile_engines import try_services
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.runtime.runs import dub_video, open_instance
+from dubarr_pipeline.defs.runtime.stage_run import Watcher, watching
+from dubarr_pipeline.defs.runtime.status import task_table
+from dubarr_pipeline.files import check_writable, read_json
+from dubarr_pipeline.library.admission import register
+from dubarr_pipeline.library.source import inspect_source
+from dubarr_pipeline.library.videos import Video, load_video, save_video
+from dubarr_pipeline.progress import Progress
+from dubarr_pipeline.text.languages import parse_languages
+from dubarr_pipeline.workdir.layout import exclusive
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """One stage of a run.
+
+    Attributes:
+        reused: True if its earlier result was reused.
+        seconds: its time when it last ran, or None.
+    """
+
+    stage: str
+    reused: bool
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineCounts:
+    """Lines of all target languages by their outcome; `kept` are heard in the original."""
+
+    total: int
+    placed: int
+    kept: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DubResult:
+    """A dubbed video.
+
+    Attributes:
+        key: its name in the task table.
+        files: the finished film; with ``mux.container = "mka"`` one file per language.
+        report: the page for people; ``report.json`` lies next to it.
+        summary: the report in a few lines.
+        lines: lines by outcome.
+        stages: what the run did, by stage, in their order.
+    """
+
+    key: str
+    files: tuple[Path, ...]
+    report: Path
+    summary: tuple[str, ...]
+    lines: LineCounts
+    stages: Mapping[str, StageResult]
+
+    @property
+    def video(self) -> Path:
+        """The finished film, or the first of its files."""
+        return self.files[0]
+
+
+Attempt = DubResult | errors.DubbingError
+"""One video of several: its result, or the error that ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Callbacks of a run.
+
+    Attributes:
+        on_start: called with each video before its first stage.
+        on_progress: called with a stage's name and its progress.
+        fetch: fetches the models that the profile lacks.
+    """
+
+    on_start: Callable[[Video], None] = lambda _video: None
+    on_progress: Watcher = lambda _stage, _progress: None
+    fetch: Fetch = fetch_all
+
+
+def dub(
+    path: str | os.PathLike[str],
+    to: Sequence[str],
+    *,
+    spoken_language: str = "",
+    profile: str | None = None,
+    work_dir: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[str, Progress], None] | None = None,
+) -> DubResult:
+    """Dub a video; what is finished already is reused.
+
+    Args:
+        path: the video file; it is never changed.
+        to: target languages, BCP-47.
+        spoken_language: BCP-47 of what is spoken; default: what the file names.
+        profile: the engine profile; default: that of the settings, else ``lite``.
+        work_dir: folder of the work folders; default: ``$DUBARR_WORK_DIR``, else that of the
+            settings, else dubarr's data folder.
+        config: a ``dubarr.toml``; default: ``$DUBARR_CONFIG``, else the one in this folder.
+        on_progress: called with a stage's name and its progress.
+
+    Raises:
+        DubbingError: if it cannot be dubbed; see `dubarr_pipeline.errors` for the tree.
+    """
+    settings = read_settings(work_dir, config, profile)
+    watch = Watch(on_progress=on_progress) if on_progress else Watch()
+    targets = parse_languages(",".join(to))
+    (attempt,) = dub_videos([Path(path)], targets, settings, watch, spoken_language=spoken_language)
+    if isinstance(attempt, errors.DubbingError):
+        raise attempt
+    return attempt
+
+
+def dub_videos(
+    paths: Sequence[Path],
+    targets: tuple[str, ...],
+    settings: Settings,
+    watch: Watch,
+    force: bool = False,
+    spoken_language: str = "",
+) -> Iterator[Attempt]:
+    """Dub each file in turn; one that fails does not keep the others from their turn.
+
+    Args:
+        paths: the video files.
+        targets: BCP-47 tags of the tracks to make.
+        settings: with the profile to use.
+        watch: callbacks.
+        force: whether every stage reruns.
+        spoken_language: BCP-47 of what is spoken; empty: as the files name it.
+
+    Raises:
+        MissingRequirement, LicenceError: before any work, if the profile lacks something.
+        NotWritable: if the work folder cannot be used.
+    """
+    overrides = {"audio.language": spoken_language} if spoken_language else {}
+    spoken = settings.for_video(settings.profile, overrides)
+    make_ready(settings, watch.fetch)
+    check_writable(settings.work_dir)
+    try_services(settings, targets)
+
+    def registered(path: Path) -> Video:
+        return register(inspect_source(path, spoken, targets), targets, spoken, overrides)
+
+    yield from dub_each(paths, registered, settings, watch, force)
+
+
+def retry_videos(names: Sequence[str], settings: Settings, watch: Watch) -> Iterator[Attempt]:
+    """Go on with the named videos, or with all that are not DONE. Raises as `dub_videos`."""
+    make_ready(settings, watch.fetch)
+    keys = [find_key(name, settings) for name in names] or [
+        task.video.key for task in list_tasks(settings) if task.status in ("ERROR", "QUEUED")
+    ]
+    if keys:
+        videos = [load_video(key, settings.work_dir) for key in keys]
+        try_services(settings, {target for video in videos for target in video.target_langs})
+    yield from dub_registered(keys, settings, watch)
+
+
+def dub_registered(keys: Iterable[str], settings: Settings, watch: Watch) -> Iterator[Attempt]:
+    """Dub registered videos in turn; the profile is not checked again."""
+    return dub_each(keys, lambda key: load_video(key, settings.work_dir), settings, watch)
+
+
+def dub_each(
+    sources: Iterable[_T],
+    find: Callable[[_T], Video],
+    settings: Settings,
+    watch: Watch,
+    force: bool = False,
+) -> Iterator[Attempt]:
+    """Pass every video through the pipeline; `find` returns the video of a source."""
+    with open_instance(settings.work_dir) as instance:
+        for source in sources:
+            try:
+                video = find(source)
+                with exclusive(video.work(settings.work_dir)), watching(watch.on_progress):
+                    # Another process may have asked for something else a moment ago.
+                    save_video(video, settings.work_dir)
+                    watch.on_start(video)
+                    attempt: Attempt = _run(instance, video, settings, force)
+            except errors.DubbingError as error:
+                attempt = error
+            yield attempt
+
+
+def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: bool) -> DubResult:
+    # The definitions load the code of every stage.
+    from dubarr_pipeline.definitions import defs
+
+    ran = dub_video(defs, instance, video, settings, force)
+    if not ran.succeeded:
+        kind = getattr(errors, ran.error or "", errors.DubbingError)
+        # Only the loop over the lines can name a line's failure.
+        kind = errors.EngineError if kind is errors.LineError else kind
+        raise kind(f"{video.key}, stage {ran.failed_stage}: {ran.cause}")
+    work = video.work(settings.work_dir)
+    (task,) = task_table(instance, settings.work_dir, [video.key])
+    mux = settings.for_video(video.profile, video.overrides).mux
+    report = read_json(work.report)
+    outcomes = ("lines", "placed", "kept_original", "failed")
+    counts = (sum(each[name] for each in report["lines"].values()) for name in outcomes)
+    return DubResult(
+        key=video.key,
+        files=tuple(sorted(work.root.glob("*.mka" if mux.container == "mka" else work.muxed.name))),
+        report=work.report_page,
+        summary=tuple(report["summary"]),
+        lines=LineCounts(*counts),
+        stages={s.stage: StageResult(s.stage, s.stage in ran.kept, s.seconds) for s in task.steps},
+    )

@@ -1,0 +1,154 @@
+"""Watched folders: their videos and the reason why each is dubbed or not, publishing, webhooks."""
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dubarr_pipeline.api.videos import find_key, list_tasks
+from dubarr_pipeline.config.libraries import Library, is_quiet
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.runtime.server import WebAddress
+from dubarr_pipeline.defs.runtime.server import serve_library as keep_serving
+from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.files import check_writable
+from dubarr_pipeline.library.admission import decide_admission, publish_video
+from dubarr_pipeline.library.publishing.files import restore
+from dubarr_pipeline.library.publishing.object_store import withdraw
+from dubarr_pipeline.library.publishing.records import Publication, read_publication
+from dubarr_pipeline.library.scan import VIDEO_SUFFIXES, Scan, ScanState, scan
+from dubarr_pipeline.library.videos import last_at, load_video
+from dubarr_pipeline.library.webhooks.inbox import TOKEN_VARIABLE, webhook_token
+from dubarr_pipeline.workdir.identity import stat_matches
+from dubarr_pipeline.workdir.layout import exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One video of a library.
+
+    Attributes:
+        status: that of its row in the task table; NEW without one; LEFT OUT by rule.
+        reason: why it is not dubbed, or what it waits for.
+    """
+
+    path: Path
+    library: str
+    status: str
+    targets: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def scan_libraries(names: Sequence[str], settings: Settings) -> list[Finding]:
+    """Return every video of the named libraries, or of all. Starts nothing."""
+    for name in names:
+        settings.library(name)
+    return [each for name in names or settings.libraries for each in _scan(name, settings)]
+
+
+def explain(path: Path, settings: Settings) -> list[Finding]:
+    """Return the reason why a video is or is not dubbed, for each library that holds it.
+
+    Raises:
+        SettingsError: if it is in no library.
+    """
+    absolute = path.absolute()
+    holding = [
+        (name, library)
+        for name, library in settings.libraries.items()
+        if absolute.is_relative_to(library.path) or library.holds(absolute)
+    ]
+    if not holding:
+        listed = ", ".join(f"{n} ({each.path})" for n, each in settings.libraries.items())
+        raise SettingsError(f"{str(path)!r} is not inside any library: {listed or 'none'}")
+    findings: list[Finding] = []
+    for name, library in holding:
+        if absolute.suffix.lower() not in VIDEO_SUFFIXES:
+            reason = f"its name is not that of a video ({' '.join(sorted(VIDEO_SUFFIXES))})"
+        elif not absolute.is_file():
+            reason = "it does not exist"
+        elif found := next(_scan(name, settings, only=absolute), None):
+            findings.append(found)
+            continue
+        else:
+            seen = look_at_library(name, library, settings).videos.values()
+            twin = next((other for other in seen if other.samefile(absolute)), None)
+            same = f"it is the same file as {str(twin)!r}"
+            reason = same if twin else "its name or folder begins with a dot"
+        findings.append(Finding(absolute, name, "LEFT OUT", reason=reason))
+    return findings
+
+
+def look_at_library(name: str, library: Library, settings: Settings) -> Scan:
+    """List a library's folder. Raises `SettingsError` if it is away."""
+    seen = scan(library, ScanState(), settings.work_dir)
+    if seen.gone:
+        raise SettingsError(f"library {name!r} ({library.path}): {seen.gone}: is it mounted?")
+    return seen
+
+
+def _scan(name: str, settings: Settings, only: Path | None = None) -> Iterator[Finding]:
+    """Yield every video of a library, by path; or the finding of one alone."""
+    library = settings.library(name)
+    seen = look_at_library(name, library, settings)
+    tasks = {task.video.key: task for task in list_tasks(settings)}
+    for path in sorted([*seen.videos.values(), *seen.left_out]):
+        if only is not None and path not in (only, *only.parents):
+            continue
+        if path in seen.left_out:
+            yield Finding(path, name, "LEFT OUT", reason=seen.left_out[path])
+            continue
+        # By its dates, the file at that path may be another one by now.
+        video = last_at(path, settings.work_dir)
+        is_known = video and stat_matches(video.source, video.identity)
+        task = tasks.get(video.key) if video and is_known else None
+        if task:
+            yield Finding(path, name, task.status, task.video.target_langs, task.cause)
+            continue
+        judged = decide_admission(path, library, settings)
+        if judged.targets:
+            quiet = is_quiet(library.quiet_hours, datetime.datetime.now().time())
+            waits = f"deferred until quiet hours end ({', '.join(library.quiet_hours)})"
+            yield Finding(path, name, "NEW", judged.targets, waits if quiet else None)
+        else:
+            yield Finding(path, name, "LEFT OUT", reason=judged.reason)
+
+
+def publish(name: str, settings: Settings) -> Publication:
+    """Put a finished video where its library wants it."""
+    return publish_video(load_video(find_key(name, settings), settings.work_dir), settings)
+
+
+def take_back(name: str, settings: Settings) -> tuple[str, Path]:
+    """Take back what was published of a video; return its key and its original's place."""
+    video = load_video(find_key(name, settings), settings.work_dir)
+    with exclusive(video.work(settings.work_dir)):
+        published = read_publication(video.work(settings.work_dir))
+        for stored in published.objects if published else ():
+            withdraw(stored)
+        return video.key, restore(video, settings.work_dir).source
+
+
+def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:
+    """Receive webhooks until stopped.
+
+    Raises:
+        SettingsError: if there is no library.
+    """
+    if not settings.libraries:
+        raise SettingsError("no library: nothing that a webhook names could be dubbed")
+    check_writable(settings.work_dir)
+    token, path = webhook_token(settings.work_dir)
+    where = f"password or bearer token: see {path}" if path else f"token: ${TOKEN_VARIABLE}"
+    # The web framework costs 0.2 s, and the other functions of this module do without it.
+    from dubarr_pipeline.library.webhooks.server import webhook_server
+
+    with closing(webhook_server(settings, settings.webhooks, token)) as server:
+        say(f"{server.url}/radarr, /sonarr, /generic; {where}")
+        server.serve()
+
+
+def serve_library(settings: Settings, host: str, port: int) -> None:
+    """Keep Dagster's webserver, daemon and code server alive until stopped."""
+    keep_serving(settings, WebAddress(host, port))

@@ -1,0 +1,218 @@
+"""Settings and profiles: the engines that work, what they need, and their models."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.profile_engines import check_model_licence
+from dubarr_pipeline.config.settings import Settings, user_settings
+from dubarr_pipeline.demo.video import demo_video
+from dubarr_pipeline.engines.interfaces import Need
+from dubarr_pipeline.engines.registry import KINDS, PROFILES, EngineRow, engine_rows
+from dubarr_pipeline.models import pull, store
+from dubarr_pipeline.models.manifest import all_models
+from dubarr_pipeline.models.pull import OnFetched, PullOptions
+
+
+def read_settings(
+    work_dir: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
+) -> Settings:
+    """Read and check the settings.
+
+    Args:
+        work_dir: folder of the work folders; default: ``$DUBARR_WORK_DIR``, else the file's.
+        config: a ``dubarr.toml``; default: ``$DUBARR_CONFIG``, else the one in this folder.
+        profile: the engine profile, in place of the file's.
+
+    Raises:
+        SettingsError: at the first mistake.
+    """
+    settings = user_settings(Path(config) if config else None, Path(work_dir) if work_dir else None)
+    return settings.for_video(profile, {}) if profile else settings
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFetch:
+    """A model to fetch: its name, and the bytes that are still to come."""
+
+    name: str
+    size: int
+    update: bool = False
+
+    def fetch(self, on_fetched: OnFetched = pull.ignore_fetched) -> int:
+        """Fetch and check it; return its size in bytes. Raises `MissingRequirement`."""
+        options = PullOptions(update=self.update, on_fetched=on_fetched)
+        return pull.pull(self.name, options).size
+
+
+Fetch = Callable[[str, Sequence[ModelFetch]], None]
+"""Fetches the models that a profile (by name) is missing."""
+
+
+def fetch_all(_profile: str, fetches: Sequence[ModelFetch]) -> None:
+    """Fetch models without a word."""
+    for each in fetches:
+        each.fetch()
+
+
+def make_ready(settings: Settings, fetch: Fetch = fetch_all) -> None:
+    """Check that a run has everything it needs; models that it lacks are fetched.
+
+    Raises:
+        MissingRequirement: if something else is missing, or models may not be fetched.
+        LicenceError: if a licence was not accepted.
+    """
+    may_fetch = settings.models.download and not store.is_offline()
+    profile_engines.check_needs(settings, fetchable=may_fetch)
+    if fetches := models_to_fetch(settings):
+        fetch(settings.profile, fetches)
+        profile_engines.check_needs(settings)
+
+
+def models_to_fetch(
+    settings: Settings, names: Sequence[str] = (), update: bool = False
+) -> list[ModelFetch]:
+    """Return the named models with their sizes, or all that the profile lacks.
+
+    Raises:
+        LicenceError: if a licence was not accepted.
+        MissingRequirement: if the host has no such model, or may not be asked.
+    """
+    names = names or profile_engines.missing_models(settings)
+    for name in names:
+        check_model_licence(settings, name)
+    options = PullOptions(update=update)
+    return [ModelFetch(name, pull.to_fetch(name, options), update) for name in names]
+
+
+def verify_models(names: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Read models again, all that are here if none are named; return the faults of each."""
+    return {name: pull.verify(name) for name in names or _models_here()}
+
+
+def remove_model(name: str) -> int:
+    """Remove a model from the disk; return the bytes that this freed. A pull brings it again."""
+    store.known_model(name)
+    return pull.remove(name)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """A model as `dubarr models list` shows it.
+
+    Attributes:
+        bytes: its size on disk, or about its size where it is not present.
+        identity: its name, commit and digest.
+        commercial: True if its licence allows commercial use; None where nobody has read it.
+        gated: True if its page's conditions must be accepted.
+        vram_gb: graphics memory that it takes; None where that is not known.
+        used_by: the engines that load it by default.
+    """
+
+    name: str
+    present: bool
+    bytes: int
+    identity: str
+    summary: str
+    licence: str
+    commercial: bool | None
+    gated: bool
+    page: str
+    vram_gb: float | None
+    used_by: list[str]
+
+
+def list_models() -> list[ModelListing]:
+    """Return every model of the manifest, and every other one in the store."""
+    known = all_models(store.own_manifest())
+    others = (store.known_model(name) for name in _models_here() if name not in known)
+    listings: list[ModelListing] = []
+    for row in (*known.values(), *others):
+        record, present = store.read_record(store.folder_of(row.name)), store.is_present(row.name)
+        listings.append(
+            ModelListing(
+                name=row.name,
+                present=present,
+                bytes=record.size if record and present else row.about_mb * 1_000_000,
+                identity=store.model_identity(row.name),
+                summary=row.summary,
+                licence=row.licence,
+                commercial=row.commercial,
+                gated=row.gated,
+                page=row.page,
+                vram_gb=row.vram_gb,
+                used_by=[f"{e.kind} {e.name}" for e in engine_rows() if row.name in e.models],
+            )
+        )
+    return listings
+
+
+def models_dir() -> Path:
+    """Return the folder of all models."""
+    return store.models_dir()
+
+
+def _models_here() -> list[str]:
+    """Return the names of the models in the store, whole or not."""
+    folders = store.models_dir().glob("[!.]*/")
+    return sorted(folder.name.replace("--", "/", 1) for folder in folders if folder.is_dir())
+
+
+def list_needs(settings: Settings) -> list[tuple[str, Need]]:
+    """Return all that the profile needs as pairs (user, need)."""
+    return profile_engines.needs(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineListing:
+    """An engine as `dubarr engines` shows it.
+
+    Attributes:
+        chosen: True if the settings choose it.
+        accepted: True if its licence allows commercial use, or was accepted.
+        model_licences: the licence of each model that it loads.
+    """
+
+    row: EngineRow
+    chosen: bool
+    accepted: bool
+    model_licences: dict[str, str]
+
+
+def list_engines(settings: Settings) -> list[EngineListing]:
+    """Return every engine, by kind."""
+    return [
+        EngineListing(
+            row,
+            settings.engines[kind] == row.name,
+            row.commercial or row.licence in settings.models.accept_licences,
+            {name: store.known_model(name).licence for name in row.models},
+        )
+        for kind in KINDS
+        for row in engine_rows()
+        if row.kind == kind
+    ]
+
+
+def profiles() -> tuple[str, ...]:
+    """Return the names of all profiles."""
+    return tuple(PROFILES)
+
+
+def make_demo_video(settings: Settings) -> Path:
+    """Make the demo video below the work folder."""
+    return demo_video(settings.work_dir / "demo")
+
+
+def serve_speech(settings: Settings, say: Callable[[str], object], **serving: Any) -> None:
+    """Serve voices to OpenAI's clients until SIGTERM or Ctrl-C; `serving` as `SpeechServing`."""
+    # The web framework costs 0.2 s, and the other functions of this module do without it.
+    from dubarr_pipeline.services.xtts_model import SpeechServing, serve_tts
+
+    licences = (*serving.pop("accepted", ()), *settings.models.accept_licences)
+    serve_tts(SpeechServing(accepted=licences, **serving), say)

@@ -1,0 +1,1 @@
+"""The command `dubarr`: one module per group of commands."""

@@ -1,0 +1,107 @@
+"""Output of `dubarr models`, `doctor` and `engines`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+
+from dubarr_pipeline.api import profiles
+from dubarr_pipeline.api.profiles import ModelFetch, Settings
+from dubarr_pipeline.cli.terminal import byte_bar, exit_code, say
+from dubarr_pipeline.errors import MissingRequirement
+from dubarr_pipeline.text.printable import megabytes
+
+
+def print_fetches(profile: str, fetches: Sequence[ModelFetch]) -> None:
+    """Fetch the models that a profile is missing; print all sizes first."""
+    say(f"profile {profile!r} is missing {len(fetches)} model{'s' if len(fetches) > 1 else ''}:")
+    _fetch(fetches)
+
+
+def pull(names: Sequence[str], settings: Settings, update: bool = False) -> None:
+    """Fetch the named models, or all that the profile is missing."""
+    fetches = profiles.models_to_fetch(settings, names, update)
+    _fetch(fetches)
+    if not fetches:
+        say(f"profile {settings.profile!r}: every model that it needs is here")
+
+
+def _fetch(fetches: Sequence[ModelFetch]) -> None:
+    for each in fetches:
+        size = f"{megabytes(each.size)} to fetch" if each.size else "nothing to fetch"
+        say(f"  {each.name}: {size}")
+    if len(fetches) > 1:
+        total = megabytes(sum(each.size for each in fetches))
+        say(f"  together {total}, into {profiles.models_dir()}")
+    for each in fetches:
+        with byte_bar(each.name) as show:
+            size = each.fetch(lambda at, show=show: show(at.file, at.done, at.total))
+        say(f"  {each.name}: here, {megabytes(size)}, checked")
+
+
+def verify(names: Sequence[str]) -> int:
+    """Verify models; return exit code 3 if one is damaged."""
+    faults_of = profiles.verify_models(names)
+    for name, faults in faults_of.items():
+        say(f"{name}: " + ("DAMAGED" if faults else "whole"))
+        for fault in faults:
+            say(f"  {fault}")
+        if faults:
+            say(f"  → dubarr models pull {name}")
+    return exit_code(MissingRequirement) if any(faults_of.values()) else 0
+
+
+def remove(names: Sequence[str]) -> None:
+    """Remove models from the disk."""
+    for name in names:
+        say(f"{name}: {megabytes(profiles.remove_model(name))} freed")
+
+
+def list_models(as_json: bool) -> None:
+    """Print every model."""
+    listings = profiles.list_models()
+    if as_json:
+        say(json.dumps([asdict(each) for each in listings], indent=1))
+        return
+    say(f"models in {profiles.models_dir()}")
+    for each in listings:
+        mark = "here   " if each.present else "-      "
+        size = megabytes(each.bytes) if each.bytes else "?"
+        say(f"{mark} {each.name}  {'' if each.present else 'about '}{size}")
+        notes = {True: "", False: " (NO commercial use)", None: f" (see {each.page})"}
+        facts = (
+            each.summary,
+            f"licence {each.licence}{notes[each.commercial]}",
+            f"conditions to accept at {each.page}" if each.gated else "",
+            f"{each.vram_gb:g} GB of graphics memory" if each.vram_gb else "",
+            f"used by {', '.join(each.used_by)}" if each.used_by else "",
+        )
+        say(f"        {'; '.join(filter(None, facts))}")
+
+
+def doctor(settings: Settings) -> int:
+    """Print what the profile needs; return exit code 3 if anything is missing."""
+    needs = profiles.list_needs(settings)
+    for user, need in needs:
+        mark = "ok     " if need.present else "MISSING"
+        cure = "" if need.present else f"  → {need.cure}"
+        say(f"{mark} {need.kind:8} {need.name}  ({user}){cure}")
+    missing = sum(not need.present for _, need in needs)
+    say(f"profile {settings.profile!r}: " + (f"{missing} missing" if missing else "ready"))
+    return exit_code(MissingRequirement) if missing else 0
+
+
+def engines(settings: Settings) -> None:
+    """Print profiles and engines with their licences; the chosen ones are marked."""
+    say(f"profiles: {', '.join(profiles.profiles())} (chosen: {settings.profile})")
+    listings = profiles.list_engines(settings)
+    for kind, group in groupby(listings, key=lambda each: each.row.kind):
+        say(kind)
+        for each in group:
+            row, mark = each.row, "*" if each.chosen else " "
+            say(f"  {mark} {row.name:14} {row.licence:18} {row.summary}")
+            if not row.commercial:
+                state = "accepted" if each.accepted else "not accepted"
+                say(f"      {row.licence} allows NO commercial use ({state})")
+            for name, licence in each.model_licences.items():
+                say(f"      model {name}: {licence}")

@@ -1,0 +1,99 @@
+"""Exit codes and progress bars of a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from dubarr_pipeline import errors
+from dubarr_pipeline.text.printable import printable
+
+EXIT_CODES = """\b
+Exit codes:
+  0  everything asked for is done
+  1  at least one video ended in an error (the others are done)
+  2  wrong usage: an option, a setting or a language
+  3  something that the profile needs is missing (`dubarr doctor`)
+  4  a video cannot be used: not there, not a video, no audio, no script
+  5  the work folder cannot be used: not writable, disk full, busy
+  130  stopped from the keyboard; run the same command to go on
+"""
+
+
+def exit_code(error: type[BaseException]) -> int:
+    """Return the documented exit code of an error."""
+    for base, code in (
+        (errors.SettingsError, 2),
+        (errors.MissingRequirement, 3),
+        (errors.SourceError, 4),
+        (errors.WorkspaceError, 5),
+    ):
+        if issubclass(error, base):
+            return code
+    return 1
+
+
+def say(line: str) -> None:
+    """Print a line; a name in it may hold anything."""
+    click.echo(printable(line))
+
+
+def complain(message: str) -> None:
+    """Print an error."""
+    click.echo(f"dubarr: {printable(message)}", err=True)
+
+
+@dataclass
+class StageBars:
+    """A bar per stage on a terminal; nothing elsewhere."""
+
+    _bar: tqdm[Any] | None = None
+    _stage: str = ""
+
+    def show(self, stage: str, share: float, note: str) -> None:
+        """Draw the progress of a stage, 0 to 1."""
+        if not sys.stderr.isatty():
+            return
+        if stage != self._stage:
+            self.close()
+            # A terminal may say that it has no rows or columns, in which nothing would be drawn.
+            columns, rows = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=1.0,
+                desc=stage,
+                bar_format="  {desc:12} {percentage:3.0f}% |{bar:30}| {elapsed} {postfix}",
+                file=sys.stderr,
+                ncols=columns,
+                nrows=rows,
+            )
+            self._stage = stage
+        if self._bar is not None:
+            self._bar.n = min(1.0, share)
+            self._bar.set_postfix_str(note)
+
+    def close(self) -> None:
+        """End the bar, so that other lines can follow."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@contextmanager
+def byte_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Draw a bar of bytes on a terminal; yields a function of (file, done, total)."""
+    quiet = not sys.stderr.isatty()
+    with tqdm(desc=f"  {name}", unit="B", unit_scale=True, disable=quiet, file=sys.stderr) as bar:
+
+        def show(file: str, done: int, total: int) -> None:
+            bar.total = total
+            bar.set_postfix_str(printable(file), refresh=False)
+            bar.update(done - bar.n)
+
+        yield show

@@ -1,0 +1,215 @@
+"""Memory: free, held by this process, and not given back by a stage."""
+
+import ctypes
+import gc
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from dubarr_pipeline.compute.devices import devices
+from dubarr_pipeline.compute.oom_fallback import StepDown, recording_steps
+
+RSS_TOLERANCE_BYTES = 256 << 20
+"""Tolerated growth of this process in a stage: libraries stay imported, caches stay warm.
+Measured on a film of two lines: 34 MB by `vocals`, 17 MB and less by the others."""
+CHILD_TOLERANCE_BYTES = 32 << 20
+"""Tolerated memory of processes that a stage leaves running: a bare Python takes 10 MB."""
+VRAM_TOLERANCE_BYTES = 256 << 20
+"""Less than a CUDA context takes that is left behind (300 MiB and more); displays vary a little."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class VramReading:
+    """Memory of one GPU, used by any process."""
+
+    uuid: str
+    used_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    """Memory at one moment.
+
+    Attributes:
+        rss_bytes: resident in this process.
+        children: its descendants, by id, with the bytes that they hold.
+        free_ram_bytes: bytes that the system can still give.
+        vram: readings of every GPU that this process may use.
+    """
+
+    rss_bytes: int
+    children: tuple[tuple[int, int], ...]
+    free_ram_bytes: int
+    vram: tuple[VramReading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryKept:
+    """Memory that is not back at the end of a stage, compared to its beginning.
+
+    Attributes:
+        rss_bytes, vram_bytes: growth of this process, and of the use of all GPUs.
+        child_bytes: held by processes that were started and still run.
+    """
+
+    rss_bytes: int = 0
+    child_bytes: int = 0
+    vram_bytes: int = 0
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Violations of the tolerances, in words; empty if everything was given back."""
+        rows = (
+            ("this process has grown by", self.rss_bytes, RSS_TOLERANCE_BYTES),
+            ("processes that still run hold", self.child_bytes, CHILD_TOLERANCE_BYTES),
+            ("GPU memory in use has grown by", self.vram_bytes, VRAM_TOLERANCE_BYTES),
+        )
+        return tuple(
+            f"{words} {size / 1e6:.0f} MB (tolerated: {tolerated / 1e6:.0f})"
+            for words, size, tolerated in rows
+            if size > tolerated
+        )
+
+
+def read_memory() -> MemoryReading:
+    """Measure now, including the reserves of Python and the C library."""
+    return MemoryReading(
+        rss_of(os.getpid()),
+        tuple((pid, rss_of(pid)) for pid in descendants(os.getpid())),
+        free_ram_bytes(),
+        tuple(VramReading(d.uuid, d.used_bytes, d.free_bytes) for d in devices()),
+    )
+
+
+def kept(before: MemoryReading, after: MemoryReading) -> MemoryKept:
+    """Compare the end of a stage with its beginning."""
+    known = {pid for pid, _ in before.children}
+    used = {reading.uuid: reading.used_bytes for reading in before.vram}
+    return MemoryKept(
+        max(0, after.rss_bytes - before.rss_bytes),
+        sum(rss for pid, rss in after.children if pid not in known),
+        sum(max(0, r.used_bytes - used.get(r.uuid, r.used_bytes)) for r in after.vram),
+    )
+
+
+def rss_of(pid: int) -> int:
+    """Return a process's resident bytes; 0 if it is gone, or on systems that do not report them."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def descendants(pid: int) -> tuple[int, ...]:
+    """Return the running descendants of a process."""
+    pids: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in task.read_text(encoding="ascii").split()]
+        except OSError:
+            continue
+        for child in children:
+            pids += [child, *descendants(child)]
+    return tuple(pids)
+
+
+def free_ram_bytes() -> int:
+    """Return the bytes that the system, and our control group, can still give."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        available = os.sysconf("SC_PHYS_PAGES") * _PAGE
+    else:
+        values = dict(line.split(":", 1) for line in lines)
+        available = int(values["MemAvailable"].split()[0]) << 10
+    return min(available, _left_in_group())
+
+
+def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes left in a container's control group (version 2); without one, no bound."""
+    try:
+        limit = (root / "memory.max").read_text(encoding="ascii").strip()
+        used = int((root / "memory.current").read_text(encoding="ascii"))
+        stat = (root / "memory.stat").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return 1 << 62
+    if not limit.isdigit():
+        return 1 << 62
+    reclaimable = dict(line.split() for line in stat.splitlines()).get("inactive_file", "0")
+    return max(0, int(limit) - used + int(reclaimable))
+
+
+_T = TypeVar("_T")
+_MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNote:
+    """Memory after a stage's work, in MB (10^6 bytes).
+
+    Attributes:
+        rss_mb: resident in this process.
+        free_ram_mb: that the system can still give.
+        free_vram_mb: free on every GPU, by UUID.
+        kept: not given back by the work.
+        faults: violations of the tolerances, in words.
+        steps_down: steps of engines that ran out of memory.
+    """
+
+    rss_mb: float
+    free_ram_mb: float
+    free_vram_mb: Mapping[str, float] = field(default_factory=dict[str, float])
+    kept: MemoryKept = field(default_factory=MemoryKept)
+    faults: tuple[str, ...] = ()
+    steps_down: tuple[StepDown, ...] = ()
+
+
+def measured(work: Callable[[], _T]) -> tuple[_T, MemoryNote]:
+    """Do a stage's work, and measure memory before and after it.
+
+    Garbage is collected only if memory seems kept: that takes longer than many a stage.
+    """
+    before = read_memory()
+    with recording_steps() as steps:
+        result = work()
+    after = read_memory()
+    growth = kept(before, after)
+    if growth.faults:
+        # Python's garbage goes, and the C library's reserves go back to the system.
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim:
+            trim(0)
+        after = read_memory()
+        growth = kept(before, after)
+    note = MemoryNote(
+        round(after.rss_bytes / _MB, 1),
+        round(after.free_ram_bytes / _MB, 1),
+        {gpu.uuid: round(gpu.free_bytes / _MB, 1) for gpu in after.vram},
+        growth,
+        growth.faults,
+        tuple(steps),
+    )
+    return result, note
+
+
+_NOTES = TypeAdapter(MemoryNote)
+
+
+def note_as_json(note: MemoryNote) -> dict[str, Any]:
+    """Return the note as a JSON object."""
+    return _NOTES.dump_python(note, mode="json")
+
+
+def note_from_json(document: object) -> MemoryNote | None:
+    """Return the note in a JSON document, or None if it holds none."""
+    try:
+        return _NOTES.validate_python(document)
+    except ValidationError:
+        return None

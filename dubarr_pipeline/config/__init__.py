@@ -1,0 +1,1 @@
+"""From `dubarr.toml` to checked settings, and to the engines of a profile."""

@@ -1,0 +1,170 @@
+"""Options of the sections that steer no engine and no algorithm of a lower room."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dubarr_pipeline.compute.backoff import Backoff
+from dubarr_pipeline.text.languages import standard_tag
+from dubarr_pipeline.timing.placement import PlacementOptions
+from dubarr_pipeline.timing.tempo import TempoLimits
+from dubarr_pipeline.timing.windows import WindowOptions
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOptions:
+    """Choice of the audio stream to dub.
+
+    Attributes:
+        language: spoken language (BCP-47), where the file names none or a wrong one.
+        stream: ffmpeg's number of the audio stream; -1: chosen by rule.
+    """
+
+    language: str = ""
+    stream: int = -1
+
+    def __post_init__(self) -> None:
+        if self.language:
+            object.__setattr__(self, "language", standard_tag(self.language))
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptOptions:
+    """Comparison of the script with the speech of the film.
+
+    Attributes:
+        fit: ``check``: subtitles are laid against the detected speech; those of another cut, speed
+            or offset are moved, and those of another film refused. ``off``: all are used as they
+            are.
+        uncovered_share: share (0-1) of the detected speech that no line covers, from which the
+            transcript's check is red.
+        unspoken_share: share (0-1) of the lines under which nobody speaks, from which the
+            transcript's check is red.
+    """
+
+    fit: Literal["check", "off"] = "check"
+    uncovered_share: float = 0.1
+    unspoken_share: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentsOptions:
+    """Options for drafting, speaking and fitting lines.
+
+    Attributes:
+        max_takes: renderings per line, at least 1; the best of them is placed.
+        batch_lines: lines that are translated in one call, at least 1.
+        neighbours: lines of context before and after, for the translator.
+        ready_lines: drafted lines of a language that may wait to be spoken; then drafting pauses.
+        llm_concurrency: calls to the translator at once; 0: as many as the engine allows.
+        tts_concurrency: calls to the synthesizer at once; 0: as many as the engine allows.
+        threads: lines worked on at once; 0: enough to keep both services busy.
+        dead_after: failures in a row after which a service counts as dead for this run.
+        max_characters: longest text for one synthesis call; 0: the engine's own limit.
+        hopeless: tempo (or one over it) beyond which a wording is reworded before it costs a take;
+            1: reword every wording that is predicted to need any tempo.
+        unlearned: the same bound while no take of the voice has been heard.
+        word_error: share (0-1) of a take's words (or letters) that may be heard otherwise; beyond
+            it the take is spoken again, and at last the line is flagged. 0: takes are not
+            verified.
+        least_placed: share (0-1) of a language's lines, and of their time, that must be placed;
+            below it the language failed: it gets no track, and the film is not published.
+        slowest_speech: lowest rate that an engine may be asked for, over its natural one.
+        fastest_speech: highest rate that an engine may be asked for, over its natural one.
+    """
+
+    max_takes: int = 3
+    batch_lines: int = 10
+    neighbours: int = 2
+    ready_lines: int = 240
+    llm_concurrency: int = 0
+    tts_concurrency: int = 0
+    threads: int = 0
+    dead_after: int = 6
+    max_characters: int = 0
+    hopeless: float = 1.0
+    unlearned: float = 1.6
+    word_error: float = 0.6
+    least_placed: float = 0.5
+    slowest_speech: float = 0.8
+    fastest_speech: float = 1.25
+    window: WindowOptions = field(default_factory=WindowOptions)
+    tempo: TempoLimits = field(default_factory=TempoLimits)
+    placement: PlacementOptions = field(default_factory=PlacementOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """Address and limits of the webhook receiver.
+
+    Attributes:
+        host: address to listen on; anything but loopback is your own decision.
+        port: port, 0-65535; 0: a free one.
+        most_body_kb: longest request in kB; longer ones are refused (413).
+        timeout_s: limit for each request's head and body, in seconds; slower senders are cut.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    most_body_kb: int = 1024
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureOptions:
+    """Retries of failed runs, and notifications about them.
+
+    Attributes:
+        retries: further attempts at a run that failed for a transient cause; 0: none.
+        first_pause_minutes: pause before the first retry, in minutes; doubled each time.
+        longest_pause_minutes: longest pause between retries, in minutes.
+        notify: Apprise addresses to notify of failures (``mailto://``, ``ntfy://``, ``discord://``
+            and a hundred more); those in ``$DUBARR_NOTIFY`` are added.
+    """
+
+    retries: int = 3
+    first_pause_minutes: float = 10.0
+    longest_pause_minutes: float = 720.0
+    notify: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.first_pause_minutes > self.longest_pause_minutes:
+            raise ValueError("first_pause_minutes must be at most longest_pause_minutes")
+
+    def pause_s(self, attempt: int) -> float:
+        """Return the seconds before another try, after `attempt` tries, the first included."""
+        pauses = Backoff(60.0 * self.first_pause_minutes, 60.0 * self.longest_pause_minutes)
+        return pauses.pause_s(attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskOptions:
+    """Limits for the disk that holds the work folder.
+
+    Attributes:
+        least_free_gb: free space that must remain for a stage to start, in billions of bytes; new
+            videos wait.
+        most_gb: size of the work folder above which no new video starts, in billions of bytes; 0:
+            no limit.
+    """
+
+    least_free_gb: float = 0.1
+    most_gb: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HousekeepingOptions:
+    """Retention of files that `dubarr prune` and the daily job remove.
+
+    Attributes:
+        keep_runs_days: days to keep Dagster's record of finished runs; runs behind current results
+            and each video's last run are kept anyway; 0: forever.
+        keep_temporary_days: days to keep scratch files of a video without a running process.
+        keep_logs_days: days to keep the logs of services.
+        forget_deleted_after_days: days to keep the work folder of a video whose file is missing
+            while its library is there; a person's corrections stay; 0: forever.
+    """
+
+    keep_runs_days: float = 30.0
+    keep_temporary_days: float = 7.0
+    keep_logs_days: float = 30.0
+    forget_deleted_after_days: float = 30.0

@@ -1,0 +1,267 @@
+"""The engines of a profile: constructed with their options, their needs and licences checked."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.engines.interfaces import (
+    Diarizer,
+    Engine,
+    Need,
+    ScriptAnalyzer,
+    Separator,
+    Synthesizer,
+    TakeVerifier,
+    Transcriber,
+    Translator,
+    VoiceActivityDetector,
+)
+from dubarr_pipeline.engines.registry import KINDS, EngineRow, Kind, build, row
+from dubarr_pipeline.errors import LanguageError, LicenceError, MissingRequirement
+from dubarr_pipeline.files import whole_file
+from dubarr_pipeline.models.store import known_model
+from dubarr_pipeline.services.http_client import Host
+from dubarr_pipeline.timing.length_model import PhonemeCount
+
+_PROGRAMS = {
+    "ffmpeg": "ffmpeg",
+    "ffprobe": "ffmpeg",
+    "mkvmerge": "mkvtoolnix",
+    "mkvpropedit": "mkvtoolnix",
+}
+"""Program -> the Debian package that brings it."""
+
+
+def engine(settings: Settings, kind: Kind, logs: Path | None = None, **facts: Any) -> Engine:
+    """Construct the chosen engine of a kind, with its options; loads nothing.
+
+    Args:
+        settings: with the engine and its options.
+        kind: the kind of work.
+        logs: folder for the logs of services that it starts; default: ``logs`` in `work_dir`.
+        facts: further arguments of its class.
+
+    Raises:
+        LicenceError: if its licence allows no commercial use, and was not accepted.
+    """
+    check_engine_licence(settings, row(kind, settings.engines[kind]))
+    return _constructed(settings, kind, logs, **facts)
+
+
+def _constructed(settings: Settings, kind: Kind, logs: Path | None = None, **facts: Any) -> Engine:
+    chosen, options = row(kind, settings.engines[kind]), settings.engine_options[kind]
+    given: dict[str, Any] = {} if options is None else {"options": options}
+    if "llm" in chosen.takes:
+        given["llm"] = settings.llm
+    if "logs" in chosen.takes:
+        given["logs"] = logs or settings.work_dir / "logs"
+    return build(kind, chosen.name, **given, **facts)
+
+
+def voice_activity_detector(settings: Settings) -> VoiceActivityDetector:
+    """Construct the engine that finds speech."""
+    return cast("VoiceActivityDetector", engine(settings, "voice_activity"))
+
+
+def separator(settings: Settings) -> Separator:
+    """Construct the engine that separates vocals and accompaniment."""
+    return cast("Separator", engine(settings, "separation"))
+
+
+def diarizer(settings: Settings) -> Diarizer:
+    """Construct the engine that tells speakers apart."""
+    return cast("Diarizer", engine(settings, "diarization"))
+
+
+def transcriber(settings: Settings) -> Transcriber:
+    """Construct the engine that writes the transcript."""
+    return cast("Transcriber", engine(settings, "transcription"))
+
+
+def take_verifier(settings: Settings) -> TakeVerifier | None:
+    """Construct the take verifier: the transcription engine, if it can and is wanted."""
+    if not settings.segments.word_error:
+        return None
+    hearing = engine(settings, "transcription")
+    return hearing if isinstance(hearing, TakeVerifier) else None
+
+
+def script_analyzer(settings: Settings, logs: Path | None = None) -> ScriptAnalyzer:
+    """Construct the engine that reads the whole script."""
+    return cast("ScriptAnalyzer", engine(settings, "context", logs))
+
+
+def translator(
+    settings: Settings,
+    subtitled: tuple[str, ...] = (),
+    logs: Path | None = None,
+    hosts: Mapping[str, Host] | None = None,
+) -> Translator:
+    """Construct the translator of a video with subtitles in some languages.
+
+    `hosts` are those of services that must share a GPU, by kind of engine.
+    """
+    facts = {"subtitled": subtitled} if settings.engines["translation"] == "lite" else {}
+    hosted = _hosted("translation", hosts)
+    return cast("Translator", engine(settings, "translation", logs, **facts, **hosted))
+
+
+def synthesizer(
+    settings: Settings, logs: Path | None = None, hosts: Mapping[str, Host] | None = None
+) -> Synthesizer:
+    """Construct the voice; arguments as of `translator`."""
+    return cast("Synthesizer", engine(settings, "synthesis", logs, **_hosted("synthesis", hosts)))
+
+
+def _hosted(kind: Kind, hosts: Mapping[str, Host] | None) -> dict[str, Host]:
+    return {"host": hosts[kind]} if hosts and kind in hosts else {}
+
+
+def phoneme_counter() -> PhonemeCount:
+    """Return a function that counts a text's phonemes; spoken lengths are predicted from them."""
+    from dubarr_pipeline.engines.synthesis.espeak import phoneme_count
+
+    def count(text: str, language: str) -> int | None:
+        try:
+            return phoneme_count(text, language)
+        except (LanguageError, MissingRequirement):
+            return None
+
+    return count
+
+
+def needs(settings: Settings) -> list[tuple[str, Need]]:
+    """Return all that the profile needs as pairs (user, need), each need once."""
+    found = [
+        (
+            "reading and writing media",
+            Need("program", program, shutil.which(program) is not None, f"apt-get install {deb}"),
+        )
+        for program, deb in _PROGRAMS.items()
+    ]
+    for kind in KINDS:
+        chosen = _constructed(settings, kind)
+        licences = licence_needs(settings, row(kind, settings.engines[kind]))
+        found += [(f"{kind}: {chosen.name}", need) for need in (*licences, *chosen.needs())]
+    return list({need.name: (user, need) for user, need in reversed(found)}.values())[::-1]
+
+
+def missing_models(settings: Settings) -> list[str]:
+    """Return the names of the models that the profile needs and that are not here."""
+    return [need.name for _, need in needs(settings) if not need.present and _is_fetchable(need)]
+
+
+def _is_fetchable(need: Need) -> bool:
+    """Return whether `dubarr models` brings it; some models come with a package."""
+    return need.kind == "model" and need.cure.startswith("dubarr models pull")
+
+
+def check_needs(settings: Settings, fetchable: bool = False) -> None:
+    """Check that everything is here before any work starts, `fetchable` models excepted.
+
+    Raises:
+        MissingRequirement: one list of everything that is missing, each with its cure.
+        LicenceError: if a licence was not accepted.
+    """
+    for kind in KINDS:
+        check_engine_licence(settings, row(kind, settings.engines[kind]))
+    for name in missing_models(settings):
+        check_model_licence(settings, name)
+    missing = [
+        f"  {need.kind} {need.name} (for {user}): {need.cure}"
+        for user, need in needs(settings)
+        if not need.present and not (fetchable and _is_fetchable(need))
+    ]
+    if missing:
+        raise MissingRequirement(
+            f"profile {settings.profile!r} has unmet requirements:\n" + "\n".join(missing)
+        )
+
+
+def licence_needs(settings: Settings, chosen: EngineRow) -> tuple[Need, ...]:
+    """Return the licence that must be accepted before an engine works, if there is one."""
+    if chosen.commercial:
+        return ()
+    page = next((known_model(name).page for name in chosen.models), "")
+    accepted = chosen.licence in settings.models.accept_licences
+    return (Need("licence", chosen.licence, accepted, _licence_cure(chosen.licence, page)),)
+
+
+def check_engine_licence(settings: Settings, chosen: EngineRow) -> None:
+    """Check that an engine's licence is accepted.
+
+    Raises:
+        LicenceError: with the licence, its page, and the setting that accepts it.
+    """
+    for need in licence_needs(settings, chosen):
+        if not need.present:
+            raise _refused(f"{chosen.kind} engine {chosen.name!r}", need.name, need.cure)
+
+
+def check_model_licence(settings: Settings, name: str) -> None:
+    """Check that a model's licence is accepted if it forbids commercial use. Raises as above."""
+    model = known_model(name)
+    if model.commercial is False and model.licence not in settings.models.accept_licences:
+        cure = _licence_cure(model.licence, model.page)
+        raise _refused(f"model {name!r}", model.licence, cure)
+
+
+def _refused(subject: str, licence: str, cure: str) -> LicenceError:
+    return LicenceError(f"{subject} is under {licence}, which allows no commercial use: {cure}")
+
+
+def _licence_cure(licence: str, page: str) -> str:
+    where = f" at {page}" if page else ""
+    return (
+        f"read it{where}, and if you accept it write "
+        f'accept_licences = ["{licence}"] below [models] in dubarr.toml'
+    )
+
+
+@runtime_checkable
+class Questionable(Protocol):
+    """An engine behind a service that can be asked a small question."""
+
+    def try_out(self, targets: Sequence[str]) -> None:
+        """Raise `MissingRequirement` with the fault and its cure. The engine is loaded."""
+        ...
+
+
+def try_services(settings: Settings, targets: Iterable[str]) -> None:
+    """Ask every service one small question before hours of work.
+
+    A service that we start ourselves takes minutes to answer. It is asked when its model, settings
+    or languages are new: what it answered then it will answer again.
+
+    Raises:
+        MissingRequirement: one list of everything that is wrong, each with its cure.
+    """
+    faults: list[str] = []
+    languages = tuple(sorted(targets))
+    for kind in KINDS:
+        asked = engine(settings, kind)
+        if not isinstance(asked, Questionable):
+            continue
+        starts = "logs" in row(kind, asked.name).takes
+        # A question to a server that runs already costs nothing.
+        starts = starts and getattr(getattr(asked, "options", None), "serve", "") != "url"
+        facts = f"{kind} {asked.identity()} {languages}"
+        digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
+        answered = settings.work_dir / "logs" / f"tried-{digest}"
+        if starts and answered.is_file():
+            continue
+        try:
+            with asked:
+                asked.try_out(languages)
+        except MissingRequirement as error:
+            faults.append(f"  {kind} engine {asked.name!r}: {error}")
+            continue
+        if starts:
+            answered.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(answered) as part:
+                part.touch()
+    if faults:
+        raise MissingRequirement("services did not pass a first question:\n" + "\n".join(faults))

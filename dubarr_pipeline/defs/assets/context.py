@@ -1,0 +1,65 @@
+"""Stage 4: the context of the whole script, and the profiles of its speakers."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.media.audio.wav import WaveFile
+from dubarr_pipeline.workdir.artifacts import (
+    read_diarization,
+    read_transcript,
+    write_context,
+    write_speakers,
+)
+
+
+def facts(context: StageContext) -> Mapping[str, Any]:
+    """Return the facts on which the result depends, beside its inputs."""
+    return {
+        "engine": profile_engines.script_analyzer(context.settings).identity(),
+        "options": context.settings.engine_options["context"],
+    }
+
+
+def make(context: StageContext) -> Outcome:
+    """Read the whole script: `context.json` (tone, glossary, style), `speakers.json`."""
+    work = context.work
+    script, who = read_transcript(work.transcription), read_diarization(work.diarization)
+    engine = profile_engines.script_analyzer(context.settings, context.work.logs)
+    with engine, WaveFile(work.vocals) as voices:
+        memory = work.answers("context")
+        reading = engine.read(script, who, voices, context.on_progress, memory)
+    write_context(
+        work.context, reading.context, engine=engine.identity(), usage=asdict(reading.usage)
+    )
+    write_speakers(work.speakers, reading.speakers)
+    rows = [
+        f"| {s.speaker} | {s.name or '-'} | {f'{s.pitch_hz:.0f} Hz' if s.pitch_hz else '-'} |"
+        f" {s.gender or '-'} | {s.style or '-'} |"
+        for s in reading.speakers
+    ]
+    # What only a language model leaves: gaps, corrections, its speed.
+    found, usage, notes = reading.context, reading.usage, dict[str, Any]()
+    if found.gaps:
+        notes["gaps"] = dg.MetadataValue.md("\n".join(f"- {gap}" for gap in found.gaps))
+    if found.edits:
+        notes["corrections"] = len(found.edits)
+        notes["corrections_applied"] = sum(edit.applied for edit in found.edits)
+    if usage.tokens:
+        notes["llm_tokens"] = usage.tokens
+        notes["llm_tokens_per_s"] = round(usage.tokens / max(usage.busy_s, 1e-6), 1)
+    head = "| speaker | name | pitch | gender | style |\n| --- | --- | --- | --- | --- |\n"
+    return Outcome(
+        files=[work.context, work.speakers],
+        metadata={
+            "tone": reading.context.tone,
+            "synopsis": dg.MetadataValue.md(reading.context.synopsis),
+            "glossary": ", ".join(t.source for t in reading.context.glossary) or "none",
+            "speakers": dg.MetadataValue.md(head + "\n".join(rows)),
+            **notes,
+        },
+    )

@@ -1,0 +1,57 @@
+"""Stage 3: the transcript, word by word."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+
+from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.engines.interfaces import Hearing
+from dubarr_pipeline.media.audio.wav import WaveFile
+from dubarr_pipeline.script.fit.fitting import times
+from dubarr_pipeline.script.fit.values import coverage
+from dubarr_pipeline.workdir.artifacts import (
+    read_cues_document,
+    read_diarization,
+    read_sound,
+    write_transcript,
+)
+
+
+def facts(context: StageContext) -> Mapping[str, Any]:
+    """Return the facts on which the result depends, beside its inputs."""
+    return {
+        "engine": profile_engines.transcriber(context.settings).identity(),
+        "options": context.settings.engine_options["transcription"],
+    }
+
+
+def make(context: StageContext) -> Outcome:
+    """Transcribe every line, word by word: `transcription.json`."""
+    work, sound = context.work, read_sound(context.work.speech)
+    script, who = read_cues_document(work.cues), read_diarization(work.diarization)
+    engine = profile_engines.transcriber(context.settings)
+    with engine, WaveFile(work.vocals) as voices:
+        hearing = Hearing(voices, sound.speech, who, script.cues, script.language)
+        found = engine.transcribe(hearing, context.on_progress)
+    # Cues that have no place in the film never came to the engine.
+    found = replace(found, left_out=(*script.placement.left_out, *found.left_out))
+    write_transcript(work.transcription, found, engine=engine.identity())
+    covered = coverage(found.segments, sound.speech, found.rate)
+    return Outcome(
+        files=[work.transcription],
+        metadata={
+            "language": found.language,
+            "lines": len(found.lines),
+            "words": sum(len(s.words) for s in found.lines),
+            "speech_nobody_wrote_down": times(covered.uncovered, found.rate) or "none",
+            "lines_nobody_speaks": times(covered.unspoken, found.rate) or "none",
+            "kinds": dg.MetadataValue.json(dict(Counter(s.kind for s in found.segments))),
+            "script": dg.MetadataValue.md(
+                "\n".join(f"- **{s.speaker}** {s.text}" for s in found.lines[:40])
+            ),
+        },
+    )

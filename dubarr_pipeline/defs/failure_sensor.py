@@ -1,0 +1,170 @@
+"""Sensor of failed runs: tried again where that may help, and reported."""
+
+import datetime
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import dagster as dg
+from pydantic import TypeAdapter
+
+from dubarr_pipeline.defs.jobs import dub, publish
+from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG
+from dubarr_pipeline.defs.runtime.status import failure_of
+from dubarr_pipeline.errors import ServiceUnavailable, SettingsError
+from dubarr_pipeline.library.failures import PUBLISHING, FailedRun, Waiting, in_words, notify
+
+ATTEMPT_TAG = "dubarr/attempt"
+_PARTITION_TAGS = ("dagster/partition", "dubarr/video")
+_RESTART_S = 60.0
+"""Time that Dagster's daemon may take to restart a run whose process was killed. It decides once: a
+code server that does not answer just then leaves the run marked for a restart that never comes."""
+_OVERLAP_S = 600.0
+"""A failure may reach the store after younger ones: each look goes so far behind the last one."""
+_LOST_S = 300.0
+"""Age from which a run that was created and never queued has lost its launcher."""
+_MAX_SEEN = 1_000
+_MAX_UNTOLD = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _SensorState:
+    """State of the sensor between two ticks.
+
+    Attributes:
+        since_s: failures up to then have been handled, seconds since 1970.
+        untold: messages that no channel has taken yet.
+    """
+
+    since_s: float
+    seen: tuple[str, ...] = ()
+    waiting: Waiting = field(default_factory=Waiting)
+    untold: tuple[str, ...] = ()
+
+
+_STATE = TypeAdapter(_SensorState)
+
+
+@dg.sensor(job=dub, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def failures(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
+    """Retry runs whose failure may be transient, with growing pauses, and report every failure.
+
+    The task table (`dubarr status`) shows a failed run as ERROR with its cause; so does this log.
+    """
+    settings, now_s = dubarr.settings(), time.time()
+    options, instance = settings.failures, context.instance
+    if context.cursor:
+        memory = _STATE.validate_json(context.cursor)
+    else:
+        known = _failures_since(instance, now_s)
+        memory = _SensorState(now_s, tuple(each.dagster_run.run_id for each in known))
+    _end_lost_runs(instance, now_s)
+    failed, since_s, seen = _failed(instance, memory, now_s)
+    for run in failed:
+        context.log.warning("ERROR %s: %s", run.video, run.cause)
+    waiting = memory.waiting.after(failed, options, now_s)
+    due = [run for run in waiting.due(options, now_s) if not _is_queued(instance, run)]
+    # Asked for at every look until its run is queued: the key makes that the same request.
+    waiting = waiting.without([run for run in waiting.due(options, now_s) if run not in due])
+    messages = [*memory.untold, *(in_words(run, options) for run in failed)]
+    untold: tuple[str, ...] = ()
+    try:
+        if messages:
+            title = "dubarr: a video could not be dubbed"
+            notify(options.notify, title, "\n\n".join(messages))
+    except SettingsError as error:
+        context.log.error("notification dropped: %s", error)
+    except ServiceUnavailable as error:
+        context.log.warning("notification will be retried: %s", error)
+        untold = tuple(messages[-_MAX_UNTOLD:])
+    after = _SensorState(since_s, seen, waiting, untold)
+    requests: list[dg.RunRequest] = []
+    for run in due:
+        # Valid results of its stages are reused.
+        before = instance.get_run_by_id(run.run_id)
+        kept = {k: v for k, v in (before.tags if before else {}).items() if k.startswith("dubarr/")}
+        kept.pop(PROCESS_TAG, None)
+        tags = {**kept, ATTEMPT_TAG: str(run.attempt + 1), "dubarr/launcher": "failures"}
+        requests.append(dg.RunRequest(run_key=_again(run), partition_key=run.video, tags=tags))
+    return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
+
+
+def _again(run: FailedRun) -> str:
+    """Return the run key of another try."""
+    return f"again/{run.run_id}"
+
+
+def _is_queued(instance: dg.DagsterInstance, run: FailedRun) -> bool:
+    """Return whether another try was queued, and not just recorded."""
+    found = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": _again(run)}))
+    return any(each.status != dg.DagsterRunStatus.NOT_STARTED for each in found)
+
+
+def _end_lost_runs(instance: dg.DagsterInstance, now_s: float) -> None:
+    """End the runs that a sensor created and, killed in that moment or without a store, not queued.
+
+    They fail as killed runs do, and are tried again as such.
+    """
+    lost = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.NOT_STARTED],
+        created_before=datetime.datetime.fromtimestamp(now_s - _LOST_S, tz=datetime.UTC),
+    )
+    for run in instance.get_runs(lost):
+        if "dagster/run_key" in run.tags:
+            instance.report_run_failed(run, "it was created, but never queued")
+
+
+def _failed(
+    instance: dg.DagsterInstance, memory: _SensorState, now_s: float
+) -> tuple[list[FailedRun], float, tuple[str, ...]]:
+    """Return the runs that failed since the last tick, its time, and the runs handled then."""
+    # A clock that was set back since must not hide what fails now.
+    since_s = min(memory.since_s, now_s)
+    records = _failures_since(instance, since_s)
+    new = [each for each in records if each.dagster_run.run_id not in memory.seen]
+    last_s = max((each.update_timestamp.timestamp() for each in records), default=since_s)
+    awaited = [each for each in records if _awaits_restart(instance, each, now_s)]
+    # Looked at again until the restart has come, or is overdue.
+    last_s = min([max(last_s, since_s), *(each.update_timestamp.timestamp() for each in awaited)])
+    ended = [each.dagster_run.run_id for each in records if each not in awaited]
+    found = [_failure(instance, each.dagster_run) for each in new if each not in awaited]
+    # A clock that is set back brings older ones into view again.
+    seen = tuple(dict.fromkeys([*memory.seen, *ended]))
+    return [run for run in found if run], last_s, seen[-_MAX_SEEN:]
+
+
+def _failures_since(instance: dg.DagsterInstance, since_s: float) -> Sequence[dg.RunRecord]:
+    """Return the failed runs since a look, and those that may have come late for it."""
+    since = datetime.datetime.fromtimestamp(since_s - _OVERLAP_S, tz=datetime.UTC)
+    wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    return instance.get_run_records(wanted, ascending=True)
+
+
+def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedRun | None:
+    """Return a run for the retry policy; None if it is not ours, or Dagster has restarted it."""
+    video = next((run.tags[tag] for tag in _PARTITION_TAGS if tag in run.tags), None)
+    if not video or (run.tags.get("dagster/will_retry") == "true" and _restarted(instance, run)):
+        return None
+    stage, cause, error = failure_of(instance, run.run_id)
+    if run.job_name == publish.name:
+        # It has tried several times itself.
+        return FailedRun(run.run_id, video, PUBLISHING, None, cause)
+    attempt = run.tags.get(ATTEMPT_TAG, "1")
+    tries = int(attempt) if attempt.isdecimal() else 1
+    return FailedRun(run.run_id, video, stage, error, cause, tries)
+
+
+def _awaits_restart(instance: dg.DagsterInstance, record: dg.RunRecord, now_s: float) -> bool:
+    """Return whether Dagster may still restart the run itself, because its process was killed."""
+    run, age_s = record.dagster_run, now_s - record.update_timestamp.timestamp()
+    will_retry = run.tags.get("dagster/will_retry") == "true"
+    # A negative age: the clock was set back since.
+    return will_retry and 0 <= age_s < _RESTART_S and not _restarted(instance, run)
+
+
+def _restarted(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Return whether Dagster's restart of the run was queued, and not just recorded."""
+    restart = instance.get_run_by_id(run.tags.get("dagster/auto_retry_run_id", ""))
+    return restart is not None and restart.status != dg.DagsterRunStatus.NOT_STARTED

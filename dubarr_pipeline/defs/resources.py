@@ -1,0 +1,45 @@
+"""The resource of every stage: the settings of a run, and the mark of its process."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from dubarr_pipeline.config.settings import Settings, user_settings
+from dubarr_pipeline.defs.runtime.liveness import mark_run, unmark_run
+
+
+class DubarrResource(dg.ConfigurableResource):
+    """Settings file and work folder of dubarr.
+
+    A run that is started from Python or the command line carries both in its config. Left empty, as
+    in a code location that Dagster starts, they are the user's defaults.
+    """
+
+    config_file: str = ""
+    work_dir: str = ""
+    _settings: Settings | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Mark the run with its process from its first moment on."""
+        if context.run and context.instance:
+            mark_run(context.instance, context.run.run_id)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Release the run, which has ended."""
+        if context.run and context.instance:
+            unmark_run(context.instance, context.run.run_id)
+
+    def settings(self) -> Settings:
+        """Return the settings; read once, so that all stages of a run agree."""
+        if self._settings is None:
+            config = Path(self.config_file) if self.config_file else None
+            self._settings = user_settings(config, Path(self.work_dir) if self.work_dir else None)
+        return self._settings
+
+
+def resource_config(settings: Settings) -> dict[str, object]:
+    """Return the run config by which a run works with these settings."""
+    config_file = str(settings.config_file or "")
+    config = {"config_file": config_file, "work_dir": str(settings.work_dir)}
+    return {"dubarr": {"config": config}}

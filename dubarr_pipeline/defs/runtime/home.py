@@ -1,0 +1,164 @@
+"""Home of Dagster's store: its folder, ``$DAGSTER_HOME``, and the ``dagster.yaml`` in it.
+
+A store keeps the file of its first day. The file carries the version of our part: values that an
+earlier version shipped are replaced; values that differ from all shipped ones are the user's.
+"""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.files import named_disk_errors, write_text
+
+_log = logging.getLogger(__name__)
+
+VERSION = 1
+"""The version that ``dagster.yaml`` carries; raise both together, and add what changed below."""
+_MARK = re.compile(r"^# Version (\d+) of dubarr's part", re.MULTILINE)
+
+_UNMARKED_FILES = {
+    867: "00a615ff4b06289bbcc3c95e58dd61e7",
+    1119: "ace37cd2c43a39fe952ab46cbc265eef",
+    1194: "c5f2ef850ccdf572b0e4080f228140bf",
+    1618: "9535e1ec4b594805d32b77b279201789",
+    1660: "77cd10cef359f6367272cf1afc5e2166",
+    1790: "5a4abcebcf172b66839ebd00185c1a50",
+    1967: "d5a34fac55be6859d9bd1ac94171a2e5",
+    2162: "68a53bc6c4f3e060fd3b5aeca734c0bd",
+}
+"""Bytes and digest of the files that were shipped before there was a mark, oldest first."""
+
+_REPLACED: Mapping[tuple[str, ...], tuple[tuple[int, Any], ...]] = {
+    ("run_coordinator",): (
+        (1, ("dagster.core.run_coordinator", "QueuedRunCoordinator")),
+        (1, ("dubarr_pipeline.queueing", "FairRunCoordinator")),
+    ),
+    ("run_launcher",): ((1, ("dubarr_pipeline.launcher", "WatchedRunLauncher")),),
+    ("run_retries", "max_retries"): ((1, 0),),
+}
+"""Setting -> the version that replaced a value, and the value: of a class, its module and name."""
+
+
+def dagster_home(work_dir: Path) -> Path:
+    """Return the folder of the store: ``$DAGSTER_HOME`` if it is set, else one in the work folder.
+
+    Our part of the ``dagster.yaml`` in the work folder is brought up to date; one elsewhere is
+    never touched.
+
+    Raises:
+        SettingsError: if ``$DAGSTER_HOME`` is not a folder, or its file is not YAML.
+        DiskFull, NotWritable, WorkspaceError: if it cannot be made.
+    """
+    own = work_dir / ".dagster"
+    named = os.environ.get("DAGSTER_HOME")
+    if not named or (own.is_dir() and Path(named).resolve() == own.resolve()):
+        bring_up_to_date(own / "dagster.yaml")
+    home = named or str(own)
+    if not (Path(home).is_absolute() and Path(home).is_dir()):
+        raise SettingsError(f"DAGSTER_HOME={home!r} must be the absolute path of a folder: make it")
+    return Path(home)
+
+
+def bring_up_to_date(path: Path) -> None:
+    """Write a store's ``dagster.yaml``, or bring our part of it up to date.
+
+    Where a user changed the file, their values stay and the old file is kept next to it, as
+    ``dagster.yaml.bak``, because its comments are lost.
+
+    Raises:
+        SettingsError: if the file is not a YAML table.
+        DiskFull, NotWritable: if the disk refuses.
+    """
+    shipped = files("dubarr_pipeline.defs.runtime").joinpath("dagster.yaml").read_text("utf-8")
+    if not path.exists():
+        write_text(path, shipped)
+        return
+    try:
+        with named_disk_errors(path):
+            data = path.read_bytes()
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 ({error}): correct it, or delete it") from error
+    if text == shipped:
+        return
+    cure = "correct it, or delete it: then the default is written"
+    try:
+        theirs = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        words = " ".join(str(error).split())
+        raise SettingsError(f"{path} is not YAML ({words}): {cure}") from error
+    if not isinstance(theirs, dict):
+        raise SettingsError(f"{path} is not a table of settings: {cure}")
+    ours = yaml.safe_load(shipped)
+    mark = _MARK.search(text)
+    version = int(mark.group(1)) if mark else 0
+    if version >= VERSION:
+        return
+    merged = _merged(theirs, ours, (), version)
+    # What follows our part, where that is as it was shipped.
+    whole = (
+        size
+        for size, digest in reversed(_UNMARKED_FILES.items())
+        if hashlib.sha256(data[:size]).hexdigest()[:32] == digest
+    )
+    size = next(whole, None)
+    rest = None if size is None else data[size:].decode()
+    if rest is None:
+        write_text(path.with_name(f"{path.name}.bak"), text)
+        head = f"# Version {VERSION} of dubarr's part, with your own values.\n"
+        write_text(path, head + yaml.safe_dump(merged, sort_keys=False, allow_unicode=True))
+    else:
+        write_text(path, shipped + rest)
+    named = ", ".join(_changes(theirs, merged)) or "comments"
+    kept = f"; the file as it was: {path.name}.bak" if rest is None else ""
+    _log.warning("%s brought up to date: %s%s", path, named, kept)
+
+
+def _merged(theirs: Any, ours: Any, path: tuple[str, ...], version: int) -> Any:
+    """Merge our settings into theirs, which stay unless an earlier version shipped them."""
+    earlier = [value for since, value in _REPLACED.get(path, ()) if since > version]
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        if "class" in ours and _class_of(theirs) not in (_class_of(ours), *earlier):
+            return theirs
+        if _class_of(theirs) in earlier:
+            theirs = {**theirs, "module": ours["module"], "class": ours["class"]}
+        added = {name: value for name, value in ours.items() if name not in theirs}
+        kept = {
+            name: _merged(value, ours[name], (*path, name), version) if name in ours else value
+            for name, value in theirs.items()
+        }
+        return {**kept, **added}
+    if isinstance(theirs, list) and isinstance(ours, list):
+        known = [_limit_of(each) for each in theirs]
+        return [*theirs, *(each for each in ours if _limit_of(each) not in known)]
+    return ours if theirs in earlier else theirs
+
+
+def _class_of(table: Mapping[str, Any]) -> tuple[Any, Any]:
+    return table.get("module"), table.get("class")
+
+
+def _limit_of(entry: Any) -> Any:
+    """Return the tag that a concurrency limit is for; other entries stand for themselves."""
+    is_limit = isinstance(entry, dict) and "key" in entry
+    return (entry["key"], entry.get("value")) if is_limit else entry
+
+
+def _changes(before: Any, after: Any, path: str = "") -> list[str]:
+    """Name the settings that differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [*after, *(name for name in before if name not in after)]
+        return [
+            change
+            for name in names
+            for change in _changes(before.get(name), after.get(name), f"{path}.{name}".lstrip("."))
+        ]
+    return [] if before == after else [path]

@@ -1,0 +1,88 @@
+"""Plan of a run: the stages that it would rerun, and why."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.runtime.records import (
+    Materialization,
+    last_materialization,
+    last_materializations,
+)
+from dubarr_pipeline.defs.runtime.stage_run import StageContext, decide, required
+from dubarr_pipeline.defs.stages import STAGES
+from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.library.videos import Video, check_source
+from dubarr_pipeline.progress import ignore_progress
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """Plan of one stage.
+
+    Attributes:
+        seconds: duration of its last run, if there was one.
+    """
+
+    stage: str
+    redo: bool
+    reason: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPlan:
+    """Plan of a video; `fault` is the error by which a run would fail at once, or None."""
+
+    video: Video
+    steps: tuple[PlannedStage, ...]
+    fault: str | None = None
+
+
+def plan(instance: dg.DagsterInstance, video: Video, settings: Settings) -> VideoPlan:
+    """Return what a run would do to a video under the present settings; change nothing.
+
+    A stage whose input would be made again counts as one to rerun: what its own result will depend
+    on is known only then, and it may turn out the same.
+    """
+    return _plan(video, settings, lambda stage: last_materialization(instance, stage, video.key))
+
+
+def plan_all(
+    instance: dg.DagsterInstance, asked: Sequence[Video], settings: Settings
+) -> Iterator[VideoPlan]:
+    """Yield the plans of many videos, with few queries to the store."""
+    keys = [video.key for video in asked]
+    made = {stage.name: last_materializations(instance, stage.name, keys) for stage in STAGES}
+    for video in asked:
+        yield _plan(video, settings, lambda stage, key=video.key: made[stage].get(key))
+
+
+def _plan(
+    video: Video, settings: Settings, last_of: Callable[[str], Materialization | None]
+) -> VideoPlan:
+    try:
+        own = settings.for_video(video.profile, video.overrides)
+        check_source(video)
+        work, valid = video.work(own.work_dir), dict[str, Materialization]()
+        steps: list[PlannedStage] = []
+        for stage in STAGES:
+            last = last_of(stage.name)
+            seconds = last.number("seconds") if last else None
+            changed = [name for name in stage.inputs if name not in valid]
+            redo, reason = True, "not made yet"
+            if last and changed:
+                reason = f"{changed[0]} is made again"
+            elif last:
+                inputs = {name: valid[name] for name in stage.inputs}
+                context = StageContext(stage, video, work, own, ignore_progress, inputs)
+                decision = decide(context, required(context), last)
+                redo, reason = not decision.keep, decision.reason
+                if decision.keep:
+                    valid[stage.name] = last
+            steps.append(PlannedStage(stage.name, redo, reason, seconds))
+        return VideoPlan(video, tuple(steps))
+    except DubbingError as error:
+        return VideoPlan(video, (), str(error))

@@ -1,0 +1,130 @@
+"""Checkpoint records in the materialization store."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_json
+from dubarr_pipeline.workdir.checkpoints import Record
+
+PREFIX = "dubarr/"
+_MEMORY = "memory"
+_AT_ONCE = 500
+"""Events per query to the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Materialization:
+    """Last recorded result of a stage for one video.
+
+    Attributes:
+        metadata: everything that was recorded with it, as Dagster's values.
+        timestamp: time of the record, seconds since 1970.
+    """
+
+    record: Record
+    metadata: Mapping[str, dg.MetadataValue]
+    timestamp: float
+    run_id: str
+
+    def number(self, name: str) -> float | None:
+        """Return a recorded number, or None."""
+        value = getattr(self.metadata.get(name), "value", None)
+        return float(value) if isinstance(value, int | float) else None
+
+    @property
+    def reused(self) -> bool:
+        """True if the stage did no work that time."""
+        return bool(getattr(self.metadata.get("reused"), "value", False))
+
+
+def stage_key(stage: str) -> dg.AssetKey:
+    """Return a stage's asset key, prefixed because Dagster refuses a bare name ``context``."""
+    return dg.AssetKey(["dub", stage])
+
+
+def last_materialization(
+    instance: dg.DagsterInstance, stage: str, key: str
+) -> Materialization | None:
+    """Read the last result of a stage for a video, or None if none carries a record."""
+    wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), asset_partitions=[key])
+    for found in instance.fetch_materializations(wanted, limit=1).records:
+        event = found.asset_materialization
+        record = _record(event.metadata) if event else None
+        if event and record:
+            return Materialization(record, event.metadata, found.timestamp, found.run_id)
+    return None
+
+
+def last_materializations(
+    instance: dg.DagsterInstance, stage: str, keys: Iterable[str]
+) -> dict[str, Materialization]:
+    """Read the last result of a stage for many videos, with few queries to the store."""
+    ids = instance.event_log_storage.get_latest_storage_id_by_partition(
+        stage_key(stage), dg.DagsterEventType.ASSET_MATERIALIZATION
+    )
+    key_of = {ids[key]: key for key in keys if key in ids}
+    found: dict[str, Materialization] = {}
+    listed = list(key_of)
+    for start in range(0, len(listed), _AT_ONCE):
+        some = listed[start : start + _AT_ONCE]
+        wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), storage_ids=some)
+        for each in instance.fetch_materializations(wanted, limit=len(some)).records:
+            event, key = each.asset_materialization, key_of[each.storage_id]
+            record = _record(event.metadata) if event else None
+            if event and record:
+                found[key] = Materialization(record, event.metadata, each.timestamp, each.run_id)
+            elif made := last_materialization(instance, stage, key):
+                found[key] = made
+    return found
+
+
+def record_metadata(record: Record) -> dict[str, dg.MetadataValue]:
+    """Return the metadata that makes a materialization a checkpoint."""
+    return {
+        f"{PREFIX}fingerprint": dg.MetadataValue.text(record.fingerprint),
+        f"{PREFIX}production": dg.MetadataValue.text(record.production),
+        f"{PREFIX}manifest": dg.MetadataValue.text(record.manifest),
+        f"{PREFIX}inputs": dg.MetadataValue.json(dict(record.inputs)),
+    }
+
+
+def memory_metadata(note: MemoryNote) -> dict[str, dg.MetadataValue]:
+    """Return the metadata by which a result carries its stage's memory figures."""
+    return {_MEMORY: dg.MetadataValue.json(note_as_json(note))}
+
+
+def memory_of(metadata: Mapping[str, Any]) -> MemoryNote | None:
+    """Return the memory figures that a result carries; None where they were not measured."""
+    value = metadata.get(_MEMORY)
+    return note_from_json(value.value) if isinstance(value, dg.JsonMetadataValue) else None
+
+
+def _record(metadata: Mapping[str, Any]) -> Record | None:
+    names = ("fingerprint", "production", "manifest")
+    found = {
+        name: str(metadata[PREFIX + name].value) for name in names if PREFIX + name in metadata
+    }
+    if len(found) < len(names):
+        return None
+    inputs = metadata.get(f"{PREFIX}inputs")
+    data = inputs.value if inputs is not None else {}
+    return Record(**found, inputs=json.loads(data) if isinstance(data, str) else dict(data or {}))
+
+
+videos = dg.DynamicPartitionsDefinition(name="videos")
+
+
+def add_video(instance: dg.DagsterInstance, key: str) -> None:
+    """Add a video to the partitions, unless it is one."""
+    if not instance.has_dynamic_partition("videos", key):
+        instance.add_dynamic_partitions("videos", [key])
+
+
+def remove_video(instance: dg.DagsterInstance, key: str) -> None:
+    """Remove a video from the partitions; its records stay in the store's log."""
+    if instance.has_dynamic_partition("videos", key):
+        instance.delete_dynamic_partition("videos", key)

@@ -1,0 +1,86 @@
+"""Order of the run queue: a person's runs, then a backfill's, then a sensor's.
+
+Dagster's queue starts the runs of the highest ``dagster/priority`` first. A run that a person
+launches has none, which counts as 0; all others get a lower one.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+from dagster._core.run_coordinator import SubmitRunContext
+from dagster._core.storage.tags import BACKFILL_ID_TAG, PRIORITY_TAG
+
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.stages import GPU_STAGES
+from dubarr_pipeline.library.videos import Video
+
+LIBRARY_TAG = "dubarr/library"
+RANK_TAG = "dubarr/rank"
+GPU_TAG = "dubarr/gpu"
+BACKFILL_PRIORITY = -1_000
+SENSOR_PRIORITY = -1_000_000_000
+_PER_LIBRARY_PRIORITY = 1_000_000
+"""More than the longest queue, so that a library of higher priority is always first."""
+
+
+class FairRunCoordinator(dg.QueuedRunCoordinator):
+    """Dagster's queue, in which a backfill waits for a person's runs. Named in `dagster.yaml`."""
+
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        """Queue a run, tagged if it wants the GPU; a backfill's goes behind a person's."""
+        run = context.dagster_run
+        marks = {GPU_TAG: "yes"} if wants_gpu(run) else {}
+        if BACKFILL_ID_TAG in run.tags and PRIORITY_TAG not in run.tags:
+            marks[PRIORITY_TAG] = str(BACKFILL_PRIORITY)
+        if marks:
+            self._instance.add_run_tags(run.run_id, marks)
+        return super().submit_run(context)
+
+
+def wants_gpu(run: dg.DagsterRun) -> bool:
+    """Return whether one of the stages of a run holds the pool ``gpu``."""
+    asked = run.asset_selection
+    return asked is None or any(key.path[-1] in GPU_STAGES for key in asked)
+
+
+def request_tags(
+    instance: dg.DagsterInstance, found: Sequence[Video], settings: Settings
+) -> list[Mapping[str, str]]:
+    """Return the tags of the runs that a sensor requests, in the order of the videos.
+
+    Libraries of the same priority take turns, however many videos one of them has waiting.
+    """
+    if not found:
+        return []
+    names = [video.library or "" for video in found]
+    waiting: defaultdict[str, list[int]] = defaultdict(list)
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])):
+        if RANK_TAG in run.tags:
+            waiting[run.tags.get(LIBRARY_TAG, "")].append(int(run.tags[RANK_TAG]))
+    places = ranks(dict(waiting), names)
+    libraries = {name: settings.library(name) for name in names if name in settings.libraries}
+    priority = {name: libraries[name].priority if name in libraries else 0 for name in names}
+    return [
+        {
+            "dubarr/launcher": "sensor",
+            LIBRARY_TAG: name,
+            RANK_TAG: str(rank),
+            PRIORITY_TAG: str(SENSOR_PRIORITY + _PER_LIBRARY_PRIORITY * priority[name] - rank),
+        }
+        for name, rank in zip(names, places, strict=True)
+    ]
+
+
+def ranks(waiting: Mapping[str, Sequence[int]], arriving: Sequence[str]) -> list[int]:
+    """Return the rank of every arriving video, in their order; a lower rank starts sooner.
+
+    `waiting` has the ranks in the queue by library, `arriving` the library of every new video.
+    """
+    clock = min((rank for each in waiting.values() for rank in each), default=0)
+    last = {library: max(each) for library, each in waiting.items() if each}
+    places: list[int] = []
+    for library in arriving:
+        last[library] = max(clock, last.get(library, clock - 1) + 1)
+        places.append(last[library])
+    return places

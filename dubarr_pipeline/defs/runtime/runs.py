@@ -1,0 +1,144 @@
+"""Runs in this process: the whole pipeline without a server, on the store of the UI."""
+
+import contextlib
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+from sqlalchemy.exc import OperationalError
+
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.resources import resource_config
+from dubarr_pipeline.defs.runtime.home import dagster_home
+from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
+from dubarr_pipeline.defs.runtime.records import add_video, last_materialization, stage_key
+from dubarr_pipeline.defs.runtime.status import causes, error_name, failure_message
+from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.errors import DiskFull, NotWritable, ServiceUnavailable, WorkspaceError
+from dubarr_pipeline.files import named_disk_errors
+from dubarr_pipeline.library.videos import Video
+
+_INTERRUPTED = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
+_NO_COMPUTE_LOGS = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+}
+"""Runs on a terminal keep their output there: to capture it, Dagster starts four processes for
+every stage, which answer Ctrl-C with stack traces. Our own log is kept with the run all the same.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """Outcome of a run.
+
+    Attributes:
+        made, kept: the stages that ran, and those whose results were reused.
+        failed_stage, cause: stage and reason of its failure, else None.
+        error: the name of the error type behind `cause`, where it is one of ours.
+    """
+
+    run_id: str
+    made: tuple[str, ...]
+    kept: tuple[str, ...]
+    failed_stage: str | None = None
+    cause: str | None = None
+    error: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.cause is None
+
+
+@contextlib.contextmanager
+def open_instance(work_dir: Path) -> Iterator[dg.DagsterInstance]:
+    """Open the store of a work folder, as `home` chooses it.
+
+    Raises:
+        SettingsError: if ``$DAGSTER_HOME`` is not a folder.
+        DiskFull, NotWritable, WorkspaceError, ServiceUnavailable: if the store refuses, now or
+            while it is open.
+    """
+    home = dagster_home(work_dir)
+    try:
+        with named_disk_errors(home):
+            found = InstanceRef.from_dir(str(home), overrides={"compute_logs": _NO_COMPUTE_LOGS})
+            with dg.DagsterInstance.from_ref(found) as instance:
+                yield instance
+    except OperationalError as error:
+        words = str(error.orig)
+        if not isinstance(error.orig, sqlite3.Error):
+            raise ServiceUnavailable(
+                f"the store of {home} cannot be reached: {words.strip()}"
+            ) from error
+        if "full" in words:
+            raise DiskFull(
+                f"no room left on the disk of the store {home}: free some, then run again; "
+                "what is finished is kept"
+            ) from error
+        if "readonly" in words or "unable to open" in words:
+            raise NotWritable(
+                f"cannot write the store {home}: {words}; choose another folder with --work-dir, "
+                "or another DAGSTER_HOME"
+            ) from error
+        raise WorkspaceError(f"the store {home} refuses: {words}; run again") from error
+
+
+def dub_video(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    video: Video,
+    settings: Settings,
+    force: bool = False,
+) -> RunOutcome:
+    """Pass a registered video through every stage in this process, with these settings.
+
+    Raises:
+        KeyboardInterrupt: if it was stopped from the keyboard; what is finished is kept.
+    """
+    bury_dead_runs(instance)
+    add_video(instance, video.key)
+    job = definitions.resolve_job_def("dub")
+    run_id = str(uuid.uuid4())
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=video.key,
+        raise_on_error=False,
+        run_config={
+            "ops": {f"dub__{stage}": {"config": {"force": force}} for stage in STAGE_NAMES},
+            "resources": resource_config(settings),
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+        run_id=run_id,
+        tags={PROCESS_TAG: process_mark(run_id), "dubarr/launcher": "cli"},
+    )
+    return _outcome(result, instance, video.key)
+
+
+def _outcome(
+    result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, key: str
+) -> RunOutcome:
+    keys = {event.asset_key for event in result.all_events if event.is_step_materialization}
+    reused = {
+        stage: last.reused
+        for stage in STAGE_NAMES
+        if stage_key(stage) in keys and (last := last_materialization(instance, stage, key))
+    }
+    made = tuple(stage for stage in STAGE_NAMES if reused.get(stage) is False)
+    kept = tuple(stage for stage in STAGE_NAMES if reused.get(stage))
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if any(error.cls_name in _INTERRUPTED for error in causes(data)):
+                raise KeyboardInterrupt
+            stage = (event.step_key or "").removeprefix("dub__")
+            return RunOutcome(
+                result.run_id, made, kept, stage, failure_message(data), error_name(data)
+            )
+    if not result.success:
+        return RunOutcome(result.run_id, made, kept, None, "the run did not finish")
+    return RunOutcome(result.run_id, made, kept)

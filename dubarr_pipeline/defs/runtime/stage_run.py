@@ -1,0 +1,270 @@
+"""One run of a stage: see whether its result is still valid, work if not, and record.
+
+The table of stages (`defs.stages`) says what a stage's result depends on (`facts`) and how it is
+made (`make`); this module asks `checkpoints` and talks to Dagster.
+"""
+
+import contextlib
+import inspect
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from sqlalchemy.exc import OperationalError
+
+from dubarr_pipeline.compute.memory import measured
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.assets import checks
+from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.runtime.records import (
+    Materialization,
+    last_materialization,
+    memory_metadata,
+    memory_of,
+    record_metadata,
+    stage_key,
+    videos,
+)
+from dubarr_pipeline.defs.stages import GPU, Stage
+from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.files import named_disk_errors
+from dubarr_pipeline.library.disk_space import check_stage
+from dubarr_pipeline.library.videos import Video, check_source, load_video
+from dubarr_pipeline.progress import OnProgress, Progress
+from dubarr_pipeline.workdir import checkpoints
+from dubarr_pipeline.workdir.checkpoints import Decision, Record, Wanted
+from dubarr_pipeline.workdir.layout import WorkDir, exclusive
+
+_log = logging.getLogger(__name__)
+
+GROUP = "dubbing"
+OWNERS = ["team:dubarr"]
+_EVENT_EVERY_S = 5.0
+"""Progress events per stage: one writer manages 110-323 events a second for all runs together."""
+_STORE_TRIES, _STORE_WAIT_S = 12, 5
+"""A PostgreSQL server that is restarted is away for seconds."""
+
+
+class StageConfig(dg.Config):
+    """Configuration of one launch of a stage."""
+
+    force: bool = False
+    """Rerun the stage even if its result is valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """Everything a stage may use while it runs.
+
+    Attributes:
+        on_progress: reports progress to the terminal and to Dagster.
+        inputs: the results of its input stages, by stage.
+        force: rerun everything, parts that are still valid included.
+    """
+
+    stage: Stage
+    video: Video
+    work: WorkDir
+    settings: Settings
+    on_progress: OnProgress
+    inputs: Mapping[str, Materialization] = field(default_factory=dict[str, Materialization])
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Files that a stage leaves, and metadata worth looking at in the UI."""
+
+    files: Sequence[Path]
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def stage_asset(stage: Stage) -> dg.AssetsDefinition:
+    """Return the partitioned asset of a stage."""
+    described = dict(stage.checks)
+    if stage.pool == GPU:
+        described[checks.MEMORY] = "The stage gave back all memory of the system and of the GPUs."
+    key = stage_key(stage.name)
+
+    @dg.asset(
+        key=key,
+        deps=[stage_key(name) for name in stage.inputs],
+        description=inspect.getdoc(stage.module.make),
+        partitions_def=videos,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=set(stage.kinds),
+        code_version=stage.version,
+        pool=stage.pool,
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=text) for name, text in described.items()
+        ],
+    )
+    def run(
+        context: dg.AssetExecutionContext, config: StageConfig, dubarr: DubarrResource
+    ) -> dg.MaterializeResult:
+        return run_stage(stage, context, config, dubarr)
+
+    return run
+
+
+Watcher = Callable[[str, Progress], None]
+_watcher: ContextVar[Watcher | None] = ContextVar("dubarr_watcher", default=None)
+
+
+@contextlib.contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Report the progress of all stages of this context to `watcher` (stage, progress)."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def run_stage(
+    stage: Stage, execution: dg.AssetExecutionContext, config: StageConfig, dubarr: DubarrResource
+) -> dg.MaterializeResult:
+    """Reuse or remake a stage's result for the run's partition, and record it in the store."""
+    try:
+        settings = dubarr.settings()
+        video = load_video(execution.partition_key, settings.work_dir)
+        context = StageContext(
+            stage,
+            video,
+            video.work(settings.work_dir),
+            settings.for_video(video.profile, video.overrides),
+            _progress_reporter(stage.name, execution),
+            force=config.force,
+        )
+        check_source(video)
+        with exclusive(context.work):
+            inputs = _input_results(context, execution.instance)
+            last = last_materialization(execution.instance, stage.name, video.key)
+            return _reuse_or_make(replace(context, inputs=inputs), last)
+    # A database server that does not answer is waited for.
+    except OperationalError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise
+        raise dg.RetryRequested(_STORE_TRIES, _STORE_WAIT_S) from error
+    # Our own errors are shown by their message, without a page of Dagster's frames.
+    except DubbingError as error:
+        raise dg.Failure(
+            description=str(error), metadata={"error": type(error).__name__}, allow_retries=False
+        ) from error
+
+
+def required(context: StageContext) -> Wanted:
+    """Return everything that the stage's result must depend on now."""
+    stage = context.stage
+    depends = {name: result.record.fingerprint for name, result in context.inputs.items()}
+    facts = {**stage.module.facts(context), "inputs": depends}
+    return checkpoints.wanted(stage.name, stage.version, facts)
+
+
+def decide(context: StageContext, wanted: Wanted, last: Materialization | None) -> Decision:
+    """Return whether the last result is valid for what it must depend on now."""
+    record = last.record if last else None
+    inputs = _productions(context)
+    if last and (unserved := last.number("unserved")):
+        return Decision(False, f"a service was away for {unserved:g} lines")
+    return checkpoints.decide(context.work, context.stage.name, wanted, inputs, record)
+
+
+def _productions(context: StageContext) -> dict[str, str]:
+    return {name: result.record.production for name, result in context.inputs.items()}
+
+
+def _reuse_or_make(context: StageContext, last: Materialization | None) -> dg.MaterializeResult:
+    stage, key = context.stage.name, context.video.key
+    wanted = required(context)
+    decision = decide(context, wanted, last)
+    if decision.keep and last and not context.force:
+        _log.info("%s of %s: reused, %s", stage, key, decision.reason)
+        context.on_progress(Progress(1, 1, "reused"))
+        own = ("dagster/", "dubarr/")
+        shown = {name: value for name, value in last.metadata.items() if not name.startswith(own)}
+        return _result(context, last.record, {**shown, "reused": True})
+    _log.info("%s of %s: %s", stage, key, "forced" if context.force else decision.reason)
+    started = time.monotonic()
+    check_stage(stage, context.video, context.settings)
+    with named_disk_errors(context.work.root):
+        outcome, memory = measured(lambda: context.stage.module.make(context))
+        check_source(context.video)
+        record = checkpoints.write_record(
+            context.work, stage, wanted, _productions(context), outcome.files
+        )
+    context.on_progress(Progress(1, 1, "done"))
+    seconds = round(time.monotonic() - started, 3)
+    run = {"seconds": seconds, "reused": False, "reason": decision.reason}
+    return _result(context, record, {**outcome.metadata, **run, **memory_metadata(memory)})
+
+
+def _input_results(
+    context: StageContext, instance: dg.DagsterInstance
+) -> dict[str, Materialization]:
+    """Return the results that the stage works from; each must be there and whole."""
+    results: dict[str, Materialization] = {}
+    for name in context.stage.inputs:
+        result = last_materialization(instance, name, context.video.key)
+        fault = "not made yet" if result is None else None
+        if result is not None:
+            fault = checkpoints.damage(context.work, name, result.record.manifest)
+            results[name] = result
+        if fault:
+            raise ArtifactError(
+                f"{context.stage.name} of {context.video.key} needs {name}, and {fault}: "
+                f"materialize {name} first, or the whole video"
+            )
+    return results
+
+
+def _result(
+    context: StageContext, record: Record, metadata: Mapping[str, Any]
+) -> dg.MaterializeResult:
+    results = checks.results_of(context)
+    if context.stage.pool == GPU:
+        results.append(checks.of_memory(memory_of(metadata)))
+    return dg.MaterializeResult(
+        asset_key=stage_key(context.stage.name),
+        metadata={**metadata, **record_metadata(record)},
+        data_version=dg.DataVersion(record.fingerprint),
+        check_results=results,
+    )
+
+
+def _progress_reporter(stage: str, execution: dg.AssetExecutionContext) -> OnProgress:
+    """Return a callback that reports every step to the watcher, and a few to Dagster."""
+    watcher = _watcher.get()
+    last_event = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        nonlocal last_event
+        if watcher:
+            watcher(stage, progress)
+        now = time.monotonic()
+        if now - last_event >= _EVENT_EVERY_S and progress.total:
+            last_event = now
+            share = 100 * progress.done / progress.total
+            execution.log.info(f"{stage}: {share:.0f} % {progress.note}".rstrip())
+
+    return report
+
+
+def as_document(report: Any) -> Any:
+    """Return a report as JSON-able values, all of its fields included."""
+    if is_dataclass(report) and not isinstance(report, type):
+        return {name: as_document(value) for name, value in asdict(report).items()}
+    if isinstance(report, Mapping):
+        return {str(name): as_document(value) for name, value in report.items()}
+    if isinstance(report, set | frozenset):
+        return sorted(as_document(value) for value in report)
+    if isinstance(report, tuple | list):
+        return [as_document(value) for value in report]
+    return report if isinstance(report, str | int | float | bool | None) else str(report)

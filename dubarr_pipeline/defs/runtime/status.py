@@ -1,0 +1,170 @@
+"""Task table: each video's status and stages, read from the materialization store.
+
+QUEUED      requested, and not (completely) made yet
+PROCESSING  a live run works at it
+DONE        the report is valid for the present request
+ERROR       the last run failed, or died; its cause is named
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
+
+from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
+from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations
+from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.errors import ArtifactError, ServiceUnavailable
+from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
+
+Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
+_PARTITION_TAG = "dagster/partition"
+_AT_ONCE = 200
+"""Videos per query to the store."""
+_KILLED = "its process was killed: run `dubarr retry`"
+_STORE_IS_AWAY = frozenset(("OperationalError", "InterfaceError", "DagsterPostgresException"))
+_FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """Last record of one stage of one video: its time, duration and results."""
+
+    stage: str
+    recorded_at: float | None = None
+    seconds: float | None = None
+    reused: bool = False
+    results: Mapping[str, str | float | int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Row of the table."""
+
+    video: Video
+    status: Status
+    steps: tuple[StageStatus, ...]
+    cause: str | None = None
+    failed_stage: str | None = None
+
+
+def task_table(
+    instance: dg.DagsterInstance, work_dir: Path, keys: Iterable[str] | None = None
+) -> list[Task]:
+    """Read the rows of the given videos, or of all that have a work folder here."""
+    listed = list(registered(work_dir) if keys is None else keys)
+    made = {stage: last_materializations(instance, stage, listed) for stage in STAGE_NAMES}
+    newest: dict[str, dg.RunRecord] = {}
+    for start in range(0, len(listed), _AT_ONCE):
+        wanted = dg.RunsFilter(tags={_PARTITION_TAG: listed[start : start + _AT_ONCE]})
+        for record in instance.get_run_records(wanted):
+            newest.setdefault(record.dagster_run.tags[_PARTITION_TAG], record)
+    rows: list[Task] = []
+    for key in listed:
+        try:
+            video = load_video(key, work_dir)
+            last = {stage: made[stage].get(key) for stage in STAGE_NAMES}
+            rows.append(_task(instance, video, last, newest.get(key), work_dir))
+        # An unreadable request hides no other video.
+        except ArtifactError as error:
+            rows.append(Task(unreadable_video(key, work_dir), "ERROR", (), str(error)))
+    return rows
+
+
+def _task(
+    instance: dg.DagsterInstance,
+    video: Video,
+    made: Mapping[str, Materialization | None],
+    found: dg.RunRecord | None,
+    work_dir: Path,
+) -> Task:
+    steps = tuple(_step(stage, made[stage], video, work_dir) for stage in STAGE_NAMES)
+    run = found.dagster_run if found else None
+    live = run is not None and run.status in LIVE
+    if run and live and not is_dead(run, instance):
+        return Task(video, "PROCESSING", steps)
+    reported = steps[-1].recorded_at or 0.0
+    stands = found is None or reported > found.create_timestamp.timestamp()
+    if run and not stands and (live or run.status in _FAILED):
+        stage, cause = (None, _KILLED) if live else failure_of(instance, run.run_id)[:2]
+        return Task(video, "ERROR", steps, cause, stage)
+    return Task(video, "DONE" if _is_done(made, video, steps) else "QUEUED", steps)
+
+
+def _step(stage: str, made: Materialization | None, video: Video, work_dir: Path) -> StageStatus:
+    manifest = video.work(work_dir).checkpoints / f"{stage}.json"
+    if made is None or not manifest.is_file():
+        return StageStatus(stage)
+    results = {
+        name: value.value
+        for name, value in made.metadata.items()
+        if "/" not in name
+        and name not in ("seconds", "reused", "reason")
+        and isinstance(value.value, int | float | str)
+        and not isinstance(value, dg.MarkdownMetadataValue)
+    }
+    return StageStatus(stage, made.timestamp, made.number("seconds"), made.reused, results)
+
+
+def _is_done(
+    made: Mapping[str, Materialization | None], video: Video, steps: tuple[StageStatus, ...]
+) -> bool:
+    segments, mux, report = made["segments"], made["mux"], made["report"]
+    if any(step.recorded_at is None for step in steps) or not (segments and mux and report):
+        return False
+    spoken = segments.metadata.get("languages")
+    return bool(
+        spoken
+        and spoken.value == ",".join(video.target_langs)
+        and report.record.inputs.get("mux") == mux.record.production
+    )
+
+
+def failure_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str, str | None]:
+    """Return the stage at which a run failed, the message of our own error, and its name."""
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    for entry in logs:
+        event = entry.dagster_event
+        data = event.step_failure_data if event else None
+        if event and data:
+            stage = event.step_key.removeprefix("dub__") if event.step_key else None
+            return stage, failure_message(data), error_name(data)
+    return None, "the run was stopped before its end: run `dubarr retry`", None
+
+
+def error_name(data: object) -> str | None:
+    """Return the name of our error behind a step's failure, or None.
+
+    A failure of Dagster's own store is not an error of ours: it is known by its driver's.
+    """
+    described = getattr(data, "user_failure_data", None)
+    named = described.metadata.get("error") if described else None
+    if named:
+        return str(named.value)
+    return ServiceUnavailable.__name__ if _is_of_store(data) else None
+
+
+def failure_message(data: object) -> str:
+    """Return our own message of a step's failure where there is one, else the last error's."""
+    described = getattr(getattr(data, "user_failure_data", None), "description", None)
+    if described:
+        return str(described)
+    found = list(causes(data))
+    said = found[-1].message.strip() if found else "unknown cause"
+    return f"Dagster's store did not answer: {said}" if _is_of_store(data) else said
+
+
+def causes(data: object) -> Iterator[SerializableErrorInfo]:
+    """Yield the errors behind a step's failure, from the last one raised to the first."""
+    error: SerializableErrorInfo | None = getattr(data, "error", None)
+    while error is not None:
+        yield error
+        error = error.cause
+
+
+def _is_of_store(data: object) -> bool:
+    names = {(error.cls_name or "").rpartition(".")[-1] for error in causes(data)}
+    return not names.isdisjoint(_STORE_IS_AWAY)

@@ -1,0 +1,49 @@
+"""Requirements of engines: packages that are installed, models in the store."""
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from dubarr_pipeline.engines.interfaces import Engine, Need
+from dubarr_pipeline.errors import MissingRequirement
+from dubarr_pipeline.models.store import model_need
+
+STUDIO = "pip install 'dubarr-pipeline[studio]'"
+"""Brings the packages of the profile ``studio``."""
+
+
+def package_version(package: str) -> str:
+    """Return the version of a package for identities; ``"absent"`` if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def package_need(package: str, module: str, cure: str) -> Need:
+    """Return the need for a package, by its name on PyPI and the module to import. Cheap.
+
+    The module is checked as well: metadata may outlive a removed package.
+    """
+    here = find_spec(module) is not None and package_version(package) != "absent"
+    return Need("package", package, here, cure)
+
+
+def model_in_store(name: str) -> Need:
+    """Return the need for a model of the store or a local folder. Cheap.
+
+    Raises:
+        SettingsError: if there is no such model.
+    """
+    model = model_need(name)
+    return Need("model", model.name, model.present, model.cure)
+
+
+def require(engine: Engine) -> None:
+    """Check an engine's requirements.
+
+    Raises:
+        MissingRequirement: everything that is missing, each with its cure.
+    """
+    missing = [f"{n.kind} {n.name} ({n.cure})" for n in engine.needs() if not n.present]
+    if missing:
+        raise MissingRequirement(f"{engine.name} lacks {' and '.join(missing)}")

@@ -1,0 +1,196 @@
+"""Files that appear whole or not at all, a cache of results, and disk errors with a cure."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.errors import ArtifactError, DiskFull, NotWritable, WorkspaceError
+
+TEMPORARY = ".part"
+_DIGEST_BYTES = 16
+
+
+@contextlib.contextmanager
+def named_disk_errors(path: Path, option: str = "--work-dir") -> Iterator[None]:
+    """Turn the system's "no space", "read-only" and "not permitted" into errors with a cure.
+
+    Args:
+        path: the file or folder that was to be written.
+        option: command-line option that chooses another folder.
+
+    Raises:
+        DiskFull, NotWritable, WorkspaceError: instead of the bare `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"no room left on the disk of {path}: free some, then run again; "
+                "what is finished is kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise NotWritable(
+                f"cannot write {path}: {os.strerror(error.errno)}; "
+                f"choose another folder with {option}"
+            ) from error
+        if error.errno == errno.EFBIG:
+            raise WorkspaceError(
+                f"{path} grows larger than its file system or the process's limit allows: "
+                f"choose a folder on another file system with {option}, or raise `ulimit -f`"
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path, which is renamed to `path` at the end, or removed on failure.
+
+    The file is flushed to disk before it is renamed, and the folder after, so that a crash leaves
+    the old file or the new one. The temporary name keeps the suffix: tools choose formats by it.
+    """
+    with named_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem[:40]}{TEMPORARY}.", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            flush_to_disk(temporary)
+            temporary.replace(path)
+            flush_to_disk(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Make a file's or a folder's contents survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole (UTF-8).
+
+    A file name that is no UTF-8 holds lone surrogates: they are written as escapes, which JSON
+    reads back as they were.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: Path, document: Any, schema: int = 1) -> None:
+    """Write a JSON object whole, with its schema number in front."""
+    write_text(
+        path, json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1) + "\n"
+    )
+
+
+def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
+    """Read a JSON object that `write_json` wrote.
+
+    Raises:
+        ArtifactError: if it is missing, damaged, or of another schema.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing: materialize the stage that makes it") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise ArtifactError(
+            f"{path} is damaged ({error}): delete it, and its stage makes it again"
+        ) from error
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != schema:
+        raise ArtifactError(
+            f"{path} has schema {found!r}, this version reads {schema}: "
+            "delete it, or use the version that wrote it"
+        )
+    return document
+
+
+def check_writable(folder: Path, option: str = "--work-dir") -> None:
+    """Check that files can be made in the folder, which is made if it is missing.
+
+    Args:
+        folder: folder to be written to.
+        option: command-line option that chooses another folder.
+
+    Raises:
+        NotWritable, DiskFull, WorkspaceError: if they cannot.
+    """
+    try:
+        with named_disk_errors(folder, option):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable."):
+                pass
+    except (FileExistsError, NotADirectoryError):
+        raise WorkspaceError(f"{folder} is not a folder: choose another with {option}") from None
+    except OSError as error:
+        raise NotWritable(
+            f"cannot make {folder}: {error.strerror}; choose another folder with {option}"
+        ) from error
+
+
+class ResumeCache:
+    """Finished results on disk, so that a killed run repeats none of them.
+
+    A file holds a digest and the result; a damaged one counts as missing.
+
+    Args:
+        folder: of the files; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def find(self, key: str) -> bytes | None:
+        """Return the result under a key, if it is there and whole."""
+        if self.folder is None:
+            return None
+        try:
+            content = (self.folder / key).read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, result = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        return result if digest == _digest(result) else None
+
+    def put(self, key: str, result: bytes) -> None:
+        """Keep a result.
+
+        Raises:
+            DiskFull, NotWritable: if the disk refuses.
+        """
+        if self.folder is None:
+            return
+        temporary = self.folder / f".{key}"
+        with named_disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Not flushed to disk: after a power cut the digest shows what was lost.
+            temporary.write_bytes(_digest(result) + result)
+            temporary.replace(self.folder / key)
+
+
+def resume_key(*facts: str | memoryview) -> str:
+    """Return the key of a result: 24 hex digits over all facts that it depends on."""
+    digest = hashlib.blake2b(digest_size=12)
+    for number, fact in enumerate(facts):
+        digest.update(b"\0" if number else b"")
+        digest.update(fact.encode() if isinstance(fact, str) else fact)
+    return digest.hexdigest()
+
+
+def _digest(result: bytes) -> bytes:
+    return hashlib.blake2b(result, digest_size=_DIGEST_BYTES).digest()

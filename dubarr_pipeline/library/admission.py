@@ -1,0 +1,260 @@
+"""Admission of a library's films: may this one be dubbed, into which languages, or why not."""
+
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.libraries import Library, missing_targets, spoken_reason
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.errors import (
+    DubbingError,
+    LanguageError,
+    MissingRequirement,
+    SettingsError,
+    WorkspaceError,
+)
+from dubarr_pipeline.files import check_writable, whole_file
+from dubarr_pipeline.library.disk_space import check_video
+from dubarr_pipeline.library.publishing.files import publish
+from dubarr_pipeline.library.publishing.object_store import publish_objects
+from dubarr_pipeline.library.publishing.records import Publication, read_publication
+from dubarr_pipeline.library.source import Source, inspect_audio, with_script
+from dubarr_pipeline.library.videos import Video, find_by_digest, last_at, make_video, save_video
+from dubarr_pipeline.media.container.facts import read_facts
+from dubarr_pipeline.media.mix.encode import SoundFormat, check_encoder
+from dubarr_pipeline.media.mux.options import MuxOptions
+from dubarr_pipeline.media.mux.stream_plan import MARK, plan_streams
+from dubarr_pipeline.media.subtitles.sources import find_subtitles, matches
+from dubarr_pipeline.text.languages import display_name, same_language
+from dubarr_pipeline.workdir.identity import FileIdentity
+from dubarr_pipeline.workdir.layout import WorkDir, exclusive
+
+_log = logging.getLogger(__name__)
+
+
+def register(
+    source: Source,
+    targets: tuple[str, ...],
+    settings: Settings,
+    overrides: Mapping[str, Any] | None = None,
+    library: str | None = None,
+) -> Video:
+    """Check everything that a film needs to be dubbed, then write its ``video.json``.
+
+    Where another film had that path before (a release that was upgraded), the new one starts with
+    that one's corrections and lines; those that still fit are reused.
+
+    `targets` are BCP-47 tags; `overrides` are settings for this video alone, by dotted name.
+
+    Raises:
+        SourceError: if the film cannot be dubbed.
+        LanguageError: if a target is the source's own language, or no engine serves it.
+        NotWritable: if the work folder cannot be used.
+        DiskFull: if the disk has no room for all stages; the video is registered.
+        VideoBusy: if another process works on it; its request stays as it was.
+    """
+    check_writable(settings.work_dir)
+    check_targets(source, targets, settings)
+    mux: MuxOptions = settings.mux
+    if mux.container == "mkv":
+        # The finished film must be able to keep all streams: plan_streams names one that cannot.
+        plan_streams(read_facts(source.path), replace_own=mux.replace_own)
+    video = make_video(
+        source.path,
+        settings.work_dir,
+        source.identity,
+        target_langs=targets,
+        profile=settings.profile,
+        overrides=overrides or {},
+        library=library,
+    )
+    work = video.work(settings.work_dir)
+    with exclusive(work):
+        before = last_at(source.path, settings.work_dir)
+        if before and before.key != video.key:
+            inherit_lines(before.work(settings.work_dir), work)
+        save_video(video, settings.work_dir)
+    check_video(source.path, len(targets), settings, work.root)
+    return video
+
+
+def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) -> None:
+    """Check that every target language can be made, as the settings have it.
+
+    Raises:
+        LanguageError: if no engine serves it.
+        SettingsError: if the encoder refuses the bitrate.
+    """
+    heard, mix = source.audio, settings.mix
+    if mix.bitrate_kbps is not None:
+        sound = SoundFormat(heard.rate, heard.channels, heard.layout)
+        check_encoder(mix.codec, sound, mix.bitrate_kbps)
+    translator = profile_engines.translator(settings, tuple(source.translations(targets)))
+    synthesizer = profile_engines.synthesizer(settings)
+    for target in targets:
+        if source.language and same_language(target, source.language):
+            raise LanguageError(
+                f"{str(source.path)!r} is already spoken in {display_name(source.language)}: "
+                f"remove {target!r} from the target languages, or name what is spoken with --from"
+            )
+        if source.language and not translator.serves(source.language, target):
+            others = ", ".join(translator.targets(source.language)) or "none"
+            unusable = [s for s in find_subtitles(source.info, target) if s.problem]
+            unusable = [s.describe() for s in unusable if matches(s, target)]
+            raise LanguageError(
+                f"{str(source.path)!r}: no translator from {display_name(source.language)} to "
+                f"{display_name(target)} here: "
+                f"put {source.path.stem}.{target}.srt beside the video, or choose another "
+                f"engine ({translator.name} serves: {others})"
+                + "".join(f"; not used: {each}" for each in unusable)
+            )
+        if not synthesizer.serves(target):
+            raise LanguageError(
+                f"{str(source.path)!r}: voice engine {synthesizer.name!r} does not speak "
+                f"{display_name(target)}: remove {target!r} from the target languages, or choose "
+                "another engine (`dubarr engines`)"
+            )
+
+
+def inherit_lines(old: WorkDir, new: WorkDir) -> None:
+    """Start a new work folder with another's corrections, drafts, takes and learned lengths.
+
+    Every line is reused or redone by its own fingerprint, so that only lines that fit are reused.
+    Files that the new folder already has stay; it may be repeated after a kill.
+    """
+    if new.journal.exists() or not old.root.is_dir():
+        return
+    for source, copy in ((old.edits, new.edits), (old.segments / "takes", new.segments / "takes")):
+        if source.is_dir() and not copy.exists():
+            # Renamed at the end, so that it is there whole or not at all.
+            part = copy.with_name(f".{copy.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(source, part)
+            part.rename(copy)
+    # The journal goes last: it names the takes, and with it the copy counts as complete.
+    for source, copy in ((old.lengths, new.lengths), (old.journal, new.journal)):
+        if source.is_file():
+            with whole_file(copy) as temporary:
+                shutil.copyfile(source, temporary)
+    _log.info("%s starts with the lines of %s", new.root.name, old.root.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Decision on a library's film: its target languages, or the reason why it has none.
+
+    Attributes:
+        targets: BCP-47 tags; empty where it is not dubbed.
+        source: the film; None where it could not be inspected.
+    """
+
+    targets: tuple[str, ...] = ()
+    reason: str | None = None
+    source: Source | None = None
+
+
+def decide_admission(
+    path: Path, library: Library, settings: Settings, identity: FileIdentity | None = None
+) -> Admission:
+    """Decide whether a film is dubbed. Reads headers only.
+
+    Raises:
+        MissingRequirement, WorkspaceError: for faults that are not the film's.
+    """
+    settings = settings.for_video(library.profile or settings.profile, library.overrides)
+    try:
+        source = inspect_audio(path, settings, identity)
+        if any(MARK in {name.lower() for name in each.tags} for each in source.info.audio):
+            return Admission(reason="it is a dubbed film that dubarr made", source=source)
+        # A film that the rules refuse needs no script.
+        if source.language and not (admission := _apply_rules(source, library)).targets:
+            return admission
+        source = with_script(source, settings, library.target_langs)
+        admission = _apply_rules(source, library)
+        check_targets(source, admission.targets, settings)
+    except (MissingRequirement, WorkspaceError):
+        raise
+    except DubbingError as error:
+        return Admission(reason=str(error))
+    return admission
+
+
+def _apply_rules(source: Source, library: Library) -> Admission:
+    """Apply a library's rules to a film whose language is known as well as it can be."""
+    reason = spoken_reason(library.rules, source.language)
+    if reason:
+        return Admission(reason=reason, source=source)
+    targets = missing_targets(library.rules, source.info, source.language, library.target_langs)
+    if not targets:
+        reason = f"it already has {', '.join(library.target_langs)} audio"
+    return Admission(targets, reason, source)
+
+
+def admit(
+    path: Path, name: str, library: Library, settings: Settings, identity: FileIdentity | None
+) -> Video | str:
+    """Register a library's film, or return the reason why it is not dubbed.
+
+    Raises:
+        MissingRequirement, WorkspaceError: for faults that are not the film's.
+    """
+    if not (library.outside_links or library.holds(path)):
+        return f"{str(path)!r} is not inside library {name!r} ({library.path})"
+    path, identity = _original_of(path, identity, settings)
+    twin = _find_twin(path, identity, settings)
+    if twin and twin.library not in (None, name):
+        return f"{str(path)!r} is a copy of {str(twin.source)!r} in library {twin.library!r}"
+    if twin and twin.library == name:
+        path, identity = twin.source, twin.identity
+    admission = decide_admission(path, library, settings, identity)
+    if not (admission.source and admission.targets):
+        return admission.reason or "there is nothing to do"
+    profiled = settings.for_video(library.profile or settings.profile, library.overrides)
+    try:
+        return register(admission.source, admission.targets, profiled, library.overrides, name)
+    except (MissingRequirement, WorkspaceError):
+        raise
+    except DubbingError as error:
+        return str(error)
+
+
+def _original_of(
+    path: Path, identity: FileIdentity | None, settings: Settings
+) -> tuple[Path, FileIdentity | None]:
+    """Return the kept original of a film that dubarr published in its place, or the film itself."""
+    before = last_at(path, settings.work_dir)
+    publication = read_publication(before.work(settings.work_dir)) if before else None
+    if not (before and publication and publication.original and identity):
+        return path, identity
+    ours = any((p.path, p.digest) == (path, identity.digest) for p in publication.files)
+    return (before.source, before.identity) if ours else (path, identity)
+
+
+def _find_twin(path: Path, identity: FileIdentity | None, settings: Settings) -> Video | None:
+    """Return the video of the same content that still has a file elsewhere; a moved one has not."""
+    known = find_by_digest(settings.work_dir, identity.digest) if identity else None
+    if known is None or known.source == path or not known.source.is_file():
+        return None
+    # One more hard link changes the date of the inode: what was registered is still this file.
+    found = known.source.stat()
+    same = (found.st_size, found.st_mtime_ns) == (known.identity.size, known.identity.mtime_ns)
+    return known if same else None
+
+
+def publish_video(video: Video, settings: Settings) -> Publication:
+    """Put a finished film where its library wants it.
+
+    Raises:
+        SettingsError: if it belongs to no library, or its library publishes nothing.
+        DubbingError: as `library.publishing.files.publish`.
+    """
+    if video.library is None:
+        raise SettingsError(f"{video.key} is not in a library, so it has no publish destination")
+    library = settings.library(video.library)
+    with exclusive(video.work(settings.work_dir)):
+        put = publish_objects if library.publish.url else publish
+        return put(video, library.path, settings.work_dir, library.publish)

@@ -1,0 +1,1 @@
+"""Publication of finished films into folders and object stores."""

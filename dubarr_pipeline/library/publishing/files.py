@@ -1,0 +1,307 @@
+"""Publishing into folders: the finished film goes to the place that its library names.
+
+A file appears under its name whole or not at all, after its copy was read back and compared. No
+file of others is ever overwritten. `replace` keeps the original under ``.dubarr-originals`` in the
+library: by a second link first, so that there is no moment without it, and a torrent client goes on
+seeding the same inode. A second try finishes what was killed in between.
+
+Others may write into a library, too. A download may bring a symbolic link along, under the very
+name that is about to be written or in place of a folder: no file is written through one.
+"""
+
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from dubarr_pipeline.config.libraries import PublishMode, PublishOptions
+from dubarr_pipeline.errors import ArtifactError, SettingsError, VerificationError
+from dubarr_pipeline.files import flush_to_disk, named_disk_errors
+from dubarr_pipeline.library.publishing.naming import (
+    kept_original,
+    mark_of,
+    part_of,
+    published_path,
+)
+from dubarr_pipeline.library.publishing.records import (
+    Publication,
+    PublishedFile,
+    read_publication,
+    record,
+    record_path,
+)
+from dubarr_pipeline.library.videos import Video, check_source, save_video
+from dubarr_pipeline.media.container.packet_times import read_timelines
+from dubarr_pipeline.media.container.probe import probe_video
+from dubarr_pipeline.workdir import checkpoints
+from dubarr_pipeline.workdir.identity import identify
+from dubarr_pipeline.workdir.layout import WorkDir
+
+_DAY_S = 86_400.0
+_LONGEST_NAME_BYTES = 255
+_SAME_DURATION_S = 0.5
+"""Containers declare durations loosely; the mux has compared the streams themselves."""
+
+
+def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -> Publication:
+    """Put a finished film in the place that its library names; a file that is there is kept.
+
+    `root` is the folder of its library.
+
+    Raises:
+        ArtifactError: if the film is not finished, or not whole.
+        SourceMissing, SourceChanged: if the source is not the film that was dubbed.
+        SettingsError: if a file of others is in the way, or a link leads out of the library.
+        VerificationError: if a copy differs from the finished film.
+        DiskFull, NotWritable: if it cannot be written; the files that were there stay.
+    """
+    work = video.work(work_dir)
+    if options.mode == "none":
+        raise SettingsError(f"{video.key}: its library publishes nothing (publish.mode = 'none')")
+    before = read_publication(work)
+    if before and _is_published(before, work, options.mode):
+        return _remove_marks(before)
+    original = before.source if before and before.mode == "replace" else video.source
+    check_source(video)
+    if options.mode == "tree":
+        home = options.to
+    else:
+        home = root if original.is_relative_to(root) else original.parent
+    replaced = original if options.mode == "replace" else None
+    copies = {
+        made: published_path(made, original, root, options)
+        for made in _finished_files(video, work, options.mode)
+    }
+    for path in copies.values():
+        check_place(path, home)
+        _check_free(path, before, replaced)
+    with named_disk_errors(next(iter(copies.values())).parent):
+        if replaced:
+            ((made, path),) = copies.items()
+            kept = kept_original(original, root, video.key)
+            check_place(kept, root)
+            now_s = time.time()
+            keep_s = _DAY_S * options.keep_original_days
+            until_s = now_s + keep_s if keep_s else 0.0
+            intent = Publication("replace", (), original, kept, until_s, now_s)
+            return _replace(video, made, path, intent, work_dir)
+        files = tuple(_place(made, path, video) for made, path in copies.items())
+    return _record(work, Publication(options.mode, files, original, published_s=time.time()))
+
+
+def restore(video: Video, work_dir: Path) -> Publication:
+    """Withdraw a publication: the original gets its place back, the published files go.
+
+    Raises:
+        ArtifactError: if nothing was published, or the original is not kept any more.
+    """
+    work = video.work(work_dir)
+    publication = read_publication(work)
+    if publication is None:
+        raise ArtifactError(f"{video.key} was not published")
+    original, place = publication.original, publication.source
+    if original is not None and video.source == original:
+        if not original.is_file():
+            raise ArtifactError(f"the original {original} is not kept any more")
+        with named_disk_errors(place.parent):
+            _link_or_copy(original, place)
+        save_video(replace(video, source=place, identity=identify(place)), work_dir)
+        original.unlink()
+    for file in publication.files:
+        if file.path != place and _is_intact(file):
+            file.path.unlink()
+    record_path(work).unlink()
+    return publication
+
+
+def due_original(work: WorkDir, now_s: float) -> Path | None:
+    """Return the original of a replaced film if its time is over and the dubbed film is whole."""
+    publication = read_publication(work)
+    if publication is None or not 0 < publication.keep_until_s <= now_s:
+        return None
+    original, files = publication.original, publication.files
+    if original is None or not original.is_file() or not files:
+        return None
+    return original if all(_is_intact(file) for file in files) else None
+
+
+def drop_original(work: WorkDir, now_s: float) -> Path | None:
+    """Remove the original of a replaced film whose time is over; return its path, or None."""
+    original = due_original(work, now_s)
+    if original is not None:
+        original.unlink()
+        with suppress(OSError):
+            original.parent.rmdir()
+    return original
+
+
+def _finished_files(video: Video, work: WorkDir, mode: PublishMode) -> list[Path]:
+    """Return the files that the mux left, and check that they fit the mode."""
+    files = [path for path in checkpoints.recorded_files(work, "mux") if path.suffix != ".json"]
+    if not files or any(not path.is_file() for path in files):
+        raise ArtifactError(f"{video.key} is not finished: dub it first")
+    if any(path.suffix == ".mka" for path in files) != (mode == "sidecar"):
+        needed = "mka" if mode == "sidecar" else "mkv"
+        raise SettingsError(
+            f"{video.key}: publish.mode = {mode!r} needs mux.container = {needed!r}"
+        )
+    return files
+
+
+def check_place(path: Path, home: Path) -> None:
+    """Check that a file's folder is inside the folder that it belongs to, with links resolved.
+
+    Raises:
+        SettingsError: if it is elsewhere, or its name is longer than file systems take.
+    """
+    try:
+        inside = path.parent.resolve().is_relative_to(home.resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SettingsError(f"{str(path)!r} cannot hold a film: {error}") from error
+    if not inside:
+        raise SettingsError(
+            f"{str(path.parent)!r} leads out of {str(home)!r}: remove the link in its way"
+        )
+    if len(os.fsencode(path.name)) > _LONGEST_NAME_BYTES:
+        raise SettingsError(
+            f"the name {path.name[:60]!r}... is longer than {_LONGEST_NAME_BYTES} bytes: give the "
+            "source, or publish.label, a shorter one"
+        )
+
+
+def _check_free(path: Path, before: Publication | None, replaced: Path | None) -> None:
+    """Check that no file of others is in the way."""
+    if not path.exists() or path == replaced:
+        return
+    if before and any(file.path == path and _is_intact(file) for file in before.files):
+        return
+    # A process that was killed before it wrote its record has left a mark of its copy.
+    mark = mark_of(path)
+    if mark.is_file() and mark.read_text("utf-8", errors="replace") == identify(path).digest:
+        return
+    raise SettingsError(
+        f"{str(path)!r} already exists and was not written by dubarr: move it first"
+    )
+
+
+def _place(made: Path, path: Path, video: Video) -> PublishedFile:
+    """Copy a finished file to its place, read it back and compare it."""
+    digest = identify(made).digest
+    file = PublishedFile(path, digest)
+    if path.exists() and _is_intact(file):
+        return file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(path)
+    try:
+        _copy(made, part)
+        _verify(part, digest, video)
+        # A killed process must know this file for its own when it comes back.
+        mark = mark_of(path)
+        mark.unlink(missing_ok=True)
+        with open(mark, "w", encoding="ascii", opener=_new_file) as stream:
+            stream.write(digest)
+        part.replace(path)
+        flush_to_disk(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+    return file
+
+
+def _verify(part: Path, digest: str, video: Video) -> None:
+    """Check that a copy equals the finished file, and opens as the film that it should be."""
+    if identify(part).digest != digest:
+        raise VerificationError(
+            f"the copy {str(part)!r} differs from what was written: check the disk"
+        )
+    info = probe_video(part)
+    if not info.audio:
+        raise VerificationError(f"the copy {str(part)!r} has no sound")
+    if info.video:
+        source_s = probe_video(video.source).duration_s
+        if abs(info.duration_s - source_s) > _SAME_DURATION_S:
+            # A broadcast's first and last time stamp say nothing where its clock jumps.
+            source_s = read_timelines(video.source).end_s or source_s
+        if source_s and info.duration_s and abs(info.duration_s - source_s) > _SAME_DURATION_S:
+            raise VerificationError(
+                f"{str(part)!r} lasts {info.duration_s:.2f} s, its source {source_s:.2f} s"
+            )
+
+
+def _replace(
+    video: Video, made: Path, path: Path, intent: Publication, work_dir: Path
+) -> Publication:
+    """Put the film in the place of its source, which gets a second place first."""
+    work, original, kept = video.work(work_dir), intent.source, intent.original
+    # Recorded first, so that a killed process knows afterwards whose place it was.
+    intent = _record(work, intent)
+    if kept and video.source != kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if not kept.exists():
+            _link_or_copy(video.source, kept)
+        # From here on the video is the kept file: its place is about to be another film's.
+        video = replace(video, source=kept, identity=identify(kept))
+        save_video(video, work_dir)
+    file = _place(made, path, video)
+    if original != path:
+        original.unlink(missing_ok=True)
+        flush_to_disk(original.parent)
+    return _record(work, replace(intent, files=(file,)))
+
+
+def _link_or_copy(source: Path, path: Path) -> None:
+    """Give a file a second name; where the file system has none, a copy that is read back."""
+    part = part_of(path)
+    part.unlink(missing_ok=True)
+    try:
+        # Of the file itself: a link into another folder may lead nowhere from here.
+        os.link(source.resolve(), part)
+    except OSError:
+        _copy(source, part)
+        shutil.copystat(source, part)
+        if identify(part).digest != identify(source).digest:
+            part.unlink()
+            raise VerificationError(
+                f"the copy of {str(source)!r} differs: check the disk"
+            ) from None
+    part.replace(path)
+    flush_to_disk(path.parent)
+
+
+def _copy(source: Path, path: Path) -> None:
+    """Copy a file to a path, in place of whatever was there, and flush it to disk."""
+    path.unlink(missing_ok=True)
+    with source.open("rb") as original, open(path, "wb", opener=_new_file) as copy:
+        shutil.copyfileobj(original, copy, 1 << 20)
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
+def _new_file(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+
+
+def _is_published(publication: Publication, work: WorkDir, mode: PublishMode) -> bool:
+    """Return whether a publication holds the film as it is finished now, whole and in place."""
+    made = [p for p in checkpoints.recorded_files(work, "mux") if p.suffix != ".json"]
+    files = publication.files
+    if publication.mode != mode or not files or any(not path.is_file() for path in made):
+        return False
+    digests = {identify(path).digest for path in made}
+    return {file.digest for file in files} == digests and all(map(_is_intact, files))
+
+
+def _is_intact(file: PublishedFile) -> bool:
+    return file.path.is_file() and identify(file.path).digest == file.digest
+
+
+def _record(work: WorkDir, publication: Publication) -> Publication:
+    return _remove_marks(record(work, publication))
+
+
+def _remove_marks(publication: Publication) -> Publication:
+    """Remove the marks of files that the record names."""
+    for file in publication.files:
+        mark_of(file.path).unlink(missing_ok=True)
+    return publication

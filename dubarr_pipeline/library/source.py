@@ -1,0 +1,151 @@
+"""The film that is dubbed: its file, its streams, and the choice of audio and script."""
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.errors import DubbingError, NoScript
+from dubarr_pipeline.library.videos import find_source
+from dubarr_pipeline.media.container.probe import probe_video
+from dubarr_pipeline.media.container.streams import MediaInfo, Stream, choose_audio
+from dubarr_pipeline.media.subtitles.read import choose_script, existing_translation
+from dubarr_pipeline.media.subtitles.sources import SubtitleSource
+from dubarr_pipeline.workdir.identity import FileIdentity, identify
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A film to dub, with the audio and the script that were chosen.
+
+    Attributes:
+        script: the subtitles that hold the words; None where an engine must recognise them.
+        language: BCP-47 of what is spoken, or None where an engine must identify it.
+        identity: size, dates and digest of the file; None until its content was read.
+    """
+
+    info: MediaInfo
+    audio: Stream
+    script: SubtitleSource | None = None
+    language: str | None = None
+    identity: FileIdentity | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.info.path
+
+    def script_digest(self) -> str | None:
+        """Return the digest of the script, read now; None without a script."""
+        return subtitle_digest(self.script) if self.script else None
+
+    def translations(self, targets: tuple[str, ...]) -> Mapping[str, SubtitleSource]:
+        """Return the full subtitles that the film has in these target languages, by language."""
+        found = {target: existing_translation(self.info, target) for target in targets}
+        return {target: subtitle for target, subtitle in found.items() if subtitle}
+
+
+def inspect_source(path: Path, settings: Settings, targets: tuple[str, ...] = ()) -> Source:
+    """Read a film's streams, and choose its audio and the script for dubs into the targets.
+
+    ffprobe runs once per version of the file in a process; the subtitles beside the file are
+    listed each time, so that later ones are seen.
+
+    Raises:
+        NotAVideo, NoAudio, NoScript, SourceMissing: if the film cannot be dubbed.
+    """
+    return with_script(inspect_audio(path, settings), settings, targets)
+
+
+def inspect_audio(path: Path, settings: Settings, identity: FileIdentity | None = None) -> Source:
+    """Read a film's streams and choose its audio; the script is left to `with_script`.
+
+    Raises:
+        NotAVideo, NoAudio, SourceMissing: if the film cannot be dubbed.
+    """
+    options = settings.audio
+    info = probe_video(find_source(path))
+    language = options.language or None
+    audio = choose_audio(info, language, options.stream if options.stream >= 0 else None)
+    return Source(info, audio, language=language or audio.language, identity=identity)
+
+
+def with_script(source: Source, settings: Settings, targets: tuple[str, ...] = ()) -> Source:
+    """Choose the subtitles that hold the words of a film.
+
+    Where nothing recognises the words and nothing translates but subtitles do, those in the only
+    target language are spoken as they are, and are the script as well.
+
+    Raises:
+        NoScript: if there are none, and no engine recognises the words.
+    """
+    try:
+        script = choose_script(source.info, source.language, targets)
+    except NoScript:
+        if settings.engines["transcription"] != "subtitles":
+            return source
+        script = source.translations(targets[:1]).get(targets[0]) if len(targets) == 1 else None
+        if not (script and source.language and settings.engines["translation"] == "lite"):
+            raise
+    return replace(source, script=script, language=source.language or script.language)
+
+
+def subtitle_digest(subtitle: SubtitleSource) -> str:
+    """Return the digest of a sidecar's content, or an embedded stream's number.
+
+    The digest of the video already covers an embedded stream.
+    """
+    if subtitle.index is not None:
+        return f"stream {subtitle.index}"
+    return hashlib.sha256(subtitle.path.read_bytes()).hexdigest()
+
+
+class BackgroundHasher:
+    """Identities of new films, read one film at a time in a thread that outlives the request.
+
+    A film of 60 GB takes minutes to read, and a sensor's tick may take one.
+    """
+
+    def __init__(self) -> None:
+        self._futures: dict[tuple[Path, int, int], Future[FileIdentity]] = {}
+        self._lock, self._reading = threading.Lock(), threading.Lock()
+
+    def identify(self, path: Path, wait_s: float) -> FileIdentity | None:
+        """Return a file's identity, or None if it takes longer than `wait_s`: ask again later.
+
+        Raises:
+            SourceMissing, NotAVideo, SourceChanged: as `workdir.identity.identify`.
+        """
+        try:
+            found = path.stat()
+            state = (path, found.st_size, found.st_mtime_ns)
+        except OSError:
+            state = (path, -1, -1)
+        with self._lock:
+            is_new, future = state not in self._futures, self._futures.setdefault(state, Future())
+
+        def read() -> None:
+            with self._reading:
+                try:
+                    future.set_result(identify(path))
+                except (DubbingError, OSError) as error:
+                    future.set_exception(error)
+
+        if is_new:
+            # A daemon thread does not keep the process from ending.
+            threading.Thread(target=read, daemon=True).start()
+        try:
+            identity = future.result(max(0.0, wait_s))
+        except TimeoutError:
+            return None
+        except (DubbingError, OSError):
+            self._forget(future)
+            raise
+        self._forget(future)
+        return identity
+
+    def _forget(self, future: Future[FileIdentity]) -> None:
+        with self._lock:
+            self._futures = {s: each for s, each in self._futures.items() if each is not future}

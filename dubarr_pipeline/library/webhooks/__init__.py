@@ -1,0 +1,1 @@
+"""File events from Radarr, Sonarr and scripts: received, parsed, kept in an inbox."""

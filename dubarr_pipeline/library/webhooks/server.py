@@ -1,0 +1,61 @@
+"""Receiver of webhooks from Radarr, Sonarr and scripts: ``dubarr serve webhooks``.
+
+It refuses requests without the token, and answers 200 only when the message is on the disk. A
+sender's words are never logged as they are, nor is the token.
+"""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from dubarr_pipeline.config.options import WebhookOptions
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.errors import DubbingError, RequestRefused, SettingsError
+from dubarr_pipeline.library.webhooks.inbox import SENDERS, WebhookIntake
+from dubarr_pipeline.services.web import OPEN_PATH, WebApp, WebLimits, WebServer, read_body
+
+_MIN_TOKEN = 16
+
+
+def webhook_server(settings: Settings, options: WebhookOptions, token: str) -> WebServer:
+    """Return a server that listens for webhooks; its `serve` answers them.
+
+    Every sender shows the `token` as bearer token, password or ``X-Dubarr-Token``.
+
+    Raises:
+        SettingsError: if the token is too short, or the address cannot be listened on.
+    """
+    if len(token) < _MIN_TOKEN:
+        raise SettingsError(
+            f"the webhook token has under {_MIN_TOKEN} characters: make one by "
+            "`openssl rand -hex 32`"
+        )
+    intake = WebhookIntake(settings)
+    limits = WebLimits(options.most_body_kb * 1024, options.timeout_s)
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def receive(request: Request) -> Response:
+        sender = request.path_params["sender"].strip("/")
+        if sender not in SENDERS:
+            choices = ", ".join("/" + each for each in SENDERS)
+            raise RequestRefused(404, "unknown_sender", f"post to one of: {choices}")
+        body = await read_body(request, limits)
+        try:
+            accepted = await run_in_threadpool(intake.take, sender, body)
+        except RequestRefused:
+            raise
+        except DubbingError as error:
+            raise RequestRefused(500, "failed", str(error)) from error
+        return JSONResponse({"accepted": accepted})
+
+    routes = {("GET", OPEN_PATH): health, ("POST", "/{sender:path}"): receive}
+    app = WebApp(routes, token, limits, lambda error: {"error": str(error)})
+    try:
+        return WebServer(app, options.host, options.port)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror}; "
+            "choose another webhooks.port"
+        ) from error

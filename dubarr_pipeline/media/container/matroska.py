@@ -1,0 +1,339 @@
+"""Matroska elements that ffmpeg does not report or keep (RFC 9559).
+
+It reports neither the declared end of a file nor, in version 5, the languages of its tracks. It
+silently drops header elements that it does not know: cropping, 3D planes, links between files and a
+few more. Here source and result are compared element by element (section 5.1): those that
+mkvpropedit can write are restored, and a file with any other is refused by its name.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+_EBML, _SEGMENT, _TRACKS, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0x1F43B675
+_INFORMATION = 0x1549A966
+_SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
+_ENTRY, _TYPE, _LANGUAGE, _LANGUAGE_BCP47 = 0xAE, 0x83, 0x22B59C, 0x22B59D
+_CODEC, _PRIVATE = 0x86, 0x63A2
+_KINDS = {(1, "V"): "video", (2, "A"): "audio", (17, "S"): "subtitle", (17, "D"): "subtitle"}
+"""Tracks that ffmpeg reads, by their type and the first letter of their codec."""
+_TRACKS_LIMIT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    identity: int
+    start: int
+    size: int | None
+    """Bytes of the content; None where the file leaves it open."""
+
+    @property
+    def end(self) -> int | None:
+        return None if self.size is None else self.start + self.size
+
+
+def is_matroska(front: bytes) -> bool:
+    """Return whether these first bytes of a file are those of Matroska or WebM."""
+    return front[:4] == _EBML.to_bytes(4, "big")
+
+
+def declared_end(path: Path) -> int | None:
+    """Return the byte at which the file should end; None if it does not declare it."""
+    with path.open("rb") as stream:
+        segment = _segment(stream)
+    return segment.end if segment else None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEntry:
+    """A track as the file itself describes it.
+
+    Attributes:
+        kind: as ffprobe names it; ``other`` for what ffmpeg cannot read, such as a DVD's buttons.
+        codec: Matroska's name of the codec, e.g. ``S_TEXT/WEBVTT``.
+        language: BCP-47 where the file has it; None if it names none.
+        header_bytes: size of the codec's private data.
+    """
+
+    kind: str
+    codec: str
+    language: str | None
+    header_bytes: int
+
+
+def track_entries(path: Path) -> tuple[TrackEntry, ...]:
+    """Return a Matroska file's tracks in their order."""
+    entries: list[TrackEntry] = []
+    with path.open("rb") as stream:
+        for entry in _track_entries(stream):
+            children = {c.identity: c for c in _children(stream, entry)}
+            found = {i: _content(stream, c).rstrip(b"\0") for i, c in children.items()}
+            codec, *languages = (
+                found.get(identity, b"").decode(errors="replace")
+                for identity in (_CODEC, _LANGUAGE_BCP47, _LANGUAGE)
+            )
+            form = int.from_bytes(found.get(_TYPE, b""), "big"), codec[:1]
+            language = next(filter(None, languages), None)
+            private = children.get(_PRIVATE)
+            size = (private and private.size) or 0
+            entries.append(TrackEntry(_KINDS.get(form, "other"), codec, language, size))
+    return tuple(entries)
+
+
+def is_codec_id(codec: str) -> bool:
+    """Return whether a codec bears Matroska's name of it, because ffmpeg does not know it."""
+    return codec[:1].isupper()
+
+
+def _track_entries(stream: BinaryIO) -> Iterator[_Element]:
+    tracks = _find(stream, _TRACKS)
+    if tracks is None or tracks.size is None or tracks.size > _TRACKS_LIMIT:
+        return
+    yield from (e for e in _children(stream, tracks) if e.identity == _ENTRY)
+
+
+def _segment(stream: BinaryIO) -> _Element | None:
+    head = _element(stream, 0)
+    if head is None or head.identity != _EBML or head.end is None:
+        return None
+    segment = _element(stream, head.end)
+    return segment if segment and segment.identity == _SEGMENT else None
+
+
+def _find(stream: BinaryIO, identity: int) -> _Element | None:
+    """Return an element of the segment, from the front of the film or by the index."""
+    segment = _segment(stream)
+    indexed: _Element | None = None
+    for child in _children(stream, segment) if segment else ():
+        if child.identity == identity:
+            return child
+        if segment and child.identity == _SEEK_HEAD:
+            indexed = _sought(stream, segment, child, identity) or indexed
+        if child.identity == _CLUSTER:
+            break
+    return indexed
+
+
+def _sought(stream: BinaryIO, segment: _Element, head: _Element, identity: int) -> _Element | None:
+    """Return an element by the index: editors move elements behind the film."""
+    for seek in _children(stream, head):
+        if seek.identity != _SEEK:
+            continue
+        fields = {c.identity: _content(stream, c) for c in _children(stream, seek)}
+        if fields.get(_SEEK_ID) == identity.to_bytes(4, "big"):
+            position = int.from_bytes(fields.get(_SEEK_POSITION, b"")[:8], "big")
+            element = _element(stream, segment.start + position)
+            return element if element and element.identity == identity else None
+    return None
+
+
+def _children(stream: BinaryIO, parent: _Element) -> Iterator[_Element]:
+    position = parent.start
+    while parent.end is None or position < parent.end:
+        child = _element(stream, position)
+        if child is None:
+            return
+        yield child
+        if child.end is None:
+            return
+        position = child.end
+
+
+def _content(stream: BinaryIO, element: _Element) -> bytes:
+    stream.seek(element.start)
+    return stream.read(min(element.size or 0, 1024))
+
+
+def _element(stream: BinaryIO, position: int) -> _Element | None:
+    stream.seek(position)
+    head = stream.read(12)
+    identity = _number(head, keep_marker=True)
+    if identity is None:
+        return None
+    size = _number(head[identity[1] :], keep_marker=False)
+    if size is None:
+        return None
+    value, width = size
+    unknown = value == (1 << (7 * width)) - 1
+    return _Element(identity[0], position + identity[1] + width, None if unknown else value)
+
+
+def _number(data: bytes, *, keep_marker: bool) -> tuple[int, int] | None:
+    """Read a variable-length integer: its value and how many bytes it took."""
+    if not data or not data[0]:
+        return None
+    width = 9 - data[0].bit_length()
+    if len(data) < width:
+        return None
+    value = int.from_bytes(data[:width], "big")
+    return (value if keep_marker else value & ((1 << (7 * width)) - 1)), width
+
+
+ElementPath = tuple[int, ...]
+Elements = Mapping[ElementPath, tuple[bytes, ...]]
+"""The contents (at most 1024 bytes) of all elements below a track or the segment's information, by
+the IDs from its top down to them."""
+
+_VIDEO, _AUDIO, _COLOUR, _MASTERING, _PROJECTION = 0xE0, 0xE1, 0x55B0, 0x55D0, 0x7670
+_ADDITION = 0x41E4
+_MASTERS = frozenset({_VIDEO, _AUDIO, _COLOUR, _MASTERING, _PROJECTION, _ADDITION})
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """mkvpropedit's name of an element, and the kind of its content."""
+
+    name: str
+    kind: str
+
+    def text(self, content: bytes) -> str:
+        """Return a content as mkvpropedit reads it."""
+        if self.kind == "float":
+            form = ">f" if len(content) == 4 else ">d"
+            return repr(float(struct.unpack(form, content)[0]) if content else 0.0)
+        if self.kind == "text":
+            return content.rstrip(b"\0").decode("utf-8", "surrogateescape")
+        return content.hex() if self.kind == "hex" else str(int.from_bytes(content, "big"))
+
+
+def _below(
+    parents: ElementPath, kind: str, names: Mapping[int, str]
+) -> dict[ElementPath, Property]:
+    return {(*parents, identity): Property(name, kind) for identity, name in names.items()}
+
+
+SEGMENT: dict[ElementPath, Property] = {
+    **_below((), "hex", {0x73A4: "segment-uid", 0x3CB923: "prev-uid", 0x3EB923: "next-uid"}),
+    **_below(
+        (),
+        "text",
+        {0x7384: "segment-filename", 0x3C83AB: "prev-filename", 0x3E83BB: "next-filename"},
+    ),
+}
+"""Restored elements of the segment's information."""
+
+_MASTERING_NUMBERS = (
+    "chromaticity-coordinates-red-x chromaticity-coordinates-red-y"
+    " chromaticity-coordinates-green-x chromaticity-coordinates-green-y"
+    " chromaticity-coordinates-blue-x chromaticity-coordinates-blue-y"
+    " white-coordinates-x white-coordinates-y max-luminance min-luminance"
+)
+_VIDEO_NUMBERS = {
+    0x9A: "interlaced",
+    0x9D: "field-order",
+    0x53B8: "stereo-mode",
+    0x54AA: "pixel-crop-bottom",
+    0x54BB: "pixel-crop-top",
+    0x54CC: "pixel-crop-left",
+    0x54DD: "pixel-crop-right",
+    0x54B0: "display-width",
+    0x54BA: "display-height",
+    0x54B2: "display-unit",
+}
+_COLOUR_NUMBERS = (
+    "color-matrix-coefficients color-bits-per-channel chroma-subsample-horizontal"
+    " chroma-subsample-vertical cb-subsample-horizontal cb-subsample-vertical"
+    " chroma-siting-horizontal chroma-siting-vertical color-range color-transfer-characteristics"
+    " color-primaries max-content-light max-frame-light"
+)
+TRACK: dict[ElementPath, Property] = {
+    **_below((), "uint", {0x6DE7: "min-cache", 0x6DF8: "max-cache"}),
+    **_below((), "text", {0x258688: "codec-name"}),
+    **_below((_VIDEO,), "uint", _VIDEO_NUMBERS),
+    **_below((_VIDEO, _COLOUR), "uint", dict(enumerate(_COLOUR_NUMBERS.split(), 0x55B1))),
+    **_below(
+        (_VIDEO, _COLOUR, _MASTERING), "float", dict(enumerate(_MASTERING_NUMBERS.split(), 0x55D1))
+    ),
+    **_below((_VIDEO, _PROJECTION), "uint", {0x7671: "projection-type"}),
+    **_below((_VIDEO, _PROJECTION), "hex", {0x7672: "projection-private"}),
+    **_below(
+        (_VIDEO, _PROJECTION),
+        "float",
+        {0x7673 + n: f"projection-pose-{name}" for n, name in enumerate(("yaw", "pitch", "roll"))},
+    ),
+    **_below((_AUDIO,), "float", {0x78B5: "output-sampling-frequency"}),
+}
+"""Restored elements of a track's header; UIDs, languages, flags and names are set elsewhere."""
+
+_NAMED_LOSSES = {
+    (0x4444,): "a segment family (SegmentFamily)",
+    (0x6924,): "links to a DVD's chapters (ChapterTranslate)",
+    (0xE2,): "3D planes joined from several tracks (TrackOperation)",
+    (0x6624,): "links to a DVD's tracks (TrackTranslate)",
+    (0x7446,): "an attachment that belongs to one track (AttachmentLink)",
+    (_ADDITION, 0x41E7): "a kind of block additions (BlockAdditionMapping)",
+    (_ADDITION, 0x41ED): "the data of a block addition (BlockAdditionMapping)",
+    (_VIDEO, 0x53C0): "an alpha channel (AlphaMode)",
+    (0x23314F,): "a time scale of its own (TrackTimestampScale)",
+}
+
+
+def read_elements(path: Path) -> tuple[Elements, tuple[Elements, ...]]:
+    """Return the header elements of a Matroska file's segment, and of each track in order."""
+    with path.open("rb") as stream:
+        about = _find(stream, _INFORMATION)
+        tracks = tuple(_elements(stream, entry) for entry in _track_entries(stream))
+        return _elements(stream, about) if about else {}, tracks
+
+
+def _elements(stream: BinaryIO, parent: _Element, path: ElementPath = ()) -> Elements:
+    contents: dict[ElementPath, tuple[bytes, ...]] = {}
+    for child in _children(stream, parent):
+        here = (*path, child.identity)
+        if child.identity in _MASTERS:
+            found = _elements(stream, child, here)
+        else:
+            found = {here: (_content(stream, child),)}
+        for at, content in found.items():
+            contents[at] = (*contents.get(at, ()), *content)
+    return contents
+
+
+def restoring_edits(
+    source: Elements, result: Elements, table: Mapping[ElementPath, Property]
+) -> list[str]:
+    """Return mkvpropedit's arguments that give the result the elements of the source."""
+    edits: list[str] = []
+    for path, known in table.items():
+        old, new = (_text(found, path, known) for found in (source, result))
+        if old is None and new is not None:
+            edits += ["--delete", known.name]
+        elif old != new:
+            edits += ["--set", f"{known.name}={old}"]
+    return edits
+
+
+def differences(
+    source: Elements, result: Elements, table: Mapping[ElementPath, Property]
+) -> tuple[str, ...]:
+    """Name the restorable elements that differ between source and result."""
+    return tuple(
+        f"{known.name} is {new}, not {old}"
+        for path, known in table.items()
+        for old, new in [(_text(source, path, known), _text(result, path, known))]
+        if old is not None and old != new
+    )
+
+
+def losses(source: Elements, result: Elements) -> tuple[str, ...]:
+    """Name the source's elements that the result lacks and that cannot be restored."""
+    return tuple(
+        name
+        for path, name in _NAMED_LOSSES.items()
+        if any(content.strip(b"\0") for content in source.get(path, ()))
+        and _same(source, path) != _same(result, path)
+    )
+
+
+def _same(found: Elements, path: ElementPath) -> tuple[bytes, ...]:
+    """Return contents, with Dolby Vision's two codes as one: they only differ by profile."""
+    return tuple(c.replace(b"dvvC", b"dvcC") for c in found.get(path, ()))
+
+
+def _text(found: Elements, path: ElementPath, known: Property) -> str | None:
+    contents = found.get(path)
+    return known.text(contents[0]) if contents else None

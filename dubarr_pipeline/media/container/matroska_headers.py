@@ -1,0 +1,179 @@
+"""Header properties, tags, chapters and attachments of a Matroska file, by mkvtoolnix.
+
+ffmpeg copies streams bit for bit but rewrites these and loses some of them (BCP-47 languages,
+editions, tag targets, attachment descriptions); mkvtoolnix reads and writes them whole. Everything
+runs inside one folder under plain names, because mkvtoolnix refuses others in the locale ``C``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.errors import MediaToolError
+from dubarr_pipeline.media.container.ffmpeg import run
+
+_ARGUMENTS = "arguments.json"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderTrack:
+    """One track as mkvmerge describes it; `number` counts from 1, as mkvpropedit does."""
+
+    number: int
+    kind: str
+    uid: int
+    language: str
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderAttachment:
+    """A file attached to a Matroska file."""
+
+    number: int
+    uid: int
+    name: str
+    media_type: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Tracks and attachments of a Matroska file, as mkvmerge reports them."""
+
+    tracks: tuple[HeaderTrack, ...]
+    attachments: tuple[HeaderAttachment, ...]
+
+
+class MatroskaFile:
+    """A Matroska file that mkvtoolnix reads and edits, under a plain name in a scratch folder."""
+
+    def __init__(self, path: Path, folder: Path, name: str) -> None:
+        """Link `path` into `folder` as `name`, which must be plain."""
+        self.folder = folder
+        self.path = path
+        self._name = name
+        (folder / name).symlink_to(os.path.abspath(path))  # noqa: PTH100 - keeps links as they are
+
+    def headers(self) -> Headers:
+        """Read the headers. Raises `MediaToolError`."""
+        answer = run(
+            ["--output-charset", "UTF-8", "-J", self._name], tool="mkvmerge", cwd=self.folder
+        ).stdout
+        document = json.loads(answer.decode("utf-8", "replace"))
+        tracks = [
+            HeaderTrack(
+                number,
+                "subtitle" if found.get("type") == "subtitles" else found.get("type", ""),
+                about.get("uid", 0),
+                about.get("language", ""),
+                about,
+            )
+            for number, found in enumerate(document.get("tracks", []), 1)
+            for about in [found.get("properties", {})]
+        ]
+        attachments = [
+            HeaderAttachment(
+                found["id"],
+                found.get("properties", {}).get("uid", 0),
+                *(found.get(name, "") for name in ("file_name", "content_type", "description")),
+            )
+            for found in document.get("attachments", [])
+        ]
+        return Headers(tuple(tracks), tuple(attachments))
+
+    def read_xml(self, part: str) -> ET.Element | None:
+        """Read all ``tags`` or ``chapters``; None if there are none. Raises `MediaToolError`."""
+        target = self.folder / f"{self._name}.{part}.xml"
+        run([self._name, part, target.name], tool="mkvextract", cwd=self.folder)
+        if not target.is_file() or not target.stat().st_size:
+            return None
+        try:
+            return ET.fromstring(target.read_bytes())
+        except ET.ParseError as error:
+            raise MediaToolError(f"mkvextract wrote {part} that are not XML: {error}") from error
+
+    def extract_attachments(self, attachments: Sequence[HeaderAttachment]) -> tuple[Path, ...]:
+        """Write attachments to files, and return these; numbered, never under their own names."""
+        if not attachments:
+            return ()
+        names = [f"attachment.{a.number}" for a in attachments]
+        wanted = [f"{a.number}:{name}" for a, name in zip(attachments, names, strict=True)]
+        run([self._name, "attachments", *wanted], tool="mkvextract", cwd=self.folder)
+        return tuple(self.folder / name for name in names)
+
+    def edit(self, arguments: Sequence[str]) -> None:
+        """Change headers in place. Raises `MediaToolError` if mkvpropedit refuses."""
+        # An argument file is UTF-8 whatever the locale is.
+        text = json.dumps(["--quiet", self._name, *arguments], ensure_ascii=False)
+        (self.folder / _ARGUMENTS).write_text(text, encoding="utf-8", errors="surrogateescape")
+        run([f"@{_ARGUMENTS}"], tool="mkvpropedit", cwd=self.folder)
+
+    def write_xml(self, root: ET.Element, name: str) -> str:
+        """Write XML for `edit`, and return its name there."""
+        ET.ElementTree(root).write(self.folder / name, encoding="utf-8", xml_declaration=True)
+        return name
+
+
+def attachment_edits(attachment: HeaderAttachment, file: Path) -> list[str]:
+    """Return mkvpropedit's arguments that add an attachment as it was."""
+    edits = ["--attachment-name", attachment.name, "--attachment-mime-type", attachment.media_type]
+    if attachment.description:
+        edits += ["--attachment-description", attachment.description]
+    if attachment.uid:
+        edits += ["--attachment-uid", str(attachment.uid)]
+    return [*edits, "--add-attachment", file.name]
+
+
+_RESTORED = {
+    "uid": "track-uid",
+    "enabled_track": "flag-enabled",
+    "language_ietf": "language-ietf",
+    "default_duration": "default-duration",
+    "stereo_mode": "stereo-mode",
+    "audio_bits_per_sample": "bit-depth",
+}
+
+
+def restored_properties(track: HeaderTrack) -> list[str]:
+    """Return mkvpropedit's arguments that set the properties which ffmpeg did not carry over."""
+    edits: list[str] = []
+    for key, name in _RESTORED.items():
+        if key in track.properties:
+            value = track.properties[key]
+            edits += ["--set", f"{name}={int(value) if isinstance(value, bool) else value}"]
+    return edits
+
+
+def mark_tags(root: ET.Element | None, marks: dict[int, dict[str, str]]) -> ET.Element:
+    """Add tags for tracks, given by their UIDs, to a file's tags."""
+    tags = ET.Element("Tags") if root is None else root
+    for uid, names in marks.items():
+        tag = ET.SubElement(tags, "Tag")
+        ET.SubElement(ET.SubElement(tag, "Targets"), "TrackUID").text = str(uid)
+        for name, text in names.items():
+            simple = ET.SubElement(tag, "Simple")
+            ET.SubElement(simple, "Name").text = name
+            ET.SubElement(simple, "String").text = text
+    return tags
+
+
+def shift_chapters(root: ET.Element, shift_us: int) -> ET.Element:
+    """Shift all chapters as the streams were shifted; none starts before 0."""
+    for name in ("ChapterTimeStart", "ChapterTimeEnd"):
+        for element in root.iter(name):
+            whole, _, fraction = (element.text or "0").strip().partition(".")
+            seconds = 0
+            for part in whole.split(":"):
+                seconds = seconds * 60 + int(part)
+            before_ns = seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+            whole_s, fraction_ns = divmod(max(0, before_ns + shift_us * 1000), 1_000_000_000)
+            minutes, seconds = divmod(whole_s, 60)
+            element.text = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{fraction_ns:09}"
+    return root

@@ -1,0 +1,352 @@
+"""The proof of a finished track: decoded again and compared with what it was made of.
+
+The file is decoded once. Its samples are compared with the bed and the takes as they were meant to
+be: folded and resampled where the codec asked for it. Told is whether the bed came through where
+nobody speaks, whether it lies where it lay, and whether each take is in its window.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dubarr_pipeline.media.audio.channels import layout_of
+from dubarr_pipeline.media.audio.loudness import (
+    METER_FLAGS,
+    Loudness,
+    TruePeakMeter,
+    meter,
+    meter_said,
+)
+from dubarr_pipeline.media.audio.reader import Samples
+from dubarr_pipeline.media.audio.resample import resampled_length
+from dubarr_pipeline.media.audio.wav import WaveFile
+from dubarr_pipeline.media.container import ffmpeg
+from dubarr_pipeline.media.container import ffmpeg_graph as graph
+from dubarr_pipeline.media.mix.check_bed import BedComparison, VoiceComparison
+from dubarr_pipeline.media.mix.check_takes import FoundTake, TakeDetectors, listening_step
+from dubarr_pipeline.media.mix.encode import (
+    SoundFormat,
+    TrackFormat,
+    choose_format,
+    converted,
+    is_converted,
+)
+from dubarr_pipeline.media.mix.options import MixOptions, MixSources, PlacedTake
+from dubarr_pipeline.media.mix.plan import undubbed_speech
+from dubarr_pipeline.media.mix.report import MixReport
+from dubarr_pipeline.spans import Span, complement, intersect, merge, total
+
+_BLOCK_SAMPLES = 1 << 18
+_MUTED_DB = -30.0
+_DOUBLED_DB = -10.0
+"""The original voice this far under its own level is heard beside the dub."""
+_EDGE_S = 0.05
+"""Codecs smear over a frame at each side of what was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackProof:
+    """Measurements of the decoded track.
+
+    Attributes:
+        loudness_lufs, true_peak_dbtp: of the file; for a delivery standard by ffmpeg's meter.
+        bed_null_db: level of the difference to the bed (with the programme's gain, folded and
+            resampled as the track is) where nobody speaks, against the bed itself; -120 for no
+            difference; None where there is no such place to compare.
+        bed_gain_db: the level there against the bed's.
+        offset_ms: the largest displacement of the bed in any piece heard; None as above.
+        line_gains_db: of each take in its window, against the gain that the mixer reports; -120
+            where the take is not there.
+        heard_together: how many of them could be told only with the others that sound with them:
+            drowned by those, or too much alike. Theirs is the gain of all of them.
+        speech_s: seconds of detected speech.
+        dubbed_s: seconds of it in lines that have a dub.
+        muted_s: start and end of speech with neither a dub nor the original voice, in seconds.
+        original_left_db: the original voice under the dub, all takes together; None without any.
+        doubled_s: starts of takes under which the original voice is heard, in seconds.
+    """
+
+    loudness_lufs: float
+    true_peak_dbtp: float
+    bed_null_db: float | None
+    bed_gain_db: float | None
+    offset_ms: float | None
+    line_gains_db: tuple[float, ...]
+    heard_together: int = 0
+    speech_s: float = 0.0
+    dubbed_s: float = 0.0
+    muted_s: tuple[tuple[float, float], ...] = ()
+    original_left_db: float | None = None
+    doubled_s: tuple[float, ...] = ()
+
+
+def prove_track(
+    path: Path,
+    sources: MixSources,
+    takes: Sequence[PlacedTake],
+    report: MixReport,
+    options: MixOptions,
+) -> TrackProof:
+    """Decode a track once and compare it with what it was made of.
+
+    Args:
+        path: the finished track.
+        sources: the stems.
+        takes: in the order in which they were mixed.
+        report: of the mixer.
+        options: that it was mixed with.
+
+    Raises:
+        MediaToolError: if the track cannot be decoded.
+        ArtifactError: if a stem or a take is missing or damaged.
+    """
+    sound = SoundFormat(report.rate, report.channels, report.layout)
+    track = choose_format(options.codec, sound, options.bitrate_kbps)
+    clock = _Clock(report.rate, track.rate)
+    expected = _expected(takes, report, clock, folding(sound, track))
+    gain = 10 ** (report.gain_db / 20)
+    untouched = _untouched(sources, report, options)
+    speech = merge(sources.speech if sources.detected is None else sources.detected)
+    dub = [Span(line.start, line.start + line.samples) for line in report.lines]
+    undubbed = undubbed_speech(speech, [*dub, *(take.window for take in takes)], report.rate)
+    edge = round(_EDGE_S * track.rate)
+    voiced = [clock.span(span).pad(-edge, -edge) for span in undubbed]
+    length = clock.moment(report.samples)
+    with (
+        as_in_track(sources.accompaniment, sound, track) as bed,
+        as_in_track(sources.vocals, sound, track) as original,
+    ):
+        listener = _Listener(
+            bed,
+            original,
+            BedComparison(track.rate, gain, [clock.span(s) for s in untouched]),
+            VoiceComparison(track.rate, gain, voiced, length),
+            TakeDetectors(expected, track, [clock.span(span) for span in speech]),
+            length,
+        )
+        block = _BLOCK_SAMPLES - _BLOCK_SAMPLES % listening_step(track.rate)
+        strict = options.target is not None
+        measured = play_track(path, track, block, listener.hear, strict=strict)
+    takes_found = listener.takes.gains()
+    missing = [clock.back(span) for span in listener.voices.missing()]
+    return TrackProof(
+        measured.integrated_lufs,
+        measured.true_peak_dbtp,
+        *listener.comparison.result(),
+        tuple(take.gain_db for take in takes_found),
+        sum(take.together for take in takes_found),
+        **_as_heard(speech, undubbed, report, takes_found, missing),
+    )
+
+
+def _as_heard(
+    speech: Sequence[Span],
+    undubbed: Sequence[Span],
+    report: MixReport,
+    takes: Sequence[FoundTake],
+    missing: Sequence[Span],
+) -> dict[str, Any]:
+    """Return the figures on speech and on the original voice under the dub."""
+    rate = report.rate
+    silent = [
+        Span(line.start, line.start + line.samples)
+        for line, take in zip(report.lines, takes, strict=True)
+        if take.gain_db <= _MUTED_DB and not take.together
+    ]
+    weight = sum(take.weight for take in takes)
+    left = abs(sum(take.original * take.weight for take in takes)) / weight if weight else 0.0
+    doubled = 10 ** (_DOUBLED_DB / 20)
+    return {
+        "speech_s": round(total(speech) / rate, 3),
+        "dubbed_s": round((total(speech) - total(undubbed)) / rate, 3),
+        "muted_s": tuple(
+            (round(span.start / rate, 3), round(span.end / rate, 3))
+            for span in merge([*missing, *intersect(speech, silent)])
+        ),
+        "original_left_db": round(20 * float(np.log10(max(left, 1e-3))), 1) if weight else None,
+        "doubled_s": tuple(
+            round(line.start / rate, 3)
+            for line, take in zip(report.lines, takes, strict=True)
+            if take.original > doubled
+        ),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """From the film's samples to the track's."""
+
+    film_rate: int
+    track_rate: int
+
+    def moment(self, sample: int) -> int:
+        return resampled_length(sample, self.film_rate, self.track_rate)
+
+    def back(self, span: Span) -> Span:
+        """Return a span of the track on the film's clock."""
+        ratio = Fraction(self.film_rate, self.track_rate)
+        return Span(round(span.start * ratio), round(span.end * ratio))
+
+    def span(self, span: Span) -> Span:
+        return Span(self.moment(span.start), self.moment(span.end))
+
+
+def _expected(
+    takes: Sequence[PlacedTake], report: MixReport, clock: _Clock, fold: np.ndarray
+) -> list[PlacedTake]:
+    """Return every take with its place and all its gains in the track, on the track's clock."""
+    expected: list[PlacedTake] = []
+    for take, line in zip(takes, report.lines, strict=True):
+        first = max(0, line.start)
+        last = max(first, min(report.samples, line.start + line.samples))
+        gain = 10 ** ((line.gain_db + report.gain_db) / 20)
+        gains = (gain * fold @ np.array(line.pan, np.float64)).astype(np.float32)
+        span = clock.span(Span(first, last))
+        start = clock.moment(line.start)
+        expected.append(replace(take, start=start, span=span, pan=gains, gain_db=0.0))
+    return expected
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Distributor of each block of the track, with its stems, to all detectors."""
+
+    bed: InOrder
+    original: InOrder
+    comparison: BedComparison
+    voices: VoiceComparison
+    takes: TakeDetectors
+    samples: int
+    _start: int = 0
+
+    def hear(self, block: Samples) -> None:
+        heard = block[:, : max(0, self.samples - self._start)]
+        if heard.shape[1]:
+            under = self.bed.read(self._start, self._start + heard.shape[1])
+            voices = self.original.read(self._start, self._start + heard.shape[1])
+            self.comparison.hear(self._start, heard, under)
+            self.voices.hear(self._start, heard, under, voices)
+            self.takes.hear(self._start, heard, under, voices)
+        self._start += block.shape[1]
+
+
+def _untouched(sources: MixSources, report: MixReport, options: MixOptions) -> list[Span]:
+    """Return where nobody speaks and nothing is lowered."""
+    fader = options.ducking
+    moves_s = 0.0
+    if options.preset != "film":
+        moves_s = (fader.look_ahead_ms + fader.attack_ms + fader.hold_ms + fader.release_ms) / 1000
+    edge, moving = (round(s * report.rate) for s in (_EDGE_S, _EDGE_S + moves_s))
+    speech = [span.pad(edge, edge) for span in sources.speech]
+    dub = [Span(n.start, n.start + n.samples).pad(moving, moving) for n in report.lines]
+    return complement(merge([*speech, *dub]), Span(0, report.samples))
+
+
+_PROBE_SAMPLES = 4800
+
+
+class InOrder(Protocol):
+    """A sound that is read from its beginning to its end."""
+
+    def read(self, start: int, stop: int) -> Samples:
+        """Return ``(channels, stop - start)``; `start` is where the last call stopped."""
+        ...
+
+
+def play_track(
+    path: Path, track: TrackFormat, block: int, on_block: Callable[[Samples], None], *, strict: bool
+) -> Loudness:
+    """Decode a track once, hand out its blocks, and return what it measures.
+
+    Args:
+        path: the encoded file.
+        track: its format.
+        block: samples in a block.
+        on_block: told every ``(channels, block)``, the last may be shorter.
+        strict: whether it is ffmpeg that measures true peaks, too.
+
+    Raises:
+        MediaToolError: if it cannot be decoded.
+    """
+    peaks = None if strict else TruePeakMeter(track.channels)
+    played = meter(graph.open_input(path).stream("a:0"), peaks=strict)
+    decoded = graph.output([played], "pipe:1", graph.FLOATS)
+    with ffmpeg.reader(graph.command(decoded, flags=METER_FLAGS)) as pipe:
+        for heard in _blocks(pipe, track.channels, block):
+            if peaks:
+                peaks.add(heard)
+            on_block(heard)
+    said = meter_said(pipe.stderr, path)
+    return said if peaks is None else replace(said, true_peak_dbtp=peaks.peak_dbtp)
+
+
+def _blocks(pipe: ffmpeg.ToolPipe, channels: int, block: int) -> Iterator[Samples]:
+    while data := pipe.read(block * channels * 4):
+        frames = np.frombuffer(data, "<f4").reshape(-1, channels)
+        yield np.ascontiguousarray(frames.T, np.float32)
+
+
+@contextlib.contextmanager
+def as_in_track(path: Path, sound: SoundFormat, track: TrackFormat) -> Iterator[InOrder]:
+    """Open a stem as it would sound in a track: folded and resampled as the encoder's input is.
+
+    Raises:
+        ArtifactError: if the stem is missing or damaged.
+        MediaToolError: if it cannot be converted.
+    """
+    if not is_converted(sound, track):
+        with WaveFile(path) as wave:
+            yield wave
+        return
+    folded = converted(_named(graph.open_input(path).stream("a:0"), sound), sound, track)
+    with ffmpeg.reader(graph.command(graph.output([folded], "pipe:1", graph.FLOATS))) as pipe:
+        yield _Piped(pipe, track.channels)
+        while pipe.read(1 << 20):
+            pass
+
+
+def _named(link: graph.Link, sound: SoundFormat) -> graph.Link:
+    """Have ffmpeg take the channels for what the mixer takes them for."""
+    layout = layout_of(sound.channels, sound.layout)
+    if layout.endswith("c"):
+        return link
+    order = "|".join(map(str, range(sound.channels)))
+    return link.filter("channelmap", {"map": order, "channel_layout": layout})
+
+
+class _Piped:
+    def __init__(self, pipe: ffmpeg.ToolPipe, channels: int) -> None:
+        self._pipe, self._channels = pipe, channels
+
+    def read(self, start: int, stop: int) -> Samples:
+        block = np.zeros((self._channels, stop - start), np.float32)
+        data = self._pipe.read((stop - start) * self._channels * 4)
+        frames = np.frombuffer(data, "<f4").reshape(-1, self._channels)
+        block[:, : len(frames)] = frames.T
+        return block
+
+
+def folding(sound: SoundFormat, track: TrackFormat) -> NDArray[np.float64]:
+    """Return ``(track channels, film channels)``: the gains by which a film's channels are folded.
+
+    Measured on ffmpeg itself, one channel after the other.
+    """
+    at_rate = SoundFormat(track.rate, sound.channels, sound.layout)
+    if not is_converted(at_rate, track):
+        return np.eye(sound.channels)
+    one_by_one = np.repeat(np.eye(sound.channels, dtype="<f4"), _PROBE_SAMPLES, axis=0)
+    bare: graph.Options = {"f": "f32le", "ar": track.rate, "ac": sound.channels}
+    given = graph.open_input("pipe:0", bare).stream("a:0")
+    folded = converted(_named(given, sound), at_rate, track)
+    command = graph.command(graph.output([folded], "pipe:1", graph.FLOATS))
+    found = ffmpeg.run(command, stdin=one_by_one.tobytes()).stdout
+    heard = np.frombuffer(found, "<f4").reshape(-1, track.channels)
+    return heard[_PROBE_SAMPLES // 2 :: _PROBE_SAMPLES][: sound.channels].T.astype(np.float64)

@@ -1,0 +1,185 @@
+"""Gives a muxed file what ffmpeg could not: languages, flags, tags, chapters, attachments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dubarr_pipeline import __version__
+from dubarr_pipeline.errors import NotMuxable, VerificationError
+from dubarr_pipeline.media.container.facts import ContainerFacts
+from dubarr_pipeline.media.container.matroska import (
+    SEGMENT,
+    TRACK,
+    differences,
+    losses,
+    read_elements,
+    restoring_edits,
+)
+from dubarr_pipeline.media.container.matroska_headers import (
+    HeaderAttachment,
+    Headers,
+    HeaderTrack,
+    MatroskaFile,
+    attachment_edits,
+    mark_tags,
+    restored_properties,
+    shift_chapters,
+)
+from dubarr_pipeline.media.mux.copy_pass import dump_covers
+from dubarr_pipeline.media.mux.stream_plan import MARK, StreamPlan
+from dubarr_pipeline.media.mux.track_flags import TrackFlags
+
+_IMAGES = {
+    "mjpeg": ("jpg", "image/jpeg"),
+    **{name: (name, f"image/{name}") for name in ("png", "bmp", "gif")},
+}
+_OTHER_IMAGE = "image/x-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Contents of a result's headers.
+
+    Attributes:
+        source: the film's container; None for a file of new tracks alone.
+        shift_us: how far the result's clock lies behind the source's.
+    """
+
+    source: ContainerFacts | None
+    plan: StreamPlan
+    flags: tuple[TrackFlags, ...]
+    shift_us: int
+
+
+Origins = tuple[HeaderTrack | None, ...]
+"""For each copied track the source's, as mkvtoolnix sees it; None where it reads no source."""
+
+
+def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
+    """Write a result's headers, in one edit; return where its tracks come from.
+
+    Raises:
+        MediaToolError, MissingRequirement: if mkvtoolnix cannot.
+        NotMuxable: if the source's headers hold what nothing can restore.
+    """
+    source = finish.source
+    original = None
+    if source and source.is_matroska:
+        original = MatroskaFile(source.path, result.folder, "source.mkv")
+    old = original.headers() if original else Headers((), ())
+    matches = _counterparts(source, old) if source and original else {}
+    origins = tuple(matches.get(track.stream.index) for track in finish.plan.tracks)
+    written = result.headers().tracks
+    uids = [o.uid if o else w.uid for o, w in zip(origins, written, strict=False)]
+    uids += [track.uid for track in written[len(origins) :]]
+    edits = _element_edits(finish, result.path, origins)
+    # Players turn the picture as MP4 says: Matroska calls that the projection's roll.
+    for number, track in enumerate(finish.plan.tracks, 1):
+        if track.disguise:
+            edits += ["--edit", f"track:{number}", "--set", f"codec-id={track.stream.codec}"]
+        if turned := track.stream.turned_deg:
+            edits += ["--edit", f"track:{number}", "--set", "projection-type=0"]
+            edits += ["--set", f"projection-pose-roll={turned}"]
+    for number, flags in enumerate(finish.flags):
+        origin = origins[number] if number < len(origins) else None
+        edits += ["--edit", f"track:{number + 1}", *flags.edits()]
+        edits += restored_properties(origin) if origin else []
+    mark = {MARK.upper(): f"machine-made dub, dubarr {__version__}"}
+    marks = {uid: mark for uid, flags in zip(uids, finish.flags, strict=True) if flags.new}
+    tags = mark_tags((original or result).read_xml("tags"), marks)
+    if len(tags):
+        edits += ["--tags", f"all:{result.write_xml(tags, 'all-tags.xml')}"]
+    chapters = (original or result).read_xml("chapters") if source and source.chapters else None
+    if chapters is not None:
+        shifted = shift_chapters(chapters, finish.shift_us)
+        edits += ["--chapters", result.write_xml(shifted, "all-chapters.xml")]
+    result.edit([*edits, *_attachment_edits(finish, result, original, old)])
+    return origins
+
+
+def _element_edits(
+    finish: Finish, result: Path, origins: Sequence[HeaderTrack | None]
+) -> list[str]:
+    """Restore what ffmpeg dropped from the headers, or refuse the film for what stays lost."""
+    if not finish.source or not finish.source.is_matroska:
+        return []
+    (old, old_tracks), (new, new_tracks) = map(read_elements, (finish.source.path, result))
+    lost = list(losses(old, new))
+    changes = restoring_edits(old, new, SEGMENT)
+    edits = ["--edit", "info", *changes] if changes else []
+    for number, origin in enumerate(origins):
+        if origin is None:
+            continue
+        was, became = old_tracks[origin.number - 1], new_tracks[number]
+        changes = restoring_edits(was, became, TRACK)
+        edits += ["--edit", f"track:{number + 1}", *changes] if changes else []
+        lost += [f"{name} in track {origin.number}" for name in losses(was, became)]
+    if lost:
+        raise NotMuxable(
+            f"{finish.source.path} holds {', '.join(lost)}, which would be lost: set mux.container"
+            " to 'mka', so that the new tracks lie beside the film"
+        )
+    return edits
+
+
+def check_elements(finish: Finish, result: Path, headers: Headers, origins: Origins) -> None:
+    """See that the result's headers say of the source's tracks what the source says.
+
+    Raises:
+        VerificationError: naming the track and the element.
+    """
+    if finish.source and finish.source.is_matroska:
+        (old, old_tracks), (new, new_tracks) = map(read_elements, (finish.source.path, result))
+        wrong = [f"the file's {text}" for text in differences(old, new, SEGMENT)]
+        for number, origin in enumerate(origins):
+            if origin:
+                found = differences(old_tracks[origin.number - 1], new_tracks[number], TRACK)
+                wrong += [f"track {origin.number}: {text}" for text in found]
+        if wrong:
+            raise VerificationError(f"headers differ in the muxed file: {'; '.join(wrong)}")
+    for track, found in zip(finish.plan.tracks, headers.tracks, strict=False):
+        roll = found.properties.get("projection_pose_roll", 0.0)
+        if track.stream.turned_deg and roll != track.stream.turned_deg:
+            raise VerificationError(
+                f"{track.stream.describe()} is shown turned by {track.stream.turned_deg} degrees,"
+                f" {roll} in the muxed file"
+            )
+
+
+def _attachment_edits(
+    finish: Finish, result: MatroskaFile, original: MatroskaFile | None, old: Headers
+) -> list[str]:
+    if original:
+        attachments, files = old.attachments, original.extract_attachments(old.attachments)
+    elif finish.source:
+        covers = finish.plan.covers
+        # Players look for ``cover.jpg``.
+        stems = ["cover", *(f"cover_{number}" for number in range(1, len(covers)))]
+        attachments = tuple(
+            HeaderAttachment(0, 0, f"{stem}.{suffix}", media_type, "")
+            for stem, stream in zip(stems, covers, strict=False)
+            for suffix, media_type in [_IMAGES.get(stream.codec, (stream.codec, _OTHER_IMAGE))]
+        )
+        files = dump_covers(finish.source, covers, result.folder)
+    else:
+        return []
+    pairs = zip(attachments, files, strict=True)
+    return [part for attachment, file in pairs for part in attachment_edits(attachment, file)]
+
+
+def _counterparts(source: ContainerFacts, headers: Headers) -> dict[int, HeaderTrack]:
+    """Match ffmpeg's streams with mkvtoolnix's tracks: the nth of a kind with the nth."""
+    found: dict[int, HeaderTrack] = {}
+    for kind in ("video", "audio", "subtitle"):
+        streams = [s for s in source.streams if s.kind == kind and not s.is_cover]
+        tracks = [t for t in headers.tracks if t.kind == kind]
+        if len(streams) != len(tracks):
+            seen = f"ffmpeg sees {len(streams)} {kind} streams, mkvtoolnix {len(tracks)}"
+            raise NotMuxable(
+                f"{source.path}: {seen}; the file is damaged, or joins tracks to a 3D picture:"
+                " remux it first (mkvmerge -o film.mkv FILM), or set mux.container to 'mka'"
+            )
+        found.update({s.index: t for s, t in zip(streams, tracks, strict=True)})
+    return found

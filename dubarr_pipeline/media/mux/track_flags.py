@@ -1,0 +1,153 @@
+"""Presentation of each track in players: language, title, flags and maker.
+
+Matroska (RFC 9559) holds a language twice: as ISO 639-2/B for old players and as BCP-47 for new
+ones. Its FlagDefault is 1 unless 0 is written, so every flag of a new track is written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import langcodes
+from langcodes.tag_parser import LanguageTagError
+
+from dubarr_pipeline.errors import LanguageError, SettingsError
+from dubarr_pipeline.media.container.facts import StreamFacts
+from dubarr_pipeline.media.mux.options import DubSubtitle, DubTrack, MuxOptions
+from dubarr_pipeline.media.mux.stream_plan import MARK
+
+KEPT_FLAGS = {
+    "default": "flag-default",
+    "forced": "flag-forced",
+    "hearing_impaired": "flag-hearing-impaired",
+    "visual_impaired": "flag-visual-impaired",
+    "descriptions": "flag-text-descriptions",
+    "original": "flag-original",
+    "comment": "flag-commentary",
+}
+"""The dispositions that Matroska has a flag for: ffmpeg's name, and mkvpropedit's."""
+
+_NOT_THE_FILM = frozenset({"comment", "visual_impaired", "descriptions", "dub", "karaoke"})
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFlags:
+    """One track of the result as a player shall see it.
+
+    Attributes:
+        language: BCP-47; None leaves what the source's container says.
+        title: None leaves what is there.
+        flags: the names of `KEPT_FLAGS` that are set; all others are 0.
+        new: whether this run adds it.
+    """
+
+    kind: str
+    language: str | None
+    title: str | None
+    flags: frozenset[str]
+    new: bool = False
+
+    def edits(self) -> list[str]:
+        """Return what mkvpropedit must set in the track's header."""
+        settings = [f"{name}={int(flag in self.flags)}" for flag, name in KEPT_FLAGS.items()]
+        if not self.new:
+            # A flag that is 0 by absence stays absent; only the default flag is 1 by absence.
+            settings = [s for s in settings if s.endswith("=1") or s.startswith("flag-default=")]
+        if self.language is not None:
+            # mkvpropedit fills both language elements from a BCP-47 tag.
+            settings.append(f"language={self.language}")
+        if self.title is not None:
+            settings.append(f"name={self.title}")
+        return [part for setting in settings for part in ("--set", setting)]
+
+
+def track_flags(
+    originals: Sequence[StreamFacts],
+    dubs: Sequence[DubTrack],
+    subtitles: Sequence[DubSubtitle],
+    options: MuxOptions,
+) -> tuple[TrackFlags, ...]:
+    """Decide the flags of every track of the result, originals first.
+
+    Raises:
+        LanguageError: if a new track's language is no BCP-47 tag.
+        SettingsError: if the stream named as the original is no sound of the source.
+    """
+    kept = [
+        TrackFlags(s.kind, s.first_language, s.unseen_title, s.flags & KEPT_FLAGS.keys())
+        for s in originals
+    ]
+    kept = _with_original(kept, originals, options.original_stream)
+    wishes = [t.default or (options.default_policy == "dub" and not i) for i, t in enumerate(dubs)]
+    if any(wishes):
+        kept = [t if t.kind != "audio" else replace(t, flags=t.flags - {"default"}) for t in kept]
+    first = wishes.index(True) if any(wishes) else -1
+    for number, new in enumerate([*dubs, *subtitles]):
+        kind = "audio" if isinstance(new, DubTrack) else "subtitle"
+        tag = language_tag(new.language)
+        title = new.title or dub_title(new.language)
+        flags = frozenset({"default"} if number == first else ())
+        kept.append(TrackFlags(kind, tag, title, flags, True))
+    return tuple(kept)
+
+
+def _with_original(
+    kept: list[TrackFlags], originals: Sequence[StreamFacts], named: int | None
+) -> list[TrackFlags]:
+    """Mark the original language, unless the source already says which it is."""
+    sounds = [n for n, s in enumerate(originals) if s.kind == "audio"]
+    if named is not None:
+        chosen = [n for n in sounds if originals[n].index == named]
+        if not chosen:
+            choices = ", ".join(originals[n].describe() for n in sounds) or "none"
+            raise SettingsError(f"stream {named} is no sound of the source; there are: {choices}")
+    elif any("original" in originals[n].flags for n in sounds):
+        return kept
+    else:
+        films = [
+            n
+            for n in sounds
+            if not originals[n].flags & _NOT_THE_FILM and MARK not in originals[n].tags
+        ]
+        chosen = [n for n in films if "default" in originals[n].flags] or films
+    return [
+        replace(t, flags=t.flags | {"original"}) if n in chosen[:1] else t
+        for n, t in enumerate(kept)
+    ]
+
+
+def language_tag(language: str) -> str:
+    """Return the standard form of a BCP-47 tag (``pt-br`` is ``pt-BR``).
+
+    Raises:
+        LanguageError: if it is none.
+    """
+    try:
+        return langcodes.standardize_tag(language)
+    except LanguageTagError as error:
+        raise LanguageError(
+            f"{language!r} is no language tag ({error}): write it like es, pt-BR or zh-Hans"
+        ) from error
+
+
+@lru_cache(maxsize=256)
+def legacy_language(tag: str) -> str | None:
+    """Return the ISO 639-2/B code by which old players know a language: ``fre`` for French.
+
+    None for languages without a code of two letters: some are in ISO 639-2 by themselves
+    (Filipino), some under the language that embraces them (Cantonese: ``chi``), and mkvtoolnix
+    has the table.
+    """
+    language = langcodes.Language.get(tag)
+    if len(language.language or "") != 2:
+        return None
+    return language.to_alpha3(variant="B")
+
+
+@lru_cache(maxsize=256)
+def dub_title(tag: str) -> str:
+    """Return the title that players show: the language in its own words, and what it is."""
+    name = tag if tag.startswith("x-") else langcodes.Language.get(tag).autonym()
+    return f"{name[:1].upper()}{name[1:]} · dub"

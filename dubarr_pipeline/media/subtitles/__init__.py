@@ -1,0 +1,1 @@
+"""Subtitle files and streams: listed, decoded, parsed, written."""

@@ -1,0 +1,1 @@
+"""The script of a film: segments, speakers and context."""

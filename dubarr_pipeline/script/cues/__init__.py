@@ -1,0 +1,1 @@
+"""From subtitle cues to lines of a script."""

@@ -1,0 +1,1 @@
+"""From recognised words to lines of a script."""

@@ -1,0 +1,191 @@
+"""Passages as a recogniser wrote them down, before any check."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dubarr_pipeline.script.cues.alignment import SpeechMap
+from dubarr_pipeline.script.model import Kind, Word
+from dubarr_pipeline.spans import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Words heard in one go, with the recogniser's own doubts.
+
+    Attributes:
+        words: in order; each text with the blank before it, where the script has blanks.
+        language: BCP-47 in which it was heard.
+        kind: as far as it is known already; speech unless something says otherwise.
+        log_probability: natural logarithm of its tokens' mean probability; 0 is certain.
+        no_speech: probability of silence, 0 to 1.
+        compression: ratio of the text's size to its zlib size; above 2.4 it repeats itself.
+    """
+
+    words: tuple[Word, ...]
+    language: str
+    kind: Kind = "speech"
+    log_probability: float = 0.0
+    no_speech: float = 0.0
+    compression: float = 1.0
+
+    @property
+    def text(self) -> str:
+        """The words, without blanks at the ends."""
+        return joined(self.words)
+
+    @property
+    def span(self) -> Span:
+        """From the first word to the end of the last; empty at 0 where there are none."""
+        if not self.words:
+            return Span(0, 0)
+        return Span(self.words[0].span.start, max(word.span.end for word in self.words))
+
+
+def joined(words: Sequence[Word]) -> str:
+    """Return the text of words that carry their own blanks."""
+    return "".join(word.text for word in words).strip()
+
+
+def voiced_share(words: Sequence[Word], speech: SpeechMap) -> float:
+    """Return the share of the words' time that the speech detector confirms, 0 to 1."""
+    # Recognisers give short words no length at all.
+    spans = [word.span if word.span.length else word.span.pad(0, 1) for word in words]
+    whole = sum(span.length for span in spans)
+    heard = sum(piece.length for span in spans for piece in speech.within(span))
+    return heard / whole if whole else 0.0
+
+
+def in_order(words: Sequence[Word], film: Span) -> tuple[Word, ...]:
+    """Return the words within the film, in order of their starts, none running into the next.
+
+    Recognisers round times, and let a word begin before the one before it has ended.
+    """
+    ordered: list[Word] = []
+    for word in sorted(words, key=lambda w: w.span.start):
+        start = min(max(word.span.start, film.start), film.end)
+        end = min(max(word.span.end, start), film.end)
+        if ordered and ordered[-1].span.end > start:
+            last = ordered[-1]
+            ordered[-1] = replace(last, span=Span(last.span.start, start))
+        ordered.append(replace(word, span=Span(start, end)))
+    return tuple(ordered)
+
+
+def overlapping_windows(speech: Sequence[Span], longest: int, overlap: int) -> list[Span]:
+    """Return windows of even length that cover all speech, each overlapping the next.
+
+    Windows without speech are left out.
+
+    `longest` must be more than twice `overlap`; both are samples.
+    """
+    if not speech:
+        return []
+    start, end = min(s.start for s in speech), max(s.end for s in speech)
+    # As few windows as possible, and then of even length.
+    count = max(1, -(-(end - start - overlap) // (longest - overlap)))
+    length = -(-(end - start + (count - 1) * overlap) // count)
+    step = length - overlap
+    windows = [Span(start + i * step, min(end, start + i * step + length)) for i in range(count)]
+    heard = SpeechMap(speech)
+    return [window for window in windows if heard.within(window)]
+
+
+def own_parts(windows: Sequence[Span]) -> list[Span]:
+    """Return each window's own part: overlaps of sorted windows are shared in their middle."""
+    cuts = [(a.end + b.start) // 2 for a, b in itertools.pairwise(windows)]
+    starts = [window.start for window in windows]
+    ends = [window.end for window in windows]
+    for i, cut in enumerate(cuts):
+        if windows[i].end > windows[i + 1].start:
+            ends[i] = starts[i + 1] = cut
+    return [Span(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def breaths(speech: Sequence[Span], longest: int, pause: int) -> list[Span]:
+    """Join stretches of speech into passages to be heard in one go.
+
+    A passage ends at a pause of `pause` samples, and before it would be longer than `longest`;
+    only a single stretch of speech can be longer than that.
+    """
+    passages: list[Span] = []
+    for span in SpeechMap(speech).spans:
+        last = passages[-1] if passages else None
+        if last and last.gap(span) < pause and span.end - last.start <= longest:
+            passages[-1] = Span(last.start, span.end)
+        else:
+            passages.append(span)
+    return passages
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageVote:
+    """Language of one passage, as heard.
+
+    Attributes:
+        language: BCP-47, without region.
+        probability: the recogniser's own, 0 to 1.
+    """
+
+    language: str
+    probability: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageOptions:
+    """Options for deciding on languages.
+
+    Attributes:
+        windows: passages, spread over the film, that vote on its language.
+        sure: probability (0-1) from which a passage is believed to be in another language than the
+            film.
+        shortest_s: shortest passage for which that holds, in seconds; short calls sound like many
+            languages.
+        overrule: share (0 to 1) of the votes from which the film is in another language than its
+            file says.
+    """
+
+    windows: int = 8
+    sure: float = 0.85
+    shortest_s: float = 1.5
+    overrule: float = 0.8
+
+
+DEFAULT = LanguageOptions()
+
+
+def film_language(
+    votes: Sequence[LanguageVote], stated: str | None, options: LanguageOptions = DEFAULT
+) -> str | None:
+    """Return the language of a film, or None if there is no evidence.
+
+    The stated language counts, unless nearly all speech is clearly another.
+
+    `stated` is BCP-47 without region, as the file or a person states it.
+    """
+    weights: dict[str, float] = {}
+    for vote in votes:
+        # Long passages show their language better than short calls.
+        weight = vote.probability * vote.seconds
+        weights[vote.language] = weights.get(vote.language, 0.0) + weight
+    whole = sum(weights.values())
+    if not whole:
+        return stated
+    best = max(weights, key=lambda language: (weights[language], language))
+    if stated is None:
+        return best
+    seconds = sum(vote.seconds for vote in votes)
+    return best if weights[best] >= options.overrule * seconds else stated
+
+
+def passage_language(vote: LanguageVote, film: str, options: LanguageOptions = DEFAULT) -> str:
+    """Return the language of a passage: the film's, unless it clearly is another."""
+    clear = vote.probability >= options.sure and vote.seconds >= options.shortest_s
+    return vote.language if clear else film
+
+
+def spread(count: int, windows: int) -> list[int]:
+    """Return the numbers of at most `windows` passages of `count`, evenly over all of them."""
+    chosen = min(count, windows)
+    return [(2 * i + 1) * count // (2 * chosen) for i in range(chosen)] if chosen else []

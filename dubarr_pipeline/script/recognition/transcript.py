@@ -1,0 +1,274 @@
+"""The transcript from a recogniser's words: believed, spelled, attributed, cut into lines."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.script.cues.alignment import SpeechMap
+from dubarr_pipeline.script.cues.layout import SoundClock, lay_out
+from dubarr_pipeline.script.cues.vocabulary import (
+    has_words,
+    is_described_sound,
+    is_sound,
+    is_starred_sound,
+)
+from dubarr_pipeline.script.model import (
+    Kind,
+    ScriptLine,
+    Segment,
+    Transcript,
+    Turn,
+    Word,
+    WordEdit,
+    WordSource,
+)
+from dubarr_pipeline.script.recognition.hallucinations import HallucinationOptions, believe, plain
+from dubarr_pipeline.script.recognition.passages import Passage, in_order, voiced_share
+from dubarr_pipeline.script.recognition.respelling import SpellingOptions, spell
+from dubarr_pipeline.script.recognition.utterances import (
+    SpokenWord,
+    UtteranceOptions,
+    cut_lines,
+    speakers_of,
+)
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline.text.language_guess import guess_language
+from dubarr_pipeline.text.sentences import ends_sentence
+
+_NOTE = re.compile("[♪♫♬♩]")
+_BRACKETS = {"[": "]", "(": ")", "*": "*", "（": ")"}  # noqa: RUF001 - a full-width bracket
+_MUSIC = re.compile(r"\b(?:music|música|musik|musique|musica|instrumental)\b", re.I)
+_SOUNDS = frozenset(
+    (
+        "mhm mm mmm mmhm mmhmm hm hmm hmmm uhhuh uhuh huh um umm uhm uh uhh er erm eh ah ahh aah "
+        "aaah argh ugh ow ouch ooh oof phew psst shh shhh tsk grr brr ha haha hahaha hahahaha heh "
+        "hehe hee hihi jaja jajaja achoo whew pff pfft"
+    ).split()
+)
+"""Sounds that are the same in every dub; a line of nothing else stays the actor's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindOptions:
+    """Limits from which heard words are a song.
+
+    Attributes:
+        song_no_speech: suspicion (0-1) of the recogniser that there is no speech, from which a
+            passage may be a song.
+        song_voiced: share (0-1) confirmed by the speech detector, under which it then is one.
+    """
+
+    song_no_speech: float = 0.5
+    song_voiced: float = 0.5
+
+
+DEFAULT_KINDS = KindOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenKind:
+    """A stretch that the subtitles mark as a song, or as another language."""
+
+    span: Span
+    kind: Kind
+
+
+def kinds_of(
+    passage: Passage, main_language: str, written: Sequence[WrittenKind] = (), sung: bool = False
+) -> list[Kind]:
+    """Return the kind of every word of a passage.
+
+    Descriptions in brackets are not speech; notes, the subtitles and `sung` mark songs; words heard
+    in another language than the film's are foreign.
+    """
+    texts = [word.text.strip() for word in passage.words]
+    # A note that none closes marks all that follows it as sung.
+    singing, notes = False, list[bool]()
+    for text in texts:
+        count = len(_NOTE.findall(text))
+        notes.append(singing or count > 0)
+        singing = singing != (count % 2 == 1)
+    sounds = [False] * len(texts)
+    at = 0
+    while at < len(texts):
+        last = _closing(texts, at)
+        if last is not None and _describes(" ".join(texts[at : last + 1])):
+            sounds[at : last + 1] = [True] * (last + 1 - at)
+            at = last
+        at += 1
+    # Marks on single words are better evidence than the passage's own kind.
+    whole: Kind = "song" if sung else passage.kind
+    if whole == "speech" and _base(passage.language) != _base(main_language):
+        whole = "foreign"
+    kinds: list[Kind] = []
+    for word, note, sound in zip(passage.words, notes, sounds, strict=True):
+        middle = (word.span.start + word.span.end) // 2
+        marked: list[Kind] = [mark.kind for mark in written if mark.span.contains(middle)]
+        spoken: Kind = marked[0] if marked else whole
+        kinds.append("nonverbal" if sound else "song" if note else spoken)
+    return kinds
+
+
+def is_sung(passage: Passage, speech: SpeechMap, options: KindOptions = DEFAULT_KINDS) -> bool:
+    """Return whether a passage sounds like a song: neither model hears much speech in it."""
+    return (
+        passage.no_speech >= options.song_no_speech
+        and voiced_share(passage.words, speech) < options.song_voiced
+    )
+
+
+def mark_sounds(segment: Segment) -> Segment:
+    """Return a line of nothing but "mhm" or laughter as nonverbal; all others as they are."""
+    if segment.kind != "speech":
+        return segment
+    words = [plain(word) for word in segment.text.replace("-", "").split()]
+    verbal = has_words(segment.text) and any(word not in _SOUNDS for word in words if word)
+    return segment if verbal else replace(segment, kind="nonverbal")
+
+
+def _base(language: str) -> str:
+    return language.partition("-")[0].casefold()
+
+
+_LONGEST_DESCRIPTION = 8
+
+
+def _closing(texts: Sequence[str], at: int) -> int | None:
+    """Return the text that closes the bracket at the beginning of `texts[at]`, or None."""
+    end = _BRACKETS.get(texts[at][:1])
+    if end is None:
+        return None
+    for last in range(at, min(len(texts), at + _LONGEST_DESCRIPTION)):
+        inside = texts[last][1:] if last == at else texts[last]
+        if end in inside:
+            return last
+    return None
+
+
+def _describes(text: str) -> bool:
+    inside = text.strip("[]()*.,!? ")
+    if text.startswith("[") or _MUSIC.search(inside):
+        return True
+    if text.startswith("*"):
+        return is_starred_sound(inside)
+    return is_described_sound(inside) or (is_sound(inside) and len(inside.split()) == 1)
+
+
+_SURE_GUESS = 0.3
+"""Confidence of a guess of the subtitles' language from which they may be left unused."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribingOptions:
+    """Options for turning heard words into a script.
+
+    Attributes:
+        phantoms: limits of belief.
+        kinds: limits of songs.
+        spelling: limits of using a subtitle's spelling.
+        lines: limits of a line.
+    """
+
+    phantoms: HallucinationOptions = field(default_factory=HallucinationOptions)
+    kinds: KindOptions = field(default_factory=KindOptions)
+    spelling: SpellingOptions = field(default_factory=SpellingOptions)
+    lines: UtteranceOptions = field(default_factory=UtteranceOptions)
+
+
+DEFAULT = TranscribingOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class HeardFilm:
+    """Facts of a film whose passages have been heard.
+
+    Attributes:
+        cues: the subtitles, or none, where the film says them; in whatever language.
+        language: BCP-47 of the film.
+    """
+
+    clock: SoundClock
+    speech: tuple[Span, ...]
+    turns: tuple[Turn, ...]
+    cues: tuple[Cue, ...]
+    language: str
+
+
+def transcribe(
+    passages: Sequence[Passage], film: HeardFilm, options: TranscribingOptions = DEFAULT
+) -> Transcript:
+    """Return the script of a film: every word that is believed, in exactly one line."""
+    rate = film.clock.rate
+    speech = SpeechMap(film.speech)
+    believed = believe(passages, speech, rate, options.phantoms)
+    pieces = lay_out(film.cues, film.speech, film.clock).pieces if film.cues else ()
+    marks = [WrittenKind(p.span, p.kind) for p in pieces if p.kind in ("song", "foreign")]
+    tokens: list[SpokenWord] = []
+    for passage in believed.passages:
+        sung = is_sung(passage, speech, options.kinds)
+        near = [mark for mark in marks if mark.span.overlap(passage.span)]
+        kinds = kinds_of(passage, film.language, near, sung)
+        tokens += [
+            SpokenWord(word, "", kind, passage.language)
+            for word, kind in zip(on_speech(passage.words, speech), kinds, strict=True)
+        ]
+    tokens.sort(key=lambda token: token.word.span.start)
+    words = in_order([token.word for token in tokens], Span(0, film.clock.samples))
+    tokens = [replace(token, word=word) for token, word in zip(tokens, words, strict=True)]
+    tokens, edits = _spelled(tokens, pieces, film, options)
+    speakers = speakers_of([token.word for token in tokens], film.turns)
+    spoken = [replace(t, speaker=who) for t, who in zip(tokens, speakers, strict=True)]
+    segments = tuple(mark_sounds(line) for line in cut_lines(spoken, rate, options.lines))
+    dropped = {str(reason): count for reason, count in believed.dropped.items()}
+    return Transcript(rate, film.clock.samples, film.language, segments, edits, dropped)
+
+
+def _spelled(
+    tokens: list[SpokenWord],
+    pieces: Sequence[ScriptLine],
+    film: HeardFilm,
+    options: TranscribingOptions,
+) -> tuple[list[SpokenWord], tuple[WordEdit, ...]]:
+    """Return the tokens with the subtitles' spelling, if these are in the film's own language."""
+    guess = guess_language(piece.text for piece in pieces if piece.kind == "speech")
+    same = guess.language.partition("-")[0] == film.language.partition("-")[0]
+    if not pieces or (not same and guess.confidence >= _SURE_GUESS):
+        return tokens, ()
+    # Subtitles of songs are often poetry, not the words that are sung.
+    chosen = [i for i, token in enumerate(tokens) if token.kind == "speech"]
+    spelled = spell([tokens[i].word for i in chosen], pieces, film.clock.rate, options.spelling)
+    instead: dict[int, list[SpokenWord]] = {i: [] for i in chosen}
+    for word, taken, origin in zip(spelled.words, spelled.taken, spelled.origins, strict=True):
+        source: WordSource = "subtitles" if taken else "asr"
+        at = chosen[origin]
+        instead[at].append(replace(tokens[at], word=word, source=source))
+    better = [new for i, token in enumerate(tokens) for new in instead.get(i, [token])]
+    return better, spelled.edits
+
+
+_CLAUSE_ENDS = (",", ";", ":")
+
+
+def on_speech(words: Sequence[Word], speech: SpeechMap) -> tuple[Word, ...]:
+    """Return the words, none longer than the one stretch of speech in which it is said.
+
+    A word that reaches over a pause is said after it if the word before ends a sentence or clause,
+    before it if it ends one itself, else on the one that holds more of it. Words off all speech
+    stay.
+    """
+    moved: list[Word] = []
+    for number, word in enumerate(words):
+        pieces = speech.within(word.span) or [word.span]
+        before = words[number - 1].text.strip() if number else "."
+        span = max(pieces, key=lambda piece: piece.length)
+        if _ends(before):
+            span = pieces[-1]
+        elif _ends(word.text.strip()):
+            span = pieces[0]
+        moved.append(replace(word, span=span))
+    return tuple(moved)
+
+
+def _ends(text: str) -> bool:
+    return ends_sentence(text) or text.endswith(_CLAUSE_ENDS)

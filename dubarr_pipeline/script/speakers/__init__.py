@@ -1,0 +1,1 @@
+"""Speakers: voices measured, clustered, named and matched to lines."""

@@ -1,0 +1,110 @@
+"""Recordings with one speaker per channel (interviews, calls), or one language (dual mono)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dubarr_pipeline.media.audio.reader import SoundReader
+from dubarr_pipeline.spans import Span
+
+_FRAME_S = 0.05
+_LONGEST_HEARD_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """Limits from which two channels count as two speakers.
+
+    Attributes:
+        apart_db: a frame belongs to one channel from this difference.
+        apart_share: share of speech frames that must belong to one channel.
+        each_share: share of speech frames that each channel must own: a voice that is left all the
+            time is one speaker.
+        most_alike: highest correlation of the two waveforms; voices mixed to the centre are alike.
+        at_once_share: share of the frames with speech in one channel that have speech in both, from
+            which each carries the whole film in a language of its own: people who talk to each
+            other take turns.
+    """
+
+    apart_db: float = 10.0
+    apart_share: float = 0.5
+    each_share: float = 0.05
+    most_alike: float = 0.2
+    at_once_share: float = 0.6
+
+
+DEFAULT = ChannelOptions()
+
+
+def speaker_per_channel(
+    vocals: SoundReader, speech: Sequence[Span], options: ChannelOptions = DEFAULT
+) -> bool:
+    """Return whether each of two channels carries a speaker of its own.
+
+    At most five minutes of speech are analysed.
+    """
+    moments = _moments(vocals, speech, options)
+    if moments is None or _at_once(*moments) >= options.at_once_share:
+        return False
+    left, right = moments
+    # Pauses belong to no channel.
+    loudest = np.maximum(left, right)
+    heard = loudest > np.quantile(loudest, 0.9) * 1e-3
+    difference_db = 10 * np.log10((left[heard] + 1e-12) / (right[heard] + 1e-12))
+    owned = [float((difference_db * sign > options.apart_db / 2).mean()) for sign in (1, -1)]
+    apart = float((np.abs(difference_db) > options.apart_db).mean())
+    return apart >= options.apart_share and min(owned) >= options.each_share
+
+
+def language_per_channel(
+    vocals: SoundReader, speech: Sequence[Span], options: ChannelOptions = DEFAULT
+) -> bool:
+    """Return whether two channels speak at once, each in its own words: dual mono.
+
+    At most five minutes of speech are analysed.
+    """
+    moments = _moments(vocals, speech, options)
+    return moments is not None and _at_once(*moments) >= options.at_once_share
+
+
+def _moments(
+    vocals: SoundReader, speech: Sequence[Span], options: ChannelOptions
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the power of each frame of speech, left and right; None where both sound alike."""
+    if vocals.channels != 2:
+        return None
+    frames: list[NDArray[np.float64]] = [np.zeros((3, 0))]
+    left, size = _LONGEST_HEARD_S * vocals.rate, max(1, round(_FRAME_S * vocals.rate))
+    for span in speech:
+        if left <= 0:
+            break
+        stop = min(span.end, span.start + round(min(left, 30 * vocals.rate)))
+        count = (stop - span.start) // size
+        sound = vocals.read(span.start, span.start + count * size).astype(np.float64)
+        one, other = sound.reshape(2, count, size)
+        # Each frame's power in both channels, and their product.
+        frames.append(
+            np.stack([np.square(one).mean(1), np.square(other).mean(1), (one * other).mean(1)])
+        )
+        left -= stop - span.start
+    one, other, product = np.concatenate(frames, axis=1)
+    alike = abs(product.sum()) / np.sqrt(max(one.sum() * other.sum(), 1e-18))
+    is_silent = not one.size or np.maximum(one, other).max() <= 1e-9
+    return None if is_silent or alike >= options.most_alike else (one, other)
+
+
+def _at_once(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Return how much of the time of either channel both speak, within 20 dB of their own level."""
+    one, other = (powers > max(np.quantile(powers, 0.9) * 1e-2, 1e-9) for powers in (left, right))
+    return float((one & other).sum() / max(1, (one | other).sum()))
+
+
+def louder_channel(vocals: SoundReader, span: Span) -> tuple[int, float]:
+    """Return which of two channels carries a line, and how sure that is, 0.5 to 1."""
+    power = np.square(vocals.read(span.start, span.end), dtype=np.float64).sum(axis=1)
+    if power.sum() <= 0:
+        return 0, 0.5
+    channel = int(power.argmax())
+    return channel, float(power[channel] / power.sum())

@@ -1,0 +1,96 @@
+"""True edges of the voice in a stretch of speech: detectors leave room around it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dubarr_pipeline.media.audio.reader import Samples, SoundReader, read_mono
+from dubarr_pipeline.spans import Span, to_samples
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeOptions:
+    """Bounds on the search for edges.
+
+    Attributes:
+        most_s: furthest that each edge moves inwards, in seconds: a speech detector's padding (0.15
+            s) and a breath.
+        below_db: furthest under the line's loud frames that still counts as voice, in dB; soft
+            consonants reach -25 dB.
+        quiet_db: how far under the loud frames the rest up to the subtitle's edge must lie, in dB,
+            to be residue of the bed.
+        lead_s: padding before the first and after the last voiced frame, in seconds.
+        longest_read_s: longest line that is analysed whole, in seconds; of longer ones both ends
+            are.
+    """
+
+    most_s: float = 0.35
+    below_db: float = 26.0
+    quiet_db: float = 12.0
+    lead_s: float = 0.02
+    longest_read_s: float = 4.0
+
+
+DEFAULT = EdgeOptions()
+_FRAME_S = 0.01
+
+
+def tighten(vocals: SoundReader, span: Span, options: EdgeOptions = DEFAULT) -> Span:
+    """Return the span without the quiet at its ends; never grown, never empty.
+
+    A span with no sound in it comes back as it is.
+    """
+    levels, frame = _levels(vocals, span, options)
+    # Too short to tell voice from quiet.
+    if levels.size < 4:
+        return span
+    loud = float(np.quantile(levels, 0.9))
+    voiced = np.flatnonzero(levels > max(loud * 10 ** (-options.below_db / 10), 1e-9))
+    if not voiced.size:
+        return span
+    most = to_samples(options.most_s, vocals.rate)
+    lead = to_samples(options.lead_s, vocals.rate)
+    before = min(max(0, int(voiced[0]) * frame - lead), most)
+    quiet_after = (levels.size - 1 - int(voiced[-1])) * frame
+    after = min(max(0, quiet_after - lead), most)
+    return Span(span.start + before, span.end - after)
+
+
+def settle(vocals: SoundReader, span: Span, written: Span, options: EdgeOptions = DEFAULT) -> Span:
+    """Return the span with the subtitle's edges where it is quiet beyond them.
+
+    An edge moves inwards only, at most `most_s`, and only if nothing but residue of the bed is
+    given up: then the subtitler heard better than the detector.
+
+    `written` has the subtitle edges nearest to those of the span, which `tighten` returned.
+    """
+    levels, _ = _levels(vocals, span, options)
+    most = to_samples(options.most_s, vocals.rate)
+    if levels.size < 4:
+        return span
+    quiet = float(np.quantile(levels, 0.9)) * 10 ** (-options.quiet_db / 10)
+    start, end = span.start, span.end
+    if 0 < written.start - start <= most and _power(vocals, Span(start, written.start)) < quiet:
+        start = written.start
+    if 0 < end - written.end <= most and _power(vocals, Span(written.end, end)) < quiet:
+        end = written.end
+    return Span(start, end) if end > start else span
+
+
+def _power(vocals: SoundReader, span: Span) -> float:
+    return float(np.square(read_mono(vocals, span)).mean())
+
+
+def _levels(vocals: SoundReader, span: Span, options: EdgeOptions) -> tuple[Samples, int]:
+    """Return the power of each frame (of long spans only of both ends), and a frame's samples."""
+    frame = max(1, to_samples(_FRAME_S, vocals.rate))
+    half = to_samples(options.longest_read_s / 2, vocals.rate) // frame * frame
+    if span.length <= 2 * half:
+        sound = read_mono(vocals, span)
+    else:
+        ends = (Span(span.start, span.start + half), Span(span.end - half, span.end))
+        sound = np.concatenate([read_mono(vocals, end) for end in ends])
+    count = sound.size // frame
+    # The last frame ends where the span ends, so that the end is measured exactly.
+    head = sound[: count * frame].reshape(count, frame)
+    return np.square(head).mean(axis=1), frame

@@ -1,0 +1,5 @@
+"""Stage `segments`: every line drafted, spoken, judged, refined and placed.
+
+`run` does the whole; `pool` works on all lines of all languages at once, `line` fits one, and
+`journal` holds every step, so that none is done twice.
+"""

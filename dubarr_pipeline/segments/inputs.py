@@ -1,0 +1,153 @@
+"""Inputs of the stage beyond its artifacts: briefs, existing subtitles, and corrections by people.
+
+Briefs are written here and not with the context, so that another language redoes nothing before the
+lines: its own brief is asked for, the others are read from their kept answers.
+
+``edits/{lang}.srt`` is a corrected copy of the dubbed subtitles, matched to the lines by time;
+``edits/{lang}.json`` names lines by index: ``{"lines": {"3": {"text": "..."}}}``. Both are
+read, and never written.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.engines.interfaces import ScriptAnalysis
+from dubarr_pipeline.errors import ArtifactError, NoScript
+from dubarr_pipeline.files import write_json
+from dubarr_pipeline.library.source import Source, subtitle_digest
+from dubarr_pipeline.media.subtitles.read import check_language, read_cues
+from dubarr_pipeline.media.subtitles.sources import SubtitleSource
+from dubarr_pipeline.script.cues.layout import spoken_cues
+from dubarr_pipeline.script.cues.matching import match_subtitles
+from dubarr_pipeline.script.fit.fitting import Timeline
+from dubarr_pipeline.script.fit.placing import ScriptPlacement, place_translation
+from dubarr_pipeline.script.model import Context, Transcript
+from dubarr_pipeline.workdir.artifacts import (
+    read_context,
+    read_cues_document,
+    read_sound,
+    read_speakers,
+)
+from dubarr_pipeline.workdir.layout import WorkDir
+
+_log = logging.getLogger(__name__)
+
+Lines = Mapping[str, Mapping[int, str]]
+"""Language -> index of a line -> its wording."""
+
+
+def briefed_context(
+    settings: Settings, work: WorkDir, source: str, targets: Sequence[str]
+) -> Context:
+    """Return the context with a brief for each target language.
+
+    Writes ``briefs/{lang}.json`` for people to read.
+
+    Raises:
+        ServiceError: if the reader's server does not answer.
+    """
+    context = read_context(work.context)
+    reader = profile_engines.script_analyzer(settings, work.logs)
+    if not reader.briefs:
+        return context
+    reading = ScriptAnalysis(context, tuple(read_speakers(work.speakers).values()))
+    with reader:
+        for target in targets:
+            brief = reader.brief(reading, source, target, work.answers(target))
+            write_json(work.brief(target), {**asdict(brief), "engine": reader.identity()})
+            context = context.with_brief(brief)
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Translations:
+    """Wordings from the film's own subtitles in the target languages.
+
+    Attributes:
+        lines: language -> index of a line -> its wording.
+        placements: how each language's file was put on the film.
+    """
+
+    lines: Lines
+    placements: Mapping[str, ScriptPlacement]
+
+
+def existing_translations(
+    source: Source, targets: tuple[str, ...], script: Transcript, work: WorkDir
+) -> Translations:
+    """Match the subtitles that exist in the target languages to the lines of the script.
+
+    A piece of a file is used only where it agrees with the script, or where there is none with the
+    detected speech. Names, sounds, songs, signs and credits in it are not spoken.
+    """
+    sound, written = read_sound(work.speech), read_cues_document(work.cues)
+    film = Timeline(sound.speech, script.samples, script.rate)
+    # A script that was refused says nothing about where a translation belongs.
+    spoken = () if written.placement.verdict == "refused" else written.cues
+    lines: dict[str, Mapping[int, str]] = {}
+    placements: dict[str, ScriptPlacement] = {}
+    for target, subtitle in source.translations(targets).items():
+        if subtitle.is_same(source.script):
+            lines[target] = {line.index: line.text for line in script.lines}
+            continue
+        cues = read_cues(subtitle, source.info, script.rate, sound.audio.offset_s)
+        try:
+            check_language(subtitle, cues)
+        except NoScript as error:
+            _log.warning("%s", error)
+            continue
+        placed, placements[target] = place_translation(cues, spoken, film)
+        said = spoken_cues(placed, sound.speech, script.rate)
+        matched = match_subtitles(script.lines, said)
+        lines[target] = {index: text for index, text in matched.items() if text}
+    return Translations(lines, placements)
+
+
+def existing_digests(source: Source, targets: tuple[str, ...]) -> Mapping[str, str]:
+    """Return a digest of each target language's existing subtitles, if there are any."""
+    return {t: subtitle_digest(each) for t, each in source.translations(targets).items()}
+
+
+def read_edits(work: WorkDir, film: Source, script: Transcript, offset_s: float) -> Lines:
+    """Read the corrections that people wrote.
+
+    Raises:
+        ArtifactError: if a file is not readable.
+    """
+    edits: dict[str, dict[int, str]] = {}
+    for target in sorted({path.stem for path in work.edits.glob("*")}):
+        srt, document = _files(work, target)
+        lines: dict[int, str] = {}
+        if srt.is_file():
+            source = SubtitleSource("full", "sidecar", srt, "srt", language=target)
+            cues = read_cues(source, film.info, script.rate, offset_s)
+            matched = match_subtitles(script.lines, cues)
+            lines |= {index: text for index, text in matched.items() if text}
+        if document.is_file():
+            try:
+                listed = json.loads(document.read_text(encoding="utf-8"))["lines"]
+                lines |= {int(index): str(line["text"]) for index, line in listed.items()}
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise ArtifactError(
+                    f"{document} is not readable ({error!r}): "
+                    'write {"lines": {"3": {"text": "..."}}}'
+                ) from error
+        if lines:
+            edits[target] = lines
+    return edits
+
+
+def edits_digest(work: WorkDir, targets: tuple[str, ...]) -> str | None:
+    """Return a digest of all corrections, or None if there are none."""
+    parts = [path.read_bytes() for t in targets for path in _files(work, t) if path.is_file()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest() if parts else None
+
+
+def _files(work: WorkDir, target: str) -> tuple[Path, Path]:
+    return work.edits / f"{target}.srt", work.edits / f"{target}.json"

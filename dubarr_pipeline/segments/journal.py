@@ -1,0 +1,175 @@
+"""The journal of a video: every costly answer, written down before anything is built on it.
+
+``segments.journal`` is append-only, one JSON object per line, flushed to the disk before the work
+goes on. Six kinds of entry are kept by (language, index, key), the key being a digest of all that
+the answer depends on:
+
+- ``draft``: the versions of a translated line. All lines of a call share one entry, so that a kill
+  never leaves half a call behind;
+- ``rewrite``: another wording;
+- ``take``: a rendering, whose sound is whole in ``segments/takes`` before the entry is written;
+- ``heard``: the words that a recogniser wrote down of a take;
+- ``line``: a finished line, with its takes and the position of the chosen one;
+- ``final``: the digest of its final sound, so that it is not rendered again.
+
+The loop asks the journal before it asks a server, and otherwise depends only on its input. So
+a run that was killed is resumed: the next one repeats at most the calls that were in progress.
+Failures are never journaled: a later run tries those lines again, from the answers that they have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.files import flush_to_disk, named_disk_errors
+from dubarr_pipeline.services.call_queue import Cancelled
+from dubarr_pipeline.workdir.canonical import canonical
+
+_log = logging.getLogger(__name__)
+
+SCHEMA = 1
+
+Entry = Mapping[str, Any]
+"""A journal entry as it is in the file; `cache` reads it by type."""
+
+
+def digest(*facts: object) -> str:
+    """Return 24 hex digits over facts; their order counts, the order of keys does not.
+
+    Plain JSON enters as it is, so that keys in older journals hold; all else is canonical.
+
+    Raises:
+        TypeError: if a fact has no canonical form.
+    """
+    document = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=canonical)
+    return hashlib.blake2b(document.encode(), digest_size=12).hexdigest()
+
+
+class Journal:
+    """The journal of one video, open for reading and appending. For many threads; context manager.
+
+    Raises:
+        ArtifactError: if it was written by another version of the format.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._pending: list[tuple[bytes, threading.Event]] = []
+        self._kept: dict[tuple[str, str, int], dict[str, Entry]] = {}
+        with named_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                path.unlink(missing_ok=True)
+            whole = self._read() if path.exists() else 0
+            self._descriptor: int | None = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+            )
+            # An entry that a crash cut off would spoil the next one, which is written after it.
+            os.ftruncate(self._descriptor, whole)
+            flush_to_disk(path.parent)
+        if whole == 0:
+            self._append([{"kind": "journal", "schema": SCHEMA}])
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; every entry is on the disk already."""
+        with self._flushing:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def find(self, kind: str, language: str, index: int, key: str) -> Entry | None:
+        """Return the last entry of this kind and key for a line, or None."""
+        with self._lock:
+            return self._kept.get((kind, language, index), {}).get(key)
+
+    def write(self, *entries: Entry) -> None:
+        """Append entries as one, and return when they are on the disk.
+
+        Raises:
+            Cancelled: if the journal was closed meanwhile.
+            DiskFull: if there is no room; nothing of them is left behind.
+        """
+        self._append(entries)
+        with self._lock:
+            for entry in entries:
+                self._keep(entry)
+
+    def _append(self, entries: Iterable[Entry]) -> None:
+        data = "".join(
+            json.dumps(e, ensure_ascii=False, separators=(",", ":")) + "\n" for e in entries
+        ).encode()
+        written = threading.Event()
+        with self._lock:
+            self._pending.append((data, written))
+        with self._flushing:
+            # Another thread may have flushed this entry with its own.
+            if written.is_set():
+                return
+            if self._descriptor is None:
+                raise Cancelled("the journal is closed")
+            with self._lock:
+                batch, self._pending = self._pending, []
+            with named_disk_errors(self.path):
+                size = os.fstat(self._descriptor).st_size
+                try:
+                    view = memoryview(b"".join(data for data, _ in batch))
+                    while view:
+                        view = view[os.write(self._descriptor, view) :]
+                    # One wait for the disk for all threads.
+                    os.fsync(self._descriptor)
+                # Half an entry must not stay: the batch is tried again as a whole.
+                except OSError:
+                    os.ftruncate(self._descriptor, size)
+                    with self._lock:
+                        self._pending = batch + self._pending
+                    raise
+            for _, event in batch:
+                event.set()
+
+    def _read(self) -> int:
+        """Keep all whole entries; return how many bytes of the file are whole."""
+        whole = 0
+        for number, line in enumerate(self.path.read_bytes().splitlines(keepends=True), start=1):
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                entry = None
+            if not line.endswith(b"\n"):
+                _log.info("%s: its last entry was cut off by a crash; dropped", self.path)
+                break
+            whole += len(line)
+            if not isinstance(entry, dict) or "kind" not in entry:
+                _log.warning("%s: entry %d is damaged; that work is done again", self.path, number)
+            elif entry.get("kind") == "journal" and entry.get("schema") != SCHEMA:
+                raise ArtifactError(
+                    f"{self.path} has schema {entry.get('schema')!r}, this version reads {SCHEMA}: "
+                    "delete it, or use the version that wrote it"
+                )
+            else:
+                try:
+                    self._keep(entry)
+                except (KeyError, TypeError, ValueError, OverflowError):
+                    _log.warning("%s: entry %d is damaged; it is made again", self.path, number)
+        return whole
+
+    def _keep(self, entry: Entry) -> None:
+        for line in entry.get("lines", [entry]):
+            if "index" in line:
+                place = (str(entry["kind"]), str(entry["language"]), int(line["index"]))
+                self._kept.setdefault(place, {})[str(line["key"])] = line

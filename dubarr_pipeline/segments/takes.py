@@ -1,0 +1,110 @@
+"""A take's sound: measured for faults, and joined where its text was too long for one call."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from dubarr_pipeline.engines.interfaces import Samples, Speech
+from dubarr_pipeline.timing.verdicts import TakeMeasure
+
+_FULL_SCALE = 0.999
+_CLIPPED_RUN = 3
+"""Consecutive samples at full scale that an undistorted peak never has."""
+_PAUSE_S = 0.12
+"""Silence between clauses that were spoken apart: a short breath pause."""
+_FADE_S = 0.005
+
+
+def measure(samples: Samples, rate: int, predicted_s: float) -> TakeMeasure:
+    """Measure a mono take ``(samples,)`` for `verdicts.fault`."""
+    size = samples.size
+    return TakeMeasure(
+        samples=size,
+        rate=rate,
+        peak=float(np.abs(samples).max(initial=0.0)),
+        rms=float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if size else 0.0,
+        clipped=clipped_samples(samples),
+        predicted_s=predicted_s,
+    )
+
+
+def clipped_samples(samples: Samples) -> int:
+    """Count the samples that lie in runs of at least three at full scale."""
+    # The sentinels give every run both edges.
+    full = np.concatenate(([False], np.abs(samples) >= _FULL_SCALE, [False]))
+    edges = np.flatnonzero(full[1:] != full[:-1])
+    runs = edges[1::2] - edges[::2]
+    return int(runs[runs >= _CLIPPED_RUN].sum())
+
+
+def join(parts: Sequence[Speech]) -> Speech:
+    """Join clauses that were spoken apart, with a breath between them and without a click.
+
+    Raises:
+        ValueError: if there is nothing to join, or the rates differ.
+    """
+    if not parts or len({part.rate for part in parts}) != 1:
+        raise ValueError("only clauses of one rate can be joined, and at least one")
+    if len(parts) == 1:
+        return parts[0]
+    rate = parts[0].rate
+    pause = np.zeros(round(_PAUSE_S * rate), dtype=np.float32)
+    pieces: list[Samples] = []
+    for number, part in enumerate(parts):
+        first, last = number == 0, number == len(parts) - 1
+        pieces += [] if first else [pause]
+        # Edges that meet a pause are ramped, so that they meet it at zero: else they click.
+        faded = part.samples.astype(np.float32, copy=True)
+        width = min(round(_FADE_S * rate), faded.size)
+        ramp = np.linspace(0.0, 1.0, width, dtype=np.float32)
+        if not first:
+            faded[:width] *= ramp
+        if not last and width:
+            faded[-width:] *= ramp[::-1]
+        pieces.append(faded)
+    return Speech(np.concatenate(pieces), rate)
+
+
+def pauses_s(parts: int) -> float:
+    """Return the seconds of silence that `join` puts between so many clauses."""
+    return _PAUSE_S * max(0, parts - 1)
+
+
+_BORDERS = (
+    re.compile(r"(?<=[.!?。！？؟।])\s*(?=\S)"),
+    re.compile(r"(?<=[;:\uff1b\uff1a])\s*(?=\S)"),
+    re.compile(r"(?<=[,،、\uff0c])\s*(?=\S)"),
+    re.compile(r"\s+"),
+)
+"""Borders to cut at, best first: sentences, clauses, phrases, words."""
+
+
+def clauses(text: str, limit: int) -> tuple[str, ...]:
+    """Return the text in pieces of at most `limit` characters, cut at the best borders there are.
+
+    Nothing but white space at the cuts is lost. Only a single word longer than the limit is cut
+    inside.
+
+    Raises:
+        ValueError: if the limit is not positive.
+    """
+    if limit < 1:
+        raise ValueError(f"a limit of {limit} characters leaves no room for text")
+    return tuple(_cut(" ".join(text.split()), limit, 0))
+
+
+def _cut(text: str, limit: int, border: int) -> list[str]:
+    if len(text) <= limit:
+        return [text] if text else []
+    if border == len(_BORDERS):
+        return [text[at : at + limit] for at in range(0, len(text), limit)]
+    # Chinese and Japanese part no words by spaces.
+    space = " " if " " in text else ""
+    pieces: list[str] = []
+    for part in filter(None, _BORDERS[border].split(text)):
+        if pieces and len(pieces[-1]) + 1 + len(part) <= limit:
+            pieces[-1] = f"{pieces[-1]}{space}{part}"
+        else:
+            pieces += _cut(part, limit, border + 1)
+    return pieces

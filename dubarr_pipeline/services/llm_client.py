@@ -1,0 +1,309 @@
+"""A language model behind ``POST /v1/chat/completions`` that must answer in a given JSON form."""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dubarr_pipeline.errors import BadReply, ContextTooLong, MissingRequirement, ServiceError
+from dubarr_pipeline.services.http_client import (
+    ChatMessage,
+    ChatReply,
+    ChatRequest,
+    Host,
+    ServedModel,
+    ServerOptions,
+    ServiceClient,
+    service_cure,
+)
+
+_Form = TypeVar("_Form", bound=BaseModel)
+_WARMER = 0.2
+"""Temperature that each retry adds: the same question would get the same wrong answer."""
+_TOO_LONG = re.compile(
+    r"context.?(?:length|window|size)|maximum.{0,20}(?:tokens|length)|"
+    r"(?:prompt|input).{0,20}too long",
+    re.IGNORECASE,
+)
+"""Words of vLLM, llama.cpp, Ollama and the clouds for a question longer than the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class LLMOptions:
+    """Language model and its sampling.
+
+    Attributes:
+        server_priority: send each call's priority along (vLLM: ``--scheduling-policy priority``);
+            off by default, because some servers refuse unknown fields.
+        context_tokens: the model's window; question and answer must fit it together.
+        schema: ask the server to hold its reply to the schema; the reply is checked in any case.
+    """
+
+    server: ServerOptions
+    model: str
+    temperature: float = 0.3
+    seed: int | None = None
+    max_tokens: int = 4096
+    context_tokens: int = 8192
+    server_priority: bool = False
+    schema: bool = True
+
+
+class LLMService:
+    """Client of a language model that answers in JSON; counts tokens. Thread-safe."""
+
+    def __init__(self, options: LLMOptions, host: Host | None = None) -> None:
+        self.options = options
+        self._server, self._host = ServiceClient(options.server, host), host
+        self._lock = threading.Lock()
+        self.tokens = 0
+        self.busy_s = 0.0
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._server.close()
+
+    def reachable(self) -> bool:
+        """Return whether the server answers at all."""
+        return self._server.reachable()
+
+    @property
+    def hosted(self) -> bool:
+        """True if it runs in a process of ours."""
+        return self._host is not None
+
+    def served(self) -> tuple[ServedModel, ...]:
+        """Return the models that the server lists. Raises `ServiceUnavailable`."""
+        return self._server.models()
+
+    def ask(
+        self,
+        messages: list[ChatMessage],
+        form: type[_Form],
+        priority: int,
+        schema: dict[str, Any] | None = None,
+        retry: int = 0,
+    ) -> _Form:
+        """Return the reply in its form; lower priorities are answered first where the server can.
+
+        Args:
+            messages: the question.
+            form: of the reply.
+            priority: of the call.
+            schema: that the server is asked to hold its reply to; not set: the form's own.
+            retry: how often the same was asked before: each time warmer, by another seed.
+
+        Raises:
+            ServiceTimeout, ServiceUnavailable: if no answer can be had.
+            ContextTooLong: if the messages and the longest answer do not fit the model's window.
+            BadReply: if the answer is not of the form; the message names the fault.
+        """
+        if self._host is not None:
+            with self._host.serving():
+                pass  # Its start does not count as work of the model.
+        started = time.monotonic()
+        try:
+            named = {"name": form_name(form), "schema": schema or reply_schema(form)}
+            document = self._document(messages, named, priority, retry)
+            response = self._server.post("chat/completions", document)
+        except BadReply as error:
+            if not _TOO_LONG.search(str(error)):
+                raise
+            room = f"{self.options.context_tokens} tokens, {self.options.max_tokens} for the answer"
+            raise ContextTooLong(
+                f"{error}; llm.context_tokens and llm.max_tokens say {room}: set them to the "
+                "window that the server was started with"
+            ) from error
+        try:
+            reply = ChatReply.model_validate_json(response.content)
+        except ValidationError as error:
+            raise BadReply(f"the answer is not a chat completion: {first_fault(error)}") from error
+        tokens = reply.tokens
+        with self._lock:
+            self.busy_s += time.monotonic() - started
+            self.tokens += tokens
+        choice = reply.choices[0]
+        try:
+            return read_reply(choice.message.content, form)
+        except BadReply as error:
+            if choice.finish_reason != "length":
+                raise
+            length = f"{tokens} tokens" if tokens else "llm.max_tokens"
+            raise BadReply(f"the reply was cut off after {length}: {error}") from error
+
+    def _document(
+        self, messages: list[ChatMessage], named: dict[str, Any], priority: int, retry: int
+    ) -> dict[str, Any]:
+        """Return the request as it is sent; `named` holds the form's name and schema."""
+        options = self.options
+        form = {"type": "json_schema", "json_schema": {**named, "strict": True}}
+        request = ChatRequest(
+            model=options.model,
+            messages=messages,
+            temperature=min(max(1.0, options.temperature), options.temperature + _WARMER * retry),
+            seed=(options.seed or 0) + retry if retry else options.seed,
+            max_tokens=options.max_tokens,
+            response_format=form if options.schema else None,
+            priority=priority if options.server_priority else None,
+        )
+        return request.model_dump(mode="json", exclude_none=True)
+
+
+LONGEST_REPLY = 4_000_000
+"""Characters; no window holds so long an answer: the server runs on."""
+_FENCE = re.compile(r"```(?:json)?[ \t\r\n]*", re.IGNORECASE)
+
+
+def read_reply(content: str, form: type[_Form]) -> _Form:
+    """Return the JSON object of a model's reply in its form.
+
+    Thoughts, a Markdown fence and words around the object are skipped. Nothing is repaired.
+
+    Raises:
+        BadReply: naming the first fault: too long, no JSON, cut off, a key twice, a wrong type.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice = next((name for name, n in Counter(n for n, _ in pairs).items() if n > 1), None)
+        if twice is not None:
+            raise ValueError(f"the key {twice[:80]!r} occurs twice")
+        return dict(pairs)
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not a JSON number")
+
+    if len(content) > LONGEST_REPLY:
+        raise BadReply(f"the reply is {len(content)} characters long; at most {LONGEST_REPLY}")
+    document = bare_json(content)
+    try:
+        reply = form.model_validate_json(document)
+        # Parsers silently accept keys that occur twice, and numbers such as NaN.
+        json.loads(document, object_pairs_hook=unique, parse_constant=refuse)
+    except ValidationError as error:
+        raise BadReply(f"the reply is not the requested JSON: {first_fault(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadReply(f"the reply is not the requested JSON: {error}") from error
+    return reply
+
+
+def form_name(form: type[BaseModel]) -> str:
+    """Return the name that a form goes by on the wire and on disk: its explicit title.
+
+    The class may be renamed; answers that were kept under the title are still found.
+    """
+    title = form.model_config.get("title")
+    if not title:
+        raise TypeError(f"form {form.__name__} has no title: give it one in its model_config")
+    return title
+
+
+def reply_schema(form: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a form, as a server is asked to hold its reply to it.
+
+    It says nothing about our classes, whose names and docstrings may change: nested forms stand in
+    their places, without titles and descriptions.
+    """
+    schema = form.model_json_schema()  # pyright: ignore[reportCallIssue]
+    return _bare_schema(schema, schema.get("$defs", {}))
+
+
+def _bare_schema(schema: Any, nested: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_bare_schema(each, nested) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _bare_schema(nested[schema["$ref"].rpartition("/")[2]], nested)
+    return {
+        # Below `properties` the keys are names of fields, which may be called like a keyword.
+        name: {field: _bare_schema(each, nested) for field, each in value.items()}
+        if name == "properties"
+        else _bare_schema(value, nested)
+        for name, value in schema.items()
+        if name not in ("$defs", "description", "title")
+    }
+
+
+def bare_json(content: str) -> str:
+    """Return the JSON object in a model's reply, without its thoughts and Markdown fence."""
+    content = content.strip()
+    if not content.startswith("{"):
+        content = content.rpartition("</think>")[2]
+        fence = _FENCE.search(content)
+        content = content[fence.end() :].partition("```")[0] if fence else content
+    first, last = content.find("{"), content.rfind("}")
+    return content[first : last + 1] if 0 <= first < last else content.strip()
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first fault of a document, with its place."""
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])[:200]
+    return f"{where}: {fault['msg']}" if where else fault["msg"]
+
+
+_QUESTION = (
+    ChatMessage(role="system", content='Answer with JSON only: {"answer": NUMBER}'),
+    ChatMessage(role="user", content="How many days has a week?"),
+)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(title="_Answer")
+    answer: int
+
+
+def try_llm(service: LLMService, setting: str = "llm") -> None:
+    """Ask a language model one small question in JSON, before hours of work depend on it.
+
+    Raises:
+        MissingRequirement: the fault, its place and the cure: wrong address, key refused, model
+            not served (with those that are), window smaller than set, schema not honoured.
+    """
+    options = service.options
+    where = f"the LLM at {options.server.address}"
+    try:
+        if not service.hosted:
+            _check_served(service.served(), options, where, setting)
+        service.ask(list(_QUESTION), _Answer, 0)
+    except ContextTooLong as error:
+        raise MissingRequirement(f"{where}: {error}") from error
+    except BadReply as error:
+        words = str(error)
+        if "priority" in words and options.server_priority:
+            cure = f"refuses priorities: set {setting}.server_priority = false ({words})"
+        elif "answered 4" in words:
+            cure = f"refuses the question: {words}; correct {setting}.model or {setting}.url"
+        else:
+            cure = (
+                f"does not return the requested JSON: {words}; set {setting}.model to one that "
+                "follows instructions, or a server that enforces schemas (vLLM, llama.cpp)"
+            )
+        raise MissingRequirement(f"{where} {cure}") from error
+    except ServiceError as error:
+        raise MissingRequirement(service_cure(where, setting, error)) from error
+
+
+def _check_served(
+    served: tuple[ServedModel, ...], options: LLMOptions, where: str, setting: str
+) -> None:
+    """Check that the server lists the model, with the window that is set."""
+    names = [model.id for model in served]
+    if options.model not in names:
+        if names:
+            raise MissingRequirement(
+                f"{where} does not serve {options.model!r}; it serves: {', '.join(names[:20])}: "
+                f"set {setting}.model"
+            )
+        return
+    window = served[names.index(options.model)].max_model_len
+    if window is not None and window < options.context_tokens:
+        raise MissingRequirement(
+            f"{where} has a window of {window} tokens, but {setting}.context_tokens is "
+            f"{options.context_tokens}: set it to {window} or start the server with a longer one"
+        )

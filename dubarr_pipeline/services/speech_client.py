@@ -1,0 +1,126 @@
+"""Client of a speech synthesizer behind ``POST /v1/audio/speech``."""
+
+import base64
+import functools
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from dubarr_pipeline.errors import BadReply, MissingRequirement, ServiceError
+from dubarr_pipeline.services.http_client import (
+    Host,
+    ServerOptions,
+    ServiceClient,
+    SpeechOrder,
+    service_cure,
+)
+
+_SILENT_DB = -50.0
+"""Level below the take's own peak at which an edge counts as silence."""
+_EDGE_S = 0.01
+"""Silence kept at each edge, so that soft consonants keep their onset."""
+
+
+@dataclass(frozen=True, slots=True)
+class TTSOptions:
+    """Speech model and its server."""
+
+    server: ServerOptions
+    model: str
+
+
+class TTSService:
+    """Client of a speech server. Thread-safe."""
+
+    def __init__(self, options: TTSOptions, host: Host | None = None) -> None:
+        self.options = options
+        self._server = ServiceClient(options.server, host)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._server.close()
+
+    def reachable(self) -> bool:
+        """Return whether the server answers at all."""
+        return self._server.reachable()
+
+    def speak(self, order: SpeechOrder) -> tuple[NDArray[np.float32], int]:
+        """Return mono float32 ``(samples,)`` and its rate in Hz, the silence at its edges cut.
+
+        Raises:
+            ServiceTimeout, ServiceUnavailable: if the server gives no answer.
+            BadReply: if the answer is not audio.
+        """
+        document = order.model_dump(mode="json", exclude_none=True)
+        response = self._server.post("audio/speech", document)
+        try:
+            samples, rate = soundfile.read(
+                io.BytesIO(response.content), dtype="float32", always_2d=True
+            )
+        except soundfile.SoundFileError as error:
+            kind = response.headers.get("content-type", "nothing")
+            raise BadReply(
+                f"the speech server sent {kind}, {len(response.content)} bytes: not audio ({error})"
+            ) from error
+        if not np.isfinite(samples).all():
+            raise BadReply("the speech server sent samples that are not finite numbers")
+        return trim_edges(samples.mean(axis=1), int(rate)), int(rate)
+
+
+def trim_edges(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """Cut the silence off both ends; mono ``(samples,)``. All silence gives an empty array."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak == 0.0:
+        return samples[:0]
+    loud = np.flatnonzero(np.abs(samples) > peak * 10 ** (_SILENT_DB / 20))
+    edge = round(_EDGE_S * rate)
+    return samples[max(0, int(loud[0]) - edge) : int(loud[-1]) + 1 + edge]
+
+
+def ref_url(path: Path) -> str:
+    """Return a voice reference as a data URL; each version of a file is read once."""
+    stat = path.stat()
+    return _encoded(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _encoded(path: Path, _mtime_ns: int, _size: int) -> str:
+    return "data:audio/wav;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+_WORDS: dict[str, str] = dict(
+    re.findall(
+        r"(\w+)=(\S+)", "ar=مرحبا el=γεια he=שלום hi=नमस्ते ja=はい ko=네 ru=да th=ใช่ uk=так zh=好"
+    )
+)
+"""One short word in languages that are not written in Latin letters."""
+_LATIN_WORD = "no"
+
+
+def try_tts(service: TTSService, order: SpeechOrder, setting: str = "synthesis") -> None:
+    """Have one short word spoken as ordered, before hours of work depend on it.
+
+    Raises:
+        MissingRequirement: the fault and the cure.
+    """
+    where = f"the TTS at {service.options.server.address}"
+    language = order.language or ""
+    word = _WORDS.get(language.partition("-")[0], _LATIN_WORD)
+    try:
+        samples, _ = service.speak(order.model_copy(update={"input": word}))
+    except BadReply as error:
+        raise MissingRequirement(
+            f"{where} does not speak {language}: {error}; choose another target language, or "
+            f"another {setting}.engine or {setting}.model"
+        ) from error
+    except ServiceError as error:
+        raise MissingRequirement(service_cure(where, setting, error)) from error
+    if not samples.size:
+        raise MissingRequirement(
+            f"{where} sent only silence for {word!r} in {language}: choose another {setting}.voice"
+        )

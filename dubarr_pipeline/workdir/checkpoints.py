@@ -1,0 +1,249 @@
+"""Checkpoints: the one place that decides whether a stage's earlier result is still valid.
+
+The materialization store is the checkpoint table. A `Record` is what a materialization says of its
+stage; a manifest next to the artifacts holds checksums of every file it left. A result is valid if
+
+1. it was made for the same fingerprint (inputs, engine, model, options, code version), and
+2. it was made from the very results that its input stages have now, and
+3. every file that it left is still whole.
+
+Anything else is a named reason to rerun the stage. The first two checks touch no file; the third
+costs one `stat` per file, and reads a file again only if its stat has changed.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dubarr_pipeline.errors import ArtifactError, SourceError
+from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.workdir import legacy_keys
+from dubarr_pipeline.workdir.canonical import canonical, canonical_json
+from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same
+from dubarr_pipeline.workdir.layout import WorkDir
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Checkpoint of a stage's last result, as the store records it.
+
+    Attributes:
+        fingerprint: digest of everything that the result depends on.
+        production: id of this very result; a reused result keeps the id it was made under.
+        manifest: digest of the manifest with the files' checksums.
+        inputs: input stage -> the production that this result was made from.
+    """
+
+    fingerprint: str
+    production: str
+    manifest: str
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Everything that a stage's result must depend on now.
+
+    Attributes:
+        fingerprint: 32 hex digits over all of it.
+        facts: the same by name, so that a change can be reported.
+    """
+
+    fingerprint: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Decision to keep a result or not, with its reason for the log and ``dubarr plan``."""
+
+    keep: bool
+    reason: str
+
+
+def fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
+    """Return 32 hex digits over everything that a stage's result depends on.
+
+    Facts are digests, identities and options as their dataclasses, in any order.
+
+    Raises:
+        TypeError: if a fact has no canonical form.
+    """
+    document = canonical_json([stage, code_version, facts])
+    return hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def wanted(stage: str, code_version: str, facts: Mapping[str, Any]) -> Wanted:
+    """Return what a stage's result must depend on; takes what `fingerprint` takes."""
+    plain = canonical({**facts, "code version": code_version})
+    return Wanted(fingerprint(stage, code_version, facts), plain)
+
+
+def decide(
+    work: WorkDir, stage: str, wanted: Wanted, inputs: Mapping[str, str], record: Record | None
+) -> Decision:
+    """Decide whether the last result of a stage is still valid.
+
+    `inputs` are the productions now; without a record the stage was never materialized.
+    """
+    if record is None:
+        return Decision(False, "not made yet")
+    if record.fingerprint != wanted.fingerprint and not _is_same_of_old(
+        work, stage, wanted, record
+    ):
+        return Decision(False, _what_changed(work, stage, wanted.facts))
+    changed = sorted(name for name in inputs if record.inputs.get(name) != inputs[name])
+    if changed:
+        return Decision(False, f"made from an earlier result of {', '.join(changed)}")
+    fault = damage(work, stage, record.manifest)
+    return Decision(False, fault) if fault else Decision(True, "nothing has changed")
+
+
+def write_record(
+    work: WorkDir, stage: str, made_for: Wanted, inputs: Mapping[str, str], files: Iterable[Path]
+) -> Record:
+    """Write the manifest of a stage's files, and return the record for the store.
+
+    Files that only an earlier result of the stage left are removed: the track of a language that is
+    not requested any more, subtitles under the video's former name.
+
+    Raises:
+        ArtifactError: if a file that the stage should have left is not there.
+    """
+    checksums: dict[str, dict[str, Any]] = {}
+    left = sorted(set(files))
+    for path in left:
+        if not path.is_file():
+            raise ArtifactError(f"stage {stage} did not leave {path}")
+        checksums[str(path.relative_to(work.root))] = asdict(identify(path))
+    manifest = _manifest(work, stage)
+    stale = [path for path in recorded_files(work, stage) if path not in left]
+    document = {"stage": stage, "fingerprint": made_for.fingerprint, "files": checksums}
+    write_json(manifest, {**document, "facts": made_for.facts, "canonical": True})
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return Record(made_for.fingerprint, uuid.uuid4().hex, _digest(manifest), dict(inputs))
+
+
+def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:
+    """Return what is wrong with the files that a stage left, or None if all are whole."""
+    manifest = _manifest(work, stage)
+    if not manifest.is_file() or _digest(manifest) != manifest_digest:
+        return "its list of files is missing or was changed"
+    for path, identity in _recorded(work, stage).items():
+        name = path.relative_to(work.root)
+        if not path.is_file():
+            return f"{name} is missing"
+        if not is_whole(path, identity):
+            return f"{name} is damaged"
+    return None
+
+
+def is_whole(path: Path, identity: Mapping[str, Any]) -> bool:
+    """Return whether a file of ours is there, with the content that its checksum records."""
+    try:
+        return is_same(path, FileIdentity(**identity))
+    except (SourceError, TypeError):
+        return False
+
+
+def recorded_files(work: WorkDir, stage: str) -> list[Path]:
+    """Return the files that a stage left, by its manifest; empty if it left none."""
+    try:
+        return list(_recorded(work, stage))
+    except ArtifactError:
+        return []
+
+
+def _recorded(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
+    """Return the files of a manifest and their identities, all of them inside the work folder.
+
+    Raises:
+        ArtifactError: if the manifest is missing or damaged.
+    """
+    files = read_json(_manifest(work, stage)).get("files")
+    if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
+        raise ArtifactError(f"{_manifest(work, stage)} is damaged: delete it")
+    for name in files:
+        path = Path(name)
+        inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+        if inside and "\0" not in name and len(name) <= 250:
+            continue
+        raise ArtifactError(f"{_manifest(work, stage)} names files outside {work.root}: delete it")
+    return {work.root / name: identity for name, identity in files.items()}
+
+
+def forget(work: WorkDir, stage: str) -> list[Path]:
+    """Remove what a stage left, and its manifest; return the files that were removed."""
+    removed = [path for path in recorded_files(work, stage) if path.is_file()]
+    for path in (*removed, _manifest(work, stage)):
+        path.unlink(missing_ok=True)
+    return removed
+
+
+def _is_same_of_old(work: WorkDir, stage: str, wanted: Wanted, record: Record) -> bool:
+    """Return whether a result of a version without canonical facts was made for the same facts."""
+    manifest = _manifest(work, stage)
+    try:
+        document = read_json(manifest)
+    except ArtifactError:
+        return False
+    return (
+        not document.get("canonical")
+        and document.get("fingerprint") == record.fingerprint
+        and _digest(manifest) == record.manifest
+        and _facts_in(document) == wanted.facts
+    )
+
+
+def _facts_in(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the facts of a manifest in their canonical form."""
+    facts = document.get("facts")
+    if not isinstance(facts, dict):
+        return {}
+    return facts if document.get("canonical") else legacy_keys.canonical_facts(facts)
+
+
+def _what_changed(work: WorkDir, stage: str, facts: Mapping[str, Any]) -> str:
+    """Name the facts that changed since the result was made, three at most."""
+    try:
+        before = dict(_leaves(_facts_in(read_json(_manifest(work, stage)))))
+    except ArtifactError:
+        before = {}
+    now = dict(_leaves(facts))
+    names = sorted(n for n in before | now if before.get(n, ...) != now.get(n, ...))
+    if not names or not before:
+        return "an input, an option, an engine or the code has changed"
+    named = [
+        f"{n}: {_short(before.get(n, ...), n)} → {_short(now.get(n, ...), n)}" for n in names[:3]
+    ]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"changed: {'; '.join(named)}{more}"
+
+
+def _leaves(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield facts by their dotted names."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _short(value: Any, name: str) -> str:
+    # A dotted fact is an option of a table, and one that stands at its default is left out.
+    missing = "default" if "." in name else "nothing"
+    text = missing if value is ... else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _manifest(work: WorkDir, stage: str) -> Path:
+    return work.checkpoints / f"{stage}.json"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]

@@ -1,0 +1,106 @@
+"""Identity of a file by its content, not by its name or dates."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dubarr_pipeline.errors import SourceChanged, SourceMissing
+from dubarr_pipeline.media.container.probe import check_readable
+
+_BLOCK_BYTES = 4 << 20
+_DIGEST_BYTES = 32
+
+OnBytes = Callable[[int, int], None]
+"""Takes the bytes that are done, and the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Stat and digest that identify a file's content.
+
+    Attributes:
+        size, mtime_ns, ctime_ns, inode: from its stat; equal ones spare the digest.
+        digest: BLAKE2b-256 of the whole content, in hex.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    digest: str
+
+
+def identify(path: Path, on_progress: OnBytes | None = None) -> FileIdentity:
+    """Read a whole file once and return its identity, in flat memory.
+
+    Raises:
+        SourceMissing, NotAVideo: if it is missing, not readable, not a file, or empty.
+        SourceChanged: if it is being written while it is read.
+    """
+    check_readable(path)
+    try:
+        before = path.stat()
+        digest = _digest(path, before.st_size, on_progress)
+        after = path.stat()
+    except OSError as error:
+        raise SourceMissing(
+            f"{path} cannot be read ({error}): check the path and the disk"
+        ) from error
+    if _times(before) != _times(after):
+        raise SourceChanged(
+            f"{path} changed while it was read: wait until it is copied, then run again"
+        )
+    return FileIdentity(*_times(after), digest)
+
+
+def is_same(path: Path, identity: FileIdentity) -> bool:
+    """Return whether a file still has its content, by its stat if that is equal, else by reading.
+
+    A file that was touched, or restored from a backup, is the same; one changed byte makes another.
+
+    Raises:
+        As `identify`.
+    """
+    check_readable(path)
+    try:
+        now = path.stat()
+    except OSError as error:
+        raise SourceMissing(
+            f"{path} cannot be read ({error}): check the path and the disk"
+        ) from error
+    if _times(now) == _known(identity):
+        return True
+    return now.st_size == identity.size and identify(path).digest == identity.digest
+
+
+def stat_matches(path: Path, identity: FileIdentity) -> bool:
+    """Return whether a file is the registered one by its stat alone, without reading it."""
+    try:
+        return _times(path.stat()) == _known(identity)
+    except OSError:
+        return False
+
+
+def _known(identity: FileIdentity) -> tuple[int, int, int, int]:
+    return identity.size, identity.mtime_ns, identity.ctime_ns, identity.inode
+
+
+def _digest(path: Path, size: int, on_progress: OnBytes | None) -> str:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    done = 0
+    with path.open("rb", buffering=0) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+            done += len(block)
+            if on_progress:
+                on_progress(done, max(done, size))
+            if done > size:
+                # It is being written, perhaps faster than it can be read.
+                break
+    return digest.hexdigest()
+
+
+def _times(stat: os.stat_result) -> tuple[int, int, int, int]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import heapq
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dubarr_pipeline.defs.runtime.run_queue import ranks
+
+LIBRARIES = st.lists(st.sampled_from(["films", "series", "kids"]), max_size=60)
+
+
+def test_a_late_short_library_goes_in_between_a_long_queue():
+    films = ranks({}, ["films"] * 5)
+    assert films == [0, 1, 2, 3, 4]
+    # Two of the films have been started since.
+    assert ranks({"films": films[2:]}, ["series", "series", "films"]) == [2, 3, 5]
+
+
+def test_a_library_that_was_idle_saves_up_no_claim():
+    assert ranks({"films": [500, 501]}, ["series"]) == [500]
+
+
+@given(st.lists(LIBRARIES, max_size=5))
+def test_while_two_libraries_wait_neither_gets_two_ahead(arrivals: list[list[str]]):
+    waiting: dict[str, list[int]] = {}
+    order = 0
+    queue: list[tuple[int, int, str]] = []
+    for arriving in arrivals:
+        for library, rank in zip(arriving, ranks(waiting, arriving), strict=True):
+            waiting.setdefault(library, []).append(rank)
+            heapq.heappush(queue, (rank, order, library))
+            order += 1
+    served: dict[str, int] = {}
+    while queue:
+        _, _, library = heapq.heappop(queue)
+        served[library] = served.get(library, 0) + 1
+        still = {each for _, _, each in queue}
+        for other in still - {library}:
+            # All came to an empty queue, so that their turns can be counted from its start.
+            assert served[library] <= served.get(other, 0) + 1

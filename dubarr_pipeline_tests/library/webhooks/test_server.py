@@ -1,0 +1,202 @@
+"""The webhook server over real loopback HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dubarr_pipeline.config.options import WebhookOptions
+from dubarr_pipeline.config.settings import Settings, load_settings
+from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.library.webhooks.inbox import FileEvent, Inbox, webhook_token
+from dubarr_pipeline.library.webhooks.server import webhook_server
+from dubarr_pipeline.services.web import WebServer
+from dubarr_pipeline_tests.fixtures.bench import small_disk
+
+TOKEN = "a token of more than sixteen letters"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+OPTIONS = WebhookOptions(port=0, most_body_kb=4, timeout_s=1.0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "films").mkdir()
+    config = tmp_path / "dubarr.toml"
+    config.write_text(
+        f"""
+        [libraries.films]
+        path = "{tmp_path}/films"
+        target_langs = ["es"]
+        path_mappings = {{ "/movies" = "{tmp_path}/films" }}
+        """
+    )
+    return load_settings(config, tmp_path / "work")
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[WebServer]:
+    yield from served(settings)
+
+
+def served(settings: Settings) -> Iterator[WebServer]:
+    found = webhook_server(settings, OPTIONS, TOKEN)
+    thread = threading.Thread(target=found.serve)
+    thread.start()
+    yield found
+    found.stop()
+    thread.join()
+    found.close()
+
+
+def radarr(path: str) -> dict[str, object]:
+    return {"eventType": "Download", "movieFile": {"path": path}}
+
+
+def told(settings: Settings) -> list[FileEvent]:
+    inbox = Inbox(settings.work_dir)
+    return [inbox.read(name).event for name in inbox.names()]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        BEARER,
+        {"X-Dubarr-Token": TOKEN},
+        {"Authorization": "Basic " + base64.b64encode(f"any:{TOKEN}".encode()).decode()},
+    ],
+)
+def test_what_is_told_lies_in_the_inbox_before_the_answer(
+    server: WebServer, settings: Settings, headers: dict[str, str]
+):
+    document = radarr("/movies/A: film 100 %.mkv")
+    answer = httpx.post(f"{server.url}/radarr", json=document, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 1})
+    assert told(settings) == [
+        FileEvent("arrived", f"{settings.library('films').path}/A: film 100 %.mkv")
+    ]
+
+
+def test_the_same_news_twice_is_one_message(server: WebServer, settings: Settings):
+    for name in ("a.mkv", "b.mkv", "a.mkv"):
+        httpx.post(f"{server.url}/radarr", json=radarr(f"/movies/{name}"), headers=BEARER)
+    assert [Path(event.path).name for event in told(settings)] == ["b.mkv", "a.mkv"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": f"Bearer {TOKEN}x"},
+        {"Authorization": f"Bearer {TOKEN[:-1]}"},
+        {"Authorization": "Bearer"},
+        {"Authorization": TOKEN},
+        {"Authorization": "Basic %%%"},
+        {"Authorization": "Basic " + base64.b64encode(TOKEN.encode()).decode()},
+        {"X-Dubarr-Token": "ñ"},
+    ],
+)
+def test_without_the_token_nobody_is_heard(
+    server: WebServer,
+    settings: Settings,
+    headers: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.DEBUG)
+    encoded = {name: value.encode() for name, value in headers.items()}
+    answer = httpx.post(f"{server.url}/radarr", json=radarr("/movies/a.mkv"), headers=encoded)
+    assert answer.status_code == 401
+    assert told(settings) == []
+    assert TOKEN[:-1] not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("place", "body", "status", "words"),
+    [
+        ("nowhere", "{}", 404, "post to one of: /radarr, /sonarr, /generic"),
+        ("radarr", "no json", 400, "not understood"),
+        ("radarr", "[" * 3000, 400, "not understood"),
+        ("radarr", b'{"eventType": "\xff"}', 400, "not understood"),
+        ("radarr", "x" * 4097, 413, "more than 4 KiB"),
+        ("generic", '{"path": "/etc/passwd"}', 422, "not inside any library"),
+        ("generic", '{"path": "/movies/../../etc/passwd"}', 422, "not inside any library"),
+        ("generic", '{"path": "/movies/\\ud800.mkv"}', 422, "not inside any library"),
+        ("generic", '{"path": "relative.mkv"}', 422, "not inside any library"),
+        ("generic", '{"path": "/movies/link/x.mkv"}', 422, "not inside any library"),
+        ("generic", json.dumps({"path": "/" + "a/" * 1900}), 422, "not inside any library"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_by_name(
+    server: WebServer,
+    settings: Settings,
+    place: str,
+    body: str | bytes,
+    status: int,
+    words: str,
+):
+    (settings.library("films").path / "link").symlink_to("/etc")
+    answer = httpx.post(f"{server.url}/{place}", content=body, headers=BEARER)
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["error"]
+    assert told(settings) == []
+    again = httpx.post(f"{server.url}/generic", json={"path": "/movies/a.mkv"}, headers=BEARER)
+    assert again.status_code == 200, "one bad request does not harm the next"
+
+
+def test_one_wrong_path_of_several_takes_none(server: WebServer, settings: Settings):
+    body = {"paths": ["/movies/a.mkv", "/etc/passwd"]}
+    assert httpx.post(f"{server.url}/generic", json=body, headers=BEARER).status_code == 422
+    assert told(settings) == []
+
+
+def test_a_sender_that_stalls_or_breaks_off_is_hung_up_on(server: WebServer, settings: Settings):
+    head = f"POST /generic HTTP/1.1\r\nHost: x\r\nX-Dubarr-Token: {TOKEN}\r\n"
+    address = ("127.0.0.1", httpx.URL(server.url).port or 0)
+    for body in ("", "Content-Length: 50\r\n\r\n{", "Content-Length: -1\r\n\r\n"):
+        with socket.create_connection(address, timeout=30) as line:
+            line.sendall((head + body).encode())
+            while line.recv(4096):
+                pass
+    assert httpx.get(f"{server.url}/health").status_code == 200
+    assert told(settings) == []
+
+
+def test_a_full_disk_is_not_answered_by_200(settings: Settings, tmp_path: Path):
+    with small_disk(tmp_path / "work", "64k") as mounted:
+        if not mounted:
+            (tmp_path / "work").chmod(0o500)
+        else:
+            (tmp_path / "work" / "filler").write_bytes(b"x" * 60_000)
+            with pytest.raises(OSError, match="No space"):
+                (tmp_path / "work" / "more").write_bytes(b"x" * 60_000)
+        servers = served(settings)
+        server = next(servers)
+        answer = httpx.post(f"{server.url}/generic", json={"path": "/movies/a.mkv"}, headers=BEARER)
+        next(servers, None)
+    assert answer.status_code == 507, answer.text
+
+
+def test_the_token_is_made_once_and_for_the_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    token, path = webhook_token(tmp_path)
+    assert path is not None
+    assert (len(token), path.stat().st_mode & 0o777) == (64, 0o600)
+    assert webhook_token(tmp_path) == (token, path)
+    monkeypatch.setenv("DUBARR_WEBHOOK_TOKEN", TOKEN)
+    assert webhook_token(tmp_path) == (TOKEN, None)
+
+
+def test_a_short_token_or_a_taken_port_is_refused(server: WebServer, settings: Settings):
+    with pytest.raises(SettingsError, match="under 16 characters"):
+        webhook_server(settings, OPTIONS, "short")
+    taken = WebhookOptions(port=httpx.URL(server.url).port or 0)
+    with pytest.raises(SettingsError, match="cannot listen on"):
+        webhook_server(settings, taken, TOKEN)

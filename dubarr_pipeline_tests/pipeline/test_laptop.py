@@ -1,0 +1,53 @@
+"""The profile `laptop`: a film without subtitles, on a CPU, without an account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dubarr_pipeline.engines.registry import PROFILES, row
+from dubarr_pipeline.media.container.probe import probe
+from dubarr_pipeline.models.manifest import find_model
+from dubarr_pipeline_tests.fakes.tiny.m2m100 import SAYS
+from dubarr_pipeline_tests.fixtures.bench import TWO_LINES, Bench, Film, make_film
+
+
+@pytest.mark.slow
+def test_a_film_without_subtitles_is_heard_translated_and_spoken(
+    tmp_path: Path, tiny_whisper: Path, tiny_m2m100: Path
+):
+    film = make_film(tmp_path / "library" / "film.mkv", Film(subtitles=False))
+    config = tmp_path / "dubarr.toml"
+    config.write_text(
+        f'profile = "laptop"\n[transcript]\nmodel = "{tiny_whisper}"\n'
+        f'[translation]\nmodel = "{tiny_m2m100}"\n[production]\nword_error = 0.0\n'
+    )
+    bench = Bench(tmp_path / "work", config)
+    answer = bench.dub(film)
+    assert answer.code == 0, answer.both
+    script = json.loads(bench.work.transcription.read_text())["segments"]
+    heard = " ".join(line["text"] for line in script)
+    assert heard == " ".join(line.text for line in TWO_LINES)
+    lines = json.loads(bench.work.segments_report.read_text())["languages"]["es"]
+    assert [line["outcome"] for line in lines] == ["placed", "placed"]
+    said = {word.strip(".,!¡").lower() for line in lines for word in line["text"].split()}
+    assert said == set(SAYS["es"].split())
+    assert [s.language for s in probe(bench.work.muxed).streams if s.kind == "audio"] == [
+        "en",
+        "es",
+    ]
+
+
+def test_it_asks_for_no_account_and_about_a_gigabyte(tmp_path: Path):
+    config = tmp_path / "dubarr.toml"
+    config.write_text('profile = "laptop"\n')
+    found = Bench(tmp_path / "work", config).run("doctor")
+    names = [line.split()[2] for line in found.out.splitlines() if "dubarr models pull" in line]
+    models = [find_model(name) for name in names]
+    assert len(models) == 2
+    assert not any(model.gated for model in models)
+    assert all(model.commercial for model in models)
+    assert 800 < sum(model.about_mb for model in models) < 1100
+    assert all(row(kind, name).commercial for kind, name in PROFILES["laptop"].items())

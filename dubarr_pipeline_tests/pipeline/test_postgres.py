@@ -1,0 +1,85 @@
+"""The same pipeline on a store in a real PostgreSQL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dubarr_pipeline.defs.runtime.records import last_materialization
+from dubarr_pipeline.defs.runtime.runs import open_instance
+from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline_tests.fixtures.bench import write_config
+from dubarr_pipeline_tests.fixtures.dagster_server import Server
+from dubarr_pipeline_tests.fixtures.film_shelf import made_again, make_shelf, register
+from dubarr_pipeline_tests.fixtures.postgres import Postgres
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+DUBARR = Path(sys.executable).with_name("dubarr")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that is not started yet, with its store in PostgreSQL."""
+    folder = tmp_path_factory.mktemp("server")
+    # A stage that meets the restart fails by name, and is taken up again by the failure sensor.
+    config = write_config(folder / "dubarr.toml", {"failures": {"first_pause_minutes": 0.1}})
+    found = Server(folder / "work", config)
+    postgres.configure(found.home)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in found.environment().items():
+            patch.setenv(name, value)
+        yield found
+        found.kill()
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return make_shelf(tmp_path_factory.mktemp("films"), ["alone", "one", "two", "three"])
+
+
+def _store(server: Server) -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_config(str(server.home))
+
+
+def test_a_film_is_dubbed_and_nothing_done_twice(server: Server, films: list[Path]):
+    for made in (True, False):
+        subprocess.run(
+            [DUBARR, "dub", "--to", "es", films[0]], env=server.environment(), check=True
+        )
+        with _store(server) as store:
+            (key,) = store.get_dynamic_partitions("videos")
+            last = [last_materialization(store, stage, key) for stage in STAGE_NAMES]
+            assert "Postgres" in type(store.run_storage).__name__
+        assert [each and each.reused for each in last] == [not made] * len(STAGE_NAMES)
+
+
+def test_its_restart_in_the_middle_of_a_backfill_loses_nothing(
+    server: Server, postgres: Postgres, films: list[Path]
+):
+    keys = register(films[1:], server.work_dir, None)
+    server.start()
+    server.backfill_all(keys, STAGE_NAMES)
+    finished = server.work_dir.glob
+    server.wait(lambda: len(list(finished("*/.checkpoints/*.json"))) >= 14, "a part is done")
+    postgres.restart()
+    server.wait(lambda: _done(server) >= set(keys), "all videos are dubbed")
+    with _store(server) as store:
+        assert made_again(store) == 0
+    assert len(list(server.work_dir.glob("*/final_muxed.mkv"))) == len(films)
+
+
+def _done(server: Server) -> set[str]:
+    wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
+    with open_instance(server.work_dir) as store:
+        return {run.tags["dagster/partition"] for run in store.get_runs(wanted)}

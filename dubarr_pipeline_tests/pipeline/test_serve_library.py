@@ -1,0 +1,154 @@
+"""`dubarr serve library`: what is killed comes back, what is stopped is gone, nothing is lost."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dubarr_pipeline.cli.main import serve_library
+from dubarr_pipeline.defs.runtime.server import WebAddress, socket_root
+from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server
+from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf, register
+
+KEEPER = "dubarr_pipeline.defs.runtime.server"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    found = Server(tmp_path / "work", supervised=True)
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def keys(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two films, partitions of the server's store."""
+    monkeypatch.setenv("DAGSTER_HOME", str(server.home))
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    return register(make_shelf(shelf, ["One", "Two"]), server.work_dir, None)
+
+
+def pid_of(server: Server, words: str) -> int:
+    """The process that was started with these words; 0 if there is none."""
+    return next((pid for pid, command in server.processes().items() if words in command), 0)
+
+
+def kill(server: Server, words: str) -> None:
+    """Kill a part, and wait until another one has taken its place and is ready."""
+    ready = server.words().count("is ready again")
+    os.kill(killed := pid_of(server, words), signal.SIGKILL)
+    server.wait(lambda: server.words().count("is ready again") > ready, f"{words} is back")
+    assert pid_of(server, words) not in (0, killed)
+
+
+def stages(server: Server, run: str) -> int:
+    events = server.run(run)["eventConnection"]["events"]
+    return sum(event["__typename"] == "MaterializationEvent" for event in events)
+
+
+@pytest.mark.slow
+def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys: list[str]):
+    server.start()
+    second = _serve(server, server.port)
+    assert second.returncode != 0
+    assert f"another `dubarr serve library` (process {server.process.pid})" in second.stderr
+
+    run = server.launch(keys[0])
+    server.wait(lambda: stages(server, run) >= 1, "a stage is made")
+    kill(server, "api grpc")
+    assert server.finish(run)["status"] == "SUCCESS", server.words()
+
+    kill(server, "dagster._daemon")
+    kill(server, "dagster_webserver")
+    kill(server, "api grpc")
+    server.wait(server._is_ready, "the UI knows the code")
+    assert server.finish(server.launch(keys[1]))["status"] == "SUCCESS", server.words()
+    assert len(server.runs()) == 2
+    sent = [*server.home.glob("logs/*"), *server.home.glob(".logs_queue/*")]
+    assert sent == [], "Dagster's webserver sends these to its makers"
+
+
+@pytest.mark.slow
+def test_what_is_stopped_is_gone_and_goes_on_later(server: Server, keys: list[str]):
+    server.start()
+    run = server.launch(keys[0])
+    server.wait(lambda: stages(server, run) >= 2, "two stages are made")
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(120) == 0
+    assert not server.processes()
+
+    server.start()
+    # An interrupt may come too late to end it; one that it ended is taken up again by itself.
+    assert server.run(run)["status"] in ("FAILURE", "SUCCESS")
+    server.wait(
+        lambda: any(each["status"] == "SUCCESS" for each in server.runs()), "the film is dubbed"
+    )
+
+    os.kill(pid_of(server, KEEPER), signal.SIGKILL)
+    server.wait(lambda: "the supervisor ended" in server.words(), "it is noticed")
+    server.wait(lambda: server.words().count("webserver is ready") == 3, "all is back")
+    server.process.kill()
+    server.wait(lambda: not server.processes(), "nothing outlives the command")
+
+
+def _serve(server: Server, port: int) -> subprocess.CompletedProcess[str]:
+    """A second one on the same store."""
+    return subprocess.run(
+        [*server.command()[:-1], str(port)],
+        cwd=ROOT,
+        env=server.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_named_with_the_cure(server: Server):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = _serve(server, port)
+    assert told.returncode != 0
+    assert f"port {port} of 127.0.0.1: Address already in use; choose another" in told.stderr
+    assert not server.processes()
+
+
+def test_the_unit_of_systemd_starts_what_there_is():
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str
+    unit.read_string((ROOT / "deploy" / "dubarr.service").read_text())
+    program, *arguments = unit["Service"]["ExecStart"].split()
+    assert Path(program).name == "dubarr"
+    assert arguments[:2] == ["serve", "library"]
+    wished = serve_library.make_context("dubarr", arguments[2:]).params
+    assert wished["work_dir"] == Path(unit["Service"]["WorkingDirectory"]) / "work"
+    assert wished["config"] is not None
+    # TERM to all at once would interrupt the runs' tools before the runs.
+    assert unit["Service"]["KillMode"] == "mixed"
+    assert unit["Service"]["Restart"] == "always"
+
+
+def test_an_address_for_people():
+    assert WebAddress("0.0.0.0", 80).url == "http://127.0.0.1:80"
+    assert WebAddress("::").url == "http://[::1]:3000"
+    assert WebAddress("nas.local").url == "http://nas.local:3000"
+
+
+def test_a_sockets_folder_is_never_too_long(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/dubarr:/run/other")
+    assert socket_root() == "/run/dubarr"
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/" + "é" * 50)
+    assert socket_root() == "/tmp"
+    with socket.socket(socket.AF_UNIX) as trial, pytest.raises(FileNotFoundError):
+        trial.connect(f"/{'x' * 79}/dubarr-12345678/code")

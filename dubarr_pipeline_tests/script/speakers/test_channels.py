@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dubarr_pipeline.script.speakers.channels import language_per_channel, speaker_per_channel
+from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fixtures.separation_sounds import Sound, voice
+
+RATE = 8000
+LENGTH = 24 * RATE
+TURNS = [Span(second * RATE, (second + 2) * RATE) for second in range(1, 22, 3)]
+
+
+def spoken(turns: list[Span], seed: int) -> np.ndarray:
+    return voice(LENGTH, RATE, turns, seed)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "speakers", "languages"),
+    [
+        (spoken(TURNS, 1), spoken(TURNS, 2), False, True),
+        (spoken(TURNS, 1), 0.2 * spoken(TURNS, 2), False, True),
+        (spoken(TURNS[::2], 1), spoken(TURNS[1::2], 2), True, False),
+        (spoken(TURNS, 1), spoken(TURNS, 1), False, False),
+        (spoken(TURNS, 1), 0 * spoken(TURNS, 1), False, False),
+        (0 * spoken(TURNS, 1), 0 * spoken(TURNS, 1), False, False),
+    ],
+    ids=["dual mono", "one is quieter", "interview", "centre", "one channel", "silence"],
+)
+def test_speakers_and_languages_of_two_channels_are_told_apart(
+    left: np.ndarray, right: np.ndarray, speakers: bool, languages: bool
+) -> None:
+    sound = Sound(np.stack([left, right]), RATE)
+    assert speaker_per_channel(sound, TURNS) is speakers
+    assert language_per_channel(sound, TURNS) is languages
+    assert not language_per_channel(sound, [])
+
+
+def test_bleed_between_the_microphones_of_an_interview_is_no_language() -> None:
+    first, second = spoken(TURNS[::2], 1), spoken(TURNS[1::2], 2)
+    sound = Sound(np.stack([first + 0.05 * second, second + 0.05 * first]), RATE)
+    assert speaker_per_channel(sound, TURNS)
+    assert not language_per_channel(sound, TURNS)

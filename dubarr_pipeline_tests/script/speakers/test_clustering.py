@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dubarr_pipeline.script.speakers.grouping import (
+    ClusterOptions,
+    centroids,
+    cluster,
+    distance_matrix,
+    silhouette,
+)
+
+
+def clouds(groups: int, size: int, apart: float = 10.0) -> np.ndarray:
+    """Points in ``groups`` clouds of spread 1, ``apart`` from each other, group by group."""
+    chance = np.random.default_rng(7)
+    centres = np.eye(groups, 8) * apart
+    return np.concatenate([centre + chance.normal(size=(size, 8)) for centre in centres])
+
+
+@pytest.mark.parametrize("groups", [2, 3, 5])
+def test_clouds_apart_are_groups(groups: int) -> None:
+    labels = cluster(clouds(groups, 12))
+    assert len(set(labels)) == groups
+    by_cloud = labels.reshape(groups, 12)
+    assert all(len(set(row)) == 1 for row in by_cloud)
+
+
+def test_one_cloud_is_one_group() -> None:
+    assert set(cluster(clouds(1, 40))) == {0}
+
+
+@pytest.mark.parametrize(("spread", "groups"), [(10.0, 1), (30.0, 2)])
+def test_points_that_are_uncertain_are_believed_only_with_a_spread(
+    spread: float, groups: int
+) -> None:
+    assert len(set(cluster(clouds(2, 12), spread=spread))) == groups
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_points_to_group(count: int) -> None:
+    assert cluster(np.zeros((count, 3))).tolist() == list(range(count))
+
+
+def test_distances_are_euclidean() -> None:
+    points = clouds(2, 5)
+    expected = np.linalg.norm(points[:, None] - points[None], axis=2)
+    assert np.allclose(distance_matrix(points), expected, atol=1e-3)
+
+
+def test_the_silhouette_is_that_of_its_definition() -> None:
+    points = np.array([[0.0], [1.0], [10.0], [12.0], [30.0]])
+    labels = np.array([0, 0, 1, 1, 2])
+    # (b - a) / max(a, b) by hand; the point alone counts 0.
+    by_hand = [(11 - 1) / 11, (10 - 1) / 10, (9.5 - 2) / 9.5, (11.5 - 2) / 11.5, 0]
+    assert silhouette(distance_matrix(points), labels) == pytest.approx(np.mean(by_hand), abs=1e-5)
+    assert silhouette(distance_matrix(points), np.zeros(5, np.int64)) == 0
+
+
+def test_centroids_are_weighted_means() -> None:
+    points, labels = np.array([[0.0], [2.0], [10.0]]), np.array([0, 0, 1])
+    assert centroids(points, labels).tolist() == [[1.0], [10.0]]
+    assert centroids(points, labels, np.array([3.0, 1.0, 5.0])).tolist() == [[0.5], [10.0]]
+
+
+def test_no_more_groups_than_the_options_allow() -> None:
+    labels = cluster(clouds(6, 10), ClusterOptions())
+    assert len(set(labels)) == 6

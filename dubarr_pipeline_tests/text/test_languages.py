@@ -1,0 +1,100 @@
+"""Codes, titles and file names as BCP-47."""
+
+from __future__ import annotations
+
+import pytest
+
+from dubarr_pipeline.text.languages import (
+    base_language,
+    closeness,
+    language_tag,
+    named_language,
+    same_language,
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "expected"),
+    [
+        ("eng", None, "en"),
+        ("en", None, "en"),
+        ("ENG", None, "en"),
+        ("ger", None, "de"),
+        ("deu", None, "de"),
+        ("fre", None, "fr"),
+        ("chi", None, "zh"),
+        ("por", "Português (Brasil)", "pt-BR"),
+        ("por", "Brazilian Portuguese", "pt-BR"),
+        ("por", "pt-BR", "pt-BR"),
+        ("por", "European Portuguese", "pt-PT"),
+        ("por", "Português", "pt"),
+        ("pt-BR", None, "pt-BR"),
+        ("pt_br", None, "pt-BR"),
+        ("pt-br", "Portugal", "pt-BR"),
+        ("spa", "Latinoamericano", "es-419"),
+        ("spa", "Español (Latinoamérica)", "es-419"),
+        ("spa", "Castellano", "es-ES"),
+        ("spa", "Español", "es"),
+        ("fre", "VFQ", "fr-CA"),
+        ("fre", "Français (VFF)", "fr-FR"),
+        ("chi", "Traditional", "zh-Hant"),
+        ("chi", "简体中文", "zh-Hans"),
+        ("eng", "SDH", "en"),
+        ("eng,fra", None, "en"),
+        ("und,fra", None, "fr"),
+        ("cat", None, "ca"),
+        *(
+            (code, None, None)
+            for code in ("und", "mul", "mis", "zxx", "qaa", "", None, "xx1", "xyq")
+        ),
+        *((code, None, None) for code in ("e", "-", "en-", "eng" * 20, "\0\0\0", "a b", "日本")),
+    ],
+)
+def test_codes_and_titles(code: str | None, title: str | None, expected: str | None):
+    assert language_tag(code, title) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("en", "en"),
+        ("eng", "en"),
+        ("English", "en"),
+        ("spanish", "es"),
+        ("pt-BR", "pt-BR"),
+        ("zh-Hans", "zh-Hans"),
+        *((word, None) for word in ("approx", "forced", "1080p", "x264", "default", "sdh", "cc")),
+        *(
+            (word, None)
+            for word in (
+                "final",
+                "foreign",
+                "remastered",
+                "proper",
+                "bluray",
+                "remux",
+                "cut",
+                "web",
+                "",
+            )
+        ),
+    ],
+)
+def test_words_of_file_names(word: str, expected: str | None):
+    assert named_language(word) == expected
+
+
+def test_how_close_two_languages_are():
+    assert [closeness(tag, "pt-BR") for tag in ("pt-BR", "pt", "pt-PT", "es", None)] == [
+        3,
+        2,
+        1,
+        0,
+        0,
+    ]
+    assert closeness("por", "pt") == 3
+    assert same_language("pt", "pt-BR")
+    assert not same_language("pt", "es")
+    assert not same_language(None, None)
+    assert [base_language(tag) for tag in ("zh-Hant", "pt-BR", None)] == ["zh", "pt", None]
+    assert same_language("nb", "no")
