@@ -53,6 +53,13 @@ def test_the_shipped_file_carries_its_version() -> None:
     assert f"# Version {VERSION} of dubarr's part" in SHIPPED
 
 
+def test_the_file_at_the_top_is_the_shipped_one() -> None:
+    top = ROOT / "dagster.yaml"
+    # A plain file: a link became a text of one path where a checkout carried no links.
+    assert not top.is_symlink()
+    assert top.read_text() == SHIPPED, "cp dubarr_pipeline/defs/runtime/dagster.yaml ."
+
+
 @pytest.mark.parametrize("path", EARLIER, ids=lambda path: path.stem)
 def test_an_unchanged_file_of_an_earlier_version_becomes_todays(home: Path, path: Path) -> None:
     assert LIMIT in after(home, path.read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
