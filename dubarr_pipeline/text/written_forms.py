@@ -7,7 +7,7 @@ and dates of special shape. Each function changes only what it is sure of.
 import re
 from collections.abc import Callable
 
-from dubarr_pipeline.text.language_tables import CENTS, DOTS, FRACTIONS, Reading
+from dubarr_pipeline.text.language_tables import Reading
 from dubarr_pipeline.text.numbers import ordinal, words
 
 _DOMAIN = re.compile(
@@ -54,12 +54,12 @@ def plain_forms(text: str, language: str, known: Reading) -> str:
     return _german(text) if base == "de" else text
 
 
-def _addresses(text: str, base: str, known: Reading) -> str:
-    dot, at = DOTS.get(base, "."), known.signs.get("@", "@")
+def _addresses(text: str, base: str, known: Reading) -> str:  # noqa: ARG001
+    at = f" {known.signs['@']} "
 
     def said(match: re.Match[str]) -> str:
         bare = re.sub(r"^https?://", "", match.group())
-        return bare.replace(".", f" {dot} ").replace("@", f" {at} ").replace("-", " ")
+        return bare.replace(".", f" {known.dot} ").replace("@", at).replace("-", " ")
 
     return _DOMAIN.sub(said, text)
 
@@ -125,7 +125,7 @@ def _reign(name: str, number: int, base: str) -> str:
 
 def _figures(text: str, base: str, known: Reading) -> str:
     """Say fractions, write times with a colon, and join thousands that are certainly grouped."""
-    for written, said in FRACTIONS.get(base, {}).items():
+    for written, said in known.fractions.items():
         text = re.sub(rf"(?<![\d/.,]){written}(?![\d/.,])", said, text)
     if base == "de":
         text = re.sub(r"(?<![\d.])(\d{1,2})\.([0-5]\d)(?=\s*Uhr)", r"\1:\2", text)
@@ -142,7 +142,7 @@ def _figures(text: str, base: str, known: Reading) -> str:
 
 def _money(text: str, base: str, known: Reading) -> str:
     """Amounts with cents: "five dollars and fifty cents", "cinq euros cinquante"."""
-    joint, cents = CENTS.get(base, ("", ""))
+    joint, cents = known.cents
     coins = "|".join(sorted(map(re.escape, known.currencies), key=len, reverse=True))
     number = rf"(\d{{1,6}}){re.escape(known.decimal)}(\d\d)(?!\d)"
 
