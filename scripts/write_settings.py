@@ -20,7 +20,7 @@ from dubarr_pipeline.config.settings import (
     Settings,
     parse_settings,
 )
-from dubarr_pipeline.engines.registry import ENGINES, PROFILES, Kind, option_type_of
+from dubarr_pipeline.engines.registry import PROFILES, Kind, option_type_of, own_engines
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,7 +91,7 @@ def example() -> str:
     for section in SECTIONS:
         lines: list[str] = []
         if kind := ENGINE_SECTIONS.get(section):
-            names = ", ".join(row.name for row in ENGINES if row.kind == kind)
+            names = ", ".join(row.name for row in own_engines() if row.kind == kind)
             lines += [f"# Engine: {names}.", f'# engine = "{settings.engines[kind]}"']
         lines += _user_lines(_options_of(section, settings), section)
         parts.append("\n".join([f"\n[{section}]", *lines]) + "\n")
@@ -156,7 +156,7 @@ def reference() -> str:
 
 
 def _engine_tables(section: str, kind: Kind) -> Iterator[str]:
-    rows = [row for row in ENGINES if row.kind == kind]
+    rows = [row for row in own_engines() if row.kind == kind]
     yield f"## [{section}]\n\n`engine`: {', '.join(f'`{row.name}`' for row in rows)}.\n"
     for row in rows:
         if option_type := option_type_of(kind, row.name):

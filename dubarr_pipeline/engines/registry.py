@@ -1,4 +1,4 @@
-"""Every engine as data: one row feeds construction, the choices, and `dubarr engines`.
+"""Every engine as data (`engines.toml`): one row feeds construction, choices, `dubarr engines`.
 
 An engine of another package is known by an entry point of the group ``dubarr.engines`` that names
 its `EngineRow`, or to one process by `register`.
@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from dubarr_pipeline.engines.interfaces import Engine
 from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.text.tables import read_table
 
 Kind = Literal[
     "voice_activity",
@@ -58,147 +59,6 @@ class EngineRow:
 
 ENTRY_POINTS = "dubarr.engines"
 _registered: list[EngineRow] = []
-ENGINES: tuple[EngineRow, ...] = (
-    EngineRow(
-        "voice_activity",
-        "silero",
-        "dubarr_pipeline.engines.voice_activity.silero:SileroVoiceActivity",
-        "MIT",
-        "finds speech with the Silero network; CPU, ships with faster-whisper",
-        "dubarr_pipeline.engines.voice_activity.silero:SpeechOptions",
-    ),
-    EngineRow(
-        "separation",
-        "lite",
-        "dubarr_pipeline.engines.separation.lite:LiteSeparator",
-        "Apache-2.0",
-        "centre mask or Wiener filter inside speech; CPU, no model",
-        "dubarr_pipeline.engines.separation.lite:SeparationOptions",
-    ),
-    EngineRow(
-        "separation",
-        "demucs",
-        "dubarr_pipeline.engines.separation.demucs:DemucsSeparator",
-        "MIT, weights MIT",
-        "the Demucs network, window by window in a process of its own; GPU, or slowly the CPU",
-        "dubarr_pipeline.engines.separation.demucs:DemucsOptions",
-        extra="studio",
-        models=("htdemucs_ft",),
-    ),
-    EngineRow(
-        "diarization",
-        "cue-clusters",
-        "dubarr_pipeline.engines.diarization.cue_clusters:CueClusters",
-        "Apache-2.0",
-        "names in the subtitles, else clusters of subtitle cues by timbre and pitch",
-        "dubarr_pipeline.engines.diarization.cue_clusters:CueClusterOptions",
-    ),
-    EngineRow(
-        "diarization",
-        "pyannote",
-        "dubarr_pipeline.engines.diarization.pyannote:PyannoteDiarizer",
-        "MIT; weights CC-BY-4.0",
-        "tells voices apart, also where they talk at once; gated: accept its page's conditions",
-        "dubarr_pipeline.engines.diarization.pyannote:PyannoteOptions",
-        extra="studio",
-        models=("pyannote/speaker-diarization-community-1",),
-    ),
-    EngineRow(
-        "transcription",
-        "faster-whisper",
-        "dubarr_pipeline.engines.transcription.faster_whisper:FasterWhisperTranscriber",
-        "MIT",
-        "hears the words, 99 languages; the subtitles' spelling where they agree",
-        "dubarr_pipeline.engines.transcription.faster_whisper:FasterWhisperOptions",
-        models=("Systran/faster-whisper-large-v3",),
-    ),
-    EngineRow(
-        "transcription",
-        "subtitles",
-        "dubarr_pipeline.engines.transcription.subtitles:SubtitleTranscriber",
-        "Apache-2.0",
-        "takes the words from the subtitles, the times from the sound",
-        "dubarr_pipeline.engines.transcription.subtitles:SubtitleOptions",
-    ),
-    EngineRow(
-        "context",
-        "plain",
-        "dubarr_pipeline.engines.context.plain:PlainScriptAnalyzer",
-        "Apache-2.0",
-        "reads names, forms of address and tone from the text by plain means",
-        "dubarr_pipeline.engines.context.plain:PlainOptions",
-    ),
-    EngineRow(
-        "context",
-        "llm",
-        "dubarr_pipeline.engines.context.llm:LLMScriptAnalyzer",
-        "the model's",
-        "a language model reads the whole script; answers by section [llm]",
-        "dubarr_pipeline.engines.context.llm:LLMAnalyzerOptions",
-        takes=("logs",),
-    ),
-    EngineRow(
-        "translation",
-        "lite",
-        "dubarr_pipeline.engines.translation.lite:LiteTranslator",
-        "GPL-2.0 programs",
-        "existing target-language subtitles, else Apertium's rules",
-        "dubarr_pipeline.engines.translation.apertium:ApertiumOptions",
-    ),
-    EngineRow(
-        "translation",
-        "m2m100",
-        "dubarr_pipeline.engines.translation.m2m100:M2M100Translator",
-        "MIT",
-        "an open model for 100 languages, line by line; CPU, 0.5 GB",
-        "dubarr_pipeline.engines.translation.m2m100:M2M100Options",
-        extra="laptop",
-        models=("jncraton/m2m100_418M-ct2-int8",),
-    ),
-    EngineRow(
-        "translation",
-        "openai",
-        "dubarr_pipeline.engines.translation.openai:OpenAITranslator",
-        "the server's",
-        "any LLM behind an OpenAI-compatible server",
-        "dubarr_pipeline.engines.translation.openai:OpenAIOptions",
-        takes=("logs",),
-    ),
-    EngineRow(
-        "synthesis",
-        "espeak",
-        "dubarr_pipeline.engines.synthesis.espeak:EspeakSynthesizer",
-        "GPL-3.0 library",
-        "robot voice, pitched to the speaker, fitted to the second; CPU",
-    ),
-    EngineRow(
-        "synthesis",
-        "openai",
-        "dubarr_pipeline.engines.synthesis.openai:OpenAISynthesizer",
-        "the server's",
-        "any voice behind an OpenAI-compatible speech server",
-        "dubarr_pipeline.engines.synthesis.openai:OpenAISpeechOptions",
-    ),
-    EngineRow(
-        "synthesis",
-        "xtts",
-        "dubarr_pipeline.engines.synthesis.xtts:XttsSynthesizer",
-        "CPML",
-        "17 languages in each speaker's own voice; a server of ours, GPU or patience",
-        "dubarr_pipeline.engines.synthesis.xtts:XttsOptions",
-        extra="studio",
-        models=("coqui/XTTS-v2",),
-        commercial=False,
-        takes=("logs",),
-    ),
-    EngineRow(
-        "synthesis",
-        "tone",
-        "dubarr_pipeline.engines.synthesis.tone:ToneSynthesizer",
-        "Apache-2.0",
-        "hums the line: for dry runs and tests",
-    ),
-)
 
 PROFILES: Mapping[str, Mapping[Kind, str]] = {
     profile: dict(zip(KINDS, engines.split(), strict=True))
@@ -246,7 +106,16 @@ def register(added: EngineRow) -> None:
 
 def engine_rows() -> tuple[EngineRow, ...]:
     """Return the rows of all engines: ours, those of installed packages, the registered ones."""
-    return (*ENGINES, *_installed(), *_registered)
+    return (*own_engines(), *_installed(), *_registered)
+
+
+@cache
+def own_engines() -> tuple[EngineRow, ...]:
+    """Return the rows of the engines that this package ships."""
+    from pydantic import TypeAdapter
+
+    rows = read_table("dubarr_pipeline.engines", "engines")["engines"]
+    return TypeAdapter(tuple[EngineRow, ...]).validate_python(rows)
 
 
 @cache

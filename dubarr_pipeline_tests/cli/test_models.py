@@ -62,8 +62,8 @@ def singer(monkeypatch: pytest.MonkeyPatch) -> registry.EngineRow:
         commercial=False,
         models=(NAME,),
     )
-    others = tuple(r for r in registry.ENGINES if r.name != "espeak")
-    monkeypatch.setattr(registry, "ENGINES", (*others, row))
+    others = tuple(r for r in registry.own_engines() if r.name != "espeak")
+    monkeypatch.setattr(registry, "own_engines", lambda: (*others, row))
     return row
 
 

@@ -15,7 +15,7 @@ from dubarr_pipeline.config.document import nested
 from dubarr_pipeline.config.libraries import Library, RescanOptions
 from dubarr_pipeline.config.ranges import NUMBERS, range_of
 from dubarr_pipeline.config.settings import ENGINE_SECTIONS, OPTION_TYPES, parse_settings
-from dubarr_pipeline.engines.registry import ENGINES, option_type_of
+from dubarr_pipeline.engines.registry import option_type_of, own_engines
 from dubarr_pipeline.errors import SettingsError
 
 LIBRARY = {"path": "/films", "target_langs": ["es"]}
@@ -37,7 +37,7 @@ def every_number() -> list[tuple[str, bool, dict[str, Any]]]:
     """All numeric settings: name, whole numbers alone, and the tables that they need beside."""
     found = [(*each, {}) for name, kind in OPTION_TYPES.items() for each in numeric(kind, name)]
     for section, kind in ENGINE_SECTIONS.items():
-        for row in ENGINES:
+        for row in own_engines():
             if row.kind == kind and (options := option_type_of(kind, row.name)):
                 tables = {section: {"engine": row.name}}
                 found += [(*each, tables) for each in numeric(options, section)]

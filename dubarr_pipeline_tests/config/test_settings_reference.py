@@ -13,7 +13,7 @@ import pytest
 
 from dubarr_pipeline.config.libraries import LanguageProfile, Library
 from dubarr_pipeline.config.settings import OPTION_TYPES, Settings, load_settings
-from dubarr_pipeline.engines.registry import ENGINES, option_type_of
+from dubarr_pipeline.engines.registry import option_type_of, own_engines
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "dubarr.example.toml"
@@ -88,7 +88,7 @@ def test_every_setting_has_a_sentence_of_its_own() -> None:
 
 def option_types() -> list[type]:
     """Every dataclass of settings, those within others included."""
-    chosen = [option_type_of(row.kind, row.name) for row in ENGINES]
+    chosen = [option_type_of(row.kind, row.name) for row in own_engines()]
     waiting = [*OPTION_TYPES.values(), *filter(None, chosen), Library, LanguageProfile]
     found: list[type] = []
     while waiting:

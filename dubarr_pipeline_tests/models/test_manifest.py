@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dubarr_pipeline.engines.registry import ENGINES
+from dubarr_pipeline.engines.registry import own_engines
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.models.manifest import all_models, find_model
 
@@ -29,12 +29,12 @@ def test_every_model_says_whence_it_comes_and_under_which_licence(row):
 
 
 def test_every_model_that_an_engine_loads_has_a_row():
-    assert {name for row in ENGINES for name in row.models} <= set(all_models())
+    assert {name for row in own_engines() for name in row.models} <= set(all_models())
 
 
 def test_an_engine_whose_model_forbids_commercial_use_says_so_itself():
     rows = all_models()
-    for engine in ENGINES:
+    for engine in own_engines():
         forbidden = [n for n in engine.models if rows[n].commercial is False]
         assert not (forbidden and engine.commercial), engine.name
 
