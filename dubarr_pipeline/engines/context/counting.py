@@ -1,39 +1,22 @@
-"""Counting heuristics on a script: tone, names and terms, pairs of speakers who talk."""
+"""Counting heuristics on a script: tone, names and terms, pairs of speakers who talk.
+
+The words that are counted are in `counting.toml`.
+"""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from dubarr_pipeline.script.model import Segment, Term, Transcript
 from dubarr_pipeline.text.sentences import ends_sentence
 from dubarr_pipeline.text.syllables import word_weight
+from dubarr_pipeline.text.tables import read_table
 
 _EDGES = "\"'“”‘’«»¿¡()[]{}.,;:!?…-–—*_"
-_COMMON = frozenset(
-    (
-        "i i'm i've i'll i'd the a an and or but so if then he she it we you they me him her us "
-        "them my your his its our their this that these those what who where when why how which "
-        "yes no not oh ok okay well hey hi hello good god please thanks thank sorry right now here "
-        "there let let's come go get just all one two three some any every never always maybe can "
-        "could will would shall should may might must do does did is are was were be been have has "
-        "had in on at to of for from with by about as mr mrs ms dr sir ma'am madam miss monday "
-        "tuesday wednesday thursday friday saturday sunday january february march april may june "
-        "july august september october november december english"
-    ).split()
-)
-_FORMAL = re.compile(
-    r"\b(?:sir|ma'am|madam|mr|mrs|ms|miss|your (?:honou?r|majesty|highness|excellency|grace)|"
-    r"my lord|my lady|doctor|professor|captain|officer)\b",
-    re.I,
-)
-_INFORMAL = re.compile(
-    r"\b(?:dude|buddy|bro|man|mate|honey|babe|sweetie|darling|pal|guys|gonna|wanna|gotta|ain't|"
-    r"yeah|mom|mum|dad|hey)\b",
-    re.I,
-)
 Register = Literal["formal", "informal", "mixed"]
 
 
@@ -80,6 +63,19 @@ class ToneCount:
         return "mixed"
 
 
+def _table(name: str) -> Any:
+    return read_table("dubarr_pipeline.engines.context", "counting")[name]
+
+
+@cache
+def _common_words() -> frozenset[str]:
+    return frozenset(_table("common").split())
+
+
+def _count(register: Register, text: str) -> int:
+    return len(re.findall(rf"\b(?:{'|'.join(_table(register))})\b", text, re.I))
+
+
 def count_speakers(transcript: Transcript) -> dict[str, SpeakerTally]:
     """Count the lines of every speaker, the most talkative first."""
     lines, words = Counter[str](), Counter[str]()
@@ -104,8 +100,8 @@ def count_tone(transcript: Transcript) -> ToneCount:
         sum("!" in line.text for line in lines) / number,
         words / seconds if seconds else 0.0,
         words / number,
-        len(_FORMAL.findall(text)),
-        len(_INFORMAL.findall(text)),
+        _count("formal", text),
+        _count("informal", text),
     )
 
 
@@ -149,11 +145,11 @@ def _capitalised(text: str) -> list[str]:
         return []
     terms: list[str] = []
     run: list[str] = []
-    words = text.split()
+    words, common = text.split(), _common_words()
     for i, word in enumerate(words):
         bare = _bare(word)
         first = i == 0 or ends_sentence(words[i - 1])
-        proper = bare[:1].isupper() and bare.casefold() not in _COMMON and not bare.isdigit()
+        proper = bare[:1].isupper() and bare.casefold() not in common and not bare.isdigit()
         if proper and (run or not first):
             run.append(bare)
         if run and (not proper or word.rstrip("\"'”’") != word.rstrip(_EDGES)):
@@ -201,32 +197,9 @@ def names_called(lines: Sequence[Segment], names: Mapping[str, str]) -> Counter[
     return calls
 
 
-_ADDRESS = {
-    "es": ("tú", "usted"),
-    "ca": ("tu", "vostè"),
-    "gl": ("ti", "vostede"),
-    "fr": ("tu", "vous"),
-    "de": ("du", "Sie"),
-    "it": ("tu", "Lei"),
-    "pt": ("tu", "o senhor / a senhora"),
-    "pt-BR": ("você", "o senhor / a senhora"),
-    "nl": ("je", "u"),
-    "pl": ("ty", "pan / pani"),
-    "ru": ("ты", "вы"),
-    "uk": ("ти", "ви"),
-    "cs": ("ty", "vy"),
-    "ro": ("tu", "dumneavoastră"),
-    "hu": ("te", "Ön"),
-    "tr": ("sen", "siz"),
-    "sv": ("du", "du (ni is dated)"),
-    "da": ("du", "De (rare)"),
-    "nb": ("du", "De (rare)"),
-    "fi": ("sinä", "te"),
-    "el": ("εσύ", "εσείς"),
-    "ja": ("plain form", "desu/masu form"),
-    "ko": ("banmal", "jondaenmal"),
-}
-GUIDED_LANGUAGES = tuple(_ADDRESS)
+def guided_languages() -> tuple[str, ...]:
+    """Return the languages whose forms of address are known."""
+    return tuple(_table("address"))
 
 
 def style_guide(language: str, register: Register, tone: str) -> str:
@@ -235,7 +208,8 @@ def style_guide(language: str, register: Register, tone: str) -> str:
     The guess is worded as one: a counted register of the whole script is not the relation of two
     people.
     """
-    informal, formal = _ADDRESS.get(language) or _ADDRESS.get(language.split("-")[0]) or ("", "")
+    known = _table("address")
+    informal, formal = known.get(language) or known.get(language.split("-")[0]) or ("", "")
     if not formal:
         address = "Keep the original's forms of address."
     elif register == "formal":

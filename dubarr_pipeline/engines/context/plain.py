@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
 from dubarr_pipeline.engines.context.counting import (
-    GUIDED_LANGUAGES,
     SpeakerTally,
     count_speakers,
     count_tone,
@@ -16,6 +15,7 @@ from dubarr_pipeline.engines.context.counting import (
     find_exchanges,
     find_repeated,
     find_terms,
+    guided_languages,
     names_called,
     style_guide,
 )
@@ -45,7 +45,7 @@ class PlainOptions:
     """
 
     leading_lines: int = 5
-    targets: tuple[str, ...] = GUIDED_LANGUAGES
+    targets: tuple[str, ...] = field(default_factory=guided_languages)
     low_hz: float = 145.0
     high_hz: float = 175.0
     longest_heard_s: float = 60.0

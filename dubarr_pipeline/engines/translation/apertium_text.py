@@ -3,12 +3,15 @@
 Rules translate word by word and phrase by phrase: they need whole words in plain sentence case, and
 they translate a name that is also a word (Mark, Rose, Will). So names are replaced by stand-ins
 that every dictionary knows as names, of the same gender and the same kind of first letter, and put
-back afterwards.
+back afterwards. The words that the rules know are in `apertium.toml`.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from dubarr_pipeline.text.tables import read_table
 
 TYPOGRAPHY = str.maketrans(
     {
@@ -21,57 +24,6 @@ TYPOGRAPHY = str.maketrans(
         "―": "—",
     }
 )
-SPOKEN_FORMS: dict[str, str] = dict(
-    re.findall(
-        r"(\S+) = ([^;]+)",
-        "gonna = going to; wanna = want to; gotta = have to; kinda = kind of; sorta = sort of; "
-        "lemme = let me; gimme = give me; dunno = don't know; 'em = them; 'cause = because; "
-        "'til = until; ain't = is not; y'all = you all; c'mon = come on; goin' = going; doin' = "
-        "doing; nothin' = nothing; ya = you; yeah = yes; yep = yes; nope = no; mom = mum",
-    )
-)
-"""English as it is spoken -> as dictionaries have it."""
-FILLERS = {
-    "en": (
-        "well|oh|look|listen|you know|you see|i mean|so|anyway|hey|now|okay|ok|actually|basically",
-        "you know|i mean|you see|okay|ok|right|huh|eh",
-    ),
-    "es": ("bueno|pues|mira|oye|o sea|entonces|ah|oh", "sabes|vale|eh|no"),
-    "ca": ("bé|doncs|mira|escolta|vaja|ah|oh", "saps|d'acord|eh|oi|no"),
-}
-"""Words that a line can lose at its start and at its end without losing what it says."""
-PLAINER = {
-    "en": {
-        r"\b(?:for )?as long as I can remember\b": "all my life",
-        r"\b(?:for )?as long as we can remember\b": "all our life",
-        r"\bin order to\b": "to",
-        r"\bas soon as\b": "when",
-        r"\b(?:right now|at the moment|at this moment|at this time)\b": "now",
-        r"\bat that (?:moment|time)\b": "then",
-        r"\bhave got to\b": "must",
-        r"\bhas got to\b": "must",
-        r"\b(?:am|is|are) able to\b": "can",
-        r"\b(?:was|were) able to\b": "could",
-        r"\bwould like to\b": "want to",
-        r"\beach and every\b": "every",
-        r"\ball of (the|my|your|his|her|our|their|this|that)\b": r"all \1",
-        r"\binside of\b": "in",
-        r"\boutside of\b": "outside",
-        r"\bdue to the fact that\b": "because",
-        r"\bin spite of\b": "despite",
-        r"\bonce again\b": "again",
-        r"\bas well as\b": "and",
-    }
-}
-"""Roundabout phrases -> as few words that say the same: another, shorter wording of a line."""
-STAND_INS = {
-    ("male", True): ("Oscar", "Albert", "Oliver", "Edgar"),
-    ("female", True): ("Anna", "Irene", "Olga", "Amanda"),
-    ("male", False): ("Daniel", "Victor", "Peter", "Brian"),
-    ("female", False): ("Laura", "Monica", "Sandra", "Linda"),
-}
-"""By gender and whether the name starts with a vowel (Catalan elides before one). Each is a name in
-the English-Spanish and English-Catalan dictionaries, and comes out of both as it went in."""
 SPANISH_QUESTION_WORDS = (
     r"(?:por qué|qué|quién|quiénes|cómo|dónde|adónde|cuándo|cuál|cuáles|cuánt\w+)"
 )
@@ -98,6 +50,10 @@ class Name:
     gender: str | None = None
 
 
+def _rules(name: str) -> Mapping[str, Any]:
+    return read_table("dubarr_pipeline.engines.translation", "apertium")[name]
+
+
 def plain_sentences(text: str, language: str) -> str:
     """Return subtitle text as plain sentences: no typography, no shouting, no leading dashes.
 
@@ -113,11 +69,13 @@ def plain_sentences(text: str, language: str) -> str:
     if language != "en":
         return text
 
+    spoken = _rules("spoken_forms")
+
     def whole(found: re.Match[str]) -> str:
-        written = SPOKEN_FORMS[found[0].lower()]
+        written = spoken[found[0].lower()]
         return written.capitalize() if found[0][:1].isupper() else written
 
-    forms = "|".join(re.escape(form) for form in sorted(SPOKEN_FORMS, key=len, reverse=True))
+    forms = "|".join(re.escape(form) for form in sorted(spoken, key=len, reverse=True))
     text = re.sub(rf"(?<![\w'])(?:{forms})(?![\w'])", whole, text, flags=re.IGNORECASE)
     text = re.sub(r"(?i)\b(i|you|we|they)'ve\b", r"\1 have", text)
     text = re.sub(r"(?i)\b(he|she|it)'s (been|gone|got)\b", r"\1 has \2", text)
@@ -180,7 +138,9 @@ def protect_names(text: str, names: Iterable[Name]) -> tuple[str, dict[str, str]
         if not name.source or not re.search(pattern, text):
             continue
         gender = "female" if name.gender == "female" else "male"
-        choices = STAND_INS[gender, name.target[:1].lower() in "aeiouàèéíòóúáh"]
+        # Catalan elides before a vowel.
+        sound = "vowel" if name.target[:1].lower() in "aeiouàèéíòóúáh" else "consonant"
+        choices = _rules("stand_ins")[gender][sound]
         stand_in = next((c for c in choices if c not in stands and c not in text), None)
         if stand_in:
             text = re.sub(pattern, stand_in, text)
@@ -234,9 +194,10 @@ def shorter_wording(text: str, language: str, names: Iterable[Name]) -> str | No
 
     "Well, what brings you here, Mark?" means the same as "What brings you here?".
     """
-    first, last = FILLERS.get(language, (None, None))
+    fillers = _rules("fillers").get(language)
     short = text
-    if first:
+    if fillers:
+        first, last = "|".join(fillers["first"]), "|".join(fillers["last"])
         short = re.sub(rf"(?i)^(?:(?:{first}),\s+)+", "", short)
         short = re.sub(rf"(?i),\s+(?:{last})[.!?]+$", ".", short)
     for name in names:
@@ -252,7 +213,7 @@ def plainer_wording(text: str, language: str) -> str | None:
     "In order to win we have got to run" means the same as "To win we must run".
     """
     plain = text
-    for phrase, other in PLAINER.get(language, {}).items():
+    for phrase, other in _rules("plainer").get(language, {}).items():
         plain = re.sub(rf"(?i){phrase}", other, plain)
     if plain == text:
         return None

@@ -1,4 +1,4 @@
-"""Prompts of the translator, and the forms of their replies."""
+"""Questions of the translator (`prompts.toml`), and the forms of their replies."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,19 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from dubarr_pipeline.engines.interfaces import DraftBatch, LineToDraft, RewriteRequest
 from dubarr_pipeline.services.http_client import ChatMessage, question
 from dubarr_pipeline.services.llm_client import reply_schema
-
-_DRAFT = """You translate film dialogue from {source} to {target} for dubbing.
-Each line must sound like natural speech of its speaker and take about as long as the original.
-For every line write three versions of the same meaning: "short" (about 15 % quicker to say than
-"seconds"), "normal" (as long as "seconds") and "long" (about 15 % longer). Write only what is to
-be said: no names of speakers, no notes, no stage directions. Use the glossary's words exactly. Do
-not merge or split lines. Answer with JSON only:
-{{"lines": [{{"id": 0, "short": "...", "normal": "...", "long": "..."}}]}}, each id exactly once."""
-
-_REWRITE = """You fit dubbed film dialogue in {target} to the time that it has.
-Reword the line so that it takes the wanted time, keeping its meaning, its tone and the glossary's
-words. Never repeat a wording that was tried. Write only what is to be said. Answer with JSON only:
-{{"text": "..."}}"""
+from dubarr_pipeline.text.tables import read_table
 
 
 class _ReplyForm(BaseModel):
@@ -68,7 +56,7 @@ def draft_messages(
         "earlier": [{"source": source, "translation": text} for source, text in batch.earlier],
         "lines": [_line(line, batch, faults.get(line.segment.index)) for line in lines],
     }
-    return question(_DRAFT.format(source=batch.source, target=batch.target), facts)
+    return _question("draft", batch, facts)
 
 
 def rewrite_messages(request: RewriteRequest, fault: str | None) -> list[ChatMessage]:
@@ -88,7 +76,12 @@ def rewrite_messages(request: RewriteRequest, fault: str | None) -> list[ChatMes
     }
     if fault:
         facts["fault_of_your_last_answer"] = fault
-    return question(_REWRITE.format(target=request.batch.target), facts)
+    return _question("rewrite", request.batch, facts)
+
+
+def _question(name: str, batch: DraftBatch, facts: Mapping[str, object]) -> list[ChatMessage]:
+    prompt: str = read_table("dubarr_pipeline.engines.translation", "prompts")[name]
+    return question(prompt.format(source=batch.source, target=batch.target), facts)
 
 
 def _background(batch: DraftBatch) -> dict[str, object]:

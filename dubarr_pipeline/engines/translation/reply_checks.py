@@ -1,61 +1,21 @@
 """Checks of machine translations: pure functions on texts that name a fault.
 
 They name gross faults only, those of a language model that has lost the thread: the source
-repeated, another language, another script, an empty string, a glossary term ignored.
+repeated, another language, another script, an empty string, a glossary term ignored. The words by
+which they know a language are in `reply_checks.toml`.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
 from dubarr_pipeline.script.model import Context, Term
 from dubarr_pipeline.text.syllables import text_weight
+from dubarr_pipeline.text.tables import read_table
 
 Fault = Literal["empty", "echo", "wrong_script", "wrong_language", "broken_term", "runaway"]
 
-_SCRIPTS: Mapping[str, str] = {
-    **dict.fromkeys("ru uk be bg sr mk kk ky mn".split(), "CYRILLIC"),
-    "el": "GREEK",
-    **dict.fromkeys("ar fa ur ps".split(), "ARABIC"),
-    **dict.fromkeys("he yi".split(), "HEBREW"),
-    **dict.fromkeys("hi mr ne".split(), "DEVANAGARI"),
-    "th": "THAI",
-    "ko": "HANGUL",
-    "ka": "GEORGIAN",
-    "hy": "ARMENIAN",
-    "bn": "BENGALI",
-    "ta": "TAMIL",
-    "zh": "CJK",
-    "yue": "CJK",
-    "ja": "CJK HIRAGANA KATAKANA",
-}
-"""Languages that are not written in Latin letters -> their scripts."""
-
-_SMALL_WORDS: Mapping[str, frozenset[str]] = {
-    language: frozenset(words.split())
-    for language, words in {
-        "en": "the of and to is was you that it he she for are with his they this have not what",
-        "es": "el la los las de que y en un una es por con para no se lo como pero está hay muy",
-        "ca": "el la els les de que i en un una és per amb no es se por ho com però està això hi",
-        "fr": "le la les de des que et en un une est pour avec ne pas ce il elle vous mais",
-        "de": "der die das und ist nicht ein eine zu den mit sich auf ich du wir aber wie",
-        "it": "il lo la gli le di che e un una è per con non si come ma questo sono",
-        "pt": "o a os as de que e em um uma é por com para não se como mas isso você",
-        "nl": "de het een en van is niet dat ik je zijn met voor maar op te",
-        "pl": "i w nie na się z to jest że do jak ale czy po co",
-        "sv": "och att det som en på är av för med inte den jag har",
-    }.items()
-}
-"""Commonest small words: enough of them distinguish languages of one script."""
-
-_TITLES = re.compile(
-    r"(?i)^(?:(?:captain|capt|doctor|dr|miss|mister|mr|mrs|ms|sir|dame|lady|lord|colonel|major|general"
-    r"|admiral|commander|lieutenant|lt|sergeant|sgt|corporal|private|officer|detective|inspector"
-    r"|agent|judge|professor|prof|president|senator|mayor|king|queen|prince|princess|duke|duchess"
-    r"|count|countess|father|mother|brother|sister|uncle|aunt|reverend|saint|madam|master)\b\.?\s*)+"
-)
-"""Ranks and titles before a name: these are translated, the name stays."""
 _ENOUGH_WORDS = 6
 _ENOUGH_WORDS_WITHOUT_OURS = 8
 _RUNAWAY = 5.0
@@ -67,6 +27,15 @@ _LONG_SYLLABLES = 60
 def base(language: str) -> str:
     """Return a language without its region: ``pt`` of ``pt-BR``."""
     return language.split("-")[0].lower()
+
+
+def _table(name: str) -> Any:
+    return read_table("dubarr_pipeline.engines.translation", "reply_checks")[name]
+
+
+@cache
+def _small_words(language: str) -> frozenset[str]:
+    return frozenset(_table("small_words").get(base(language), "").split())
 
 
 def find_fault(
@@ -113,7 +82,7 @@ def is_echo(text: str, source_text: str, languages: tuple[str, str]) -> bool:
     words = _words(source_text)
     if _words(text) != words:
         return False
-    theirs, ours = (_SMALL_WORDS.get(base(language), frozenset[str]()) for language in languages)
+    theirs, ours = map(_small_words, languages)
     return len({word for word in words if not word.isdigit()}) >= 4 or not theirs.isdisjoint(
         word for word in words if word not in ours
     )
@@ -128,7 +97,7 @@ def in_script(text: str, language: str, source_text: str = "") -> bool:
     names = {word for word in re.findall(r"[^\W_]+", source_text) if word[:1].isupper()}
     own = [word for word in re.findall(r"[^\W_]+", text) if word not in names]
     letters = [character for word in own for character in word if character.isalpha()]
-    scripts = tuple(_SCRIPTS.get(base(language), "LATIN").split())
+    scripts = tuple(_table("scripts").get(base(language), "LATIN").split())
     wanted = sum(unicodedata.name(letter, "").startswith(scripts) for letter in letters)
     return 2 * wanted >= len(letters)
 
@@ -139,9 +108,8 @@ def sounds_like(text: str, source: str, target: str) -> bool:
     Close languages share most of theirs: there, few are enough if none is the target's.
     """
     words = _words(text)
-    theirs = _SMALL_WORDS.get(base(source))
-    ours = _SMALL_WORDS.get(base(target))
-    if theirs is None or ours is None or theirs is ours or len(words) < _ENOUGH_WORDS:
+    theirs, ours = _small_words(source), _small_words(target)
+    if not (theirs and ours) or theirs == ours or len(words) < _ENOUGH_WORDS:
         return False
     wrong = sum(1 for word in words if word in theirs - ours)
     right = sum(1 for word in words if word in ours - theirs)
@@ -156,7 +124,9 @@ def keeps_term(text: str, term: Term, target: str) -> bool:
     if wanted is None:
         if term.kind != "name" or not in_script(term.source, target):
             return True
-        wanted = _TITLES.sub("", term.source)
+        # Ranks and titles before a name are translated, the name stays.
+        titles = "|".join(_table("titles"))
+        wanted = re.sub(rf"(?i)^(?:(?:{titles})\b\.?\s*)+", "", term.source)
     if wanted.casefold() in text.casefold():
         return True
     words = _words(_bare(text))

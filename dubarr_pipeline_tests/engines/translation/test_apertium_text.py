@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from dubarr_pipeline.engines.translation.apertium import phrasebook, set_phrase
 from dubarr_pipeline.engines.translation.apertium_text import (
-    STAND_INS,
     Name,
     is_echo,
     is_shouted,
@@ -19,6 +18,7 @@ from dubarr_pipeline.engines.translation.apertium_text import (
     sentences,
     shorter_wording,
 )
+from dubarr_pipeline.text.tables import read_table
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,8 @@ def test_names_are_exchanged_and_restored_longest_first() -> None:
     assert "marking time" in text
     assert restore_names(text, stands) == "Mark Twain and Marcos met Ana, marking time."
     female = next(stand for stand, name in stands.items() if name == "Ana")
-    assert female in STAND_INS["female", True]
+    stand_ins = read_table("dubarr_pipeline.engines.translation", "apertium")["stand_ins"]
+    assert female in stand_ins["female"]["vowel"]
 
 
 def test_a_lost_name_is_noticed() -> None:
