@@ -1,12 +1,15 @@
-"""Languages as containers, titles and file names write them, as BCP-47."""
+"""Languages as containers, titles and file names write them (`languages.toml`), as BCP-47."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import langcodes
 from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.errors import LanguageError
+from dubarr_pipeline.text.tables import read_table
 
 _NO_LANGUAGE = frozenset({"und", "mul", "mis", "zxx", "unk", "nar"})
 _PRIVATE = re.compile(r"^q[a-t][a-z]$")
@@ -16,46 +19,9 @@ _THREE_LETTERS = frozenset(
 )
 """Languages without a two-letter code that subtitle files are named after."""
 
-_PLAIN_NAMES = {
-    "castellano": "es",
-    "espanol": "es",
-    "latino": "es-419",
-    "latam": "es-419",
-    "catala": "ca",
-    "brasileiro": "pt-BR",
-    "brazilian": "pt-BR",
-    "portugues": "pt",
-    "francais": "fr",
-    "turkce": "tr",
-    "cestina": "cs",
-    "slovencina": "sk",
-    "romana": "ro",
-    "ptbr": "pt-BR",
-    "pob": "pt-BR",
-    "vff": "fr",
-    "chs": "zh-Hans",
-    "cht": "zh-Hant",
-}
-"""Names in files that langcodes does not know, mostly for want of accents."""
 
-_VARIANTS: dict[str, tuple[tuple[str, str], ...]] = {
-    "pt": (("pt-BR", r"\bpt[-_ ]?br\b|bra[sz]il"), ("pt-PT", r"\bpt[-_ ]?pt\b|europe|portugal")),
-    "es": (
-        ("es-419", r"\bes[-_ ]?(419|la)\b|latin|latam|am[eé]rica"),
-        ("es-ES", r"\bes[-_ ]?es\b|castil|castell|espa[nñ]a|spain|europe"),
-        ("es-MX", r"\bes[-_ ]?mx\b|m[eé]xi[ck]"),
-    ),
-    "fr": (
-        ("fr-CA", r"\bfr[-_ ]?ca\b|canad|qu[eé]b|\bvfq\b"),
-        ("fr-FR", r"\bfr[-_ ]?fr\b|france|paris|\bvff\b|\btruefrench\b"),
-    ),
-    "zh": (
-        ("zh-Hant", r"hant\b|tradition|\bcht\b|\bbig5\b|繁|taiwan|\btw\b"),
-        ("zh-Hans", r"hans\b|simpl|\bchs\b|\bgb\b|简|簡|mainland|\bcn\b"),
-    ),
-    "en": (("en-GB", r"\ben[-_ ]?gb\b|british|\buk\b"), ("en-US", r"\ben[-_ ]?us\b|american")),
-}
-"""Region or script that a title names beside a language code that cannot: first match wins."""
+def _table(name: str) -> Mapping[str, Any]:
+    return read_table("dubarr_pipeline.text", "languages")[name]
 
 
 def language_tag(code: str | None, title: str | None = None) -> str | None:
@@ -67,7 +33,7 @@ def language_tag(code: str | None, title: str | None = None) -> str | None:
     codes = (each.strip().strip("\0") for each in (code or "").split(","))
     tag = next(filter(None, map(_standard, codes)), None)
     if tag and title and "-" not in tag:
-        for variant, pattern in _VARIANTS.get(tag, ()):
+        for variant, pattern in _table("variants").get(tag, {}).items():
             if re.search(pattern, title, re.IGNORECASE):
                 return variant
     return tag
@@ -89,7 +55,7 @@ def closeness(tag: str | None, wanted: str) -> int:
 
 def named_language(name: str) -> str | None:
     """Return the language that a word in a file name means (``eng``, ``English``), or None."""
-    tag = _PLAIN_NAMES.get(name.casefold()) or language_tag(name)
+    tag = _table("plain_names").get(name.casefold()) or language_tag(name)
     if not tag and len(name) > 3 and name.isalpha():
         tag = _named(name.casefold())
     # "cut" and "sdh" are languages too, and "remastered" is near one, but not in a file's name.

@@ -1,7 +1,11 @@
-"""Numbers in words, in the gender and form that the following word requires."""
+"""Numbers in words, in the gender and form that the following word requires: `numbers.toml`."""
 
 import re
 import threading
+from collections.abc import Mapping
+from typing import Any
+
+from dubarr_pipeline.text.tables import read_table
 
 _ONE_AT_A_TIME = threading.Lock()
 """num2words keeps one converter per language, which is not made for threads."""
@@ -11,49 +15,12 @@ _NO_NOUNS = frozenset(
     "und oder im in von am zu da di che il la le los las els les os".split()
 )
 """Words after a number that are not what it counts."""
-_FEMININE = {
-    "es": re.compile(r"(?:as?|ción|ciones|dad|dades|tud)$"),
-    "ca": re.compile(r"(?:a|es|ció|cions|tat|tats)$"),
-    "pt": re.compile(r"(?:as?|ção|ções|dade|dades|gem|gens)$"),
-    "it": re.compile(r"(?:a|zione|tà)$"),
-    "de": re.compile(r"(?:e|ung|heit|keit|schaft|ion|frau)$"),
-}
-"""Endings of nouns that are nearly always feminine."""
 _MASCULINE = re.compile(
     r"^(?:d[ií]as?|dies?|mapas?|\w+(?:emas?|omas?)|planetas?|poetas?|homes|papas?|"
     r"gl?obes|anys|mesos|metres|diners|quilòmetres|euros|Name|Junge|Käse|Kilometer)$",
     re.I,
 )
-_AGREEMENTS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "es": (
-        (r"veintiuno$", "veintiún", "veintiuna"),
-        (r"\buno$", "un", "una"),
-        (r"cientos\b", "cientos", "cientas"),
-        (r"quinientos\b", "quinientos", "quinientas"),
-    ),
-    "ca": (
-        (r"\bu$", "un", "una"),
-        (r"\bun$", "un", "una"),
-        (r"\bdos\b", "dos", "dues"),
-        (r"-cents\b", "-cents", "-centes"),
-    ),
-    "pt": ((r"\bum$", "um", "uma"), (r"\bdois$", "dois", "duas"), (r"entos\b", "entos", "entas")),
-    "it": ((r"^uno$", "un", "una"),),
-    "de": ((r"^eins$", "ein", "eine"),),
-}
-"""Ends of number words -> before a masculine and before a feminine noun."""
 _MILLIONS = re.compile(r"\b(?:mill|mili|milh)[oó\w]*$", re.I)
-_OF = {"es": "de", "ca": "de", "pt": "de", "fr": "de", "it": "di"}
-"""The word between whole millions and their noun."""
-_FEMININE_ORDINALS = {
-    "es": ((r"o\b", "a"),),
-    "pt": ((r"o\b", "a"),),
-    "it": ((r"o$", "a"),),
-    "fr": ((r"^premier$", "première"),),
-    "ca": ((r"è$", "ena"), (r"(?<=[rnt])$", "a")),
-}
-
-
 _CODES = {"nb": "no", "kk": "kz"}
 """BCP-47 languages that num2words calls by another code."""
 _SPOKEN = frozenset(
@@ -135,14 +102,17 @@ def _converted(number: int, language: str, form: str = "cardinal") -> str:
     return re.sub(*_REPAIRS.get(language.split("-")[0].lower(), ("", "")), said)
 
 
+def _rules(language: str) -> Mapping[str, Any]:
+    return read_table("dubarr_pipeline.text", "numbers").get(language.split("-")[0], {})
+
+
 def ordinal(number: int, language: str, *, feminine: bool = False, noun: str = "") -> str:
     """Return an ordinal in its gender; in Spanish short before a masculine noun ("primer piso")."""
-    base = language.split("-")[0]
     said = words(number, language, "ordinal")
     if feminine:
-        for ending, other in _FEMININE_ORDINALS.get(base, ()):
+        for ending, other in _rules(language).get("ordinals", ()):
             said = re.sub(ending, other, said)
-    elif noun and base == "es":
+    elif noun and language.split("-")[0] == "es":
         said = re.sub(r"\b(primer|tercer)o$", r"\1", said)
     return said
 
@@ -159,10 +129,11 @@ def agreeing(said: str, noun: str, language: str) -> str:
     noun = noun.split(" ")[0]
     if not noun or noun.casefold() in _NO_NOUNS or (base == "de" and not noun[:1].isupper()):
         return said
-    pattern = _FEMININE.get(base)
-    feminine = bool(pattern and pattern.search(noun)) and not _MASCULINE.match(noun)
-    if _MILLIONS.search(said) and base in _OF:
-        return f"{said} {_OF[base]}"
-    for ending, masculine, other in _AGREEMENTS.get(base, ()):
+    rules = _rules(language)
+    ending = rules.get("feminine")
+    feminine = bool(ending and re.search(ending, noun)) and not _MASCULINE.match(noun)
+    if _MILLIONS.search(said) and "millions" in rules:
+        return f"{said} {rules['millions']}"
+    for ending, masculine, other in rules.get("cardinals", ()):
         said = re.sub(ending, other if feminine else masculine, said)
     return said

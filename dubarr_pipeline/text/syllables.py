@@ -1,15 +1,17 @@
 """Syllables of a text in any script, counted closely enough to predict its length.
 
 No dictionaries: vowel groups for alphabets, with the few rules per language that matter most; one
-per character for scripts that write syllables; estimates for scripts that leave vowels out. The
-remaining bias of a language is learned by `length_model` after a few lines. Where no language is
-known, `text_weight` is a relative length.
+per character for scripts that write syllables; estimates for scripts that leave vowels out: the
+rules and estimates are in `syllables.toml`. The remaining bias of a language is learned by
+`length_model` after a few lines. Where no language is known, `text_weight` is a relative length.
 """
 
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
+
+from dubarr_pipeline.text.tables import read_table
 
 _LATIN = "aeiouyæœø\u0131əɛɔ"
 _CYRILLIC = "аеёиоуыэюяіїєүұөәў"
@@ -18,27 +20,6 @@ _VOWELS = frozenset(_LATIN + _CYRILLIC + _GREEK)
 
 _DIGIT = 2.0
 """Syllables per written digit, in the languages at hand between 1 (zh) and 3 (de, ru)."""
-_PER_LETTER: Mapping[str, float] = {
-    script: share
-    for scripts, share in (
-        ("CJK HANGUL HIRAGANA KATAKANA", 1.0),
-        ("ETHIOPIC", 0.85),
-        ("DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA", 0.8),
-        ("TAMIL TELUGU KANNADA MALAYALAM SINHALA", 0.8),
-        ("MYANMAR", 0.6),
-        ("ARABIC HEBREW SYRIAC", 0.55),
-        ("KHMER TIBETAN", 0.5),
-        ("THAI LAO GEORGIAN", 0.45),
-        ("ARMENIAN", 0.4),
-    )
-    for script in scripts.split()
-}
-"""Syllables per letter where one cannot read them off: by the script's name in Unicode.
-
-Han, kana and Hangul write about a syllable (in Japanese: a mora) each; Indic letters carry a vowel
-unless a virama kills it; Arabic and Hebrew leave short vowels out; the rest are shares of vowels
-among letters.
-"""
 _KANJI_MORAE = 1.8
 _SMALL_KANA = frozenset("ゃゅょぁぃぅぇぉャュョァィゥェォ")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
@@ -50,36 +31,8 @@ SYLLABLES_PER_S = 4.5
 """Everyday speech; 3 is slow, 7 about the fastest that people understand with ease."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """Written vowels that a language joins or drops.
-
-    Attributes:
-        together: vowel pairs said as one syllable; None: any group is one.
-        silent: word endings whose vowel is not said, where the word has another.
-        vowels: letters that count as vowels, where the script's own would mislead.
-    """
-
-    together: re.Pattern[str] | None = None
-    silent: re.Pattern[str] | None = None
-    vowels: frozenset[str] = _VOWELS
-
-
-_RULES: Mapping[str, _Rule] = {
-    "en": _Rule(silent=re.compile(r"(?:[^aeiouyl]e|[aeiou]le|[^aeiouydt]ed|[^aeiouysxzhcg]es)$")),
-    "fr": _Rule(silent=re.compile(r"(?:e|es|[^aiou]ent)$")),
-    "es": _Rule(re.compile(r"[iuy][aeoáéó]|[aeoáéó][iuy]|[iu][uiúí]|qu[eiéí]|gu[eiéí]")),
-    "pt": _Rule(re.compile(r"[iu][aeoáéóâêôãõ]|[aeoáéóâêôãõ][iu]|ão|ãe|õe|[iu][uiúí]")),
-    "it": _Rule(re.compile(r"[iu][aeoàèéòó]|[aeoàèéòó][iu]|[iu][uiùì]")),
-    "ca": _Rule(re.compile(r"[aeoàèéòó][iuï]|qu[eiéèí]|gu[eiéèí]|[iu][uiúí]")),
-    "ro": _Rule(re.compile(r"[iu][aeoăâî]|[aeoăâî][iu]|ea|oa|[iu][ui]")),
-    "fi": _Rule(re.compile(r"([aeiouyäö])\1|[aeouyäö]i|[aeio]u|[äöie]y|ie|uo|yö")),
-    "et": _Rule(re.compile(r"([aeiouõäöü])\1|[aeouõäöü][iu]|[aeo]e|[aeu]o")),
-    **dict.fromkeys(("ru", "uk", "be", "bg", "tr"), _Rule(re.compile(r"$^"))),
-    "pl": _Rule(re.compile(r"i[aeouóąę]"), vowels=frozenset("aeiouyóąę")),
-    "cs": _Rule(re.compile(r"ou|au|eu")),
-    "hu": _Rule(re.compile(r"$^"), vowels=frozenset("aeiouáéíóöőúüű")),
-}
+def _table(name: str) -> Mapping[str, Any]:
+    return read_table("dubarr_pipeline.text", "syllables")[name]
 
 
 def syllables(text: str, language: str) -> float:
@@ -90,24 +43,26 @@ def syllables(text: str, language: str) -> float:
     base = language.split("-")[0].lower()
     count = 0.0
     for word in _WORD.findall(text):
-        if _script(word) in _PER_LETTER:
+        if _script(word) in _table("per_letter"):
             count += sum(_letter(character, base) for character in word)
         elif len(word) > 1 and word.isupper() and not set(_plain(word.lower())) & _VOWELS:
             count += len(word)
         else:
-            count += max(1, _vowel_groups(word.lower(), _RULES.get(base, _Rule())))
+            count += max(1, _vowel_groups(word.lower(), base))
     return count + _DIGIT * sum(1 for character in text if character.isdigit())
 
 
-def _vowel_groups(word: str, rule: _Rule) -> int:
+def _vowel_groups(word: str, language: str) -> int:
+    rule = _table("rules").get(language, {})
+    vowels, together = frozenset(rule.get("vowels", _VOWELS)), rule.get("together")
     groups, run = 0, ""
     for character in [*word, " "]:
-        if character in rule.vowels or _plain(character) in rule.vowels:
+        if character in vowels or _plain(character) in vowels:
             run += character
         elif run:
-            groups += len(rule.together.sub("a", run)) if rule.together else 1
+            groups += len(re.sub(together, "a", run)) if together else 1
             run = ""
-    silent = rule.silent is not None and groups > 1 and rule.silent.search(word) is not None
+    silent = "silent" in rule and groups > 1 and re.search(rule["silent"], word) is not None
     return groups - silent
 
 
@@ -116,12 +71,12 @@ def _letter(character: str, base: str) -> float:
         return 0.0
     script = _script(character)
     if unicodedata.combining(character) == 9:  # a virama: the letter before it has no vowel
-        return -_PER_LETTER.get(script, 0.0)
+        return -_table("per_letter").get(script, 0.0)
     if not character.isalpha():
         return 0.0
     if script == "CJK" and base == "ja":
         return _KANJI_MORAE
-    return _PER_LETTER.get(script, 0.4)
+    return _table("per_letter").get(script, 0.4)
 
 
 def _script(text: str) -> str:
