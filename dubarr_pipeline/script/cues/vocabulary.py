@@ -1,59 +1,24 @@
 """Words by which subtitles tell names, sounds, other languages and credits from speech."""
 
 import re
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+_WORDS: dict[str, Any] = tomllib.loads(
+    files("dubarr_pipeline.script.cues").joinpath("vocabulary.toml").read_text("utf-8")
+)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r",\s+", _WORDS[name].strip())
+
 
 SENTENCE_ENDS = '.!?…"”»'
-
-NOT_NAMES = frozenset(
-    (
-        "a advice aka and answer asap attention bad breaking but caution chapter conclusion "
-        "correct correction danger date day deal episode example excuse exhibit fact fine first "
-        "five four fourth fyi goal good great hello hey hint hurry idea imagine item last later "
-        "listen location look luck me meaning message mind mission motive my name narrated never "
-        "news next no nobody note nothing now object objective occupation oh ok okay one option "
-        "order part password plan please point problem promise ps q question re ready reason "
-        "relax remember result right rule scene season second secret sign so solution sorry step "
-        "stop subject summary surprise thanks theory think third three time tip title to topic "
-        "true truth two update verdict via wait wanted warning well what who why worse worst wow "
-        "wrong yeah yes you"
-    ).split()
-) | {"p.s.", "breaking news", "to do", "in short", "bottom line", "one thing", "for example"}
-"""Labels before a colon that announce something and are not names."""
-
-ROLES = frozenset(
-    (
-        "man woman boy girl child kid baby narrator announcer reporter host guard soldier officer "
-        "cop driver nurse doctor teacher waiter waitress clerk operator dispatcher pilot voice "
-        "computer robot captain sergeant lieutenant colonel commander king queen prince princess "
-        "judge lawyer priest mother father mom dad crowd all both men women boys girls kids "
-        "children everyone together others"
-    ).split()
-)
-"""Speakers without a name; accepted in lower case too."""
-
-CHORUS = frozenset(
-    "all both crowd men women boys girls kids children everyone together others".split()
-)
-"""Labels of several people at once: not one speaker."""
-
-_SOUND_STEMS = (
-    "sigh laugh chuckl giggl snicker scoff gasp cough groan grunt scream cries crying cry sob "
-    "snif whisper shout yell mutter mumbl murmur music applause applaud cheer clap silence door "
-    "phone cellphone ring beep bark meow thunder wind gunshot gunfire explosion footstep knock "
-    "crash clear throat inhal exhal pant moan whimper wail shriek snor sneez hum whistl boo tut "
-    "hiss growl howl roar rumbl buzz chatter indistinct inaudible static siren alarm engine tire "
-    "horn honk bell chim click clank clatter rustl creak slam thud bang shatter patter scrap "
-    "heartbeat dramatic suspens theme song instrumental sing chant breath gulp swallow kiss spit "
-    "burp hiccup snap squeak squeal screech splash rain water bird dog cat horse neigh vehicle "
-    "car truck helicopter train gun shot fire blow hit punch panting pause audience crowd "
-    "continues speaking speaks stammer stutter echo distort muffl garbl risas música musica "
-    "aplausos suspira ríe rires musique soupir lacht musik seufzt gelächter ominous tense eerie "
-    "upbeat gentle soft quiet loud mocking sarcastic imitat mimick gargl"
-).split()
-_SOUND_NOUNS = frozenset(
-    "applause laughter music silence thunder gunfire static murmur chatter birdsong gunshot "
-    "explosion siren fanfare aplausos risas música rires applaudissements".split()
-)
+NOT_NAMES = frozenset(_words("not_names"))
+ROLES = frozenset(_words("roles"))
+CHORUS = frozenset(_words("chorus"))
+_SOUND_STEMS, _SOUND_NOUNS = _words("sound_stems"), frozenset(_words("sound_nouns"))
 _ASIDE_OF_SPEAKERS = re.compile(
     r"\b(?:I|YOU|YOUR|WE|US|ME|IT'S|DON'T|PLEASE|NO|YES|MY|THIS|THAT)\b"
 )
@@ -68,41 +33,17 @@ _SOUND_MANNER = re.compile(
 _ASIDE = re.compile(
     r"^\s*(?:i|you|he|she|it|we|they|and|but|or|not|if|the|that|this|what|who)\b", re.I
 )
-_LANGUAGES = (
-    "english spanish french german italian portuguese russian japanese chinese mandarin cantonese "
-    "korean arabic hebrew hindi dutch swedish norwegian danish finnish polish czech greek turkish "
-    "latin catalan ukrainian romanian hungarian vietnamese thai farsi persian urdu gaelic welsh "
-    "elvish klingon dothraki foreign native alien"
-).replace(" ", "|")
 FOREIGN = re.compile(
     r"^(?:(?:speak|talk|chant|sing|shout|continu|curs|pray|repl|respond|whisper)\w*\s+(?:in\s+)?"
-    rf"|in\s+|replying in\s+)(?:{_LANGUAGES})\b",
+    rf"|in\s+|replying in\s+)(?:{'|'.join(_words('languages'))})\b",
     re.I,
 )
 """A description that what is said is not in the film's own language."""
 
 _CREDITS = re.compile(
-    r"^\W*(?:(?:english\s+|closed\s+)?(?:sub(?:title|bing|b?ed)s?|captions?|captioned"
-    r"|captioning|transcript(?:ion|s)?|"
-    r"translat(?:ion|ed)|sync(?:ed|hronized|ro)?|re-?sync(?:ed)?|rip(?:ped)?|encoded|corrected"
-    r"|corrections|timing)"
-    r"\b[^.!?\n]{0,40}\b(?:by|sponsored)\b"
-    r"|subt[íi]tulos?\s+(?:por|de)\b|traducci[óo]n\s+(?:de|por)\b|traducido "
-    r"por|untertitel(?:ung)?\s*(?:von|:)"
-    r"|sous-titr(?:es|age)\s*(?:par|:|de)|sottotitoli\s+(?:a "
-    r"cura|di|:)|legendas?\s+(?:por|de)\b|subt[íi]tols\s+(?:de|per)\b"
-    r"|ondertiteling\b"
-    r"|(?:subtitles?|captions?|translation|subt[íi]tulos?|traducci[óo]n|traduction|legendas?"
-    r"|sottotitoli|übersetzung)\s*:)",
-    re.I,
+    rf"^\W*(?:{'|'.join(_WORDS['credits'])})".replace("@", "|".join(_WORDS["credited_work"])), re.I
 )
-_SITES = re.compile(
-    r"opensubtitles|addic7ed|subscene|podnapisi|yify|yts\.|tvsubtitles|subdivx|osdb\.link"
-    r"|napiprojekt|"
-    r"advertise your product or brand|become (?:a )?vip member|remove all ads from|support us "
-    r"and become",
-    re.I,
-)
+_SITES = re.compile("|".join(_WORDS["sites"]), re.I)
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|org|net|tv|info|io)\b\S*", re.I)
 
 
