@@ -7,3 +7,18 @@ are offered by ``dubarr_pipeline`` itself.
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
 what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.api import backfill, dubbing, libraries, profiles, videos
+
+__all__ = ["backfill", "dubbing", "libraries", "profiles", "videos"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded with their first use, so that a command's help costs nothing.
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,46 +1,87 @@
-"""Output of `dubarr dub`, `demo`, `retry` and `backfill`."""
+"""The commands `dubarr dub`, `demo`, `retry` and `backfill`."""
+
+from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dubarr_pipeline.api.backfill import Backfill, BackfillPlan, BackfillRequest, SkippedVideo
-from dubarr_pipeline.api.dubbing import Attempt, DubResult, Watch, dub_videos, retry_videos
-from dubarr_pipeline.api.profiles import Settings, make_demo_video
+import click
+
+from dubarr_pipeline import api
 from dubarr_pipeline.cli.models import print_fetches
-from dubarr_pipeline.cli.terminal import StageBars, complain, exit_code, say
+from dubarr_pipeline.cli.terminal import (
+    EXIT_CODES,
+    PATH,
+    StageBars,
+    complain,
+    exit_code,
+    say,
+    target_option,
+    with_settings,
+)
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.api.backfill import BackfillPlan, SkippedVideo
+    from dubarr_pipeline.api.dubbing import Attempt, Watch
+    from dubarr_pipeline.api.profiles import Settings
 
 
+@click.command(epilog=EXIT_CODES)
+@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
+@target_option(required=True, help="Target languages, e.g. es,ca.")
+@click.option("--from", "spoken", default="", help="Spoken language; default: what the file names.")
+@click.option("--profile", help="Engine profile; default: that of the settings, else lite.")
+@click.option("--force", is_flag=True, help="Rerun every stage.")
+@with_settings
 def dub(
-    paths: Sequence[Path],
-    targets: tuple[str, ...],
-    settings: Settings,
-    force: bool = False,
-    spoken: str = "",
+    paths: Sequence[Path], targets: tuple[str, ...], spoken: str, force: bool, settings: Settings
 ) -> int:
-    """Dub each file in turn, and print its result; return the worst exit code."""
-    return _print_attempts(lambda watch: dub_videos(paths, targets, settings, watch, force, spoken))
-
-
-def demo(targets: tuple[str, ...], settings: Settings) -> int:
-    """Make the demo video and dub it; return the exit code."""
-    return dub([make_demo_video(settings)], targets, settings)
-
-
-def retry(names: Sequence[str], settings: Settings) -> int:
-    """Go on with the named videos, or with all that are not done; return the worst exit code."""
+    """Dub videos into other languages; finished work is reused."""
     return _print_attempts(
-        lambda watch: retry_videos(names, settings, watch), "nothing to retry: every video is done"
+        lambda watch: api.dubbing.dub_videos(paths, targets, settings, watch, force, spoken)
     )
 
 
-def backfill(request: BackfillRequest, settings: Settings, dry_run: bool, here: bool) -> int:
-    """Print the plan of a backfill and start it; return the worst exit code."""
-    going = Backfill(request, settings)
+@click.command()
+@target_option(default="es,ca", show_default=True, help="Target languages.")
+@with_settings
+def demo(targets: tuple[str, ...], settings: Settings) -> int:
+    """Make the demo video and dub it."""
+    video = api.profiles.make_demo_video(settings)
+    return _print_attempts(lambda watch: api.dubbing.dub_videos([video], targets, settings, watch))
+
+
+@click.command()
+@click.argument("videos", nargs=-1, metavar="[VIDEO...]")
+@with_settings
+def retry(videos: Sequence[str], settings: Settings) -> int:
+    """Resume failed and unfinished videos: the named ones, or all."""
+    return _print_attempts(
+        lambda watch: api.dubbing.retry_videos(videos, settings, watch),
+        "nothing to retry: every video is done",
+    )
+
+
+@click.command()
+@click.argument("library")
+@click.option("--slice", "pattern", default="", help="Only paths below it like this: 'Show/S01*'.")
+@target_option(default="", help="Languages, in place of the library's.")
+@click.option("--profile", "engines", default="", help="Engine profile, in place of the library's.")
+@click.option("--from", "stage", default="", help="Rerun this stage and those after it.")
+@click.option("--dry-run", is_flag=True, help="Only show what would run, and why.")
+@click.option("--here", is_flag=True, help="Work in this process instead of queueing runs.")
+@with_settings
+def backfill(dry_run: bool, here: bool, engines: str, settings: Settings, **request: Any) -> int:
+    """Bring a library up to date; finished work is reused."""
+    going = api.backfill.Backfill(
+        api.backfill.BackfillRequest(profile=engines, **request), settings
+    )
     if dry_run:
         _print_plans(*going.foresee())
         return 0
-    plans, skipped = going.register(Watch(fetch=print_fetches))
+    plans, skipped = going.register(api.dubbing.Watch(fetch=print_fetches))
     _print_plans(plans, skipped)
     if here:
         return _print_attempts(lambda watch: going.run(plans, watch))
@@ -48,9 +89,13 @@ def backfill(request: BackfillRequest, settings: Settings, dry_run: bool, here: 
     return 0
 
 
+COMMANDS = (dub, demo, retry, backfill)
+
+
 def _print_attempts(run: Callable[[Watch], Iterator[Attempt]], if_none: str = "") -> int:
+    """Print the result of each video; return the worst exit code."""
     bars, codes = StageBars(), list[int]()
-    watch = Watch(
+    watch = api.dubbing.Watch(
         on_start=lambda video: say(f"{video.source.name} → {', '.join(video.target_langs)}"),
         on_progress=lambda stage, at: bars.show(stage, at.done / (at.total or 1), at.note),
         fetch=print_fetches,
@@ -58,7 +103,7 @@ def _print_attempts(run: Callable[[Watch], Iterator[Attempt]], if_none: str = ""
     try:
         for result in run(watch):
             bars.close()
-            if not isinstance(result, DubResult):
+            if not isinstance(result, api.dubbing.DubResult):
                 complain(str(result))
                 codes.append(exit_code(type(result)))
                 continue
@@ -91,6 +136,10 @@ def _print_plans(plans: Sequence[BackfillPlan], skipped: Sequence[SkippedVideo])
         due = f"{plan.stages[0]} and on ({plan.reason})" if plan.stages else "nothing to do"
         languages = ", ".join(plan.video.target_langs)
         say(f"{plan.video.key}  → {languages}: {plan.reason if plan.fault else due}")
-    counts = Counter(stage for plan in plans for stage in plan.stages)
-    stages = ", ".join(f"{stage} {count}" for stage, count in counts.items()) or "nothing"
-    say(f"{len(plans)} videos; to run: {stages}")
+    say(in_all(plans, (stage for plan in plans for stage in plan.stages)))
+
+
+def in_all(plans: Sequence[object], stages: Iterable[str]) -> str:
+    """Return the last line of plans: the number of videos, and of each stage that would run."""
+    counted = ", ".join(f"{stage} {count}" for stage, count in Counter(stages).items())
+    return f"{len(plans)} videos; to run: {counted or 'nothing'}"

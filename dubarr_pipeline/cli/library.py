@@ -1,23 +1,36 @@
-"""Output of `dubarr library`, `publish` and `restore`."""
+"""The commands `dubarr library`, `publish` and `restore`."""
+
+from __future__ import annotations
 
 import datetime
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dubarr_pipeline.api import libraries
-from dubarr_pipeline.api.libraries import Finding
-from dubarr_pipeline.api.profiles import Settings
-from dubarr_pipeline.cli.terminal import say
+import click
+
+from dubarr_pipeline import api
+from dubarr_pipeline.cli.terminal import PATH, as_json, say, say_json, with_settings
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.api.libraries import Finding
+    from dubarr_pipeline.api.profiles import Settings
 
 
+@click.group()
+def library() -> None:
+    """Show the libraries, and why a video is dubbed or not."""
+
+
+@library.command("list")
+@as_json
+@with_settings
 def list_libraries(settings: Settings, as_json: bool) -> None:
-    """Print every library with its settings, and how far its videos are."""
+    """List the libraries, and how far their videos are."""
     documents: list[dict[str, Any]] = []
     for name, library in settings.libraries.items():
-        findings = libraries.scan_libraries([name], settings)
+        findings = api.libraries.scan_libraries([name], settings)
         documents.append(
             {
                 "library": name,
@@ -29,7 +42,7 @@ def list_libraries(settings: Settings, as_json: bool) -> None:
             }
         )
     if as_json:
-        say(json.dumps(documents, indent=1))
+        say_json(documents)
         return
     if not documents:
         say("no libraries: write [libraries.NAME] into dubarr.toml (see dubarr.example.toml)")
@@ -40,17 +53,25 @@ def list_libraries(settings: Settings, as_json: bool) -> None:
             say(f"  {status:10} {count}")
 
 
+@library.command()
+@click.argument("names", nargs=-1, metavar="[LIBRARY...]")
+@as_json
+@with_settings
 def scan(names: Sequence[str], settings: Settings, as_json: bool) -> None:
-    """Print every video of the libraries. Starts nothing."""
-    findings = libraries.scan_libraries(names, settings)
+    """List every video with its languages, or why it is left out."""
+    findings = api.libraries.scan_libraries(names, settings)
     _print_findings(findings, as_json)
     if not as_json:
         say(f"{len(findings)} videos; switch on the sensor `media_folder` to have them dubbed")
 
 
-def explain(path: Path, settings: Settings, as_json: bool) -> None:
-    """Print the reason why a video is or is not dubbed."""
-    _print_findings(libraries.explain(path, settings), as_json)
+@library.command("explain")
+@click.argument("video", type=PATH)
+@as_json
+@with_settings
+def explain_video(video: Path, settings: Settings, as_json: bool) -> None:
+    """Explain why a video is or is not dubbed."""
+    _print_findings(api.libraries.explain(video, settings), as_json)
 
 
 def _print_findings(findings: Sequence[Finding], as_json: bool) -> None:
@@ -65,7 +86,7 @@ def _print_findings(findings: Sequence[Finding], as_json: bool) -> None:
             }
             for each in findings
         ]
-        say(json.dumps(documents, indent=1))
+        say_json(documents)
         return
     for each in findings:
         languages = f"  → {', '.join(each.targets)}" if each.targets else ""
@@ -73,10 +94,13 @@ def _print_findings(findings: Sequence[Finding], as_json: bool) -> None:
         say(f"{each.status:10}  {each.path}{languages}{reason}")
 
 
-def publish(names: Sequence[str], settings: Settings) -> None:
-    """Put the named videos where their libraries want them."""
-    for name in names:
-        published = libraries.publish(name, settings)
+@click.command("publish")
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@with_settings
+def publish_videos(videos: Sequence[str], settings: Settings) -> None:
+    """Put finished videos where their libraries want them."""
+    for name in videos:
+        published = api.libraries.publish(name, settings)
         for place in (*(f.path for f in published.files), *(o.url for o in published.objects)):
             say(str(place))
         if published.original:
@@ -85,8 +109,14 @@ def publish(names: Sequence[str], settings: Settings) -> None:
             say(f"  original: {published.original}, kept {until}")
 
 
-def restore(names: Sequence[str], settings: Settings) -> None:
-    """Take back what was published of the named videos."""
-    for name in names:
-        key, source = libraries.take_back(name, settings)
+@click.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@with_settings
+def restore(videos: Sequence[str], settings: Settings) -> None:
+    """Undo publishing: put the originals back in their places."""
+    for name in videos:
+        key, source = api.libraries.take_back(name, settings)
         say(f"{key}: {source} is the original again")
+
+
+COMMANDS = (library, publish_videos, restore)

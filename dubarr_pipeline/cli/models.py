@@ -1,15 +1,34 @@
-"""Output of `dubarr models`, `doctor` and `engines`."""
+"""The commands `dubarr models`, `doctor` and `engines`."""
 
-import json
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from dubarr_pipeline.api import profiles
-from dubarr_pipeline.api.profiles import ModelFetch, Settings
-from dubarr_pipeline.cli.terminal import byte_bar, exit_code, say
+import click
+
+from dubarr_pipeline import api
+from dubarr_pipeline.cli.terminal import (
+    EXIT_CODES,
+    as_json,
+    byte_bar,
+    exit_code,
+    say,
+    say_json,
+    with_settings,
+)
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.text.printable import megabytes
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.api.profiles import ModelFetch, Settings
+
+
+@click.group()
+def models() -> None:
+    """List, fetch, verify and remove the engines' models."""
 
 
 def print_fetches(profile: str, fetches: Sequence[ModelFetch]) -> None:
@@ -18,9 +37,14 @@ def print_fetches(profile: str, fetches: Sequence[ModelFetch]) -> None:
     _fetch(fetches)
 
 
-def pull(names: Sequence[str], settings: Settings, update: bool = False) -> None:
+@models.command(epilog=EXIT_CODES)
+@click.argument("names", nargs=-1, metavar="[MODEL...]")
+@click.option("--profile", help="Profile to fetch for, if no model is named.")
+@click.option("--update", is_flag=True, help="Take the host's newest version, not the pinned one.")
+@with_settings
+def pull(names: Sequence[str], settings: Settings, update: bool) -> None:
     """Fetch the named models, or all that the profile is missing."""
-    fetches = profiles.models_to_fetch(settings, names, update)
+    fetches = api.profiles.models_to_fetch(settings, names, update)
     _fetch(fetches)
     if not fetches:
         say(f"profile {settings.profile!r}: every model that it needs is here")
@@ -32,16 +56,19 @@ def _fetch(fetches: Sequence[ModelFetch]) -> None:
         say(f"  {each.name}: {size}")
     if len(fetches) > 1:
         total = megabytes(sum(each.size for each in fetches))
-        say(f"  together {total}, into {profiles.models_dir()}")
+        say(f"  together {total}, into {api.profiles.models_dir()}")
     for each in fetches:
         with byte_bar(each.name) as show:
             size = each.fetch(lambda at, show=show: show(at.file, at.done, at.total))
         say(f"  {each.name}: here, {megabytes(size)}, checked")
 
 
-def verify(names: Sequence[str]) -> int:
-    """Verify models; return exit code 3 if one is damaged."""
-    faults_of = profiles.verify_models(names)
+@models.command(epilog=EXIT_CODES)
+@click.argument("names", nargs=-1, metavar="[MODEL...]")
+@with_settings
+def verify(names: Sequence[str], settings: Settings) -> int:  # noqa: ARG001
+    """Compare every checksum of the named models, or of all."""
+    faults_of = api.profiles.verify_models(names)
     for name, faults in faults_of.items():
         say(f"{name}: " + ("DAMAGED" if faults else "whole"))
         for fault in faults:
@@ -51,19 +78,25 @@ def verify(names: Sequence[str]) -> int:
     return exit_code(MissingRequirement) if any(faults_of.values()) else 0
 
 
-def remove(names: Sequence[str]) -> None:
-    """Remove models from the disk."""
+@models.command()
+@click.argument("names", nargs=-1, required=True, metavar="MODEL...")
+@with_settings
+def remove(names: Sequence[str], settings: Settings) -> None:  # noqa: ARG001
+    """Remove models from the disk; a pull fetches the same bytes."""
     for name in names:
-        say(f"{name}: {megabytes(profiles.remove_model(name))} freed")
+        say(f"{name}: {megabytes(api.profiles.remove_model(name))} freed")
 
 
-def list_models(as_json: bool) -> None:
-    """Print every model."""
-    listings = profiles.list_models()
+@models.command("list")
+@as_json
+@with_settings
+def list_models(as_json: bool, settings: Settings) -> None:  # noqa: ARG001
+    """List every model: presence, size, licence and engines."""
+    listings = api.profiles.list_models()
     if as_json:
-        say(json.dumps([asdict(each) for each in listings], indent=1))
+        say_json([asdict(each) for each in listings])
         return
-    say(f"models in {profiles.models_dir()}")
+    say(f"models in {api.profiles.models_dir()}")
     for each in listings:
         mark = "here   " if each.present else "-      "
         size = megabytes(each.bytes) if each.bytes else "?"
@@ -79,9 +112,12 @@ def list_models(as_json: bool) -> None:
         say(f"        {'; '.join(filter(None, facts))}")
 
 
+@click.command()
+@click.option("--profile", help="Engine profile to check.")
+@with_settings
 def doctor(settings: Settings) -> int:
-    """Print what the profile needs; return exit code 3 if anything is missing."""
-    needs = profiles.list_needs(settings)
+    """Show what the profile needs, and how to get what is missing."""
+    needs = api.profiles.list_needs(settings)
     for user, need in needs:
         mark = "ok     " if need.present else "MISSING"
         cure = "" if need.present else f"  → {need.cure}"
@@ -91,10 +127,12 @@ def doctor(settings: Settings) -> int:
     return exit_code(MissingRequirement) if missing else 0
 
 
+@click.command()
+@with_settings
 def engines(settings: Settings) -> None:
-    """Print profiles and engines with their licences; the chosen ones are marked."""
-    say(f"profiles: {', '.join(profiles.profiles())} (chosen: {settings.profile})")
-    listings = profiles.list_engines(settings)
+    """List the profiles and engines with their licences."""
+    say(f"profiles: {', '.join(api.profiles.profiles())} (chosen: {settings.profile})")
+    listings = api.profiles.list_engines(settings)
     for kind, group in groupby(listings, key=lambda each: each.row.kind):
         say(kind)
         for each in group:
@@ -105,3 +143,6 @@ def engines(settings: Settings) -> None:
                 say(f"      {row.licence} allows NO commercial use ({state})")
             for name, licence in each.model_licences.items():
                 say(f"      model {name}: {licence}")
+
+
+COMMANDS = (models, doctor, engines)

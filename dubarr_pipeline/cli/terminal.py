@@ -1,20 +1,24 @@
-"""Exit codes and progress bars of a terminal."""
+"""What commands share: options, settings, exit codes, and the lines and bars of a terminal."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 from tqdm import tqdm
 
-from dubarr_pipeline import errors
+from dubarr_pipeline import api, errors
 from dubarr_pipeline.text.printable import printable
 
+PATH = click.Path(path_type=Path)
 EXIT_CODES = """\b
 Exit codes:
   0  everything asked for is done
@@ -38,6 +42,42 @@ def exit_code(error: type[BaseException]) -> int:
         if issubclass(error, base):
             return code
     return 1
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def target_option(**attributes: Any) -> Callable[[Any], Any]:
+    """Return the option ``--to``, a list of languages; one that may be left out may be empty."""
+
+    def parse(_ctx: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
+        from dubarr_pipeline.text.languages import parse_languages
+
+        return parse_languages(value) if value or option.required else ()
+
+    return click.option("--to", "targets", callback=parse, **attributes)
+
+
+def with_settings(command: Callable[..., int | None]) -> Any:
+    """Add the options that choose settings and work folder; the command gets the `Settings`.
+
+    It has the profile of its own option ``--profile``, if there is one. What it returns is the exit
+    code.
+    """
+
+    @click.option("--work-dir", type=PATH, help="Folder of the work folders.")
+    @click.option("--config", type=PATH, help="Settings file; default: ./dubarr.toml.")
+    @wraps(command)
+    def run(work_dir: Path | None, config: Path | None, **options: Any) -> None:
+        settings = api.profiles.read_settings(work_dir, config, options.pop("profile", None))
+        sys.exit(command(settings=settings, **options))
+
+    return run
+
+
+def say_json(document: Any) -> None:
+    """Print a document."""
+    say(json.dumps(document, indent=1))
 
 
 def say(line: str) -> None:

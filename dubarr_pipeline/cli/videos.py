@@ -1,25 +1,32 @@
-"""Output of `dubarr status`, `plan`, `purge` and `prune`."""
+"""The commands `dubarr status`, `plan`, `purge` and `prune`."""
+
+from __future__ import annotations
 
 import datetime
-import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from dubarr_pipeline.api import videos
-from dubarr_pipeline.api.profiles import Settings
-from dubarr_pipeline.api.videos import Task
-from dubarr_pipeline.cli.terminal import say
+import click
+
+from dubarr_pipeline import api
+from dubarr_pipeline.cli.dub import in_all
+from dubarr_pipeline.cli.terminal import as_json, say, say_json, target_option, with_settings
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.api.profiles import Settings
+    from dubarr_pipeline.api.videos import Task, VideoPlan
 
 
+@click.command()
+@as_json
+@with_settings
 def status(settings: Settings, as_json: bool) -> None:
-    """Print the task table."""
-    tasks = videos.list_tasks(settings)
+    """Print every video's status, stages and results."""
+    tasks = api.videos.list_tasks(settings)
     if as_json:
         documents = [
             {
-                "video": task.video.key,
-                "source": str(task.video.source),
-                "target_langs": list(task.video.target_langs),
+                **_request(task),
                 "status": task.status,
                 "failed_stage": task.failed_stage,
                 "cause": task.cause,
@@ -37,12 +44,18 @@ def status(settings: Settings, as_json: bool) -> None:
             }
             for task in tasks
         ]
-        say(json.dumps(documents, indent=1))
+        say_json(documents)
         return
     for task in tasks:
         _print_task(task)
     if not tasks:
         say(f"no videos in {settings.work_dir}")
+
+
+def _request(row: Task | VideoPlan) -> Mapping[str, Any]:
+    video = row.video
+    languages = list(video.target_langs)
+    return {"video": video.key, "source": str(video.source), "target_langs": languages}
 
 
 def _print_task(task: Task) -> None:
@@ -61,15 +74,23 @@ def _print_task(task: Task) -> None:
         say(f"            {step.stage:12} {when} {took}  {results}")
 
 
-def plan(names: Sequence[str], targets: tuple[str, ...], settings: Settings, as_json: bool) -> None:
-    """Print what a run would do to the named videos, or to all."""
-    plans = videos.plan_videos(names, targets, settings)
+@click.command()
+@click.argument("videos", nargs=-1, metavar="[VIDEO...]")
+@target_option(default="", help="Plan for these languages.")
+@as_json
+@with_settings
+def plan(
+    videos: Sequence[str], targets: tuple[str, ...], settings: Settings, as_json: bool
+) -> None:
+    """Show which stages would rerun, and why.
+
+    Without VIDEO: of all videos.
+    """
+    plans = api.videos.plan_videos(videos, targets, settings)
     if as_json:
         documents = [
             {
-                "video": each.video.key,
-                "source": str(each.video.source),
-                "target_langs": list(each.video.target_langs),
+                **_request(each),
                 "fault": each.fault,
                 "steps": [
                     {"stage": s.stage, "redo": s.redo, "reason": s.reason, "seconds": s.seconds}
@@ -78,7 +99,7 @@ def plan(names: Sequence[str], targets: tuple[str, ...], settings: Settings, as_
             }
             for each in plans
         ]
-        say(json.dumps(documents, indent=1))
+        say_json(documents)
         return
     for each in plans:
         say(f"{each.video.key}  → {', '.join(each.video.target_langs)}")
@@ -88,21 +109,30 @@ def plan(names: Sequence[str], targets: tuple[str, ...], settings: Settings, as_
             timed = step.redo and step.seconds is not None
             took = f"  (took {step.seconds:.1f} s)" if timed else ""
             say(f"  {'rerun' if step.redo else 'reuse'}  {step.stage:12} {step.reason}{took}")
-    counts = Counter(step.stage for each in plans for step in each.steps if step.redo)
-    stages = ", ".join(f"{stage} {count}" for stage, count in counts.items()) or "nothing"
-    say(f"{len(plans)} videos; to run: {stages}")
+    say(in_all(plans, (step.stage for each in plans for step in each.steps if step.redo)))
 
 
-def purge(name: str, stage: str | None, settings: Settings) -> None:
-    """Remove a video's results, all or from one stage on."""
-    purged = videos.purge(name, stage, settings)
+@click.command()
+@click.argument("video")
+@click.option("--from", "stage", help="Only this stage and those after it.")
+@with_settings
+def purge(video: str, stage: str | None, settings: Settings) -> None:
+    """Remove a video's results, never its source."""
+    purged = api.videos.purge(video, stage, settings)
     kept = f"; {purged.edits} is kept" if purged.edits else ""
     say(f"{purged.key}: {purged.files} files removed; the source is untouched{kept}")
 
 
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and why.")
+@as_json
+@with_settings
 def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
-    """Remove what `[housekeeping]` lets go, or only list it."""
-    pruned = videos.prune(settings, dry_run)
+    """Remove old runs, scratch files and the work of deleted videos.
+
+    The section [housekeeping] of the settings says what is old.
+    """
+    pruned = api.videos.prune(settings, dry_run)
     if as_json:
         files = [
             {
@@ -114,7 +144,7 @@ def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
             }
             for each in pruned.files
         ]
-        say(json.dumps({"removed": not dry_run, "runs": pruned.runs, "files": files}, indent=1))
+        say_json({"removed": not dry_run, "runs": pruned.runs, "files": files})
         return
     for each in pruned.files:
         say(f"{each.kind:16} {each.path} ({each.size / 1e6:.1f} MB): {each.reason}")
@@ -122,3 +152,6 @@ def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
     size_mb = sum(each.size for each in pruned.files) / 1e6
     count = len(pruned.files)
     say(f"{verb}: {count} files and folders ({size_mb:.1f} MB), {pruned.runs} old runs")
+
+
+COMMANDS = (status, plan, purge, prune)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dubarr_pipeline.cli.main import serve_library
+from dubarr_pipeline.cli.serve import serve_library
 from dubarr_pipeline.defs.runtime.server import WebAddress, socket_root
 from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server
 from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf, register
