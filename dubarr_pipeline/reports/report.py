@@ -21,7 +21,7 @@ from dubarr_pipeline.reports.quality import (
 from dubarr_pipeline.reports.summary import Failure, Report, SpeakerSummary, StageTime, summary
 from dubarr_pipeline.script.model import Segment, SpeakerProfile
 from dubarr_pipeline.spans import to_seconds, total
-from dubarr_pipeline.workdir.artifacts import placement_document, span_seconds
+from dubarr_pipeline.workdir.artifacts import span_seconds, timed_document
 from dubarr_pipeline.workdir.layout import WorkDir
 
 __all__ = ["Report", "StageTime", "make_report", "write_report"]
@@ -164,7 +164,7 @@ def document(report: Report) -> dict[str, Any]:
 def _script(report: Report) -> dict[str, Any]:
     """Return how the script was put on the film, and what it and the speech lack of each other."""
     covered, rate = report.evidence.coverage, report.evidence.script.rate
-    placement = placement_document(report.evidence.placement, rate)
+    placement = timed_document(report.evidence.placement, rate)
     return {
         **{k: v for k, v in placement.items() if k != "left_out"},
         "speech_nobody_wrote_down": [span_seconds(span, rate) for span in covered.uncovered],

@@ -39,9 +39,8 @@ def identify(path: Path, on_progress: OnBytes | None = None) -> FileIdentity:
         SourceMissing, NotAVideo: if it is missing, not readable, not a file, or empty.
         SourceChanged: if it is being written while it is read.
     """
-    check_readable(path)
+    before = check_readable(path)
     try:
-        before = path.stat()
         digest = _digest(path, before.st_size, on_progress)
         after = path.stat()
     except OSError as error:
@@ -58,18 +57,9 @@ def identify(path: Path, on_progress: OnBytes | None = None) -> FileIdentity:
 def is_same(path: Path, identity: FileIdentity) -> bool:
     """Return whether a file still has its content, by its stat if that is equal, else by reading.
 
-    A file that was touched, or restored from a backup, is the same; one changed byte makes another.
-
-    Raises:
-        As `identify`.
+    A file that was touched, or restored from a backup, is the same. Raises as `identify`.
     """
-    check_readable(path)
-    try:
-        now = path.stat()
-    except OSError as error:
-        raise SourceMissing(
-            f"{path} cannot be read ({error}): check the path and the disk"
-        ) from error
+    now = check_readable(path)
     if _times(now) == _known(identity):
         return True
     return now.st_size == identity.size and identify(path).digest == identity.digest

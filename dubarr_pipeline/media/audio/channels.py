@@ -7,43 +7,15 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from dubarr_pipeline.files import packaged_table
+
 _PLACES = (
     *"FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split(),
     *("?",) * 11,
     *"DL DR WL WR SDL SDR LFE2 TSL TSR BFC BFL BFR".split(),
 )
 """ffmpeg's names of places, by their bit in a mask; WAVEFORMATEXTENSIBLE has the first 18."""
-LAYOUT_MASKS = {
-    "mono": 0x4,
-    "stereo": 0x3,
-    "2.1": 0xB,
-    "3.0": 0x7,
-    "3.0(back)": 0x103,
-    "4.0": 0x107,
-    "quad": 0x33,
-    "quad(side)": 0x603,
-    "3.1": 0xF,
-    "5.0": 0x37,
-    "5.0(side)": 0x607,
-    "4.1": 0x10F,
-    "5.1": 0x3F,
-    "5.1(side)": 0x60F,
-    "6.0": 0x707,
-    "6.0(front)": 0x6C3,
-    "hexagonal": 0x137,
-    "6.1": 0x70F,
-    "6.1(back)": 0x13F,
-    "6.1(front)": 0x6CB,
-    "7.0": 0x637,
-    "7.0(front)": 0x6C7,
-    "7.1": 0x63F,
-    "7.1(wide)": 0xFF,
-    "7.1(wide-side)": 0x6CF,
-    "octagonal": 0x737,
-    "hexadecagonal": 0x18003F737,
-    "downmix": 0x60000000,
-    "22.2": 0x1F80003FFFF,
-}
+LAYOUT_MASKS: dict[str, int] = packaged_table(__name__, "layouts.toml")
 """ffmpeg's names of channel layouts, and their masks."""
 _USUAL = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 _LISTED = re.compile(r"\b[A-Z]+2?(\+[A-Z]+2?)*(?=\)|$)")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from dubarr_pipeline.files import packaged_table
+
 _EBML, _SEGMENT, _TRACKS, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0x1F43B675
 _INFORMATION = 0x1549A966
 _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
@@ -178,10 +180,6 @@ Elements = Mapping[ElementPath, tuple[bytes, ...]]
 """The contents (at most 1024 bytes) of all elements below a track or the segment's information, by
 the IDs from its top down to them."""
 
-_VIDEO, _AUDIO, _COLOUR, _MASTERING, _PROJECTION = 0xE0, 0xE1, 0x55B0, 0x55D0, 0x7670
-_ADDITION = 0x41E4
-_MASTERS = frozenset({_VIDEO, _AUDIO, _COLOUR, _MASTERING, _PROJECTION, _ADDITION})
-
 
 @dataclass(frozen=True, slots=True)
 class Property:
@@ -200,76 +198,24 @@ class Property:
         return content.hex() if self.kind == "hex" else str(int.from_bytes(content, "big"))
 
 
-def _below(
-    parents: ElementPath, kind: str, names: Mapping[int, str]
-) -> dict[ElementPath, Property]:
-    return {(*parents, identity): Property(name, kind) for identity, name in names.items()}
+_TABLES = packaged_table(__name__, "elements.toml")
 
 
-SEGMENT: dict[ElementPath, Property] = {
-    **_below((), "hex", {0x73A4: "segment-uid", 0x3CB923: "prev-uid", 0x3EB923: "next-uid"}),
-    **_below(
-        (),
-        "text",
-        {0x7384: "segment-filename", 0x3C83AB: "prev-filename", 0x3E83BB: "next-filename"},
-    ),
-}
-"""Restored elements of the segment's information."""
+def _path(text: str) -> ElementPath:
+    return tuple(int(identity, 16) for identity in text.split("."))
 
-_MASTERING_NUMBERS = (
-    "chromaticity-coordinates-red-x chromaticity-coordinates-red-y"
-    " chromaticity-coordinates-green-x chromaticity-coordinates-green-y"
-    " chromaticity-coordinates-blue-x chromaticity-coordinates-blue-y"
-    " white-coordinates-x white-coordinates-y max-luminance min-luminance"
+
+SEGMENT, TRACK = (
+    {
+        _path(path): Property(name, kind)
+        for kind, names in _TABLES[part].items()
+        for path, name in names.items()
+    }
+    for part in ("segment", "track")
 )
-_VIDEO_NUMBERS = {
-    0x9A: "interlaced",
-    0x9D: "field-order",
-    0x53B8: "stereo-mode",
-    0x54AA: "pixel-crop-bottom",
-    0x54BB: "pixel-crop-top",
-    0x54CC: "pixel-crop-left",
-    0x54DD: "pixel-crop-right",
-    0x54B0: "display-width",
-    0x54BA: "display-height",
-    0x54B2: "display-unit",
-}
-_COLOUR_NUMBERS = (
-    "color-matrix-coefficients color-bits-per-channel chroma-subsample-horizontal"
-    " chroma-subsample-vertical cb-subsample-horizontal cb-subsample-vertical"
-    " chroma-siting-horizontal chroma-siting-vertical color-range color-transfer-characteristics"
-    " color-primaries max-content-light max-frame-light"
-)
-TRACK: dict[ElementPath, Property] = {
-    **_below((), "uint", {0x6DE7: "min-cache", 0x6DF8: "max-cache"}),
-    **_below((), "text", {0x258688: "codec-name"}),
-    **_below((_VIDEO,), "uint", _VIDEO_NUMBERS),
-    **_below((_VIDEO, _COLOUR), "uint", dict(enumerate(_COLOUR_NUMBERS.split(), 0x55B1))),
-    **_below(
-        (_VIDEO, _COLOUR, _MASTERING), "float", dict(enumerate(_MASTERING_NUMBERS.split(), 0x55D1))
-    ),
-    **_below((_VIDEO, _PROJECTION), "uint", {0x7671: "projection-type"}),
-    **_below((_VIDEO, _PROJECTION), "hex", {0x7672: "projection-private"}),
-    **_below(
-        (_VIDEO, _PROJECTION),
-        "float",
-        {0x7673 + n: f"projection-pose-{name}" for n, name in enumerate(("yaw", "pitch", "roll"))},
-    ),
-    **_below((_AUDIO,), "float", {0x78B5: "output-sampling-frequency"}),
-}
-"""Restored elements of a track's header; UIDs, languages, flags and names are set elsewhere."""
-
-_NAMED_LOSSES = {
-    (0x4444,): "a segment family (SegmentFamily)",
-    (0x6924,): "links to a DVD's chapters (ChapterTranslate)",
-    (0xE2,): "3D planes joined from several tracks (TrackOperation)",
-    (0x6624,): "links to a DVD's tracks (TrackTranslate)",
-    (0x7446,): "an attachment that belongs to one track (AttachmentLink)",
-    (_ADDITION, 0x41E7): "a kind of block additions (BlockAdditionMapping)",
-    (_ADDITION, 0x41ED): "the data of a block addition (BlockAdditionMapping)",
-    (_VIDEO, 0x53C0): "an alpha channel (AlphaMode)",
-    (0x23314F,): "a time scale of its own (TrackTimestampScale)",
-}
+"""Restored elements of the segment's information, and of a track's header."""
+_NAMED_LOSSES = {_path(path): name for path, name in _TABLES["lost"].items()}
+_MASTERS = frozenset(i for path in (*SEGMENT, *TRACK, *_NAMED_LOSSES) for i in path[:-1])
 
 
 def read_elements(path: Path) -> tuple[Elements, tuple[Elements, ...]]:

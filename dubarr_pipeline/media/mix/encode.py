@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from dubarr_pipeline.errors import MediaToolError, SettingsError
+from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.media.audio.channels import LAYOUT_MASKS, layout_of
 from dubarr_pipeline.media.audio.k_weighting import Powers
 from dubarr_pipeline.media.audio.loudness import Loudness, LoudnessMeter
@@ -46,51 +48,10 @@ class CodecFacts:
     extra: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-_DOLBY_LAYOUTS = (
-    "mono",
-    "stereo",
-    "2.1",
-    "3.0",
-    "3.0(back)",
-    "quad",
-    "quad(side)",
-    "4.0",
-    "3.1",
-    "5.0",
-    "5.0(side)",
-    "4.1",
-    "5.1",
-    "5.1(side)",
-)
-_DOLBY_RATES = (48000, 44100, 32000)
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
-_OPUS_LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
-_AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1(wide)", "7.1")
-
-CODECS: dict[Codec, CodecFacts] = {
-    "ac3": CodecFacts(
-        "ac3", "ac3", _DOLBY_RATES, _DOLBY_LAYOUTS, 256, (128, 256, 640, 640), 640
-    ),
-    "eac3": CodecFacts(
-        "eac3", "eac3", _DOLBY_RATES, _DOLBY_LAYOUTS, 256, (96, 224, 640, 640), 6144
-    ),
-    "flac": CodecFacts("flac", "flac", extra={"sample_fmt": "s32"}),
-    "aac": CodecFacts(
-        "aac", "adts", _AAC_RATES, _AAC_LAYOUTS, 1024, (96, 192, 448, 576), 1536
-    ),
-    "opus": CodecFacts(
-        "libopus", "opus", (48000,), _OPUS_LAYOUTS, 0, (96, 160, 384, 512), 1536
-    ),
-}  # fmt: skip
+_TABLES = packaged_table(__name__, "codecs.toml")
+CODECS = TypeAdapter(dict[Codec, CodecFacts]).validate_python(_TABLES["codecs"])
 DIALNORM_CODECS: tuple[Codec, ...] = ("ac3", "eac3")
-_SIMILAR = {
-    "5.1(side)": "5.1",
-    "5.0(side)": "5.0",
-    "quad(side)": "quad",
-    "4.0": "quad",
-    "4.1": "5.1",
-    "3.1": "5.1",
-}
+_SIMILAR: dict[str, str] = _TABLES["similar"]
 
 
 @dataclass(frozen=True, slots=True)
