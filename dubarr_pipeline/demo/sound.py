@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.demo.scene import ACTORS, BELL_S, COMMENTARY, DURATION_S, LINES, RATE, actor
+from dubarr_pipeline.demo.scene import BELL_S, COMMENTARY, DURATION_S, LINES, PITCH_HZ, RATE
 from dubarr_pipeline.engines.interfaces import Samples, SpeechRequest, Synthesizer, Voice
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer
 from dubarr_pipeline.media.audio.resample import resample
@@ -58,8 +58,7 @@ def soundtrack() -> Soundtrack:
 
 
 def _say(synthesizer: Synthesizer, name: str, text: str) -> Samples:
-    known = {a.name for a in ACTORS}
-    profile = SpeakerProfile(name, pitch_hz=actor(name).pitch_hz if name in known else 120.0)
+    profile = SpeakerProfile(name, pitch_hz=PITCH_HZ.get(name, 120.0))
     speech = synthesizer.speak(SpeechRequest(text, "en", Voice(name, profile)))
     sound = resample(speech.samples, speech.rate, RATE)
     return (sound * (_SPEECH_RMS / np.sqrt(np.mean(sound**2)))).astype(np.float32)

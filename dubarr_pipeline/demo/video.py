@@ -18,7 +18,7 @@ from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.media.subtitles.read import write_srt
 from dubarr_pipeline.workdir.artifacts import span_seconds
 
-NAME = "The Light on the Island.mkv"
+NAME = f"{scene.TITLE}.mkv"
 WIDTH, HEIGHT, FRAMES_PER_S = 640, 360, 24
 _HORIZON = 210
 _LAMP = (520, 96)
@@ -32,7 +32,7 @@ def demo_video(folder: Path) -> Path:
     """
     video, truth = folder / NAME, folder / "truth.json"
     digest = hashlib.sha256()
-    for source in ("scene.py", "sound.py", "video.py"):
+    for source in ("scene.toml", "scene.py", "sound.py", "video.py"):
         digest.update(files("dubarr_pipeline.demo").joinpath(source).read_bytes())
     version = digest.hexdigest()[:16]
     if video.is_file() and truth.is_file() and read_json(truth)["version"] == version:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dubarr_pipeline.errors import MediaToolError, NotAVideo, SourceMissing
+from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.matroska import (
     TrackEntry,
@@ -37,13 +38,7 @@ PROBE_TIMEOUT_S = 120.0
 """A local file answers within a second; this is for sleeping disks and hostile files."""
 
 _KINDS: tuple[StreamKind, ...] = ("video", "audio", "subtitle", "attachment", "data")
-_NOT_MEDIA = frozenset(
-    "tty srt ass webvtt microdvd subviewer subviewer1 sami realtext mpl2 jacosub vplayer pjs stl"
-    " sup vobsub lrc scc ffmetadata hls applehttp concat dash sdp rtsp image2 image2pipe gif"
-    " apng".split()
-)
-"""Formats that ffmpeg reads but that are not videos: text, pictures, lists of other files."""
-
+_NOT_MEDIA = frozenset(packaged_table(__name__, "formats.toml")["not_media"])
 _USUAL_HANDLER = re.compile(
     r"handle|media|produced|gpac|mainconcept|l-smash|\biso\b|muxer|lavf|gopro|\bdji\b|vireo|bento"
     r"|^\W*(audio|video|sound|text|subtitles?)?\W*(track|stream)?\W*\d*\W*$",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from dubarr_pipeline.errors import NoAudio
+from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.media.audio.channels import LAYOUT_MASKS, positions
 from dubarr_pipeline.media.container.matroska import is_codec_id
 from dubarr_pipeline.text.languages import closeness
@@ -18,21 +19,9 @@ StreamKind = Literal["video", "audio", "subtitle", "attachment", "data"]
 
 _ASIDE_FLAGS = frozenset(("comment", "visual_impaired", "descriptions"))
 _SPEECHLESS_FLAGS = frozenset(("clean_effects", "karaoke", "lyrics"))
-_ASIDE_TITLE = re.compile(
-    r"comm?ent[aá]r|commentaire|commento|kommentar|коммент|komentarz|komentář|kommentti|yorum|评论|評論|解説"
-    r"|コメンタリー|해설|director'?s? (talk|notes)"
-    r"|descri(ptive|ption|zione|ç|pci)|deskrip|\bdvs\b|\bad\b|h[öo]rfilm|visually.impaired"
-    r"|тифло|audiodeskryp",
-    re.IGNORECASE,
-)
-_SPEECHLESS_TITLE = re.compile(
-    r"\bisol(ated|iert|é|ad[ao]|at[ao])|\bscore\b|\binstrumental|karaoke|\bfoley\b|\bsfx\b"
-    r"|\b(music|effects|soundtrack) only\b|\bm ?(&|/|and|\+) ?e\b|\bnur (musik|ton)\b"
-    r"|\bm[uú](s[iy][ckq]?|z)\w* ?(and|und|et|ed|[eyi]|en|och|og|&|\+|/) ?(sound )?[eé]f+e"
-    r"|\b(no|without|sans|sin|senza|sem|ohne|zonder|без) (\w+ )?(dialog|diálog|speech|voi|диалог)"
-    r"|^(film |original )?(music|musik|musique|m[uú]sica)( track)?$|музыка и шумы",
-    re.IGNORECASE,
-)
+_TITLES = packaged_table(__name__, "titles.toml")
+_ASIDE_TITLE = re.compile("|".join(_TITLES["aside"]), re.IGNORECASE)
+_SPEECHLESS_TITLE = re.compile("|".join(_TITLES["speechless"]), re.IGNORECASE)
 _NO_FRAMES = re.compile("0")
 _NO_TIME = re.compile(r"0+(:0+)*(\.0+)?")
 _JOINED = (8, 7, 6, 5, 2)

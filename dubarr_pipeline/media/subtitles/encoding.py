@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
+from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.text.languages import base_language
 
 _MARKS = (
@@ -27,70 +28,13 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _JAPANESE_SHIFT = re.compile(rb"\x1b\$[@B]")
-_WESTERN = {
-    "es": "áéíóúüñ",
-    "fr": "àâæçéèêëîïôœùûüÿ",
-    "de": "äöüßé",
-    "pt": "áâãàçéêíóôõúü",
-    "it": "àèéìíòóùú",
-    "ca": "àçèéíïòóúü",
-    "nl": "áéëïíóöüèê",
-    "sv": "åäöéà",
-    "da": "æøåéóö",
-    "fi": "äöåšž",
-    "is": "áðéíóúýþæö",
-    "ga": "áéíóú",
-    "en": "éèêëïöôçñáíóàüœæâ",
-}
-_CENTRAL = {
-    "pl": "ąćęłńóśźż",
-    "cs": "áčďéěíňóřšťúůýž",
-    "sk": "áäčďéíĺľňóôŕšťúýž",
-    "hu": "áéíóöőúüű",
-    "ro": "ăâîşţ",
-    "hr": "čćđšž",
-    "de": "äöüß",
-}
-_BALTIC = {"lt": "ąčęėįšųūž", "lv": "āčēģīķļņšūž", "et": "äõöüšž"}
-_TURKISH = {"tr": "çğıöşüâîû"}
-_CYRILLIC = {
-    "ru": "абвгдежзийклмнопрстуфхцчшщъыьэюяё",
-    "uk": "абвгдежзийклмнопрстуфхцчшщьюяєіїґ",
-    "bg": "абвгдежзийклмнопрстуфхцчшщъьюя",
-    "sr": "абвгдђежзијклљмнњопрстћуфхцчџш",
-}
-_GREEK = {"el": "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ"}
-_HEBREW = {"he": "אבגדהוזחטיךכלםמןנסעףפץצקרשת"}
-_RARE_THAI = "ฃฅฌฎฏฦฤ๎๏๐๑๒๓๔๕๖๗๘๙๚๛"
-_THAI = {"th": "".join({chr(c) for c in range(0x0E01, 0x0E5C)} - set(_RARE_THAI))}
-_ARABIC = {"ar": "".join(map(chr, range(0x0621, 0x0653))) + "پچژگ؟،؛"}
+_TABLES = packaged_table(__name__, "encodings.toml")
 _ALPHABETS: dict[str, dict[str, str]] = {
-    "cp1252": _WESTERN,
-    "cp1250": _CENTRAL,
-    "iso8859_2": _CENTRAL,
-    "cp1254": _TURKISH,
-    "cp1257": _BALTIC,
-    "cp1251": _CYRILLIC,
-    "koi8_r": {"ru": _CYRILLIC["ru"]},
-    "iso8859_5": _CYRILLIC,
-    "cp866": {"ru": _CYRILLIC["ru"]},
-    "cp1253": _GREEK,
-    "cp1255": _HEBREW,
-    "cp1256": _ARABIC,
-    "cp874": _THAI,
+    encoding: _TABLES["letters"][group] for encoding, group in _TABLES["alphabetic"].items()
 }
-"""Small letters beyond ASCII by encoding and language; of equally good ones the first is taken."""
-_IDEOGRAPHIC = {
-    "cp932": "ja",
-    "euc_jp": "ja",
-    "cp949": "ko",
-    "gb18030": "zh",
-    "big5hkscs": "zh",
-}
-_PUNCTUATION = frozenset(
-    "«»“”„‘’‚‹›…–—·•♪♫°©®™€£§×½¼ªº\u00a0\u200b"  # noqa: RUF001
-    "、。「」『』！？：・ー～〜（），《》"  # noqa: RUF001
-)
+"""Small letters beyond ASCII by encoding and language."""
+_IDEOGRAPHIC: dict[str, str] = _TABLES["ideographic"]
+_PUNCTUATION = frozenset(_TABLES["punctuation"])
 _OPENING = frozenset("¿¡")
 _CASED = frozenset("аеиоαειο")
 _ONE_CASE_LETTERS, _ONE_CASE_FACTOR = 10, 0.8
