@@ -125,6 +125,8 @@ class Hearing:
     cues: tuple[Cue, ...]
     language: str | None
     """BCP-47 of the source if it is known."""
+    language_per_channel: bool = False
+    """Whether left and right speak at once, each in a language of its own (dual mono)."""
 
 
 class Transcriber(Engine):

@@ -126,6 +126,7 @@ def document(report: Report) -> dict[str, Any]:
             "duration_s": round(sound.samples / sound.rate, 3),
             **_figures(sound, "rate channels layout"),
             "language_per_channel": report.evidence.sound.language_per_channel,
+            "channel_languages": list(script.channel_languages),
             **_figures(sound, "loudness_lufs true_peak_dbtp notes"),
         },
         "kinds": dict(report.kinds),

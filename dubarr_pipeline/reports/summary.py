@@ -34,7 +34,9 @@ def summary(report: Report) -> tuple[str, ...]:
         lines.append(f"subtitles that are not spoken: {counted}")
     lines += report.evidence.sound.audio.notes[:_NAMED_LINES]
     if report.evidence.sound.language_per_channel:
-        lines.append("left and right speak at once: a language per channel (dual mono)")
+        spoken = report.evidence.script.channel_languages
+        named = f"{' left, '.join(spoken)} right" if spoken else "a recogniser would name them"
+        lines.append(f"left and right speak at once, a language each (dual mono): {named}")
     mux = report.evidence.mux
     kept = sum(row.source_index is not None for row in mux.streams)
     offset = f"at most {mux.max_offset_ms:.2f} ms off"

@@ -96,6 +96,8 @@ class Transcript:
         edits: what the segments' words were before they were put right.
         dropped: words that were heard but not believed, by reason.
         left_out: the script's cues that became no segment.
+        channel_languages: BCP-47 of the left and of the right channel, where each speaks at once in
+            a language of its own (dual mono) and a recogniser heard which.
     """
 
     rate: int
@@ -105,6 +107,7 @@ class Transcript:
     edits: tuple[WordEdit, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     left_out: tuple[DroppedCue, ...] = ()
+    channel_languages: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[Segment, ...]:

@@ -35,7 +35,14 @@ def make(context: StageContext) -> Outcome:
     script, who = read_cues_document(work.cues), read_diarization(work.diarization)
     engine = profile_engines.transcriber(context.settings)
     with engine, WaveFile(work.vocals) as voices:
-        hearing = Hearing(voices, sound.speech, who, script.cues, script.language)
+        hearing = Hearing(
+            voices,
+            sound.speech,
+            who,
+            script.cues,
+            script.language,
+            sound.language_per_channel,
+        )
         found = engine.transcribe(hearing, context.on_progress)
     # Cues that have no place in the film never came to the engine.
     found = replace(found, left_out=(*script.placement.left_out, *found.left_out))
@@ -45,6 +52,7 @@ def make(context: StageContext) -> Outcome:
         files=[work.transcription],
         metadata={
             "language": found.language,
+            "channel_languages": ", ".join(found.channel_languages) or "one for all",
             "lines": len(found.lines),
             "words": sum(len(s.words) for s in found.lines),
             "speech_nobody_wrote_down": times(covered.uncovered, found.rate) or "none",

@@ -21,6 +21,7 @@ from dubarr_pipeline.engines.laddered_child import LadderedEngine, never_back
 from dubarr_pipeline.engines.requirements import model_in_store, package_need, package_version
 from dubarr_pipeline.engines.transcription.whisper_worker import HeardPassage
 from dubarr_pipeline.errors import LanguageError, SettingsError
+from dubarr_pipeline.media.audio.reader import OneChannel
 from dubarr_pipeline.media.audio.resample import SPEECH_RATE, read_speech, resample
 from dubarr_pipeline.models.store import is_present, model_folder, model_identity
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
@@ -125,6 +126,10 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         vocals, rate = hearing.vocals, hearing.vocals.rate
         tell = never_back(on_progress)
         spans = self._passages(vocals, hearing.speech)
+        by_channel = self._channel_languages(hearing, spans)
+        if len(set(by_channel)) > 1:
+            told = base_language(hearing.language or "")
+            vocals = OneChannel(vocals, by_channel.index(told) if told in by_channel else 0)
         language = self._film_language(vocals, spans, hearing.language)
         passages: list[Passage] = []
         for first in range(0, len(spans), self._options.batch):
@@ -134,7 +139,9 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
             tell(Progress(done, len(spans), "writing down what is said"))
         clock, turns = SoundClock(rate, vocals.samples), hearing.diarization.turns
         film = HeardFilm(clock, hearing.speech, turns, hearing.cues, language)
-        transcript = transcribe(passages, film, self._options.script)
+        transcript = replace(
+            transcribe(passages, film, self._options.script), channel_languages=by_channel
+        )
         tell(Progress(1, 1, "writing down what is said"))
         kinds = Counter(segment.kind for segment in transcript.segments)
         _log.info(
@@ -182,10 +189,7 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         self, vocals: AudioReader, spans: Sequence[Span], declared: str | None
     ) -> str:
         """Return the film's BCP-47 language: the file's, unless nearly all speech is another."""
-        chosen = [spans[i] for i in spread(len(spans), self._options.languages.windows)]
-        votes: list[LanguageVote] = []
-        for span in chosen:
-            votes += self._votes(_read(vocals, [span]), vocals.rate)
+        votes = self._spread_votes(vocals, spans)
         base = language_of(whisper_code(declared) or declared) if declared else None
         recognised = film_language(votes, base, self._options.languages)
         if declared and recognised == base:
@@ -195,6 +199,21 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
                 "the file says it is spoken in %s; recognised was %s", declared, recognised
             )
         return recognised or "und"
+
+    def _channel_languages(self, hearing: Hearing, spans: Sequence[Span]) -> tuple[str, ...]:
+        """Return the language of each channel where each has its own; else nothing."""
+        if not hearing.language_per_channel:
+            return ()
+        channels = [OneChannel(hearing.vocals, i) for i in range(hearing.vocals.channels)]
+        votes = [self._spread_votes(channel, spans) for channel in channels]
+        return tuple(film_language(of, None, self._options.languages) or "und" for of in votes)
+
+    def _spread_votes(self, vocals: AudioReader, spans: Sequence[Span]) -> list[LanguageVote]:
+        """Ask some passages, spread over the film, for their language."""
+        votes: list[LanguageVote] = []
+        for i in spread(len(spans), self._options.languages.windows):
+            votes += self._votes(_read(vocals, [spans[i]]), vocals.rate)
+        return votes
 
     def _votes(self, sounds: _Sounds, rate: int) -> list[LanguageVote]:
         heard = self._call("languages", sounds.samples)

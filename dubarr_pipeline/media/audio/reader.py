@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,29 @@ class SoundReader(Protocol):
     def read(self, start: int, stop: int) -> Samples:
         """Return ``(channels, stop - start)`` float32; beyond the file's ends there is silence."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneChannel:
+    """One channel of a sound, as a sound of its own: ``read`` returns ``(1, samples)``."""
+
+    sound: SoundReader
+    channel: int
+
+    @property
+    def rate(self) -> int:
+        return self.sound.rate
+
+    @property
+    def channels(self) -> int:
+        return 1
+
+    @property
+    def samples(self) -> int:
+        return self.sound.samples
+
+    def read(self, start: int, stop: int) -> Samples:
+        return self.sound.read(start, stop)[self.channel : self.channel + 1]
 
 
 def read_mono(reader: SoundReader, span: Span) -> Samples:

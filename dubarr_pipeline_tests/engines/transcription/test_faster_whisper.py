@@ -213,7 +213,9 @@ def transcribed(
     speech = tuple(
         Span((10 * i + 2) * rate, (10 * i + 8) * rate) for i in range(film.samples // (10 * rate))
     )
-    heard = Hearing(film, speech, Diarization(rate, ()), (), language)  # pyright: ignore[reportArgumentType]
+    heard = Hearing(
+        film, speech, Diarization(rate, ()), (), language, language_per_channel=film.channels > 1
+    )
     return scripted(recogniser, **options).transcribe(heard)
 
 
@@ -237,6 +239,37 @@ def test_the_files_language_counts_unless_all_that_is_heard_is_another(
     found = transcribed(Recogniser([("es", probability)]), Numbered(40), told)
     assert found.language == language
     assert {s.kind for s in found.segments} == {"speech"}
+
+
+class DualMono(Numbered):
+    """Two languages at once: the level of the right channel is a tenth above the left's."""
+
+    channels = 2
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        left = super().read(start, stop)
+        return np.concatenate([left, left + np.float32(0.1)])
+
+
+@pytest.mark.parametrize(
+    ("told", "film", "first_word"),
+    [("de", "de", "word10"), ("en", "en", "word0"), (None, "en", "word0"), ("fr", "en", "word0")],
+)
+def test_of_two_languages_at_once_the_films_is_transcribed_and_both_are_named(
+    told: str | None, film: str, first_word: str
+) -> None:
+    recogniser = Recogniser([("en", 0.95)] * 10 + [("de", 0.9)] * 10)
+    found = transcribed(recogniser, DualMono(40), told)
+    assert found.channel_languages == ("en", "de")
+    assert found.language == film
+    assert [word.text for s in found.segments for word in s.words][0] == first_word
+
+
+def test_one_language_in_both_channels_is_heard_from_both() -> None:
+    found = transcribed(Recogniser([("en", 0.95)] * 20), DualMono(40))
+    assert found.channel_languages == ("en", "en")
+    # The mean of both channels, half a tenth above the left.
+    assert [word.text for s in found.segments for word in s.words][0] == "word5"
 
 
 def test_without_the_search_for_foreign_passages_all_are_the_films() -> None:
