@@ -62,7 +62,7 @@ def register(
     mux: MuxOptions = settings.mux
     if mux.container == "mkv":
         # The finished film must be able to keep all streams: plan_streams names one that cannot.
-        plan_streams(read_facts(source.path), replace_own=mux.replace_own)
+        plan_streams(read_facts(source.path), mux)
     video = make_video(
         source.path,
         settings.work_dir,

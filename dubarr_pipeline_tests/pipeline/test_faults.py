@@ -27,6 +27,7 @@ from dubarr_pipeline_tests.fixtures.bench import (
     srt,
     stats,
     streams,
+    write_config,
 )
 
 LINES = (
@@ -322,22 +323,30 @@ def test_a_film_with_too_few_placed_lines_is_no_dub(tmp_path, bench):
     assert not bench.work.muxed.exists()
 
 
-def test_of_two_languages_the_failed_one_gets_no_track_and_the_other_is_dubbed(tmp_path, bench):
+def test_of_two_languages_the_failed_one_gets_no_track_and_the_other_is_dubbed(tmp_path):
+    config = {"mux": {"original_audio": "replace"}}
+    bench = Bench(tmp_path / "work", write_config(tmp_path / "dubarr.toml", config))
     film = make_film(tmp_path / "library" / "film.mkv", Film(lines=LINES, length_s=9))
     endless = " ".join(["Aquesta frase és molt més llarga que tot el temps que té."] * 4)
     told = [replace(line, text=endless) for line in LINES[:3]]
     sidecar(film, "ca").write_text(srt([*told, LINES[3]]), encoding="utf-8")
     answer = bench.dub(film, "es,ca")
     assert answer.code == exit_code(EngineError)
-    assert "ca: 1 of 4 lines placed" in answer.err and "es:" not in answer.err
+    assert "ca: 1 of 4 lines placed" in answer.err
+    assert "es:" not in answer.err
     assert bench.status()[0]["failed_stage"] == "report"
     lines = json.loads(bench.work.segments_report.read_text())["languages"]
     outcomes = {language: [line["outcome"] for line in found] for language, found in lines.items()}
     assert outcomes["es"] == ["placed"] * 4
     assert [outcome.partition(":")[0] for outcome in outcomes["ca"]] == ["failed"] * 3 + ["placed"]
-    # Picture and sound of the film, and the Spanish voices and subtitles.
+    # Picture and sound of the film, because a language failed, and Spanish voices and subtitles.
     assert len(streams(bench.work.muxed)) == 4
-    assert bench.work.track("es").exists() and not bench.work.track("ca").exists()
+    assert bench.work.track("es").exists()
+    assert not bench.work.track("ca").exists()
     again = bench.dub(film, "es,ca")
-    assert again.code == answer.code and "ca: 1 of 4 lines placed" in again.err
+    assert again.code == answer.code
+    assert "ca: 1 of 4 lines placed" in again.err
     assert bench.made() == ("report",)
+    assert bench.dub(film, "es").code == 0
+    assert len(streams(bench.work.muxed)) == 3
+    assert bench.status()[0]["steps"][7]["results"]["original_audio"] == "replace"

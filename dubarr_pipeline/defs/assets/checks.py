@@ -242,13 +242,17 @@ def of_mux(context: StageContext) -> Sequence[dg.AssetCheckResult]:
     ours = [flags for flags in report["flags"] if flags["new"] and flags["kind"] == "audio"]
     languages = [flags["language"] for flags in ours]
     defaults = [flags["language"] for flags in ours if "default" in flags["flags"]]
-    asked = context.settings.mux.default_policy == "dub"
+    options = context.settings.mux
+    asked = {int(options.default_policy == "dub")}
+    if options.original_audio == "replace":
+        asked = {0, 1}
     # Files next to the film hold only new tracks, and the film is not touched.
-    alone = context.settings.mux.container == "mka"
+    alone = options.container == "mka"
     return [
         _result(
             "original_streams_identical",
-            (bool(original) or alone) and all(row["proof"] for row in original),
+            (bool(original) or alone or options.original_audio == "replace")
+            and all(row["proof"] for row in original),
             streams=len(original),
             packets=sum(row["packets"] for row in original),
             converted="; ".join(row["outcome"] for row in report["converted"]) or "none",
@@ -262,7 +266,7 @@ def of_mux(context: StageContext) -> Sequence[dg.AssetCheckResult]:
         ),
         _result(
             "new_tracks_flagged",
-            languages == dubbed_languages(context) and len(defaults) == (1 if asked else 0),
+            languages == dubbed_languages(context) and len(defaults) in asked,
             languages=",".join(languages),
             default=",".join(defaults) or "none",
         ),

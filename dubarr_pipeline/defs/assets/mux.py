@@ -56,6 +56,14 @@ def make(context: StageContext) -> Outcome:
     options = context.settings.mux
     if options.original_stream is None:
         options = replace(options, original_stream=sound.stream)
+    # A film never loses its sound to a language that failed.
+    failed = [language for language in video.target_langs if language not in targets]
+    if options.original_audio == "replace":
+        options = replace(
+            options,
+            original_stream=sound.stream,
+            original_audio="keep" if failed else "replace",
+        )
     made = [
         container.mux(
             video.source,
@@ -73,6 +81,8 @@ def make(context: StageContext) -> Outcome:
             "file": dg.MetadataValue.path(next(iter(parts))),
             "megabytes": round(sum(path.stat().st_size for path in parts) / 1e6, 2),
             "languages": ",".join(targets),
+            "original_audio": options.original_audio
+            + (f": {', '.join(failed)} failed" if failed else ""),
             "streams": checks.stream_table(work.mux_report),
         },
     )

@@ -127,7 +127,7 @@ class _MuxJob:
             options = replace(options, original_stream=None)
         else:
             self._source = facts
-            self._plan = plan_streams(facts, replace_own=options.replace_own)
+            self._plan = plan_streams(facts, options)
         self._added = (
             *(_added(t.path, "audio", round(t.offset_s * 1_000_000)) for t in dubs),
             *(_added(s.path, "subtitle", 0) for s in subtitles),

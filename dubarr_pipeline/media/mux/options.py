@@ -56,6 +56,8 @@ class MuxOptions:
         original_stream: which source stream carries the original language; without it the first
             default one that is no commentary.
         replace_own: leave out tracks that an earlier run of this program added.
+        original_audio: ``keep`` leaves every sound of the source; ``replace`` leaves out the one
+            that was dubbed, unless a language failed, and every other track stays.
     """
 
     default_policy: DefaultPolicy = "keep"
@@ -63,3 +65,11 @@ class MuxOptions:
     container: Literal["mkv", "mka"] = "mkv"
     original_stream: int | None = None
     replace_own: bool = False
+    original_audio: Literal["keep", "replace"] = "keep"
+
+    def __post_init__(self) -> None:
+        if self.original_audio == "replace" and self.container != "mkv":
+            raise ValueError(
+                "original_audio 'replace' needs container 'mkv': other files lie beside a film that"
+                " is not touched"
+            )

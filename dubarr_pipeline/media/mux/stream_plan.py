@@ -10,6 +10,7 @@ from dubarr_pipeline.media.container.facts import ContainerFacts, StreamFacts
 from dubarr_pipeline.media.container.matroska import is_codec_id
 from dubarr_pipeline.media.container.packet_times import read_edits
 from dubarr_pipeline.media.container.transport_streams import seen_streams
+from dubarr_pipeline.media.mux.options import MuxOptions
 
 Proof = Literal[
     "packets", "coded units", "raw frames", "merged packets", "samples", "text", "attachment"
@@ -80,10 +81,8 @@ class StreamPlan:
     left_out: tuple[LeftOut, ...]
 
 
-def plan_streams(source: ContainerFacts, *, replace_own: bool = False) -> StreamPlan:
+def plan_streams(source: ContainerFacts, options: MuxOptions | None = None) -> StreamPlan:
     """Decide for every stream of a source how it moves into Matroska.
-
-    With `replace_own`, tracks that this program made in an earlier run are left out.
 
     Raises:
         NotMuxable: if a stream can neither move nor be left behind in good conscience.
@@ -93,12 +92,13 @@ def plan_streams(source: ContainerFacts, *, replace_own: bool = False) -> Stream
             f"{source.path} holds {', '.join(source.unseen)}, which ffmpeg cannot copy: remux it"
             " without (mkvmerge -o film.mkv --no-buttons FILM), or set mux.container to 'mka'"
         )
+    options = options or MuxOptions()
     tracks: list[Carried] = []
     covers: list[StreamFacts] = []
     attachments: list[StreamFacts] = []
     left_out: list[LeftOut] = []
     for stream in source.streams:
-        reason = _why_left_out(source, stream, replace_own)
+        reason = _why_replaced(stream, options) or _why_left_out(source, stream)
         if reason:
             left_out.append(LeftOut(stream, reason))
         elif stream.kind == "attachment":
@@ -118,10 +118,15 @@ def plan_streams(source: ContainerFacts, *, replace_own: bool = False) -> Stream
     return StreamPlan(tuple(tracks), tuple(covers), tuple(attachments), tuple(left_out))
 
 
-def _why_left_out(source: ContainerFacts, stream: StreamFacts, replace_own: bool) -> str:
-    """Return the reason, or empty if it moves; refuse what cannot be copied."""
-    if replace_own and MARK in stream.tags:
+def _why_replaced(stream: StreamFacts, options: MuxOptions) -> str:
+    if options.replace_own and MARK in stream.tags:
         return "it was made by an earlier run, and is replaced"
+    dubbed = options.original_audio == "replace" and stream.index == options.original_stream
+    return "the dubbed tracks take its place" if dubbed else ""
+
+
+def _why_left_out(source: ContainerFacts, stream: StreamFacts) -> str:
+    """Return the reason, or empty if it moves; refuse what cannot be copied."""
     if stream.kind == "data":
         return f"Matroska has no place for {stream.codec or 'unnamed'} data"
     stays = stream.codec in _NO_PLACE and (stream.known or stream.kind != "video")

@@ -79,8 +79,12 @@ def track_flags(
         TrackFlags(s.kind, s.first_language, s.unseen_title, s.flags & KEPT_FLAGS.keys())
         for s in originals
     ]
-    kept = _with_original(kept, originals, options.original_stream)
-    wishes = [t.default or (options.default_policy == "dub" and not i) for i, t in enumerate(dubs)]
+    prefers_dub = options.default_policy == "dub"
+    if options.original_audio == "keep":
+        kept = _with_original(kept, originals, options.original_stream)
+    elif not any(t.kind == "audio" and "default" in t.flags for t in kept):
+        prefers_dub = True
+    wishes = [t.default or (prefers_dub and not i) for i, t in enumerate(dubs)]
     if any(wishes):
         kept = [t if t.kind != "audio" else replace(t, flags=t.flags - {"default"}) for t in kept]
     first = wishes.index(True) if any(wishes) else -1

@@ -262,14 +262,14 @@ def test_of_two_languages_at_once_the_films_is_transcribed_and_both_are_named(
     found = transcribed(recogniser, DualMono(40), told)
     assert found.channel_languages == ("en", "de")
     assert found.language == film
-    assert [word.text for s in found.segments for word in s.words][0] == first_word
+    assert next(word.text for s in found.segments for word in s.words) == first_word
 
 
 def test_one_language_in_both_channels_is_heard_from_both() -> None:
     found = transcribed(Recogniser([("en", 0.95)] * 20), DualMono(40))
     assert found.channel_languages == ("en", "en")
     # The mean of both channels, half a tenth above the left.
-    assert [word.text for s in found.segments for word in s.words][0] == "word5"
+    assert next(word.text for s in found.segments for word in s.words) == "word5"
 
 
 def test_without_the_search_for_foreign_passages_all_are_the_films() -> None:

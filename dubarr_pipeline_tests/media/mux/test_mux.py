@@ -226,6 +226,31 @@ def test_a_second_run_keeps_our_tracks_and_replaces_them_only_when_asked(
     assert [(c.source_index, "earlier run" in c.outcome) for c in replaced.converted] == [(2, True)]
 
 
+def test_the_dub_takes_the_place_of_the_sound_that_was_dubbed(
+    films: dict[str, Path], tmp_path: Path
+) -> None:
+    two, sound = tmp_path / "two.mkv", dub(tmp_path)
+    mux(films["odd_units"], [DubTrack(sound, "fr")], [], two)
+    result = tmp_path / "out.mkv"
+    options = MuxOptions(original_audio="replace", original_stream=1)
+    report = mux(two, [DubTrack(sound, "es"), DubTrack(sound, "ca")], [], result, options)
+    found = tracks_of(result)
+    assert [t["language_ietf"] for t in found[1:]] == ["fr", "es", "ca"]
+    # No other sound was the default: players take the first new one.
+    assert [t["default_track"] for t in found[1:]] == [False, True, False]
+    assert [row.source_index for row in report.streams] == [0, 2, None, None]
+    assert all(row.proof for row in report.streams)
+    assert [(c.source_index, c.outcome) for c in report.converted] == [
+        (1, "left out: the dubbed tracks take its place")
+    ]
+    assert stream_digests(result, [0, 1]) == stream_digests(two, [0, 2])
+
+
+def test_a_film_that_is_not_touched_keeps_its_sound() -> None:
+    with pytest.raises(ValueError, match="needs container 'mkv'"):
+        MuxOptions(original_audio="replace", container="mka")
+
+
 def test_a_sidecar_holds_the_new_tracks_alone_at_their_place(
     films: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -127,7 +127,7 @@ def test_no_stream_is_lost_without_a_word(
         )
         for n, (kind, codec) in enumerate(chosen)
     ]
-    plan = plan_streams(facts(container, *streams), replace_own=replace_own)
+    plan = plan_streams(facts(container, *streams), MuxOptions(replace_own=replace_own))
     named = [t.stream.index for t in plan.tracks] + [s.index for s in plan.covers]
     named += [s.index for s in plan.attachments] + [o.stream.index for o in plan.left_out]
     assert sorted(named) == list(range(len(streams)))
