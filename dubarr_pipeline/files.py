@@ -176,11 +176,7 @@ class ResumeCache:
         return result if digest == _digest(result) else None
 
     def put(self, key: str, result: bytes) -> None:
-        """Keep a result.
-
-        Raises:
-            DiskFull, NotWritable: if the disk refuses.
-        """
+        """Keep a result. Raises `DiskFull` or `NotWritable` if the disk refuses."""
         if self.folder is None:
             return
         temporary = self.folder / f".{key}"

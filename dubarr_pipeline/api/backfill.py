@@ -195,8 +195,7 @@ class Backfill:
 
     @property
     def _profiled(self) -> Settings:
-        profile = self.library.profile or self._settings.profile
-        return self._settings.for_video(profile, self.library.overrides)
+        return self._settings.for_library(self.library)
 
     def _forgotten(self, plans: Sequence[BackfillPlan]) -> list[str]:
         """Return the keys of what is due, the requested stages' results removed."""

@@ -131,11 +131,7 @@ def take_back(name: str, settings: Settings) -> tuple[str, Path]:
 
 
 def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:
-    """Receive webhooks until stopped.
-
-    Raises:
-        SettingsError: if there is no library.
-    """
+    """Receive webhooks until stopped. Raises `SettingsError` if there is no library."""
     if not settings.libraries:
         raise SettingsError("no library: nothing that a webhook names could be dubbed")
     check_writable(settings.work_dir)

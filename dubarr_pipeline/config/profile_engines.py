@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.engines.interfaces import (
@@ -26,6 +26,7 @@ from dubarr_pipeline.models.store import known_model
 from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.timing.length_model import PhonemeCount
 
+_Engine = TypeVar("_Engine", bound=Engine)
 _PROGRAMS = {
     "ffmpeg": "ffmpeg",
     "ffprobe": "ffmpeg",
@@ -35,20 +36,40 @@ _PROGRAMS = {
 """Program -> the Debian package that brings it."""
 
 
-def engine(settings: Settings, kind: Kind, logs: Path | None = None, **facts: Any) -> Engine:
+_KINDS: Mapping[type[Engine], Kind] = {
+    VoiceActivityDetector: "voice_activity",
+    Separator: "separation",
+    Diarizer: "diarization",
+    Transcriber: "transcription",
+    ScriptAnalyzer: "context",
+    Translator: "translation",
+    Synthesizer: "synthesis",
+}
+
+
+def engine(
+    settings: Settings, interface: type[_Engine], logs: Path | None = None, **facts: Any
+) -> _Engine:
     """Construct the chosen engine of a kind, with its options; loads nothing.
 
     Args:
         settings: with the engine and its options.
-        kind: the kind of work.
+        interface: of the kind of work.
         logs: folder for the logs of services that it starts; default: ``logs`` in `work_dir`.
         facts: further arguments of its class.
 
     Raises:
         LicenceError: if its licence allows no commercial use, and was not accepted.
     """
+    kind = _KINDS[interface]
     check_engine_licence(settings, row(kind, settings.engines[kind]))
-    return _constructed(settings, kind, logs, **facts)
+    return cast("_Engine", _constructed(settings, kind, logs, **facts))
+
+
+def engine_facts(settings: Settings, interface: type[Engine]) -> Mapping[str, Any]:
+    """Return what the result of an engine depends on: its identity and its options."""
+    options = settings.engine_options[_KINDS[interface]]
+    return {"engine": engine(settings, interface).identity(), "options": options}
 
 
 def _constructed(settings: Settings, kind: Kind, logs: Path | None = None, **facts: Any) -> Engine:
@@ -61,37 +82,12 @@ def _constructed(settings: Settings, kind: Kind, logs: Path | None = None, **fac
     return build(kind, chosen.name, **given, **facts)
 
 
-def voice_activity_detector(settings: Settings) -> VoiceActivityDetector:
-    """Construct the engine that finds speech."""
-    return cast("VoiceActivityDetector", engine(settings, "voice_activity"))
-
-
-def separator(settings: Settings) -> Separator:
-    """Construct the engine that separates vocals and accompaniment."""
-    return cast("Separator", engine(settings, "separation"))
-
-
-def diarizer(settings: Settings) -> Diarizer:
-    """Construct the engine that tells speakers apart."""
-    return cast("Diarizer", engine(settings, "diarization"))
-
-
-def transcriber(settings: Settings) -> Transcriber:
-    """Construct the engine that writes the transcript."""
-    return cast("Transcriber", engine(settings, "transcription"))
-
-
 def take_verifier(settings: Settings) -> TakeVerifier | None:
     """Construct the take verifier: the transcription engine, if it can and is wanted."""
     if not settings.segments.word_error:
         return None
-    hearing = engine(settings, "transcription")
+    hearing = engine(settings, Transcriber)
     return hearing if isinstance(hearing, TakeVerifier) else None
-
-
-def script_analyzer(settings: Settings, logs: Path | None = None) -> ScriptAnalyzer:
-    """Construct the engine that reads the whole script."""
-    return cast("ScriptAnalyzer", engine(settings, "context", logs))
 
 
 def translator(
@@ -105,15 +101,14 @@ def translator(
     `hosts` are those of services that must share a GPU, by kind of engine.
     """
     facts = {"subtitled": subtitled} if settings.engines["translation"] == "lite" else {}
-    hosted = _hosted("translation", hosts)
-    return cast("Translator", engine(settings, "translation", logs, **facts, **hosted))
+    return engine(settings, Translator, logs, **facts, **_hosted("translation", hosts))
 
 
 def synthesizer(
     settings: Settings, logs: Path | None = None, hosts: Mapping[str, Host] | None = None
 ) -> Synthesizer:
     """Construct the voice; arguments as of `translator`."""
-    return cast("Synthesizer", engine(settings, "synthesis", logs, **_hosted("synthesis", hosts)))
+    return engine(settings, Synthesizer, logs, **_hosted("synthesis", hosts))
 
 
 def _hosted(kind: Kind, hosts: Mapping[str, Host] | None) -> dict[str, Host]:
@@ -242,7 +237,8 @@ def try_services(settings: Settings, targets: Iterable[str]) -> None:
     faults: list[str] = []
     languages = tuple(sorted(targets))
     for kind in KINDS:
-        asked = engine(settings, kind)
+        check_engine_licence(settings, row(kind, settings.engines[kind]))
+        asked = _constructed(settings, kind)
         if not isinstance(asked, Questionable):
             continue
         starts = "logs" in row(kind, asked.name).takes

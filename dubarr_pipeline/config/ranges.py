@@ -1,31 +1,24 @@
-"""Ranges of all numeric settings, from ``ranges.toml``."""
+"""Ranges of all numeric settings, by ``ranges.toml``."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
-from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from dubarr_pipeline.text.tables import read_table
 
 NUMBERS = frozenset((int, float, Fraction))
 
 
-@cache
-def _table(by: str) -> Mapping[str, Any]:
-    """Return the ranges by ``units`` or ``names``: (least, greatest) by the end of a name."""
-    text = files("dubarr_pipeline.config").joinpath("ranges.toml").read_text("utf-8")
-    return {end: tuple(bounds) for end, bounds in tomllib.loads(text)[by].items()}
-
-
 def range_of(dotted: str) -> tuple[float, float] | None:
     """Return the range of a numeric setting, by its dotted name; None if none is known."""
-    parts, units = dotted.split("."), _table("units")
-    named = (_table("names").get(".".join(parts[start:])) for start in range(len(parts)))
-    by_unit = (units.get(dotted[n:]) for n, letter in enumerate(dotted) if letter == "_")
-    return next(filter(None, [*named, *by_unit]), None)
+    parts, table = dotted.split("."), read_table(__package__, "ranges")
+    named = (table["names"].get(".".join(parts[start:])) for start in range(len(parts)))
+    by_unit = (table["units"].get(dotted[n:]) for n, letter in enumerate(dotted) if letter == "_")
+    low_and_high = next(filter(None, [*named, *by_unit]), None)
+    return tuple(low_and_high) if low_and_high else None
 
 
 def faults_of(options: Any, where: str) -> Iterator[str]:

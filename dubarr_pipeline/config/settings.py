@@ -128,6 +128,10 @@ class Settings:
             self._of_videos[key] = replace(self, profile=profile, **sections)
         return self._of_videos[key]
 
+    def for_library(self, library: Library) -> Settings:
+        """Return these settings with a library's profile and overrides on top."""
+        return self.for_video(library.profile or self.profile, library.overrides)
+
 
 _HINTS: Mapping[str, Any] = get_type_hints(Settings)
 OPTION_TYPES: Mapping[str, Any] = {n: kind for n, kind in _HINTS.items() if is_dataclass(kind)}
@@ -207,7 +211,7 @@ def parse_settings(
         **_read_sections(document, profile, where),
     )
     for library in settings.libraries.values():
-        settings.for_video(library.profile or profile, library.overrides)
+        settings.for_library(library)
     return settings
 
 
@@ -257,10 +261,8 @@ def _read_library(
     return library.with_languages(languages[library.languages])
 
 
-@cache
-def _reader(option_type: type[_T]) -> TypeAdapter[_T]:
-    """Return the validator of a dataclass; made once, because making it costs more than its use."""
-    return TypeAdapter(option_type)
+# Made once for each dataclass, because making it costs more than its use.
+_reader = cache(TypeAdapter)
 
 
 def _read(option_type: type[_T], values: Mapping[str, Any], section: str) -> _T:

@@ -16,6 +16,7 @@ from dubarr_pipeline.defs.runtime.records import (
     stage_key,
     videos,
 )
+from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.errors import DubbingError
 from dubarr_pipeline.library.admission import publish_video
@@ -49,10 +50,7 @@ def put_in_place(
             for placed in published.files:
                 rescan(server, placed.path)
     except DubbingError as error:
-        name = type(error).__name__
-        raise dg.Failure(
-            description=str(error), metadata={"error": name}, allow_retries=may_pass(name)
-        ) from error
+        raise as_failure(error, allow_retries=may_pass(type(error).__name__)) from error
     context.log.info("published: %s", ", ".join(str(placed.path) for placed in published.files))
 
 
@@ -86,9 +84,8 @@ def old_runs(instance: dg.DagsterInstance, settings: Settings, now_s: float) -> 
     options = settings.housekeeping
     if not options.keep_runs_days:
         return []
-    before = datetime.datetime.fromtimestamp(now_s, tz=datetime.UTC) - datetime.timedelta(
-        days=float(options.keep_runs_days)
-    )
+    before_s = now_s - 86_400 * float(options.keep_runs_days)
+    before = datetime.datetime.fromtimestamp(before_s, tz=datetime.UTC)
     wanted = dg.RunsFilter(statuses=_ENDED, updated_before=before)
     ended = [record.dagster_run for record in instance.get_run_records(wanted)]
     if not ended:

@@ -19,11 +19,7 @@ from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.plan import plan
 from dubarr_pipeline.defs.runtime.records import stage_key, videos
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
-from dubarr_pipeline.errors import (
-    ArtifactError,
-    DiskFull,
-    SourceError,
-)
+from dubarr_pipeline.errors import ArtifactError, DiskFull, SourceError
 from dubarr_pipeline.library.admission import admit
 from dubarr_pipeline.library.disk_space import check_video
 from dubarr_pipeline.library.scan import Scan, ScanState, left_out, scan
@@ -86,9 +82,7 @@ def _take_in(
     if is_quiet(library.quiet_hours, datetime.datetime.now().time()):
         context.log.info("library %s: %d deferred until quiet hours end", name, len(seen.ready))
         return
-    profile_engines.check_needs(
-        settings.for_video(library.profile or settings.profile, library.overrides)
-    )
+    profile_engines.check_needs(settings.for_library(library))
     promised = 0
     for count, (signature, path) in enumerate(seen.ready):
         try:
@@ -107,11 +101,9 @@ def _take_in(
             context.log.info("library %s: reading %r; %d more after it", name, str(path), left - 1)
             return
         came = admit(path, name, library, settings, identity)
-        if isinstance(came, Video):
-            yield _Taken(signature, came)
-        else:
+        if isinstance(came, str):
             context.log.warning("library %s: %r is not dubbed: %s", name, str(path), came)
-            yield _Taken(signature)
+        yield _Taken(signature, None if isinstance(came, str) else came)
 
 
 @dg.sensor(job=dub, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.STOPPED)
@@ -173,9 +165,7 @@ def _admit_told(message: Message, settings: Settings, end: float) -> Video | str
     reason = left_out(library, path)
     if reason:
         return f"{str(path)!r} is not dubbed: {reason}"
-    profile_engines.check_needs(
-        settings.for_video(library.profile or settings.profile, library.overrides)
-    )
+    profile_engines.check_needs(settings.for_library(library))
     check_video(path, len(library.target_langs), settings)
     identity = _hasher.identify(path, end - time.monotonic())
     return admit(path, message.library, library, settings, identity) if identity else None
@@ -216,9 +206,8 @@ def _is_due(instance: dg.DagsterInstance, video: Video, settings: Settings) -> b
     mine = dg.RunsFilter(statuses=_ON_ITS_WAY, tags={"dagster/partition": video.key})
     asked_s = video.work(settings.work_dir).video.stat().st_mtime
     for record in instance.get_run_records(mine):
-        if record.create_timestamp.timestamp() > asked_s and not is_dead(
-            record.dagster_run, instance
-        ):
+        lives = not is_dead(record.dagster_run, instance)
+        if record.create_timestamp.timestamp() > asked_s and lives:
             return False
     planned = plan(instance, video, settings)
     return planned.fault is not None or any(step.redo for step in planned.steps)

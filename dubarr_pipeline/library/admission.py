@@ -165,7 +165,7 @@ def decide_admission(
     Raises:
         MissingRequirement, WorkspaceError: for faults that are not the film's.
     """
-    settings = settings.for_video(library.profile or settings.profile, library.overrides)
+    settings = settings.for_library(library)
     try:
         source = inspect_audio(path, settings, identity)
         if any(MARK in {name.lower() for name in each.tags} for each in source.info.audio):
@@ -213,9 +213,9 @@ def admit(
     admission = decide_admission(path, library, settings, identity)
     if not (admission.source and admission.targets):
         return admission.reason or "there is nothing to do"
-    profiled = settings.for_video(library.profile or settings.profile, library.overrides)
     try:
-        return register(admission.source, admission.targets, profiled, library.overrides, name)
+        settings = settings.for_library(library)
+        return register(admission.source, admission.targets, settings, library.overrides, name)
     except (MissingRequirement, WorkspaceError):
         raise
     except DubbingError as error:

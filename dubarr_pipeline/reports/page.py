@@ -155,11 +155,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Stretch of film.
-
-    Attributes:
-        ticks: place and label of the axis marks.
-    """
+    """Stretch of film. `ticks`: place and label of the axis marks."""
 
     label: str
     ticks: tuple[tuple[float, str], ...]

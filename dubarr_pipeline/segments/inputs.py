@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.engines.interfaces import ScriptAnalysis
+from dubarr_pipeline.engines.interfaces import ScriptAnalysis, ScriptAnalyzer
 from dubarr_pipeline.errors import ArtifactError, NoScript
 from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.source import Source, subtitle_digest
@@ -53,7 +53,7 @@ def briefed_context(
         ServiceError: if the reader's server does not answer.
     """
     context = read_context(work.context)
-    reader = profile_engines.script_analyzer(settings, work.logs)
+    reader = profile_engines.engine(settings, ScriptAnalyzer, work.logs)
     if not reader.briefs:
         return context
     reading = ScriptAnalysis(context, tuple(read_speakers(work.speakers).values()))

@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.profile_engines import engine, engine_facts
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.engines.interfaces import ScriptAnalyzer
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.workdir.artifacts import (
     read_diarization,
@@ -19,22 +20,19 @@ from dubarr_pipeline.workdir.artifacts import (
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    return {
-        "engine": profile_engines.script_analyzer(context.settings).identity(),
-        "options": context.settings.engine_options["context"],
-    }
+    return engine_facts(context.settings, ScriptAnalyzer)
 
 
 def make(context: StageContext) -> Outcome:
     """Read the whole script: `context.json` (tone, glossary, style), `speakers.json`."""
     work = context.work
     script, who = read_transcript(work.transcription), read_diarization(work.diarization)
-    engine = profile_engines.script_analyzer(context.settings, context.work.logs)
-    with engine, WaveFile(work.vocals) as voices:
+    analyzer = engine(context.settings, ScriptAnalyzer, work.logs)
+    with analyzer, WaveFile(work.vocals) as voices:
         memory = work.answers("context")
-        reading = engine.read(script, who, voices, context.on_progress, memory)
+        reading = analyzer.read(script, who, voices, context.on_progress, memory)
     write_context(
-        work.context, reading.context, engine=engine.identity(), usage=asdict(reading.usage)
+        work.context, reading.context, engine=analyzer.identity(), usage=asdict(reading.usage)
     )
     write_speakers(work.speakers, reading.speakers)
     rows = [

@@ -5,8 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.profile_engines import engine, engine_facts
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.engines.interfaces import Diarizer
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.reports.pictures import turns_picture
 from dubarr_pipeline.spans import to_seconds, total
@@ -15,20 +16,17 @@ from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound, wr
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    return {
-        "engine": profile_engines.diarizer(context.settings).identity(),
-        "options": context.settings.engine_options["diarization"],
-    }
+    return engine_facts(context.settings, Diarizer)
 
 
 def make(context: StageContext) -> Outcome:
     """Find out who speaks when: `diarization.json`."""
     work, sound = context.work, read_sound(context.work.speech)
     rate, cues = sound.audio.rate, read_cues_document(work.cues).cues
-    engine = profile_engines.diarizer(context.settings)
-    with engine, WaveFile(work.vocals) as voices:
-        found = engine.diarize(voices, sound.speech, cues, context.on_progress)
-    write_diarization(work.diarization, found, engine=engine.identity())
+    diarizer = engine(context.settings, Diarizer)
+    with diarizer, WaveFile(work.vocals) as voices:
+        found = diarizer.diarize(voices, sound.speech, cues, context.on_progress)
+    write_diarization(work.diarization, found, engine=diarizer.identity())
     seconds = {
         found.names.get(speaker, speaker): to_seconds(
             total(t.span for t in found.turns if t.speaker == speaker), rate

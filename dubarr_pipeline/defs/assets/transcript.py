@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.profile_engines import engine, engine_facts
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
-from dubarr_pipeline.engines.interfaces import Hearing
+from dubarr_pipeline.engines.interfaces import Hearing, Transcriber
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.script.fit.values import coverage
@@ -23,30 +23,21 @@ from dubarr_pipeline.workdir.artifacts import (
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    return {
-        "engine": profile_engines.transcriber(context.settings).identity(),
-        "options": context.settings.engine_options["transcription"],
-    }
+    return engine_facts(context.settings, Transcriber)
 
 
 def make(context: StageContext) -> Outcome:
     """Transcribe every line, word by word: `transcription.json`."""
     work, sound = context.work, read_sound(context.work.speech)
     script, who = read_cues_document(work.cues), read_diarization(work.diarization)
-    engine = profile_engines.transcriber(context.settings)
-    with engine, WaveFile(work.vocals) as voices:
-        hearing = Hearing(
-            voices,
-            sound.speech,
-            who,
-            script.cues,
-            script.language,
-            sound.language_per_channel,
-        )
-        found = engine.transcribe(hearing, context.on_progress)
+    transcriber = engine(context.settings, Transcriber)
+    with transcriber, WaveFile(work.vocals) as voices:
+        dual = sound.language_per_channel
+        hearing = Hearing(voices, sound.speech, who, script.cues, script.language, dual)
+        found = transcriber.transcribe(hearing, context.on_progress)
     # Cues that have no place in the film never came to the engine.
     found = replace(found, left_out=(*script.placement.left_out, *found.left_out))
-    write_transcript(work.transcription, found, engine=engine.identity())
+    write_transcript(work.transcription, found, engine=transcriber.identity())
     covered = coverage(found.segments, sound.speech, found.rate)
     return Outcome(
         files=[work.transcription],

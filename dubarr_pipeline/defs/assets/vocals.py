@@ -9,8 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.profile_engines import engine
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.engines.interfaces import Separator, VoiceActivityDetector
 from dubarr_pipeline.engines.separation.stems import write_stems
 from dubarr_pipeline.engines.voice_activity.extract_and_detect import Heard, extract_and_listen
 from dubarr_pipeline.errors import NoAudio, NoScript
@@ -45,8 +46,8 @@ def facts(context: StageContext) -> Mapping[str, Any]:
             context.video.source, context.settings, context.video.target_langs
         ).script_digest(),
         "audio": context.settings.audio,
-        "voice_activity": profile_engines.voice_activity_detector(context.settings).identity(),
-        "separation": profile_engines.separator(context.settings).identity(),
+        "voice_activity": engine(context.settings, VoiceActivityDetector).identity(),
+        "separation": engine(context.settings, Separator).identity(),
         "options": context.settings.engine_options["voice_activity"],
     }
 
@@ -65,7 +66,7 @@ def make(context: StageContext) -> Outcome:
         clock = SoundClock(rate, heard.audio.samples)
         missed = missed_lines(cues.cues, heard.speech, clock)
         separated = tuple(merge([*heard.speech, *missed]))
-        with profile_engines.separator(context.settings) as separator:
+        with engine(context.settings, Separator) as separator:
             separator.keep_in(work.temporary / "separation")
             stems = write_stems(
                 bed, voices, separator, separated, _share(context, 0.4, 1.0, "separating")
@@ -140,7 +141,7 @@ def _hear(
     Raises:
         NoScript: if the script cannot be read, or is in another language and nothing hears words.
     """
-    with profile_engines.voice_activity_detector(context.settings) as detector:
+    with engine(context.settings, VoiceActivityDetector) as detector:
         heard = extract_and_listen(
             source.info, stream, bed, detector, _share(context, 0.0, 0.4, "listening")
         )

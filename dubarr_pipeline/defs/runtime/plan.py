@@ -20,11 +20,7 @@ from dubarr_pipeline.progress import ignore_progress
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """Plan of one stage.
-
-    Attributes:
-        seconds: duration of its last run, if there was one.
-    """
+    """Plan of one stage. `seconds`: duration of its last run, if there was one."""
 
     stage: str
     redo: bool

@@ -11,6 +11,7 @@ from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_j
 from dubarr_pipeline.workdir.checkpoints import Record
 
 PREFIX = "dubarr/"
+_TEXTS = ("fingerprint", "production", "manifest")
 _MEMORY = "memory"
 _AT_ONCE = 500
 """Events per query to the store."""
@@ -51,12 +52,8 @@ def last_materialization(
 ) -> Materialization | None:
     """Read the last result of a stage for a video, or None if none carries a record."""
     wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), asset_partitions=[key])
-    for found in instance.fetch_materializations(wanted, limit=1).records:
-        event = found.asset_materialization
-        record = _record(event.metadata) if event else None
-        if event and record:
-            return Materialization(record, event.metadata, found.timestamp, found.run_id)
-    return None
+    found = instance.fetch_materializations(wanted, limit=1).records
+    return _materialization(found[0]) if found else None
 
 
 def last_materializations(
@@ -73,23 +70,16 @@ def last_materializations(
         some = listed[start : start + _AT_ONCE]
         wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), storage_ids=some)
         for each in instance.fetch_materializations(wanted, limit=len(some)).records:
-            event, key = each.asset_materialization, key_of[each.storage_id]
-            record = _record(event.metadata) if event else None
-            if event and record:
-                found[key] = Materialization(record, event.metadata, each.timestamp, each.run_id)
-            elif made := last_materialization(instance, stage, key):
+            key = key_of[each.storage_id]
+            if made := _materialization(each) or last_materialization(instance, stage, key):
                 found[key] = made
     return found
 
 
 def record_metadata(record: Record) -> dict[str, dg.MetadataValue]:
     """Return the metadata that makes a materialization a checkpoint."""
-    return {
-        f"{PREFIX}fingerprint": dg.MetadataValue.text(record.fingerprint),
-        f"{PREFIX}production": dg.MetadataValue.text(record.production),
-        f"{PREFIX}manifest": dg.MetadataValue.text(record.manifest),
-        f"{PREFIX}inputs": dg.MetadataValue.json(dict(record.inputs)),
-    }
+    texts = {PREFIX + n: dg.MetadataValue.text(getattr(record, n)) for n in _TEXTS}
+    return {**texts, f"{PREFIX}inputs": dg.MetadataValue.json(dict(record.inputs))}
 
 
 def memory_metadata(note: MemoryNote) -> dict[str, dg.MetadataValue]:
@@ -103,13 +93,19 @@ def memory_of(metadata: Mapping[str, Any]) -> MemoryNote | None:
     return note_from_json(value.value) if isinstance(value, dg.JsonMetadataValue) else None
 
 
-def _record(metadata: Mapping[str, Any]) -> Record | None:
-    names = ("fingerprint", "production", "manifest")
-    found = {
-        name: str(metadata[PREFIX + name].value) for name in names if PREFIX + name in metadata
-    }
-    if len(found) < len(names):
+def _materialization(found: dg.EventLogRecord) -> Materialization | None:
+    """Return an event as a result, or None if it carries no record."""
+    event = found.asset_materialization
+    record = _record(event.metadata) if event else None
+    if not (event and record):
         return None
+    return Materialization(record, event.metadata, found.timestamp, found.run_id)
+
+
+def _record(metadata: Mapping[str, Any]) -> Record | None:
+    if any(PREFIX + name not in metadata for name in _TEXTS):
+        return None
+    found = {name: str(metadata[PREFIX + name].value) for name in _TEXTS}
     inputs = metadata.get(f"{PREFIX}inputs")
     data = inputs.value if inputs is not None else {}
     return Record(**found, inputs=json.loads(data) if isinstance(data, str) else dict(data or {}))

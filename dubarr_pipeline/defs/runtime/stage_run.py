@@ -31,6 +31,7 @@ from dubarr_pipeline.defs.runtime.records import (
     stage_key,
     videos,
 )
+from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import GPU, Stage
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.files import named_disk_errors
@@ -153,11 +154,8 @@ def run_stage(
         if isinstance(error.orig, sqlite3.Error):
             raise
         raise dg.RetryRequested(_STORE_TRIES, _STORE_WAIT_S) from error
-    # Our own errors are shown by their message, without a page of Dagster's frames.
     except DubbingError as error:
-        raise dg.Failure(
-            description=str(error), metadata={"error": type(error).__name__}, allow_retries=False
-        ) from error
+        raise as_failure(error) from error
 
 
 def required(context: StageContext) -> Wanted:
@@ -212,9 +210,8 @@ def _input_results(
     """Return the results that the stage works from; each must be there and whole."""
     results: dict[str, Materialization] = {}
     for name in context.stage.inputs:
-        result = last_materialization(instance, name, context.video.key)
-        fault = "not made yet" if result is None else None
-        if result is not None:
+        fault = "not made yet"
+        if result := last_materialization(instance, name, context.video.key):
             fault = checkpoints.damage(context.work, name, result.record.manifest)
             results[name] = result
         if fault:

@@ -17,7 +17,7 @@ from dagster_shared.error import SerializableErrorInfo
 from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations
 from dubarr_pipeline.defs.stages import STAGE_NAMES
-from dubarr_pipeline.errors import ArtifactError, ServiceUnavailable
+from dubarr_pipeline.errors import ArtifactError, DubbingError, ServiceUnavailable
 from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
 
 Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
@@ -133,6 +133,12 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, s
             stage = event.step_key.removeprefix("dub__") if event.step_key else None
             return stage, failure_message(data), error_name(data)
     return None, "the run was stopped before its end: run `dubarr retry`", None
+
+
+def as_failure(error: DubbingError, allow_retries: bool = False) -> dg.Failure:
+    """Return an error of ours as a step's failure: its message, without Dagster's frames."""
+    metadata = {"error": type(error).__name__}
+    return dg.Failure(description=str(error), metadata=metadata, allow_retries=allow_retries)
 
 
 def error_name(data: object) -> str | None:

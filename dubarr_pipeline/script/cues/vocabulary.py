@@ -1,13 +1,10 @@
 """Words by which subtitles tell names, sounds, other languages and credits from speech."""
 
 import re
-import tomllib
-from importlib.resources import files
-from typing import Any
 
-_WORDS: dict[str, Any] = tomllib.loads(
-    files("dubarr_pipeline.script.cues").joinpath("vocabulary.toml").read_text("utf-8")
-)
+from dubarr_pipeline.text.tables import read_table
+
+_WORDS = read_table(__package__, "vocabulary")
 
 
 def _words(name: str) -> list[str]:
