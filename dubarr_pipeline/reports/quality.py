@@ -1,7 +1,7 @@
 """Quality of a dub: every figure of the project's targets that its artifacts can give.
 
 Figures come from spans, from the sample counts of the files, and from the mixer's and the muxer's
-measurements of their own output, not from a stage's plans. The bounds are those of ``targets.md``.
+measurements of their own output, not from a stage's plans.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from dubarr_pipeline.script.cues.layout import DETECTOR_PAD_S
 from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.segments.results import FAILED, KEPT_ORIGINAL, LineResult
 from dubarr_pipeline.spans import Span, complement, intersect, to_samples
-from dubarr_pipeline.timing.isochrony import DubbedLine, Isochrony, measure, percentile
+from dubarr_pipeline.text.tables import read_table
+from dubarr_pipeline.timing import isochrony
+from dubarr_pipeline.timing.isochrony import DubbedLine, Isochrony, percentile
 
 FITTING_DRAFT = (Fraction("0.90"), Fraction("1.05"))
 """Share of its budget that a draft should fill by prediction, both ends included."""
@@ -62,7 +64,7 @@ def language_quality(found: Evidence, language: str) -> LanguageQuality:
     pad = to_samples(DETECTOR_PAD_S, found.sound.audio.rate)
     speech = [s.pad(-pad, -pad) if s.length > 4 * pad else s for s in found.sound.speech]
     end = max((span.end for span in speech), default=0)
-    sync = measure(dubbed, rate, intersect(speech, complement(kept, Span(0, end))))
+    sync = isochrony.measure(dubbed, rate, intersect(speech, complement(kept, Span(0, end))))
     # Lines of the script that ended neither in an existing sound nor by name.
     ended = {
         line.index
@@ -95,38 +97,18 @@ def language_quality(found: Evidence, language: str) -> LanguageQuality:
 
 def film_measures(found: Evidence) -> tuple[Measure, ...]:
     """Measure what belongs to the finished file, not to one track."""
-    proven = sum(row.source_index is not None for row in found.mux.streams)
-    shown = [row for row in found.mux.streams if row.source_index is not None and not row.proof]
-    covered, rate = found.coverage, found.script.rate
+    covered, rate, mux = found.coverage, found.script.rate, found.mux
+    proven = sum(row.source_index is not None for row in mux.streams)
+    shown = [row for row in mux.streams if row.source_index is not None and not row.proof]
+    uncovered = times(covered.uncovered, rate) or "the detected speech"
+    unspoken = times(covered.unspoken, rate) or f"{covered.lines} lines"
+    converted = "streams that Matroska cannot hold as they are"
     return (
-        Measure(
-            "speech that nobody wrote down",
-            100 * covered.uncovered_share,
-            "%",
-            None,
-            0,
-            basis=times(covered.uncovered, rate) or "the detected speech",
-        ),
-        Measure(
-            "lines under which nobody speaks",
-            100 * covered.unspoken_share,
-            "%",
-            5,
-            0,
-            basis=times(covered.unspoken, rate) or f"{covered.lines} lines",
-        ),
-        Measure("original streams changed", len(shown), "", 0, 0, basis=f"{proven} proven"),
-        Measure(
-            "streams that Matroska cannot hold as they are",
-            len(found.mux.converted),
-            "",
-            None,
-            0,
-            basis="each is named, with what was done",
-        ),
-        Measure(
-            "offset against the picture", found.mux.max_offset_ms, "ms", 5, 1, basis="mux.json"
-        ),
+        measure("speech that nobody wrote down", 100 * covered.uncovered_share, uncovered),
+        measure("lines under which nobody speaks", 100 * covered.unspoken_share, unspoken),
+        measure("original streams changed", len(shown), f"{proven} proven"),
+        measure(converted, len(mux.converted), "each is named, with what was done"),
+        measure("offset against the picture", mux.max_offset_ms, "mux.json"),
     )
 
 
@@ -136,19 +118,18 @@ def failure_name(line: LineResult) -> str:
 
 
 def _sync_measures(sync: Isochrony) -> list[Measure]:
-    within_5, within_10 = 100 * sync.tempo_within_5, 100 * sync.tempo_within_10
     starts, tempos = f"starts of {sync.lines} placed takes", f"{sync.lines} placed takes"
     sounds = "sample counts of the files"
     return [
-        Measure("onset against the original, p95", sync.onset_p95_ms, "ms", None, 40, basis=starts),
-        Measure("onset against the original, p99", sync.onset_p99_ms, "ms", basis=starts),
-        Measure("duration match (IWSLT)", sync.overlap_score, "", 0.75, 0.90, "higher", sounds),
-        Measure("speech time with a dub", 100 * sync.voiced_share, "%", 85, 93, "higher", sounds),
-        Measure("same-speaker overlaps", sync.same_speaker_overlaps, "", 0, 0, basis=sounds),
-        Measure("lines that leave their window", sync.overruns, "", 0, 0, basis=sounds),
-        Measure("tempo outside 0.85-1.20", sync.tempo_outside, "", 0, 0, basis=tempos),
-        Measure("tempo within ±5 %", within_5, "%", None, 80, "higher", tempos),
-        Measure("tempo within ±10 %", within_10, "%", None, 99, "higher", tempos),
+        measure("onset against the original, p95", sync.onset_p95_ms, starts),
+        measure("onset against the original, p99", sync.onset_p99_ms, starts),
+        measure("duration match (IWSLT)", sync.overlap_score, sounds),
+        measure("speech time with a dub", 100 * sync.voiced_share, sounds),
+        measure("same-speaker overlaps", sync.same_speaker_overlaps, sounds),
+        measure("lines that leave their window", sync.overruns, sounds),
+        measure("tempo outside 0.85-1.20", sync.tempo_outside, tempos),
+        measure("tempo within ±5 %", 100 * sync.tempo_within_5, tempos),
+        measure("tempo within ±10 %", 100 * sync.tempo_within_10, tempos),
     ]
 
 
@@ -162,13 +143,9 @@ def _loss_measures(found: Evidence, language: str, nameless: int) -> list[Measur
     heard = Counter((line.start, line.speaker) for line in mix.lines) if mix else Counter()
     misplaced = (Counter((line.start, line.speaker) for line in lines) - heard).total()
     return [
-        Measure(
-            "lines lost without a name", nameless, "", 0, 0, basis="script, segments and files"
-        ),
-        Measure("takes cut short", cut, "", 0, 0, basis="files and mix"),
-        Measure(
-            "takes not at their planned sample", misplaced, "", 0, 0, basis="starts in the mix"
-        ),
+        measure("lines lost without a name", nameless, "script, segments and files"),
+        measure("takes cut short", cut, "files and mix"),
+        measure("takes not at their planned sample", misplaced, "starts in the mix"),
     ]
 
 
@@ -186,14 +163,14 @@ def _draft_measures(found: Evidence, lines: Sequence[LineResult]) -> list[Measur
             fits.append(low <= Fraction(str(predicted_s)) <= high)
     mean, basis = fmean(counts) if counts else 0.0, f"{len(spoken)} spoken lines"
     rows = [
-        Measure("takes per line", mean, "", 1.5, 1.15, basis=basis),
-        Measure("takes per line, p95", percentile(counts, 95), "", None, 2, basis=basis),
-        Measure("most takes of a line", max(counts, default=0), "", 3, basis=basis),
+        measure("takes per line", mean, basis),
+        measure("takes per line, p95", percentile(counts, 95), basis),
+        measure("most takes of a line", max(counts, default=0), basis),
     ]
     if fits:
         share = 100 * fmean(fits)
         basis = f"first drafts of {len(fits)} lines: 0.90-1.05 of the budget"
-        rows.append(Measure("drafts predicted to fit", share, "%", 80, 92, "higher", basis))
+        rows.append(measure("drafts predicted to fit", share, basis))
     return [*rows, *_prediction_error(found, spoken)]
 
 
@@ -214,10 +191,10 @@ def _prediction_error(found: Evidence, spoken: Sequence[LineResult]) -> list[Mea
             errors.append(abs(take.predicted_s / take.duration_s - 1))
     if errors:
         basis = f"{len(errors)} natural takes after {_LEARNED_AFTER} lines of a voice"
-        return [Measure(name, 100 * fmean(errors), "%", 12, 8, basis=basis)]
+        return [measure(name, 100 * fmean(errors), basis, must=12)]
     error = found.production.stats.prediction_error
     basis = "the production's own, all languages, first lines included"
-    return [] if error is None else [Measure(name, 100 * error, "%", None, 8, basis=basis)]
+    return [] if error is None else [measure(name, 100 * error, basis)]
 
 
 def _loudness_measures(found: Evidence, mix: TrackNote | None) -> list[Measure]:
@@ -231,9 +208,9 @@ def _loudness_measures(found: Evidence, mix: TrackNote | None) -> list[Measure]:
     own_dbtp = max(-1.0, found.sound.audio.true_peak_dbtp)
     ceiling = presets[0].true_peak_dbtp if presets else own_dbtp
     return [
-        Measure("loudness off its target", abs(mix.miss_lu), "LU", 1.0, 0.2, basis=basis),
-        Measure("true peak", mix.true_peak_dbtp, "dBTP", None, ceiling, basis=mix.measured_on),
-        Measure("samples over full scale", mix.clipped_samples, "", 0, 0, basis="the mix"),
+        measure("loudness off its target", abs(mix.miss_lu), basis),
+        measure("true peak", mix.true_peak_dbtp, mix.measured_on, target=ceiling),
+        measure("samples over full scale", mix.clipped_samples, "the mix"),
     ]
 
 
@@ -248,13 +225,12 @@ def _hearing_measures(heard: HearingNote | None) -> list[Measure]:
         for starts in ([start for start, _ in heard.muted_s], heard.doubled_s)
     )
     rows = [
-        Measure("speech with neither dub nor original voice", muted_s, "s", 0, 0, basis=mute),
-        Measure("speech in its original voice", original_s, "s", basis=basis),
-        Measure("takes with the original voice under them", len(heard.doubled_s), "", basis=both),
+        measure("speech with neither dub nor original voice", muted_s, mute),
+        measure("speech in its original voice", original_s, basis),
+        measure("takes with the original voice under them", len(heard.doubled_s), both),
     ]
     if heard.original_left_db is not None:
-        name = "original voice left under the dub"
-        rows.append(Measure(name, heard.original_left_db, "dB", None, -30, basis=basis))
+        rows.append(measure("original voice left under the dub", heard.original_left_db, basis))
     return rows
 
 
@@ -302,6 +278,12 @@ class Measure:
     def words(self) -> str:
         """Return the figure with its unit: ``12 ms``, ``94.1 %``."""
         return f"{figure(self.value)} {self.unit}".rstrip()
+
+
+def measure(name: str, value: float, basis: str, **bounds: float) -> Measure:
+    """Return a figure with the unit and the bounds that ``targets.toml`` gives it, or its own."""
+    known = read_table(__package__ or "", "targets")[name]
+    return Measure(name, value, basis=basis, **{**known, **bounds})
 
 
 def figure(value: float | None) -> str:

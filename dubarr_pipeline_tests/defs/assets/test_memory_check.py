@@ -25,12 +25,13 @@ from dubarr_pipeline.compute.oom_fallback import (
 )
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.assets import vocals
 from dubarr_pipeline.defs.assets.checks import MEMORY, of_memory
 from dubarr_pipeline.defs.runtime.records import memory_metadata, memory_of, stage_key
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.stage_run import stage_asset
 from dubarr_pipeline.defs.stages import STAGES
-from dubarr_pipeline.engines.interfaces import AudioReader, Samples
+from dubarr_pipeline.engines.interfaces import AudioReader, Engine, Samples, Separator
 from dubarr_pipeline.engines.separation.lite import LiteSeparator
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline_tests.fixtures.bench import Bench
@@ -117,10 +118,10 @@ def checks_of(bench: Bench, stage: str) -> bool:
 def test_a_separator_that_leaks_is_red_and_the_report_tells(
     film: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ):
-    def leaking(_: Settings) -> Leaking:
-        return Leaking()
+    def leaking(settings: Settings, interface: type[Engine]) -> Engine:
+        return Leaking() if interface is Separator else profile_engines.engine(settings, interface)
 
-    monkeypatch.setattr(profile_engines, "separator", leaking)
+    monkeypatch.setattr(vocals, "engine", leaking)
     monkeypatch.setenv("DAGSTER_HOME", str(bench.work_dir / ".dagster"))
     try:
         answer = bench.dub(film)
