@@ -8,6 +8,7 @@ edge of speech. All moves are bounded, and the order is kept.
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dubarr_pipeline.script.model import ScriptLine
 from dubarr_pipeline.spans import Span, merge, to_samples
@@ -109,9 +110,8 @@ def align(
     )
     starts = [_free_start(piece, speech, limits) for piece in pieces]
     ends = [_free_end(piece, speech, limits) for piece in pieces]
-    for i in range(len(pieces) - 1):
-        shared = _shared_boundary(pieces[i], pieces[i + 1], speech, limits)
-        if shared:
+    for i, (left, right) in enumerate(pairwise(pieces)):
+        if shared := _shared_boundary(left, right, speech, limits):
             ends[i], starts[i + 1] = shared
     moved: list[Span] = []
     for piece, start, end in zip(pieces, starts, ends, strict=True):
@@ -187,12 +187,9 @@ def _best_pause(pauses: Sequence[Span], expected: Span, limits: _Limits) -> Span
 
 def _in_order(pieces: Sequence[ScriptLine], moved: Sequence[Span]) -> list[Span]:
     """Keep starts ascending, and apart what was apart before."""
-    ordered: list[Span] = []
-    for piece, span in zip(pieces, moved, strict=True):
-        if not ordered:
-            ordered.append(span)
-            continue
-        before, last = pieces[len(ordered) - 1].span, ordered[-1]
+    ordered = list(moved[:1])
+    for (left, piece), span in zip(pairwise(pieces), moved[1:], strict=True):
+        before, last = left.span, ordered[-1]
         # Two moved edges may cross; the subtitles' own order decides.
         start = max(span.start, last.start)
         if last.end > start and before.end <= piece.span.start:

@@ -3,16 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 
 from dubarr_pipeline.media.subtitles.parse import Cue
-from dubarr_pipeline.script.cues.alignment import AlignmentOptions, SpeechMap, align
-from dubarr_pipeline.script.cues.text import (
-    CuePart,
-    CueText,
-    DropReason,
-    conventions_of,
-    read_cue,
-)
+from dubarr_pipeline.script.cues.alignment import DEFAULT, AlignmentOptions, SpeechMap, align
+from dubarr_pipeline.script.cues.text import CuePart, CueText, DropReason, conventions_of, read_cue
 from dubarr_pipeline.script.model import ScriptLine
 from dubarr_pipeline.spans import Span, complement, merge, to_samples
 from dubarr_pipeline.text.syllables import SYLLABLES_PER_S, text_weight
@@ -61,18 +56,13 @@ def lay_out(
     cues: Sequence[Cue],
     speech: Sequence[Span],
     clock: SoundClock,
-    options: AlignmentOptions | None = None,
+    options: AlignmentOptions = DEFAULT,
 ) -> CueLayout:
     """Take all cues apart and put every piece on the speech that it belongs to.
 
     The same cues and speech always give the same pieces: the stages that tell speakers apart and
-    that write the transcript both start here.
-
-    Args:
-        cues: in any order, overlaps allowed.
-        speech: detected speech, on the same clock.
-        clock: of the sound; cues that start after its end are dropped.
-        options: how far times may be moved.
+    that write the transcript both start here. Cues may be in any order, and overlap; those that
+    start after the end of the clock's sound are dropped.
     """
     speech_map = SpeechMap(speech)
     texts = read_cues(cues, speech_map, clock.rate)
@@ -97,7 +87,7 @@ def lay_out(
         start = max(0, min(span.start, clock.samples - 1))
         end = min(max(span.end, start + shortest), start + longest, clock.samples)
         placed += _split_times(read.parts, Span(start, max(end, start + 1)), i)
-    pieces = _place(placed, speech_map, clock, options or AlignmentOptions())
+    pieces = _place(placed, speech_map, clock, options)
     return CueLayout(tuple(pieces), dropped, removed)
 
 
@@ -105,12 +95,8 @@ def read_cues(cues: Sequence[Cue], speech: SpeechMap, rate: int) -> list[CueText
     """Take all cues of a file apart by the conventions of the trade, source or translation.
 
     What may be a credit, a sound, or writing in the picture is spoken if there is speech under it
-    that no other line covers; the signs of an ASS style are judged together.
-
-    Args:
-        cues: of one file, in any order.
-        speech: detected speech, on the same clock; nothing doubtful is spoken without it.
-        rate: samples per second of the clock.
+    that no other line covers; the signs of an ASS style are judged together. Cues may be in any
+    order; without speech nothing doubtful is spoken.
     """
     script = conventions_of(cue.text for cue in cues)
     texts = [read_cue(cue.text, script, cue.name) for cue in cues]
@@ -224,16 +210,12 @@ def _reason_to_drop(
 
 def _split_times(parts: Sequence[CuePart], span: Span, cue: int) -> list[ScriptLine]:
     """Share a cue's time among its speakers by the weight of their texts."""
-    weights = [text_weight(part.text) for part in parts]
-    whole, cursor, done = sum(weights), span.start, 0.0
-    placed: list[ScriptLine] = []
-    for part, weight in zip(parts, weights, strict=True):
-        done += weight
-        end = span.start + round(span.length * done / whole)
-        time = Span(cursor, end)
-        placed.append(ScriptLine(cue, time, part.text, part.kind, part.name, part.new_speaker))
-        cursor = end
-    return placed
+    done = [0.0, *accumulate(text_weight(part.text) for part in parts)]
+    edges = [span.start + round(span.length * share / done[-1]) for share in done]
+    return [
+        ScriptLine(cue, Span(*time), part.text, part.kind, part.name, part.new_speaker)
+        for part, time in zip(parts, pairwise(edges), strict=True)
+    ]
 
 
 def _place(

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from dubarr_pipeline.script.cues.alignment import SpeechMap
 from dubarr_pipeline.script.cues.text import name_key
@@ -68,37 +69,27 @@ def divide_long(
     lines: Iterable[ScriptLine], speech: SpeechMap, rate: int, options: LineOptions = DEFAULT
 ) -> list[ScriptLine]:
     """Divide lines between sentences: at every long pause, and where they are too long."""
-    return [part for line in lines for part in _divided(line, speech, rate, options)]
-
-
-def _divided(
-    line: ScriptLine, speech: SpeechMap, rate: int, options: LineOptions
-) -> list[ScriptLine]:
-    words = line.text.split()
     parts: list[ScriptLine] = []
-    rest, first = line, 0
-    if line.kind == "speech":
-        for at in sentence_starts(words):
+    for rest in lines:
+        words, first = rest.text.split(), 0
+        for at in sentence_starts(words) if rest.kind == "speech" else ():
             head = " ".join(words[first:at])
-            cut = _cut(rest, head, speech, (rate, options))
-            if cut is None:
-                continue
-            parts.append(replace(rest, span=Span(rest.span.start, cut.start), text=head))
-            tail = " ".join(words[at:])
-            rest = replace(rest, span=Span(cut.end, rest.span.end), text=tail, new_speaker=False)
-            first = at
-    return [*parts, rest]
+            if cut := _cut(rest, head, speech, rate, options):
+                parts.append(replace(rest, span=Span(rest.span.start, cut.start), text=head))
+                tail, left = " ".join(words[at:]), Span(cut.end, rest.span.end)
+                rest, first = replace(rest, span=left, text=tail, new_speaker=False), at
+        parts.append(rest)
+    return parts
 
 
 def _cut(
-    rest: ScriptLine, head: str, speech: SpeechMap, terms: tuple[int, LineOptions]
+    rest: ScriptLine, head: str, speech: SpeechMap, rate: int, options: LineOptions
 ) -> Span | None:
     """Return the pause after `head`, a line's first sentences; None if it is not divided there."""
-    rate, options = terms
     voiced = VoicedTime(rest.span, speech.within(rest.span))
     tail_weight = text_weight(rest.text[len(head) :])
     share = text_weight(head) / (text_weight(head) + tail_weight)
-    expected = voiced.end_of(round(voiced.length * share))
+    expected = voiced.edge(round(voiced.length * share), begins=False)
     reach = to_samples(options.pause_reach_s, rate)
     near = Span(expected, expected).pad(reach, reach).clip(rest.span)
     pauses = speech.pauses(near) if near else []
@@ -124,20 +115,12 @@ def keep_apart(lines: Iterable[ScriptLine], shortest_samples: int) -> list[Scrip
     """
     kept: dict[str, list[ScriptLine]] = {}
     for line in sorted(lines, key=lambda one: one.span.start):
-        if not line.speaker:
-            kept.setdefault("", []).append(line)
-            continue
         own = kept.setdefault(line.speaker, [])
-        following = line
-        while own and own[-1].span.end > following.span.start:
-            # Joined lines may overlap the one before them, too.
-            apart = _two_apart(own.pop(), following, shortest_samples)
-            if len(apart) == 2:
-                own.append(apart[0])
-            following = apart[-1]
-            if len(apart) == 2:
-                break
-        own.append(following)
+        apart = [line]
+        # Joined lines may overlap the one before them, too.
+        while line.speaker and len(apart) == 1 and own and own[-1].span.end > apart[0].span.start:
+            apart = _two_apart(own.pop(), apart[0], shortest_samples)
+        own += apart
     flat = [line for own in kept.values() for line in own]
     return sorted(flat, key=lambda one: one.span.start)
 
@@ -169,23 +152,17 @@ class VoicedTime:
     def __init__(self, span: Span, speech: Sequence[Span]) -> None:
         pieces = [piece for s in speech if (piece := s.clip(span))]
         self._pieces = pieces or [span]
-        self._before = [0]
-        for piece in self._pieces:
-            self._before.append(self._before[-1] + piece.length)
+        self._before = [0, *accumulate(piece.length for piece in self._pieces)]
 
     @property
     def length(self) -> int:
         """Voiced samples."""
         return self._before[-1]
 
-    def start_of(self, voiced: int) -> int:
-        """Return the sample at which `voiced` voiced samples are over and a word begins."""
-        i = min(max(bisect_right(self._before, voiced) - 1, 0), len(self._pieces) - 1)
-        return self._pieces[i].start + min(voiced - self._before[i], self._pieces[i].length)
-
-    def end_of(self, voiced: int) -> int:
-        """Return the sample at which `voiced` voiced samples are over and a word ends."""
-        i = min(max(bisect_left(self._before, voiced) - 1, 0), len(self._pieces) - 1)
+    def edge(self, voiced: int, *, begins: bool) -> int:
+        """Return the sample at which `voiced` samples are over, and a word begins or ends."""
+        bisect = bisect_right if begins else bisect_left
+        i = min(max(bisect(self._before, voiced) - 1, 0), len(self._pieces) - 1)
         return self._pieces[i].start + min(voiced - self._before[i], self._pieces[i].length)
 
 
@@ -194,15 +171,9 @@ def time_words(
 ) -> tuple[Word, ...]:
     """Spread the words of a line over its voiced time by their syllables.
 
-    Args:
-        text: of the line; every whitespace-separated token becomes a word.
-        span: of the line.
-        speech: where there is voice; voice outside `span` is ignored. Sorted and disjoint.
-        probability: given to each word; these times are estimates.
-
-    Returns:
-        Words in ascending order that do not overlap, the first starting with the voice and the last
-        ending with it.
+    Every whitespace-separated token becomes a word; in order they do not overlap, the first starts
+    with the voice, and the last ends with it. `speech` is sorted and disjoint; outside `span` it is
+    ignored. Each word gets the `probability`: these times are estimates.
     """
     tokens = text.split()
     if not tokens:
@@ -215,8 +186,8 @@ def time_words(
     words: list[Word] = []
     done = 0.0
     for token, weight, pause in zip(tokens, weights, pauses, strict=True):
-        start = voiced.start_of(round(voiced.length * done / whole))
-        end = voiced.end_of(round(voiced.length * (done + weight) / whole))
+        start = voiced.edge(round(voiced.length * done / whole), begins=True)
+        end = voiced.edge(round(voiced.length * (done + weight) / whole), begins=False)
         words.append(Word(Span(start, max(start, end)), token, probability))
         done += weight + pause
     return tuple(words)

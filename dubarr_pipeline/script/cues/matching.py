@@ -7,9 +7,11 @@ have two. A file of another release is put on the film's clock before, by `scrip
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.script.model import Segment
@@ -24,26 +26,15 @@ _SHARED = 0.4
 """Share of the shorter of a line and a subtitle that both must cover to belong together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a subtitle's text, with the time in which it is likely to be read."""
-
-    span: Span
-    text: str
-
-
 def match_subtitles(segments: Sequence[Segment], cues: Sequence[Cue]) -> dict[int, str | None]:
     """Return the subtitles' text for each segment's index, or None where there is none.
 
-    Args:
-        segments: the film's lines, in order of their starts, in samples.
-        cues: the other language's subtitles where the film says the same, at the same rate.
+    Both are in samples at one rate, the segments in order of their starts; the cues are the other
+    language's subtitles where the film says the same.
     """
     texts: dict[int, str | None] = {segment.index: None for segment in segments}
     said = [cue for cue in cues if re.search(r"\w", cue.text) and cue.span.length]
-    if not segments or not said:
-        return texts
-    for group, subtitles in _groups(segments, said):
+    for group, subtitles in _groups(segments, said) if segments and said else ():
         texts |= _shared_out(group, subtitles)
     return texts
 
@@ -52,34 +43,28 @@ def _groups(
     segments: Sequence[Segment], cues: Sequence[Cue]
 ) -> list[tuple[list[Segment], list[Cue]]]:
     """Return groups of lines and subtitles that overlap in time, each in at most one group."""
-    first_of = list(range(len(segments)))  # the first segment of the group that each belongs to
-    owners: list[tuple[Cue, int]] = []
     reach = max(segment.span.length for segment in segments)
     starts = [segment.span.start for segment in segments]
-    for cue in cues:
-        near = range(bisect_left(starts, cue.span.start - reach), bisect_left(starts, cue.span.end))
-        roots: set[int] = set()
-        for position in near:
+    shared: list[tuple[int, int]] = []
+    for number, cue in enumerate(cues, start=len(segments)):
+        first = bisect_left(starts, cue.span.start - reach)
+        for position in range(first, bisect_left(starts, cue.span.end)):
             span = segments[position].span
             common = span.overlap(cue.span)
             if common > 0 and common >= _SHARED * min(span.length, cue.span.length):
-                roots.add(_root(first_of, position))
-        if roots:
-            owners.append((cue, min(roots)))
-        for root in roots:
-            first_of[root] = min(roots)
+                shared.append((position, number))
+    # Lines and subtitles are the nodes of a graph; what hangs together is a group.
+    rows, columns = np.array(shared, np.int64).reshape(-1, 2).T
+    size = len(segments) + len(cues)
+    graph = coo_array((np.ones(len(shared)), (rows, columns)), shape=(size, size))
+    labels = connected_components(graph, directed=False)[1].tolist()
     groups: dict[int, tuple[list[Segment], list[Cue]]] = {}
-    for position, segment in enumerate(segments):
-        groups.setdefault(_root(first_of, position), ([], []))[0].append(segment)
-    for cue, position in owners:
-        groups[_root(first_of, position)][1].append(cue)
+    for label, segment in zip(labels, segments, strict=False):
+        groups.setdefault(label, ([], []))[0].append(segment)
+    for label, cue in zip(labels[len(segments) :], cues, strict=True):
+        if label in groups:
+            groups[label][1].append(cue)
     return [group for group in groups.values() if group[1]]
-
-
-def _root(first_of: list[int], position: int) -> int:
-    while first_of[position] != position:
-        position = first_of[position]
-    return position
 
 
 def _shared_out(segments: list[Segment], cues: list[Cue]) -> dict[int, str | None]:
@@ -95,27 +80,21 @@ def _shared_out(segments: list[Segment], cues: list[Cue]) -> dict[int, str | Non
         cuts.append(re.compile(r"\s+"))
     for cut in cuts:
         if len(pieces) < len(segments):
-            pieces = [part for p in pieces for part in _pieces(Cue(p.span, p.text), cut)]
+            pieces = [part for p in pieces for part in _pieces(p, cut)]
     if len(pieces) < len(segments):
         return {segment.index: None for segment in segments}
     return _dealt(segments, pieces)
 
 
-def _pieces(cue: Cue, cut: re.Pattern[str]) -> list[Piece]:
+def _pieces(cue: Cue, cut: re.Pattern[str]) -> list[Cue]:
     """Return the parts of a subtitle, each with a share of its time by its letters."""
     texts = [text.strip() for text in cut.split(cue.text) if re.search(r"\w", text)]
-    letters = sum(len(text) for text in texts) or 1
-    pieces: list[Piece] = []
-    start, done = cue.span.start, 0
-    for text in texts:
-        done += len(text)
-        end = cue.span.start + cue.span.length * done // letters
-        pieces.append(Piece(Span(start, end), text))
-        start = end
-    return pieces
+    done = [0, *accumulate(len(text) for text in texts)]
+    edges = [cue.span.start + cue.span.length * letters // (done[-1] or 1) for letters in done]
+    return [Cue(Span(*time), text) for time, text in zip(pairwise(edges), texts, strict=True)]
 
 
-def _dealt(segments: list[Segment], pieces: list[Piece]) -> dict[int, str | None]:
+def _dealt(segments: list[Segment], pieces: list[Cue]) -> dict[int, str | None]:
     """Deal the pieces out in order, at least one each, so that they are read when they are said.
 
     The best of all ways to cut the row of pieces, by dynamic programming over (segment, piece).

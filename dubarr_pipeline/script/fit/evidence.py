@@ -64,9 +64,7 @@ class FitEvidence:
         steps = np.stack([self.starts, self.ends, self._pauses], axis=1)
         index, phase = np.divmod(steps, STRIDE)
         self._slices = list(zip(phase.tolist(), (index - self.reach).tolist(), strict=True))
-        self._film = signals.film
-        self._sums = signals.sums
-        self._strided = signals.strided
+        self._film, self._sums, self._strided = signals.film, signals.sums, signals.strided
         self._lowest = options.lowest * options.discount
         self._highest = options.highest * options.discount
 
@@ -156,21 +154,15 @@ class Signals:
     """
 
     def __init__(
-        self,
-        speech: FitSpeech,
-        margin_s: tuple[float, float],
-        options: EvidenceOptions,
-        stride: int,
+        self, speech: FitSpeech, margin_s: tuple[float, float], options: EvidenceOptions
     ) -> None:
-        first, last = margin_s
-        self._first_s = first
+        self._first_s, last = margin_s
         self.film = tuple(self.steps(np.array([0.0, speech.film_s])).tolist())
-        count = int(np.ceil((last - first) / STEP_S / stride)) * stride
-        times = first + np.arange(count, dtype=np.float64) * STEP_S
-        at_start, at_end, at_pause = _tables(times, speech, options)
-        self.sums = (at_start, at_end, at_pause)
+        count = int(np.ceil((last - self._first_s) / STEP_S / STRIDE)) * STRIDE
+        times = self._first_s + np.arange(count, dtype=np.float64) * STEP_S
+        self.sums = _tables(times, speech, options)
         self.strided = tuple(
-            np.ascontiguousarray(table.reshape(-1, stride).T) for table in self.sums
+            np.ascontiguousarray(table.reshape(-1, STRIDE).T) for table in self.sums
         )
 
     def steps(self, times_s: Floats) -> NDArray[np.int64]:
@@ -183,7 +175,11 @@ def _tables(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return the tables for starts, ends and pauses, discounted: three of (steps,)."""
     share = np.diff(_covered(np.append(times, times[-1] + STEP_S), speech)) / STEP_S
-    usual = np.clip(_local_share(times, speech), RAREST, COMMONEST)
+    # The usual share of speech: that within `LOCAL_S` of each time, as far as the film goes.
+    centre = np.clip(times, 0, speech.film_s)
+    before, after = np.maximum(centre - LOCAL_S, 0), np.minimum(centre + LOCAL_S, speech.film_s)
+    spoken_s = _covered(after, speech) - _covered(before, speech)
+    usual = np.clip(spoken_s / np.maximum(after - before, STEP_S), RAREST, COMMONEST)
     within = (times >= 0) & (times < speech.film_s)
     trust = _trust(times, speech, options.stretch_s)
     weight = options.weight_per_s * STEP_S * trust
@@ -240,15 +236,6 @@ def _covered(times: Floats, speech: FitSpeech) -> Floats:
     edges = np.stack([begin, end], axis=1).ravel()
     spoken = np.stack([np.zeros(len(begin)), end - begin], axis=1).ravel()
     return np.interp(times, edges, np.cumsum(spoken))
-
-
-def _local_share(times: Floats, speech: FitSpeech) -> Floats:
-    """Return the share of speech within `LOCAL_S` of each time, as far as the film goes."""
-    centre = np.clip(times, 0, speech.film_s)
-    before = np.maximum(centre - LOCAL_S, 0)
-    after = np.minimum(centre + LOCAL_S, speech.film_s)
-    spoken = _covered(after, speech) - _covered(before, speech)
-    return spoken / np.maximum(after - before, STEP_S)
 
 
 def _edge_evidence(times: Floats, edges: Floats, spread_s: float, hits: float) -> Floats:

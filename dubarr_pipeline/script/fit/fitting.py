@@ -55,18 +55,14 @@ class Timeline:
 def fit_cues(cues: Sequence[Span], film: Timeline, options: FitOptions = SCRIPT) -> ScriptFit:
     """Lay the cues of a subtitle file against a film.
 
-    Leave out sounds, signs and notes before: only spoken cues show where a file belongs.
-
-    Args:
-        cues: spans on the file's clock, in any order, in samples at the film's rate.
-        film: detected speech (for `SCRIPT`), or the cues of the film's script (`TRANSLATION`).
-        options: weights and bounds.
+    Leave out sounds, signs and notes before: only spoken cues show where a file belongs. Their
+    spans are on the file's clock, in any order, in samples at the film's rate. The film is its
+    detected speech (for `SCRIPT`), or the cues of its script (`TRANSLATION`).
     """
     if not cues:
-        return ScriptFit("refused", (), (), (), "the file has no lines")
+        return _refused(0, "the file has no lines")
     if not any(span.length for span in film.spans):
-        lines = tuple(CueFit(i, None, "no agreement") for i in range(len(cues)))
-        return ScriptFit("refused", (), lines, (), "no speech was detected in the film")
+        return _refused(len(cues), "no speech was detected in the film")
     order = sorted(range(len(cues)), key=lambda at: cues[at])
     spans = [cues[at] for at in order]
     times = CueTimes(
@@ -97,22 +93,15 @@ def _near(options: FitOptions, cues: int, film_s: float) -> FitOptions:
     reach_s = max(film_s, _SHORTEST_REACH_S)
     saved = 0.5 * math.log(search.reach_s / reach_s)
 
-    def lowered(bounds: Bounds) -> Bounds:
-        return replace(bounds, total=bounds.total - saved)
-
+    lowered: dict[str, Bounds] = {}
+    for name in ("alone", "beside", "strong", "bulk", "between"):
+        bounds: Bounds = getattr(accept, name)
+        lowered[name] = replace(bounds, total=bounds.total - saved)
+    total = accept.total - 8 * saved
     return replace(
         options,
         search=replace(search, reach_s=reach_s, jump=search.jump - saved, own_time_gain=4.0),
-        accept=replace(
-            accept,
-            alone=lowered(accept.alone),
-            beside=lowered(accept.beside),
-            strong=lowered(accept.strong),
-            bulk=lowered(accept.bulk),
-            between=lowered(accept.between),
-            total=accept.total - 8 * saved,
-            least_cues=_LEAST_CUES,
-        ),
+        accept=replace(accept, **lowered, total=total, least_cues=_LEAST_CUES),
     )
 
 
@@ -133,8 +122,12 @@ def _without_pieces(
     if matcher.own_time_total() > least_total and matcher.own_time_rank() > least_rank:
         kept = tuple(replace(_placed(i, span, film), sure=False) for i, span in enumerate(cues))
         return ScriptFit("unsure", (), kept, (), USELESS["unsure"])
-    lines = tuple(CueFit(i, None, "no agreement") for i in range(len(cues)))
-    return ScriptFit("refused", (), lines, (), USELESS["refused"])
+    return _refused(len(cues), USELESS["refused"])
+
+
+def _refused(count: int, why: str) -> ScriptFit:
+    lines = tuple(CueFit(i, None, "no agreement") for i in range(count))
+    return ScriptFit("refused", (), lines, (), why)
 
 
 def _with_pieces(
@@ -205,15 +198,13 @@ def in_words(
 ) -> str:
     """Return how the file is mapped, for the report: "from 41:10 on 60.0 s later".
 
-    Args:
-        pieces: in order.
-        cues: all cues, in order of their starts.
-        spans: the cues' spans on the file's clock, in the same order.
-        rate: samples a second.
+    All are in order of their starts; `spans` are those of the cues on the file's clock.
     """
     clauses: list[str] = []
     for number, piece in enumerate(pieces):
-        moved = _move(piece, rate)
+        moved = f"{abs(piece.offset) / rate:.1f} s {'later' if piece.offset > 0 else 'earlier'}"
+        if not piece.offset:
+            moved = "as it is" if piece.ratio == 1 else "not moved"
         since = f"from {clock_time(spans[piece.first].start, rate)} on " if number else ""
         clauses.append(since + moved)
     ratio = pieces[0].ratio
@@ -241,9 +232,3 @@ def times(spans: Sequence[Span], rate: int, most: int = 20) -> str:
     shown = ", ".join(clock_time(span.start, rate) for span in spans[:most])
     more = f" and {len(spans) - most} more" if len(spans) > most else ""
     return f"{total(spans) / rate:.1f} s at {shown}{more}" if spans else ""
-
-
-def _move(piece: FittedPiece, rate: int) -> str:
-    if not piece.offset:
-        return "as it is" if piece.ratio == 1 else "not moved"
-    return f"{abs(piece.offset) / rate:.1f} s {'later' if piece.offset > 0 else 'earlier'}"

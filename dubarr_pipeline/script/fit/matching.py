@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.script.fit.evidence import STRIDE, CueTimes, FitEvidence, FitSpeech, Signals
+from dubarr_pipeline.script.fit.evidence import CueTimes, FitEvidence, FitSpeech, Signals
 from dubarr_pipeline.script.fit.options import RATIOS, FitOptions
 from dubarr_pipeline.script.fit.pieces import (
     Measured,
@@ -52,13 +52,18 @@ class Matcher:
     """One file against one film."""
 
     def __init__(self, cues: CueTimes, speech: FitSpeech, options: FitOptions) -> None:
-        self._cues = cues = _within_reach(cues, speech.film_s, options.search.reach_s)
-        self._options = options
-        reach_s = options.search.reach_s + MARGIN_S
+        # Times that no offset brings into the film are cut to the first of those: one cue at
+        # 99:59:59 would make all tables a hundred hours long.
+        reach_s = options.search.reach_s
+        widest = float(max(ratio for near in RATIOS.values() for ratio in near))
+        first, last = -reach_s * widest - MARGIN_S, (speech.film_s + reach_s) * widest + MARGIN_S
+        cues = CueTimes(np.clip(cues.starts, first, last), np.clip(cues.ends, first, last))
+        self._cues, self._options = cues, options
         ends = (float(cues.starts.min()), float(cues.ends.max()) + options.evidence.pause_s)
         scaled = [float(ratio) * end for near in RATIOS.values() for ratio in near for end in ends]
-        span_s = (min(scaled) - reach_s, max(scaled) + reach_s)
-        self._signals = Signals(speech, span_s, options.evidence, STRIDE)
+        margin_s = reach_s + MARGIN_S
+        span_s = (min(scaled) - margin_s, max(scaled) + margin_s)
+        self._signals = Signals(speech, span_s, options.evidence)
         self.own_times = self._evidence(Fraction(1))
 
     def match(self) -> Match:
@@ -66,7 +71,8 @@ class Matcher:
         match, score = self._match_at(Fraction(1))
         # Long strong pieces that hold nearly all cues leave nothing to other ratios: at a wrong
         # one, pieces last half a minute.
-        if not self._holds(match):
+        strong = all(piece.reaches(self._options.accept.strong) for piece in match.pieces)
+        if not strong or float((match.piece_of != NO_PIECE).mean()) < NEARLY_ALL:
             for ratio in list(RATIOS)[1:]:
                 other, other_score = self._match_at(ratio)
                 other_score -= self._options.search.ratio_cost
@@ -86,13 +92,7 @@ class Matcher:
 
     def own_time_rank(self) -> float:
         """Return the share of other offsets at which the file fits worse than at its own times."""
-        others = self.own_times.totals()
-        return float((others < self.own_time_total()).mean())
-
-    def _holds(self, match: Match) -> bool:
-        used = float((match.piece_of != NO_PIECE).mean())
-        strong = self._options.accept.strong
-        return used >= NEARLY_ALL and all(piece.reaches(strong) for piece in match.pieces)
+        return float((self.own_times.totals() < self.own_time_total()).mean())
 
     def _evidence(self, ratio: Fraction) -> FitEvidence:
         reach_s = self._options.search.reach_s
@@ -109,7 +109,7 @@ class Matcher:
             nothing = Match(ratio, (), none.astype(np.int64) + NO_PIECE, none == 0, none)
             return nothing, path.score
         belongs = memberships(evidence, pieces, self._options.borders)
-        begin, end = self._kept_edges(evidence, pieces, dropped, own)
+        begin, end = self._kept_edges(rules, pieces, dropped)
         belongs[:, :begin] = belongs[:, end:] = 0
         chance = belongs.max(axis=0)
         used = chance >= self._options.borders.used
@@ -118,34 +118,24 @@ class Matcher:
         return _measured(ratio, rules, pieces, piece_of, sure), path.score
 
     def _kept_edges(
-        self,
-        evidence: FitEvidence,
-        pieces: Sequence[Measured],
-        dropped: Sequence[Measured],
-        own: bool,
+        self, rules: PieceRules, pieces: Sequence[Measured], dropped: Sequence[Measured]
     ) -> tuple[int, int]:
         """Return the first cue of the first piece, and the cue behind the last of the last one."""
-        options = self._options.borders
+        options, evidence = self._options.borders, rules.evidence
         first, last = pieces[0], pieces[-1]
         head = np.arange(first.run.first)[::-1]
         tail = np.arange(last.run.last + 1, len(evidence))
         kept: list[int] = []
         for piece, outwards in ((first, head), (last, tail)):
-            fall = options.edge_fall_own if own and not piece.run.offset else options.edge_fall
+            fall = (
+                options.edge_fall_own
+                if rules.own_ratio and not piece.run.offset
+                else options.edge_fall
+            )
             outwards = outwards[evidence.inside(piece.run.offset)[outwards]]
             outwards = without_rivals(evidence, piece, outwards, dropped, options.edge_rival)
             kept.append(edge_cues(evidence, piece, outwards, fall))
         return first.run.first - kept[0], last.run.last + 1 + kept[1]
-
-
-def _within_reach(cues: CueTimes, film_s: float, reach_s: float) -> CueTimes:
-    """Return the cues with times that no offset brings into the film cut to the first of those.
-
-    One cue at 99:59:59 would make all tables a hundred hours long.
-    """
-    widest = float(max(ratio for near in RATIOS.values() for ratio in near))
-    first, last = -reach_s * widest - MARGIN_S, (film_s + reach_s) * widest + MARGIN_S
-    return CueTimes(np.clip(cues.starts, first, last), np.clip(cues.ends, first, last))
 
 
 def _measured(

@@ -59,14 +59,12 @@ class PieceRules:
     def place(self, run: Run) -> Run:
         """Return the run at the best offset nearby, or at 0 if that fits hardly worse."""
         offset = self.evidence.best_near(run.cues, [run.offset + step for step in NEAR])
-        return run._replace(offset=0 if self._keeps_own_times(run, offset) else offset)
-
-    def _keeps_own_times(self, run: Run, offset: int) -> bool:
         off_s = abs(offset) * STEP_S
-        if not self.own_ratio or off_s > self.options.same_s:
-            return False
-        there, own = (self.evidence.at(o, run.cues).sum() for o in (offset, 0))
-        return off_s <= self.options.keep_own_s or float(there - own) < self.options.keep_own
+        if self.own_ratio and off_s <= self.options.same_s:
+            there, own = (self.evidence.at(o, run.cues).sum() for o in (offset, 0))
+            if off_s <= self.options.keep_own_s or float(there - own) < self.options.keep_own:
+                offset = 0
+        return run._replace(offset=offset)
 
     def measure(self, run: Run) -> Measured:
         """Measure a run against all other offsets."""
@@ -99,16 +97,14 @@ class PieceRules:
         if self.own_ratio and piece.run.offset == 0:
             short = cues <= options.short_cues
             return piece.reaches(options.own_time_short if short else options.own_time, extra)
-        if len(neighbours) == 2 and self._same_offset(*neighbours):
+        offsets = [neighbour.run.offset for neighbour in neighbours]
+        if len(offsets) == 2 and abs(offsets[0] - offsets[1]) * STEP_S <= options.same_s:
             return piece.reaches(options.between)
         if any(neighbour.reaches(options.strong) for neighbour in neighbours):
             return piece.reaches(options.beside)
         if piece.run.last - piece.run.first + 1 >= options.bulk_share * cues:
             return piece.reaches(options.bulk)
         return piece.reaches(options.alone, extra)
-
-    def _same_offset(self, left: Measured, right: Measured) -> bool:
-        return abs(left.run.offset - right.run.offset) * STEP_S <= self.options.same_s
 
 
 Floats = NDArray[np.float64]
@@ -236,11 +232,8 @@ def closer(
 ) -> int | None:
     """Return which of the other ratios' evidence fits the pieces better, if any does.
 
-    Args:
-        evidence: of all cues at the ratio of the search.
-        others: the same at ratios close to it.
-        pieces: accepted at the ratio of the search.
-        costs: of a break between two pieces, and of preferring another ratio, in nats.
+    `evidence` is that at the ratio of the search, at which the pieces were accepted; `costs` are
+    those of a break between two pieces, and of preferring another ratio, in nats.
     """
     jump, change = costs
     runs = [piece.run for piece in pieces]
@@ -252,14 +245,13 @@ def closer(
 
 def _score(evidence: FitEvidence, other: FitEvidence, runs: Sequence[Run], jump: float) -> float:
     """Return the summed evidence of runs placed at another ratio, less the cost of their breaks."""
-    placed = [_placed(evidence, other, run) for run in runs]
+    placed: list[Run] = []
+    for run in runs:
+        # At its best offset at the other ratio, near where its middle cue was.
+        middle = (run.first + run.last) // 2
+        kept = int(evidence.starts[middle] - other.starts[middle]) + run.offset
+        near = [kept + step for step in NEAR_DRIFT]
+        placed.append(run._replace(offset=other.best_near(run.cues, near)))
     total = sum(float(other.at(run.offset, run.cues).sum()) for run in placed)
     apart = [abs(b.offset - a.offset) * STEP_S > SAME_S for a, b in pairwise(placed)]
     return total - jump * sum(apart)
-
-
-def _placed(evidence: FitEvidence, other: FitEvidence, run: Run) -> Run:
-    """Return a run at its best offset at another ratio, near where its middle cue was."""
-    middle = (run.first + run.last) // 2
-    kept = int(evidence.starts[middle] - other.starts[middle]) + run.offset
-    return run._replace(offset=other.best_near(run.cues, [kept + step for step in NEAR_DRIFT]))

@@ -40,12 +40,8 @@ class ScriptPlacement:
 def place_script(cues: Sequence[Cue], film: Timeline) -> tuple[tuple[Cue, ...], ScriptPlacement]:
     """Put a script's cues where the film says them, in order of their starts.
 
-    What is spoken is laid against the speech; sounds, signs and songs go with the spoken cue
-    before them.
-
-    Args:
-        cues: on the file's clock, in samples at the film's rate.
-        film: its detected speech.
+    What is spoken is laid against the film's detected speech; sounds, signs and songs go with the
+    spoken cue before them. The cues are on the file's clock, in samples at the film's rate.
     """
     spoken = _spoken(cues, film.rate)
     fit = fit_cues([cues[at].span for at in spoken], film, SCRIPT)
@@ -71,9 +67,8 @@ def place_translation(
     for each in fit.cues:
         # Without a map only a cue that stands where the script has one says the same words.
         agrees = bool(fit.pieces) or (said and each.span and _stands_on(each.span, said))
-        if each.span and not agrees:
-            each = replace(each, span=None, left_out="no agreement")
-        fits[spoken[each.index]] = _settled(each, fit)
+        lost = replace(each, span=None, left_out="no agreement")
+        fits[spoken[each.index]] = _settled(lost if each.span and not agrees else each, fit)
     return _placed(cues, spoken, fits, fit, film.length)
 
 
@@ -91,11 +86,8 @@ def _spoken(cues: Sequence[Cue], rate: int) -> list[int]:
 
 def _stands_on(span: Span, script: Sequence[Span]) -> bool:
     at = bisect_right(script, span)
-    for near in script[max(0, at - 1) : at + 1]:
-        both = span.overlap(near)
-        if both >= _SAME_PLACE * (span.length + near.length - both):
-            return True
-    return False
+    common = ((near, span.overlap(near)) for near in script[max(0, at - 1) : at + 1])
+    return any(n >= _SAME_PLACE * (span.length + near.length - n) for near, n in common)
 
 
 def _placed(

@@ -49,14 +49,11 @@ class _Node(NamedTuple):
 
 
 def best_path(evidence: FitEvidence, options: SearchOptions, *, own_time: bool) -> Path:
-    """Return the path with the highest score.
-
-    Args:
-        evidence: of all cues at one frame-rate ratio.
-        options: costs, in nats.
-        own_time: True if pieces at the file's own times are preferred (ratio 1).
-    """
-    score, nodes, at = _walk(evidence, _entry_costs(evidence.offsets, options, own_time), options)
+    """Return the path with the highest score; `own_time` prefers pieces at the file's own times."""
+    entry = np.full(len(evidence.offsets), options.jump, np.float32)
+    if own_time:
+        entry[np.abs(evidence.offsets) * STEP_S <= options.own_time_s] -= options.own_time_gain
+    score, nodes, at = _walk(evidence, entry, options)
     runs: list[Run] = []
     while at >= 0:
         first, last, column, at = nodes[at]
@@ -80,13 +77,10 @@ class _Frontier:
         self.score[at] = score
         self.node[at] = first_node + np.arange(len(at))
         begin = min(int(at[0]) if len(at) else self._filled, self._filled - 1)
-        self._filled = max(self._filled, filled)
-        self._carry(begin, self._filled)
-
-    def _carry(self, begin: int, end: int) -> None:
-        score, node = self.score[begin:end], self.node[begin:end]
-        carried = np.maximum.accumulate(score)
-        own = np.where(carried > score, 0, np.arange(len(score)))
+        self._filled = end = max(self._filled, filled)
+        known, node = self.score[begin:end], self.node[begin:end]
+        carried = np.maximum.accumulate(known)
+        own = np.where(carried > known, 0, np.arange(len(known)))
         self.node[begin:end] = node[np.maximum.accumulate(own)]
         self.score[begin:end] = carried
 
@@ -111,23 +105,12 @@ def _walk(
         parent[begins] = frontier.node[read : read + width][begins]
         np.maximum(value, entering, out=value)
         value += evidence.row(cue, row)
-        columns = _leaders(value, frontier.score[write : write + width])
+        # Only columns that beat the frontier and every column that ends earlier can lead.
+        columns = np.flatnonzero(value > frontier.score[write : write + width])
+        leading = value[columns]
+        columns = columns[leading >= np.maximum.accumulate(leading)]
         filled = max(write, reads[min(cue + 1, len(reads) - 1)]) + width
         frontier.improve(write + columns, value[columns], len(nodes), filled)
         nodes += [_Node(int(first[c]), cue, int(c), int(parent[c])) for c in columns]
     best = int(np.argmax(frontier.score))
     return float(frontier.score[best]), nodes, int(frontier.node[best])
-
-
-def _entry_costs(offsets: Ints, options: SearchOptions, own_time: bool) -> Floats:
-    costs = np.full(len(offsets), options.jump, np.float32)
-    if own_time:
-        costs[np.abs(offsets) * STEP_S <= options.own_time_s] -= options.own_time_gain
-    return costs
-
-
-def _leaders(value: Floats, score: Floats) -> Ints:
-    """Return the columns that beat the frontier and every column that ends earlier."""
-    columns = np.flatnonzero(value > score)
-    leading = value[columns]
-    return columns[leading >= np.maximum.accumulate(leading)] if len(columns) else columns

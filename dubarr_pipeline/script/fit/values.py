@@ -122,12 +122,9 @@ class Coverage:
 
 
 def coverage(segments: Sequence[Segment], speech: Sequence[Span], rate: int) -> Coverage:
-    """Lay a script and the detected speech against each other.
+    """Lay a script and the detected speech against each other; songs and sounds are written, too.
 
-    Args:
-        segments: all of the script; songs and sounds count as written down.
-        speech: detected stretches, in samples at `rate` Hz.
-        rate: samples a second of both.
+    Both are in samples at `rate` Hz.
     """
     reach, shortest = to_samples(_REACH_S, rate), to_samples(_SHORTEST_S, rate)
     uncovered = uncovered_speech(speech, [each.span for each in segments], reach, shortest)
@@ -142,12 +139,8 @@ def uncovered_speech(
 ) -> list[Span]:
     """Return the stretches of speech that no line covers: unscripted speech.
 
-    Args:
-        speech: detected stretches, in samples.
-        lines: spans of all lines, in samples.
-        reach: samples before and after a line that count as covered, since cues and detected
-            edges differ by some tenths of a second.
-        shortest: least length of a stretch, in samples; shorter rests are edges, not words.
+    So many samples before and after a line as `reach` count as covered, since cues and detected
+    edges differ by some tenths of a second; rests under `shortest` samples are edges, not words.
     """
     end = max((stretch.end for stretch in speech), default=0)
     free = complement([line.pad(reach, reach) for line in lines if line.length], Span(0, end))

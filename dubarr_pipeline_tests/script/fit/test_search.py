@@ -31,7 +31,7 @@ def _times(gaps_and_lengths: list[tuple[float, float]]) -> CueTimes:
 def _evidence(cues: CueTimes, speech: CueTimes) -> FitEvidence:
     film_s = float(speech.ends[-1]) + 2
     heard = FitSpeech(speech.starts, speech.ends, film_s)
-    signals = Signals(heard, (-30.0, max(film_s, float(cues.ends[-1])) + 30), ON_SPEECH, STRIDE)
+    signals = Signals(heard, (-30.0, max(film_s, float(cues.ends[-1])) + 30), ON_SPEECH)
     return FitEvidence(signals, cues, Fraction(1), ON_SPEECH, OPTIONS.reach_s)
 
 
