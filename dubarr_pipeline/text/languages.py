@@ -123,6 +123,16 @@ def standard_tag(text: str) -> str:
     return tag
 
 
+def own_name(tag: str) -> str:
+    """Return the language's name in its own words, for viewers: ``es-419`` → ``español (...)``."""
+    language = langcodes.Language.get(tag)
+    found: str = _table("own_names").get(tag) or language.autonym()
+    if language.language == "en" or found != language.display_name():
+        return found
+    # Without a name of the region in the language itself, the language's must do.
+    return langcodes.Language.get(language.language or tag).autonym()
+
+
 def display_name(tag: str) -> str:
     """Return the language's name in English, for messages: ``es`` → ``Spanish``."""
     return langcodes.Language.get(tag).display_name()

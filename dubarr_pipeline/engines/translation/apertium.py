@@ -9,6 +9,7 @@ import logging
 import re
 import shutil
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -40,6 +41,7 @@ from dubarr_pipeline.engines.translation.apertium_text import (
     titled_names,
 )
 from dubarr_pipeline.errors import EngineError, LanguageError, LineError, MissingRequirement
+from dubarr_pipeline.text.languages import closeness
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ class ApertiumTranslator(Translator):
         pairs = tuple(
             Need("data", f"apertium {source}->{target}", self.serves(source, target), cure)
             for source, target in self._pairs
-            for cure in (_cure(source, target),)
+            for cure in (_cure(source, target, self.targets(source)),)
         )
         if not self._pairs:
             cure = "apt install apertium apertium-eng-spa apertium-eng-cat"
@@ -146,7 +148,7 @@ class ApertiumTranslator(Translator):
             choices = ", ".join(self.targets(batch.source)) or "nothing"
             raise LanguageError(
                 f"apertium does not translate {batch.source} into {batch.target} here; it can "
-                f"{choices}. {_cure(batch.source, batch.target)}"
+                f"{choices}. {_cure(batch.source, batch.target, self.targets(batch.source))}"
             )
         with self._lock:
             self.unknown_words = 0
@@ -277,7 +279,9 @@ def read_stream(answer: str) -> tuple[str, int]:
     return text.strip(), sum(1 for token in tokens if token["mark"])
 
 
-def _cure(source: str, target: str) -> str:
+def _cure(source: str, target: str, served: Sequence[str] = ()) -> str:
+    if near := [tag for tag in served if closeness(tag, target)]:
+        return f"ask for {' or '.join(near)}"
     package = package_for(source, target)
     if package is None:
         return f"Debian has no apertium pair for {source} and {target}: use another translator"

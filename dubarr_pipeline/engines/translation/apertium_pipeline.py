@@ -7,6 +7,7 @@ process, which alone holds the writing end. (A parent-death signal would be wron
 when the *thread* that started them ends.)
 """
 
+import itertools
 import os
 import selectors
 import shlex
@@ -27,6 +28,10 @@ CHUNK_BYTES = 4096
 LAST_WORDS_BYTES = 400
 VARIANTS = {"valencia": "valencia", "aran": "aranes"}
 """Variety in a mode's name -> BCP-47 variant."""
+NAMES = {"hbs": "sh", "hbs_BS": "bs", "hbs_HR": "hr", "hbs_SR": "sr-Latn", "zlm": "ms", "nor": "no"}
+"""Apertium's names that are no BCP-47 tags, or other ones; ``sh`` is all that is spoken like it."""
+ALIKE = {"bs": "sh", "hr": "sh", "sr": "sh", "no": "nb", "nn": "nb"}
+"""Language -> the one under which Apertium's pairs have it."""
 HOMES = {"pt": None, "en": "GB"}
 """Territory of a language's general mode, if it is not that of the most speakers."""
 PACKAGED = (
@@ -70,36 +75,42 @@ def find_mode(modes: dict[tuple[str, str], Mode], source: str, target: str) -> M
     general mode if it is the language's home (``es-ES``; Portuguese has two).
     """
     try:
-        source_language = langcodes.Language.get(source).language
         wanted = langcodes.Language.get(target)
     except LanguageTagError:
         return None
     base = wanted.language or "und"
     home = HOMES.get(base, langcodes.Language.get(base).maximize().territory)
     general = "" if wanted.variants or wanted.territory != home else base
-    for tag in (wanted.to_tag(), general):
-        found = modes.get((source_language or "", tag))
-        if found:
-            return found
-    return None
+    if wanted.script and not wanted.variants:
+        general = f"{base}-{wanted.script}"
+    tags = [wanted.to_tag(), general, *(["nb"] if "no" in (wanted.to_tag(), general) else [])]
+    pairs = itertools.product(_origins(source), tags)
+    return next((modes[pair] for pair in pairs if pair in modes), None)
 
 
 def targets_of(modes: dict[tuple[str, str], Mode], source: str) -> tuple[str, ...]:
     """Return the targets of a source language."""
-    try:
-        language = langcodes.Language.get(source).language
-    except LanguageTagError:
-        return ()
-    return tuple(sorted(to for origin, to in modes if origin == language))
+    origins = _origins(source)
+    return tuple(sorted({to for origin, to in modes if origin in origins and to != "sh"}))
+
+
+def _origins(source: str) -> tuple[str, ...]:
+    """Return the languages whose modes read a source."""
+    language = _language_of(source)
+    like = ALIKE.get(language, language)
+    return (language,) if language == "nn" else (language, like)
 
 
 def package_for(source: str, target: str) -> str | None:
     """Return Debian's package for a pair of BCP-47 languages, or None."""
-    wanted = {_language_of(source), _language_of(target)}
-    for pair in PACKAGED:
-        if {_language_of(name) for name in pair.split("-")} == wanted:
-            return f"apertium-{pair}"
-    return None
+
+    def pair_of(*names: str) -> set[str]:
+        found = (_language_of(NAMES.get(name, name)) for name in names)
+        return {ALIKE.get(language, language) for language in found}
+
+    wanted = pair_of(source, target)
+    packages = (pair for pair in PACKAGED if pair_of(*pair.split("-")) == wanted)
+    return next((f"apertium-{pair}" for pair in packages), None)
 
 
 def read_programs(mode: Mode) -> list[list[str]]:
@@ -121,6 +132,8 @@ def read_programs(mode: Mode) -> list[list[str]]:
 
 def _bcp47(name: str) -> str:
     """Return ``ca-valencia`` for ``cat_valencia``; empty for names without a tag."""
+    if name in NAMES:
+        return NAMES[name]
     code, *qualifiers = name.split("_")
     tag = _language_of(code)
     for qualifier in qualifiers:

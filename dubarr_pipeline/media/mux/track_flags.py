@@ -17,6 +17,7 @@ from dubarr_pipeline.errors import LanguageError, SettingsError
 from dubarr_pipeline.media.container.facts import StreamFacts
 from dubarr_pipeline.media.mux.options import DubSubtitle, DubTrack, MuxOptions
 from dubarr_pipeline.media.mux.stream_plan import MARK
+from dubarr_pipeline.text.languages import own_name
 
 KEPT_FLAGS = {
     "default": "flag-default",
@@ -153,5 +154,5 @@ def legacy_language(tag: str) -> str | None:
 @lru_cache(maxsize=256)
 def dub_title(tag: str) -> str:
     """Return the title that players show: the language in its own words, and what it is."""
-    name = tag if tag.startswith("x-") else langcodes.Language.get(tag).autonym()
+    name = tag if tag.startswith("x-") else own_name(tag)
     return f"{name[:1].upper()}{name[1:]} · dub"

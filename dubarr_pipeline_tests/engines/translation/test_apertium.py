@@ -43,6 +43,8 @@ def versions(texts: list[str], target: str = "es", **known: object) -> dict[int,
 def modes(tmp_path: Path) -> Path:
     for name in (
         "eng-spa eng-cat eng-cat_valencia eng-cat_iec2017 cat-eng_US spa-eng es-pt es-pt_BR oc-fr x"
+        " eng-hbs eng-hbs_HR eng-hbs_SR eng-hbs_BS hbs-eng swe-nob dan-nno nob-dan nno-nob nob-nno "
+        "ind-zlm zlm-ind"
     ).split():
         (tmp_path / f"{name}.mode").write_text("cat | cat $1 $2 'a file'\n")
     return tmp_path
@@ -66,6 +68,23 @@ def modes(tmp_path: Path) -> Path:
         ("es", "pt-BR", "es-pt_BR"),
         ("es", "pt-PT", None),
         ("oc", "fr", "oc-fr"),
+        ("en", "hr", "eng-hbs_HR"),
+        ("en", "bs-BA", "eng-hbs_BS"),
+        ("en", "sr-Latn", "eng-hbs_SR"),
+        ("en", "sr-Latn-RS", "eng-hbs_SR"),
+        ("en", "sr", None),
+        ("hr", "en", "hbs-eng"),
+        ("sr-Latn", "en-GB", "hbs-eng"),
+        ("sv", "no", "swe-nob"),
+        ("sv", "nb-NO", "swe-nob"),
+        ("sv", "nn", None),
+        ("da", "nn", "dan-nno"),
+        ("no", "da", "nob-dan"),
+        ("nn", "da", None),
+        ("nn", "nb", "nno-nob"),
+        ("no", "nn", "nob-nno"),
+        ("id", "ms", "ind-zlm"),
+        ("ms", "id", "zlm-ind"),
         ("es", "es", None),
         ("en", "not a tag", None),
         ("", "es", None),
@@ -88,10 +107,28 @@ def test_modes_are_read_as_programs_that_flush(modes: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "target", "package"),
-    [("en", "es", "apertium-eng-spa"), ("es", "en-US", "apertium-eng-spa"), ("en", "fr", None)],
+    [
+        ("en", "es", "apertium-eng-spa"),
+        ("es", "en-US", "apertium-eng-spa"),
+        ("en", "hr", "apertium-hbs-eng"),
+        ("sr-Latn", "sl", "apertium-hbs-slv"),
+        ("sv", "nn", "apertium-swe-nor"),
+        ("no", "da", "apertium-dan-nor"),
+        ("nb", "nn", "apertium-nno-nob"),
+        ("ms", "id", "apertium-ind-zlm"),
+        ("en", "fr", None),
+    ],
 )
 def test_packages_are_named(source: str, target: str, package: str | None) -> None:
     assert package_for(source, target) == package
+
+
+def test_what_is_installed_can_be_asked_for_and_is_the_cure(modes: Path) -> None:
+    engine = ApertiumTranslator((("en", "es-MX"), ("en", "sr")), ApertiumOptions(modes=modes))
+    assert engine.targets("en") == ("bs", "ca", "ca-valencia", "es", "hr", "sr-Latn")
+    assert engine.targets("no") == ("da", "nn")
+    cures = [need.cure for need in engine.needs() if need.kind == "data"]
+    assert cures == ["ask for es", "ask for sr-Latn"]
 
 
 def test_needs_name_the_pair_and_its_package(modes: Path) -> None:
@@ -100,7 +137,7 @@ def test_needs_name_the_pair_and_its_package(modes: Path) -> None:
     assert [(need.name, need.cure) for need in missing] == [
         ("apertium spa->cat", "apt install apertium apertium-spa-cat")
     ]
-    with pytest.raises(LanguageError, match="it can ca, ca-valencia, es"):
+    with pytest.raises(LanguageError, match="it can bs, ca, ca-valencia, es"):
         engine.draft(batch(["Hi."], "pt"))
 
 

@@ -43,6 +43,13 @@ def _uncut() -> Iterator[None]:
         ("zh", "chi", "中文 · dub"),
         ("ca", "cat", "Català · dub"),
         ("yue", None, "粵語 · dub"),
+        ("zh-HK", "chi", "中文 (香港) · dub"),
+        ("ca-valencia", "cat", "Valencià · dub"),
+        ("es-419", "spa", "Español (Latinoamérica) · dub"),
+        ("sr-Latn", "srp", "Srpski (latinica) · dub"),
+        ("en-GB", "eng", "English (United Kingdom) · dub"),
+        ("mn-Mong", "mon", "Монгол · dub"),
+        ("fil", None, "Filipino · dub"),
         ("x-elvish", None, "X-elvish · dub"),
     ],
 )
