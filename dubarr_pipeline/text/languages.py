@@ -56,7 +56,9 @@ def closeness(tag: str | None, wanted: str) -> int:
 def named_language(name: str) -> str | None:
     """Return the language that a word in a file name means (``eng``, ``English``), or None."""
     tag = _table("plain_names").get(name.casefold()) or language_tag(name)
-    if not tag and len(name) > 3 and name.isalpha():
+    # Short words of other alphabets are names ("中文"), and vowel signs are no letters ("हिन्दी").
+    foreign = len(name) > 1 and not name.isascii()
+    if not tag and (foreign or (len(name) > 3 and name.isalpha())):
         tag = _named(name.casefold())
     # "cut" and "sdh" are languages too, and "remastered" is near one, but not in a file's name.
     usual = tag and (len(tag.partition("-")[0]) == 2 or tag in _THREE_LETTERS)

@@ -84,6 +84,62 @@ def test_words_of_file_names(word: str, expected: str | None):
     assert named_language(word) == expected
 
 
+NAMES = {
+    "en": "English inglés ingles anglais Englisch inglese",
+    "es": "Spanish español espanol castellano spanisch espagnol",
+    "es-419": "latino latinoamericano latam",
+    "fr": "français francais french französisch vff",
+    "fr-CA": "vfq québécois quebecois",
+    "pt": "português portugues portuguese",
+    "pt-BR": "brazilian brasileiro pob pt-br ptbr",
+    "de": "deutsch german allemand",
+    "it": "italiano italian ita",
+    "nl": "nederlands dutch dut nld",
+    "sv": "svenska swedish",
+    "no": "norsk norwegian nor",
+    "nb": "bokmål nob",
+    "da": "dansk danish",
+    "fi": "suomi finnish",
+    "pl": "polski polish",
+    "cs": "čeština cestina czech cze",
+    "sk": "slovenčina slovak slo",
+    "hu": "magyar hungarian",
+    "ro": "română romana romanian rum",
+    "ru": "русский russian",
+    "uk": "українська ukrainian",
+    "bg": "български bulgarian",
+    "el": "ελληνικά greek gre",
+    "tr": "türkçe turkce turkish",
+    "hr": "hrvatski croatian scr",
+    "sr": "srpski serbian scc",
+    "sl": "slovenščina slovenian slovene",
+    "zh": "中文 chinese chi mandarin",
+    "zh-Hans": "简体 chs",
+    "zh-Hant": "繁體 cht",
+    "ja": "日本語 japanese jpn",
+    "ko": "한국어 korean",
+    "hi": "हिन्दी hindi",
+    "ar": "العربية arabic",
+    "he": "עברית hebrew iw heb",
+    "fa": "فارسی persian farsi per",
+    "th": "ไทย thai",
+    "id": "indonesian bahasa in",
+    "ca": "catalan català catala",
+    "ca-valencia": "valencià valenciano",
+    "eu": "basque euskara",
+    "gl": "galego galician",
+    "is": "icelandic íslenska",
+    "et": "estonian eesti",
+}
+
+
+@pytest.mark.parametrize("tag", NAMES)
+def test_names_of_languages_in_their_own_and_other_words(tag: str):
+    assert {name: named_language(name) for name in NAMES[tag].split()} == dict.fromkeys(
+        NAMES[tag].split(), tag
+    )
+
+
 def test_how_close_two_languages_are():
     assert [closeness(tag, "pt-BR") for tag in ("pt-BR", "pt", "pt-PT", "es", None)] == [
         3,
