@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-import tomllib
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +119,6 @@ def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
             "delete it, or use the version that wrote it"
         )
     return document
-
-
-def packaged_table(module: str, name: str) -> dict[str, Any]:
-    """Return the TOML table that lies beside a module, which is given by its ``__name__``."""
-    beside = resources.files(module.rpartition(".")[0])
-    return tomllib.loads(beside.joinpath(name).read_text("utf-8"))
 
 
 def check_writable(folder: Path, option: str = "--work-dir") -> None:

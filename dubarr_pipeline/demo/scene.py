@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from dubarr_pipeline.files import packaged_table
+from dubarr_pipeline.text.tables import read_table
 
 RATE = 48_000
-_SCENE = packaged_table(__name__, "scene.toml")
+_SCENE = read_table("dubarr_pipeline.demo", "scene")
 TITLE: str = _SCENE["title"]
 DURATION_S: float = _SCENE["duration_s"]
 BELL_S: list[float] = _SCENE["bell_s"]

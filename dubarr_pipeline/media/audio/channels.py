@@ -7,7 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.files import packaged_table
+from dubarr_pipeline.text.tables import read_table
 
 _PLACES = (
     *"FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split(),
@@ -15,7 +15,7 @@ _PLACES = (
     *"DL DR WL WR SDL SDR LFE2 TSL TSR BFC BFL BFR".split(),
 )
 """ffmpeg's names of places, by their bit in a mask; WAVEFORMATEXTENSIBLE has the first 18."""
-LAYOUT_MASKS: dict[str, int] = packaged_table(__name__, "layouts.toml")
+LAYOUT_MASKS: dict[str, int] = read_table("dubarr_pipeline.media.audio", "layouts")
 """ffmpeg's names of channel layouts, and their masks."""
 _USUAL = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 _LISTED = re.compile(r"\b[A-Z]+2?(\+[A-Z]+2?)*(?=\)|$)")

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO, Self
 
 from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement, WorkspaceError
-from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.media.container.transport_streams import reading_options
+from dubarr_pipeline.text.tables import read_table
 
 Arguments = Sequence[str | Path]
 
@@ -336,6 +336,6 @@ def _guards() -> tuple[str, ...]:
     return tuple(guards)
 
 
-_FORMATS: list[str] = packaged_table(__name__, "formats.toml")["read"]
+_FORMATS: list[str] = read_table("dubarr_pipeline.media.container", "formats")["read"]
 CLOSED_READING = ("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(_FORMATS))
 """ffmpeg's options before the input."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dubarr_pipeline.files import packaged_table
+from dubarr_pipeline.text.tables import read_table
 
 _EBML, _SEGMENT, _TRACKS, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0x1F43B675
 _INFORMATION = 0x1549A966
@@ -198,7 +198,7 @@ class Property:
         return content.hex() if self.kind == "hex" else str(int.from_bytes(content, "big"))
 
 
-_TABLES = packaged_table(__name__, "elements.toml")
+_TABLES = read_table("dubarr_pipeline.media.container", "elements")
 
 
 def _path(text: str) -> ElementPath:

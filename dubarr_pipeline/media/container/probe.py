@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dubarr_pipeline.errors import MediaToolError, NotAVideo, SourceMissing
-from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.matroska import (
     TrackEntry,
@@ -33,12 +32,13 @@ from dubarr_pipeline.media.container.streams import (
 )
 from dubarr_pipeline.media.container.transport_streams import BROADCASTS, played_about_s
 from dubarr_pipeline.text.languages import language_tag
+from dubarr_pipeline.text.tables import read_table
 
 PROBE_TIMEOUT_S = 120.0
 """A local file answers within a second; this is for sleeping disks and hostile files."""
 
 _KINDS: tuple[StreamKind, ...] = ("video", "audio", "subtitle", "attachment", "data")
-_NOT_MEDIA = frozenset(packaged_table(__name__, "formats.toml")["not_media"])
+_NOT_MEDIA = frozenset(read_table("dubarr_pipeline.media.container", "formats")["not_media"])
 _USUAL_HANDLER = re.compile(
     r"handle|media|produced|gpac|mainconcept|l-smash|\biso\b|muxer|lavf|gopro|\bdji\b|vireo|bento"
     r"|^\W*(audio|video|sound|text|subtitles?)?\W*(track|stream)?\W*\d*\W*$",

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from dubarr_pipeline.errors import NoAudio
-from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.media.audio.channels import LAYOUT_MASKS, positions
 from dubarr_pipeline.media.container.matroska import is_codec_id
 from dubarr_pipeline.text.languages import closeness
+from dubarr_pipeline.text.tables import read_table
 
 StreamKind = Literal["video", "audio", "subtitle", "attachment", "data"]
 
 _ASIDE_FLAGS = frozenset(("comment", "visual_impaired", "descriptions"))
 _SPEECHLESS_FLAGS = frozenset(("clean_effects", "karaoke", "lyrics"))
-_TITLES = packaged_table(__name__, "titles.toml")
+_TITLES = read_table("dubarr_pipeline.media.container", "titles")
 _ASIDE_TITLE = re.compile("|".join(_TITLES["aside"]), re.IGNORECASE)
 _SPEECHLESS_TITLE = re.compile("|".join(_TITLES["speechless"]), re.IGNORECASE)
 _NO_FRAMES = re.compile("0")

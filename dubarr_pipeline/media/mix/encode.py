@@ -12,7 +12,6 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from dubarr_pipeline.errors import MediaToolError, SettingsError
-from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.media.audio.channels import LAYOUT_MASKS, layout_of
 from dubarr_pipeline.media.audio.k_weighting import Powers
 from dubarr_pipeline.media.audio.loudness import Loudness, LoudnessMeter
@@ -21,6 +20,7 @@ from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container import ffmpeg_graph as graph
 from dubarr_pipeline.media.mix.options import Codec
 from dubarr_pipeline.spans import Span
+from dubarr_pipeline.text.tables import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class CodecFacts:
     extra: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-_TABLES = packaged_table(__name__, "codecs.toml")
+_TABLES = read_table("dubarr_pipeline.media.mix", "codecs")
 CODECS = TypeAdapter(dict[Codec, CodecFacts]).validate_python(_TABLES["codecs"])
 DIALNORM_CODECS: tuple[Codec, ...] = ("ac3", "eac3")
 _SIMILAR: dict[str, str] = _TABLES["similar"]

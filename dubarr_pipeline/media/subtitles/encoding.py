@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
-from dubarr_pipeline.files import packaged_table
 from dubarr_pipeline.text.languages import base_language
+from dubarr_pipeline.text.tables import read_table
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -28,7 +28,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _JAPANESE_SHIFT = re.compile(rb"\x1b\$[@B]")
-_TABLES = packaged_table(__name__, "encodings.toml")
+_TABLES = read_table("dubarr_pipeline.media.subtitles", "encodings")
 _ALPHABETS: dict[str, dict[str, str]] = {
     encoding: _TABLES["letters"][group] for encoding, group in _TABLES["alphabetic"].items()
 }
