@@ -1,13 +1,12 @@
 """Identity of a file by its content, not by its name or dates."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dubarr_pipeline.errors import SourceChanged, SourceMissing
-from dubarr_pipeline.media.container.probe import check_readable
+from dubarr_pipeline.media.container.probe import check_readable, version
 
 _BLOCK_BYTES = 4 << 20
 _DIGEST_BYTES = 32
@@ -47,11 +46,11 @@ def identify(path: Path, on_progress: OnBytes | None = None) -> FileIdentity:
         raise SourceMissing(
             f"{path} cannot be read ({error}): check the path and the disk"
         ) from error
-    if _times(before) != _times(after):
+    if version(before) != version(after):
         raise SourceChanged(
             f"{path} changed while it was read: wait until it is copied, then run again"
         )
-    return FileIdentity(*_times(after), digest)
+    return FileIdentity(*version(after), digest)
 
 
 def is_same(path: Path, identity: FileIdentity) -> bool:
@@ -60,7 +59,7 @@ def is_same(path: Path, identity: FileIdentity) -> bool:
     A file that was touched, or restored from a backup, is the same. Raises as `identify`.
     """
     now = check_readable(path)
-    if _times(now) == _known(identity):
+    if version(now) == _known(identity):
         return True
     return now.st_size == identity.size and identify(path).digest == identity.digest
 
@@ -68,7 +67,7 @@ def is_same(path: Path, identity: FileIdentity) -> bool:
 def stat_matches(path: Path, identity: FileIdentity) -> bool:
     """Return whether a file is the registered one by its stat alone, without reading it."""
     try:
-        return _times(path.stat()) == _known(identity)
+        return version(path.stat()) == _known(identity)
     except OSError:
         return False
 
@@ -90,7 +89,3 @@ def _digest(path: Path, size: int, on_progress: OnBytes | None) -> str:
                 # It is being written, perhaps faster than it can be read.
                 break
     return digest.hexdigest()
-
-
-def _times(stat: os.stat_result) -> tuple[int, int, int, int]:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino

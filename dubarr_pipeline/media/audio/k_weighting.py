@@ -1,9 +1,8 @@
 """Perceived loudness of each tenth of a second: K-weighted power after ITU-R BS.1770.
 
-Both stages of the filter are applied as weights on the power spectrum of frames whose edges
-cross-fade at constant power, which gives the filter's energy without filtering: five times faster
-than two biquads. The frames are taken of the sound's first difference, and the weights undo it:
-else rumble under 30 Hz would leak from the frames' edges into the bands that count.
+Both stages of the filter are weights on the power spectrum of frames whose edges cross-fade at
+constant power: five times faster than two biquads. The frames are of the sound's first difference,
+which the weights undo: else rumble under 30 Hz would leak from the edges into the bands that count.
 """
 
 from __future__ import annotations

@@ -125,13 +125,7 @@ _BLOCK_FRAMES, _SHORT_TERM_FRAMES = 4, 30
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
-    """A meter's figures for a programme.
-
-    Attributes:
-        integrated_lufs: gated loudness of the whole, -70 for silence.
-        true_peak_dbtp: highest inter-sample level.
-        lra_lu: loudness range (EBU Tech 3342).
-    """
+    """A meter's figures for a programme: gated loudness (-70: silence), peak, range (Tech 3342)."""
 
     integrated_lufs: float
     true_peak_dbtp: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,31 +16,17 @@ _RATE = 8000
 _BLOCK_FRAMES = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class PitchOptions:
-    """Options of the search for F0.
-
-    Attributes:
-        floor_hz, ceiling_hz: human speaking voices, from a deep man's to a child's.
-        voicing: lowest normalised autocorrelation of a voiced frame (Boersma 1993 uses 0.45).
-        octave_cost: how much a higher candidate is preferred per octave (Boersma 1993: 0.01; films
-            with music under the voice need more).
-        hop_s: one frame each.
-        gate_db: frames this far under the loudest tenth count as silence.
-    """
-
-    floor_hz: float = 60.0
-    ceiling_hz: float = 400.0
-    voicing: float = 0.5
-    octave_cost: float = 0.03
-    hop_s: float = 0.01
-    gate_db: float = 30.0
+_FLOOR_HZ, _CEILING_HZ = 60.0, 400.0
+"""Human speaking voices, from a deep man's to a child's."""
+_VOICING = 0.5
+"""Lowest normalised autocorrelation of a voiced frame (Boersma 1993 uses 0.45)."""
+_OCTAVE_COST = 0.03
+"""Preference for a higher candidate per octave (Boersma 1993: 0.01; music under it needs more)."""
+_GATE_DB = 30.0
+"""Frames this far under the loudest tenth count as silence."""
 
 
-DEFAULT = PitchOptions()
-
-
-def track_pitch(mono: Samples, rate: int, options: PitchOptions = DEFAULT) -> NDArray[np.float32]:
+def track_pitch(mono: Samples, rate: int, hop_s: float = 0.01) -> NDArray[np.float32]:
     """Return F0 in Hz for every hop of a sound, 0 where nothing is voiced.
 
     Window-corrected autocorrelation after Boersma (1993), "Accurate short-term analysis of the
@@ -50,15 +35,15 @@ def track_pitch(mono: Samples, rate: int, options: PitchOptions = DEFAULT) -> ND
     `mono` is ``(samples,)`` float32 at `rate` Hz.
     """
     sound = resample(mono, rate, _RATE)
-    window = round(3 * _RATE / options.floor_hz)
-    hop = max(1, round(options.hop_s * _RATE))
+    window = round(3 * _RATE / _FLOOR_HZ)
+    hop = max(1, round(hop_s * _RATE))
     if sound.size < window:
         return np.zeros(0, np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(sound, window)[::hop]
     power = np.einsum("ij,ij->i", frames, frames) / frames.shape[1]
-    gate = float(max(np.quantile(power, 0.9) * 10 ** (-options.gate_db / 10), 1e-10))
+    gate = float(max(np.quantile(power, 0.9) * 10 ** (-_GATE_DB / 10), 1e-10))
     blocks = range(0, len(frames), _BLOCK_FRAMES)
-    found = [_pitch_of(frames[b : b + _BLOCK_FRAMES], gate, options) for b in blocks]
+    found = [_pitch_of(frames[b : b + _BLOCK_FRAMES], gate) for b in blocks]
     f0_hz = np.concatenate(found)
     # Frames a fourth or more from their voiced neighbours are octave slips.
     voiced = np.flatnonzero(f0_hz)
@@ -73,12 +58,10 @@ def track_pitch(mono: Samples, rate: int, options: PitchOptions = DEFAULT) -> ND
     return cleaned
 
 
-def _pitch_of(
-    frames: NDArray[np.float32], gate: float, options: PitchOptions
-) -> NDArray[np.float32]:
+def _pitch_of(frames: NDArray[np.float32], gate: float) -> NDArray[np.float32]:
     size = frames.shape[1]
-    shortest = max(2, int(_RATE / options.ceiling_hz))
-    longest = min(size // 2, int(np.ceil(_RATE / options.floor_hz)))
+    shortest = max(2, int(_RATE / _CEILING_HZ))
+    longest = min(size // 2, int(np.ceil(_RATE / _FLOOR_HZ)))
     lags = np.arange(shortest, longest + 1)
     power = np.einsum("ij,ij->i", frames, frames) / size
     shape = np.hanning(size).astype(np.float32)
@@ -86,12 +69,12 @@ def _pitch_of(
     correlation = _autocorrelation(centred) / _autocorrelation(shape[None, :])
     correlation /= np.maximum(correlation[:, :1], np.float32(1e-12))
     here = correlation[:, lags]
-    candidates = here - options.octave_cost * np.log2(lags * options.floor_hz / _RATE)
+    candidates = here - _OCTAVE_COST * np.log2(lags * _FLOOR_HZ / _RATE)
     peaks = (here >= correlation[:, lags - 1]) & (here >= correlation[:, lags + 1])
     best = lags[np.argmax(np.where(peaks, candidates, -np.inf), axis=1)]
     rows = np.arange(len(frames))
     before, strength, after = (correlation[rows, best + step] for step in (-1, 0, 1))
-    voiced = (strength > options.voicing) & (power > gate) & peaks.any(axis=1)
+    voiced = (strength > _VOICING) & (power > gate) & peaks.any(axis=1)
     # The top of the parabola through the peak and its neighbours.
     curve = before - 2 * strength + after
     bend = np.where(curve == 0, 1, curve)
@@ -111,8 +94,7 @@ def median_pitch(
 ) -> float | None:
     """Return the median F0 in Hz of a speaker's speech, or None if too little of it is voiced.
 
-    At most `longest_s` seconds are heard, spread over all spans, so that a feature film costs no
-    more.
+    At most `longest_s` seconds are heard, spread over all spans.
     """
     chosen = spread(spans, round(longest_s * vocals.rate))
     tracks = [track_pitch(read_mono(vocals, span), vocals.rate) for span in chosen]

@@ -50,11 +50,7 @@ def resample(sound: Samples, rate: int, wanted: int) -> Samples:
 
 
 class RateBridge:
-    """Converter of any stretch of a sound to another rate, as from the whole.
-
-    Args:
-        source, wanted: samples per second.
-    """
+    """Converter of any stretch of a sound to another rate, in Hz, as from the whole."""
 
     def __init__(self, source: int, wanted: int) -> None:
         common = gcd(source, wanted)

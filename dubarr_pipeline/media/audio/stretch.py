@@ -1,10 +1,9 @@
 """Make a take a little longer or shorter at the same pitch, to the exact sample.
 
 Waveform-similarity overlap-add (WSOLA; Verhelst and Roelands, "An overlap-add technique based on
-waveform similarity (WSOLA) for high quality time-scale modification of speech", ICASSP 1993): the
-sound is cut into overlapping frames, each taken where its waveform continues the previous frame
-best, and added up again. Voices keep their pitch, timbre and level because only whole stretches of
-the waveform are moved. Decision 6 compares it with python-stretch, sonic and atempo.
+waveform similarity (WSOLA) for high quality time-scale modification of speech", ICASSP 1993):
+overlapping frames, each taken where its waveform continues the previous one best, are added up
+again. Decision 6 compares it with python-stretch, sonic and atempo.
 """
 
 from __future__ import annotations
@@ -24,15 +23,12 @@ _FAINT = 1e-9
 
 
 def stretch(samples: Samples, rate: int, length_samples: int) -> Samples:
-    """Return the take at exactly `length_samples`, its pitch and level kept.
+    """Return the take, ``(samples,)`` float32 at `rate` Hz, at exactly `length_samples`.
 
     At its own length the very same samples come back. Meant for tempos of 0.5 to 2.
 
-    `samples` is mono float32, ``(samples,)`` at `rate` Hz.
-
     Raises:
-        ValueError: if the sound is not mono, the rate is no sampling rate, or the length is
-            negative.
+        ValueError: if the sound is not mono, or rate or length are none.
     """
     if samples.ndim != 1:
         raise ValueError(f"stretch works on mono sound, not on an array of shape {samples.shape}")

@@ -20,10 +20,13 @@ from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.wav_header import SAMPLE_BYTES, header_bytes, read_header
 
 
-class _OpenWave:
-    """An open float32 WAV file: what its header says, and positioned reading.
+class WaveFile:
+    """A float32 WAV or RF64 file, read in any order by any number of threads; a context manager.
 
     `samples` is the length of each channel, `layout` ffmpeg's name of the layout, None if unknown.
+
+    Raises:
+        ArtifactError: if the file is missing, cut off, or does not hold float32 samples.
     """
 
     _flags = os.O_RDONLY
@@ -57,8 +60,6 @@ class _OpenWave:
 
     def read(self, start: int, stop: int) -> Samples:
         """Return ``(channels, stop - start)`` float32; beyond the file's ends there is silence.
-
-        Any number of threads may read at once.
 
         Raises:
             ValueError: if `stop` lies before `start`, or the file is closed.
@@ -99,20 +100,8 @@ class _OpenWave:
         return self._descriptor
 
 
-class WaveFile(_OpenWave):
-    """A float32 WAV or RF64 file, read in any order by any number of threads; a context manager.
-
-    Raises:
-        ArtifactError: if the file is missing, cut off, or does not hold float32 samples.
-    """
-
-
-class OverlayWriter(_OpenWave):
-    """A float32 WAV file that is read and overwritten in place; its length never changes.
-
-    Raises:
-        ArtifactError: if the file is missing, cut off, or does not hold float32 samples.
-    """
+class OverlayWriter(WaveFile):
+    """A `WaveFile` that is also overwritten in place; its length never changes."""
 
     _flags = os.O_RDWR
 
@@ -140,9 +129,7 @@ class OverlayWriter(_OpenWave):
 class WaveWriter:
     """A writer of float32 WAV, block by block, RF64 where it grows past 4 GiB; a context manager.
 
-    Args:
-        layout: ffmpeg's name of the channel layout; None for the usual one of that many channels.
-        samples: the length if it is known: then a shorter or longer result is refused at the end.
+    Without `layout` it is the usual one; where `samples` announces the length, another is refused.
 
     Raises:
         DiskFull, NotWritable: if the disk refuses.
@@ -186,11 +173,7 @@ class WaveWriter:
         self.samples += len(data)
 
     def close(self) -> None:
-        """Finish the file: write its length into the header.
-
-        Raises:
-            ValueError: if a length was announced, and this is another one.
-        """
+        """Write the length into the header. Raises `ValueError` if another was announced."""
         if self._stream.closed:
             return
         with named_disk_errors(self.path), self._stream:

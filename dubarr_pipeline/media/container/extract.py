@@ -1,8 +1,8 @@
 """Extraction of the source sound in one pass.
 
-One ffmpeg process reads the film once, writes the decoded sound as float32 WAV, passes 16 kHz mono
-to the speech detector, and measures the loudness. Decoded samples stay as they are, bit for bit;
-silence is inserted only where the time stamps jump, so that later samples keep their place.
+One ffmpeg process writes the decoded sound as float32 WAV, passes 16 kHz mono to the speech
+detector, and measures the loudness. Samples stay as they are, bit for bit; silence is inserted only
+where the time stamps jump, so that later samples keep their place.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ class ExtractedAudio:
 
     Attributes:
         layout: ffmpeg's name of the channel layout, or None if it is not known.
-        samples: length of each channel.
         offset_s: time of sample 0 on the player's clock (stream start minus container start).
         loudness_lufs: integrated, EBU R 128; `SILENCE_LUFS` for silence.
         lra_lu: loudness range, EBU Tech 3342.

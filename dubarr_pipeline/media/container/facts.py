@@ -133,12 +133,7 @@ class ContainerFacts:
 
 
 def read_facts(path: Path) -> ContainerFacts:
-    """Read everything that a mux must preserve, by ffprobe.
-
-    Raises:
-        MediaToolError: if it is not a container that ffmpeg can read.
-        MissingRequirement: if ffprobe is not installed.
-    """
+    """Read everything that a mux must preserve, by ffprobe. Raises as `probe.describe`."""
     # Tags may hold bytes that are not UTF-8; they are compared, never repaired.
     document = json.loads(describe(path).decode("utf-8", "surrogateescape"))
     about = document.get("format", {})
@@ -199,8 +194,6 @@ def _stream(
 
 
 _ESSENTIAL = {"audio": ("sample_rate", "channels"), "video": ("width", "height")}
-
-
 _PICTURE_FIELDS = (
     *("width", "height", "sample_aspect_ratio", "pix_fmt"),
     *("color_range", "color_space", "color_transfer", "color_primaries"),

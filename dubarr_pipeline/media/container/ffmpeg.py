@@ -1,8 +1,6 @@
 """Runner of ffmpeg, ffprobe and mkvtoolnix; no other module starts them.
 
-Commands are lists, never shell text. A tool that fails raises an error with the end of its own
-messages. The error channel is drained, so that a tool never blocks on it. No tool outlives its
-caller: it is started through ``setpriv``, and the kernel kills it when the starting thread ends.
+No tool outlives its caller: the kernel kills it when the thread that started it ends.
 """
 
 from __future__ import annotations
@@ -19,6 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement, WorkspaceError
 from dubarr_pipeline.media.container.transport_streams import reading_options
@@ -73,17 +74,11 @@ def file_url(path: str | Path) -> str:
 
 
 def source_arguments(path: str | Path) -> list[str]:
-    """Return the input arguments for a file that may be hostile.
+    """Return the input arguments for a file that may be hostile. Raises as `reading_options`.
 
-    It reaches neither the network nor other files: lists that name files are not opened at all.
-
-    Every reader probes a file to the same depth, so that all number its streams alike.
-
-    Raises:
-        NotMuxable: as `reading_options`.
+    It reaches neither the network nor other files, and every reader numbers its streams alike.
     """
-    looking = reading_options(Path(path))
-    return [*looking, *CLOSED_READING, "-i", file_url(path)]
+    return [*reading_options(Path(path)), *CLOSED_READING, "-i", file_url(path)]
 
 
 def run(
@@ -94,9 +89,7 @@ def run(
     timeout_s: float | None = None,
     cwd: Path | None = None,
 ) -> ToolOutput:
-    """Run a tool to its end and return what it wrote.
-
-    ffmpeg and ffprobe also get their quiet options. The tool is killed after `timeout_s` seconds.
+    """Run a tool to its end and return what it wrote; it is killed after `timeout_s` seconds.
 
     Raises:
         MediaToolError: with the tool's last messages, or because it took too long.
@@ -138,6 +131,12 @@ class ToolPipe:
             return self._stream.read(size)
         finally:
             watch.cancel()
+
+    def sound(self, channels: int, block: int) -> Iterator[NDArray[np.float32]]:
+        """Yield bare float32 samples as ``(channels, block)``; the last may be shorter."""
+        while data := self.read(block * channels * 4):
+            frames = np.frombuffer(data, "<f4").reshape(-1, channels)
+            yield np.ascontiguousarray(frames.T, np.float32)
 
     @property
     def stderr(self) -> str:

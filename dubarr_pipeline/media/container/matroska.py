@@ -1,8 +1,7 @@
-"""Matroska elements that ffmpeg does not report or keep (RFC 9559).
+"""Matroska elements that ffmpeg does not report or keep (RFC 9559, section 5.1).
 
-It reports neither the declared end of a file nor, in version 5, the languages of its tracks. It
-silently drops header elements that it does not know: cropping, 3D planes, links between files and a
-few more. Here source and result are compared element by element (section 5.1): those that
+It reports neither the declared end of a file nor, in version 5, the languages of its tracks, and
+silently drops header elements such as cropping, 3D planes and links between files. Those that
 mkvpropedit can write are restored, and a file with any other is refused by its name.
 """
 
@@ -198,6 +197,8 @@ class Property:
         return content.hex() if self.kind == "hex" else str(int.from_bytes(content, "big"))
 
 
+Properties = Mapping[ElementPath, Property]
+
 _TABLES = read_table("dubarr_pipeline.media.container", "elements")
 
 
@@ -239,30 +240,32 @@ def _elements(stream: BinaryIO, parent: _Element, path: ElementPath = ()) -> Ele
     return contents
 
 
-def restoring_edits(
-    source: Elements, result: Elements, table: Mapping[ElementPath, Property]
-) -> list[str]:
+def restoring_edits(source: Elements, result: Elements, table: Properties) -> list[str]:
     """Return mkvpropedit's arguments that give the result the elements of the source."""
-    edits: list[str] = []
+    return [
+        argument
+        for name, old, _ in _changes(source, result, table)
+        for argument in (["--delete", name] if old is None else ["--set", f"{name}={old}"])
+    ]
+
+
+def differences(source: Elements, result: Elements, table: Properties) -> tuple[str, ...]:
+    """Name the restorable elements of the source that are others in the result."""
+    changes = _changes(source, result, table)
+    return tuple(f"{name} is {new}, not {old}" for name, old, new in changes if old is not None)
+
+
+def _changes(
+    source: Elements, result: Elements, table: Properties
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield the name of each element that differs, with its old and its new text, if any."""
     for path, known in table.items():
-        old, new = (_text(found, path, known) for found in (source, result))
-        if old is None and new is not None:
-            edits += ["--delete", known.name]
-        elif old != new:
-            edits += ["--set", f"{known.name}={old}"]
-    return edits
-
-
-def differences(
-    source: Elements, result: Elements, table: Mapping[ElementPath, Property]
-) -> tuple[str, ...]:
-    """Name the restorable elements that differ between source and result."""
-    return tuple(
-        f"{known.name} is {new}, not {old}"
-        for path, known in table.items()
-        for old, new in [(_text(source, path, known), _text(result, path, known))]
-        if old is not None and old != new
-    )
+        old, new = (
+            known.text(contents[0]) if (contents := found.get(path)) else None
+            for found in (source, result)
+        )
+        if old != new:
+            yield known.name, old, new
 
 
 def losses(source: Elements, result: Elements) -> tuple[str, ...]:
@@ -278,8 +281,3 @@ def losses(source: Elements, result: Elements) -> tuple[str, ...]:
 def _same(found: Elements, path: ElementPath) -> tuple[bytes, ...]:
     """Return contents, with Dolby Vision's two codes as one: they only differ by profile."""
     return tuple(c.replace(b"dvvC", b"dvcC") for c in found.get(path, ()))
-
-
-def _text(found: Elements, path: ElementPath, known: Property) -> str | None:
-    contents = found.get(path)
-    return known.text(contents[0]) if contents else None

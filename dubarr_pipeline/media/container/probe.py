@@ -49,25 +49,24 @@ _SAME_PACE = 1.2
 """Ratio of a broadcast's declared duration to its pace; beyond, its clock must have jumped."""
 _KEPT_FILES = 64
 """Number of files whose description a process keeps: tens of kilobytes each."""
-_Version = tuple[int, int, int, int]
+Version = tuple[int, int, int, int]
 
 
 def probe(path: Path, *, timeout_s: float = PROBE_TIMEOUT_S) -> MediaInfo:
     """Read the streams of a media file and check that its structure is whole.
 
-    Sound alone is media too; `probe_video` requires a picture. A process reads a file once, and
-    again when its size, dates or inode have changed.
+    A process reads a file once, and again when its size, dates or inode have changed.
 
     Raises:
         SourceMissing: if it is not there, not a file, or not readable.
         NotAVideo: if it is empty, truncated, or not media.
         MediaToolError: if it could not be read within `timeout_s` seconds.
     """
-    return _probe(path, _version(check_readable(path)), timeout_s)
+    return _probe(path, version(check_readable(path)), timeout_s)
 
 
 @lru_cache(maxsize=_KEPT_FILES)
-def _probe(path: Path, version: _Version, timeout_s: float) -> MediaInfo:
+def _probe(path: Path, version: Version, timeout_s: float) -> MediaInfo:
     check_whole(path)
     info = _info(path, _ffprobe(path, version, (), timeout_s))
     if any(s.kind == "audio" and not (s.rate and s.channels) for s in info.streams):
@@ -117,12 +116,10 @@ def check_readable(path: Path) -> os.stat_result:
 
 
 def check_whole(path: Path) -> None:
-    """Check that a file is as long as its own structure declares.
+    """Check that a file is as long as its first bytes declare (MP4, MOV, Matroska, AVI, WAV).
 
-    This is the cheap way to recognise a truncated download: a cut MP4 with its index in front, or a
-    cut Matroska file, opens without a complaint and plays up to the cut. MP4, MOV, Matroska, WebM,
-    AVI and WAV declare their length in their first bytes; for other formats, extraction compares
-    the decoded length with the declared one.
+    A cut one opens without a complaint and plays up to the cut. Of other formats, extraction
+    compares the decoded length with the declared one.
 
     Raises:
         NotAVideo: naming the share that is missing.
@@ -139,10 +136,6 @@ def check_whole(path: Path) -> None:
                 end = boxes_end(stream, size)
             elif front[:4] == b"RIFF" and front[8:12] in (b"AVI ", b"WAVE"):
                 end = _riff_end(stream, size)
-    except PermissionError:
-        raise SourceMissing(
-            f"{path} may not be read by this user: change its permissions"
-        ) from None
     except OSError as error:
         raise SourceMissing(f"{path} cannot be read ({error}): check the disk") from error
     if end is not None and end > size:
@@ -166,7 +159,7 @@ def _riff_end(stream: BinaryIO, size: int) -> int:
             # The recorder was stopped before it wrote the length: none is declared.
             return size
         position += 8 + length + (length & 1)
-    return min(position, size + 1) if position <= size + 1 else position
+    return position
 
 
 def describe(path: Path, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
@@ -180,15 +173,16 @@ def describe(path: Path, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
         status = path.stat()
     except OSError as error:
         raise MediaToolError(f"{path} cannot be read ({error}): check the path") from error
-    return _describe(path, _version(status), (), timeout_s)
+    return _describe(path, version(status), (), timeout_s)
 
 
-def _version(status: os.stat_result) -> _Version:
+def version(status: os.stat_result) -> Version:
+    """Return size, dates of content and inode (both in ns), and inode: another file has others."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @lru_cache(maxsize=_KEPT_FILES)
-def _describe(path: Path, _key: _Version, options: tuple[str, ...], timeout_s: float) -> bytes:
+def _describe(path: Path, _key: Version, options: tuple[str, ...], timeout_s: float) -> bytes:
     wanted = ["-show_format", "-show_streams", "-show_chapters", "-show_data_hash", "murmur3"]
     wanted += ["-show_programs"]
     arguments = [*options, *wanted, "-of", "json", *ffmpeg.source_arguments(path)]
@@ -196,7 +190,7 @@ def _describe(path: Path, _key: _Version, options: tuple[str, ...], timeout_s: f
 
 
 def _ffprobe(
-    path: Path, version: _Version, options: tuple[str, ...], timeout_s: float
+    path: Path, version: Version, options: tuple[str, ...], timeout_s: float
 ) -> dict[str, Any]:
     try:
         document = json.loads(_describe(path, version, options, timeout_s).decode(errors="replace"))

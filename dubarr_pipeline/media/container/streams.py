@@ -180,21 +180,11 @@ def _layouts() -> Mapping[frozenset[str], str]:
 
 
 def choose_audio(info: MediaInfo, language: str | None = None, index: int | None = None) -> Stream:
-    """Return the audio stream that is dubbed.
+    """Return the audio stream that is dubbed: that of `index`, or else the first of `_rank`.
 
     Streams that cannot be decoded, are empty by their own statistics, or belong to another
-    programme of a broadcast than the first picture, are left out. The rule, each step deciding only
-    among the streams that the earlier ones left equal:
-
-    1. the stream of that `index`, whatever it is, if one is named;
-    2. programme before commentary and audio description, and sound without speech last, such as
-       isolated scores (by the flags, by the title in many languages, by the language ``zxx``);
-    3. the wanted `language`: exact, then another region of it, then a stream that names none;
-    4. no dub before a dub, flagged or made by dubarr; flagged as original before not;
-    5. flagged as default before not;
-    6. more channels before fewer; then the first.
-
-    A `language` that is known to be spoken overrules a single stream's label.
+    programme of a broadcast than the first picture, are left out. A `language` that is known to be
+    spoken overrules a single stream's label.
 
     Raises:
         NoAudio: if there is none, or none in that language or of that index; it lists the choices.
@@ -271,6 +261,10 @@ def _is_speechless(stream: Stream) -> bool:
 
 
 def _rank(stream: Stream, language: str | None) -> tuple[int, ...]:
+    """Return what decides between sounds, the greatest first: each only where all before are equal.
+
+    Of the wanted language the exact region goes before another one.
+    """
     close = closeness(stream.language, language) if stream.language and language else 0
     # A stream that names no language beats one that names a wrong one.
     match = bool(language) if not stream.language else 1 + close if close else 0

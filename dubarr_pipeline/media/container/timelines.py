@@ -22,12 +22,9 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Packet of a stream from which on its time stamps are moved.
+    """Packet from which on a stream's time stamps are moved, by its number among the copied ones.
 
-    Attributes:
-        packet: its number in the stream, from the first that ffmpeg copies.
-        before, at: the last time stamp before it and its own, in ticks since the file's start.
-        add: ticks to add from here on.
+    Ticks: of the last time stamp before it and its own, since the file's start; to add from here.
     """
 
     packet: int

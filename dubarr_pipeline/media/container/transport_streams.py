@@ -1,8 +1,7 @@
 """Probe sizes with which ffmpeg sees every stream of a broadcast.
 
-A transport stream (ISO/IEC 13818-1) names its streams on the way, and may begin one at any time.
-ffmpeg reads the first five seconds and silently drops streams that begin later. So the places of
-all streams are looked up here first, in samples spread over the whole file.
+A transport stream (ISO/IEC 13818-1) may begin a stream at any time, and ffmpeg silently drops those
+that begin after five seconds. So all are looked up here first, in samples over the whole file.
 """
 
 from __future__ import annotations

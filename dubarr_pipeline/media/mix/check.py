@@ -1,8 +1,6 @@
-"""The proof of a finished track: decoded again and compared with what it was made of.
+"""The proof of a finished track: decoded once and compared with what it was made of.
 
-The file is decoded once. Its samples are compared with the bed and the takes as they were meant to
-be: folded and resampled where the codec asked for it. Told is whether the bed came through where
-nobody speaks, whether it lies where it lay, and whether each take is in its window.
+That is the bed, the voices and the takes, folded and resampled where the codec asked for it.
 """
 
 from __future__ import annotations
@@ -10,9 +8,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +23,7 @@ from dubarr_pipeline.media.audio.loudness import (
     meter_said,
 )
 from dubarr_pipeline.media.audio.reader import Samples
-from dubarr_pipeline.media.audio.resample import resampled_length
+from dubarr_pipeline.media.audio.resample import Read, resampled_length
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container import ffmpeg_graph as graph
@@ -95,14 +92,7 @@ def prove_track(
     report: MixReport,
     options: MixOptions,
 ) -> TrackProof:
-    """Decode a track once and compare it with what it was made of.
-
-    Args:
-        path: the finished track.
-        sources: the stems.
-        takes: in the order in which they were mixed.
-        report: of the mixer.
-        options: that it was mixed with.
+    """Decode a track once and compare it with what `mix` made it of; `takes` in the same order.
 
     Raises:
         MediaToolError: if the track cannot be decoded.
@@ -136,7 +126,8 @@ def prove_track(
         strict = options.target is not None
         measured = play_track(path, track, block, listener.hear, strict=strict)
     takes_found = listener.takes.gains()
-    missing = [clock.back(span) for span in listener.voices.missing()]
+    back = _Clock(track.rate, report.rate)
+    missing = [back.span(span) for span in listener.voices.missing()]
     return TrackProof(
         measured.integrated_lufs,
         measured.true_peak_dbtp,
@@ -182,18 +173,13 @@ def _as_heard(
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """From the film's samples to the track's."""
+    """From the samples of one rate to those of another."""
 
-    film_rate: int
-    track_rate: int
+    rate: int
+    wanted: int
 
     def moment(self, sample: int) -> int:
-        return resampled_length(sample, self.film_rate, self.track_rate)
-
-    def back(self, span: Span) -> Span:
-        """Return a span of the track on the film's clock."""
-        ratio = Fraction(self.film_rate, self.track_rate)
-        return Span(round(span.start * ratio), round(span.end * ratio))
+        return resampled_length(sample, self.rate, self.wanted)
 
     def span(self, span: Span) -> Span:
         return Span(self.moment(span.start), self.moment(span.end))
@@ -219,8 +205,8 @@ def _expected(
 class _Listener:
     """Distributor of each block of the track, with its stems, to all detectors."""
 
-    bed: InOrder
-    original: InOrder
+    bed: Read
+    original: Read
     comparison: BedComparison
     voices: VoiceComparison
     takes: TakeDetectors
@@ -230,8 +216,8 @@ class _Listener:
     def hear(self, block: Samples) -> None:
         heard = block[:, : max(0, self.samples - self._start)]
         if heard.shape[1]:
-            under = self.bed.read(self._start, self._start + heard.shape[1])
-            voices = self.original.read(self._start, self._start + heard.shape[1])
+            under = self.bed(self._start, self._start + heard.shape[1])
+            voices = self.original(self._start, self._start + heard.shape[1])
             self.comparison.hear(self._start, heard, under)
             self.voices.hear(self._start, heard, under, voices)
             self.takes.hear(self._start, heard, under, voices)
@@ -253,25 +239,13 @@ def _untouched(sources: MixSources, report: MixReport, options: MixOptions) -> l
 _PROBE_SAMPLES = 4800
 
 
-class InOrder(Protocol):
-    """A sound that is read from its beginning to its end."""
-
-    def read(self, start: int, stop: int) -> Samples:
-        """Return ``(channels, stop - start)``; `start` is where the last call stopped."""
-        ...
-
-
 def play_track(
     path: Path, track: TrackFormat, block: int, on_block: Callable[[Samples], None], *, strict: bool
 ) -> Loudness:
     """Decode a track once, hand out its blocks, and return what it measures.
 
-    Args:
-        path: the encoded file.
-        track: its format.
-        block: samples in a block.
-        on_block: told every ``(channels, block)``, the last may be shorter.
-        strict: whether it is ffmpeg that measures true peaks, too.
+    `on_block` is told every ``(channels, block)``, the last may be shorter. With `strict` it is
+    ffmpeg that measures true peaks, too.
 
     Raises:
         MediaToolError: if it cannot be decoded.
@@ -280,7 +254,7 @@ def play_track(
     played = meter(graph.open_input(path).stream("a:0"), peaks=strict)
     decoded = graph.output([played], "pipe:1", graph.FLOATS)
     with ffmpeg.reader(graph.command(decoded, flags=METER_FLAGS)) as pipe:
-        for heard in _blocks(pipe, track.channels, block):
+        for heard in pipe.sound(track.channels, block):
             if peaks:
                 peaks.add(heard)
             on_block(heard)
@@ -288,15 +262,11 @@ def play_track(
     return said if peaks is None else replace(said, true_peak_dbtp=peaks.peak_dbtp)
 
 
-def _blocks(pipe: ffmpeg.ToolPipe, channels: int, block: int) -> Iterator[Samples]:
-    while data := pipe.read(block * channels * 4):
-        frames = np.frombuffer(data, "<f4").reshape(-1, channels)
-        yield np.ascontiguousarray(frames.T, np.float32)
-
-
 @contextlib.contextmanager
-def as_in_track(path: Path, sound: SoundFormat, track: TrackFormat) -> Iterator[InOrder]:
+def as_in_track(path: Path, sound: SoundFormat, track: TrackFormat) -> Iterator[Read]:
     """Open a stem as it would sound in a track: folded and resampled as the encoder's input is.
+
+    It is read from its beginning to its end.
 
     Raises:
         ArtifactError: if the stem is missing or damaged.
@@ -304,11 +274,18 @@ def as_in_track(path: Path, sound: SoundFormat, track: TrackFormat) -> Iterator[
     """
     if not is_converted(sound, track):
         with WaveFile(path) as wave:
-            yield wave
+            yield wave.read
         return
     folded = converted(_named(graph.open_input(path).stream("a:0"), sound), sound, track)
     with ffmpeg.reader(graph.command(graph.output([folded], "pipe:1", graph.FLOATS))) as pipe:
-        yield _Piped(pipe, track.channels)
+
+        def read(start: int, stop: int) -> Samples:
+            block = np.zeros((track.channels, stop - start), np.float32)
+            heard = next(pipe.sound(track.channels, stop - start), block)
+            block[:, : heard.shape[1]] = heard
+            return block
+
+        yield read
         while pipe.read(1 << 20):
             pass
 
@@ -322,23 +299,8 @@ def _named(link: graph.Link, sound: SoundFormat) -> graph.Link:
     return link.filter("channelmap", {"map": order, "channel_layout": layout})
 
 
-class _Piped:
-    def __init__(self, pipe: ffmpeg.ToolPipe, channels: int) -> None:
-        self._pipe, self._channels = pipe, channels
-
-    def read(self, start: int, stop: int) -> Samples:
-        block = np.zeros((self._channels, stop - start), np.float32)
-        data = self._pipe.read((stop - start) * self._channels * 4)
-        frames = np.frombuffer(data, "<f4").reshape(-1, self._channels)
-        block[:, : len(frames)] = frames.T
-        return block
-
-
 def folding(sound: SoundFormat, track: TrackFormat) -> NDArray[np.float64]:
-    """Return ``(track channels, film channels)``: the gains by which a film's channels are folded.
-
-    Measured on ffmpeg itself, one channel after the other.
-    """
+    """Return ``(track channels, film channels)``: the gains of ffmpeg's own fold, as measured."""
     at_rate = SoundFormat(track.rate, sound.channels, sound.layout)
     if not is_converted(at_rate, track):
         return np.eye(sound.channels)

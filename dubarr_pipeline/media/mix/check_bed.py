@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -29,10 +29,8 @@ _GONE = 0.15
 class BedComparison:
     """Comparison with the bed, block by block, in order.
 
-    Args:
-        rate: of the track, Hz.
-        gain: on the whole programme.
-        places: where the bed is untouched, in samples of the track, sorted and disjoint.
+    `places`, where the bed is untouched, are in samples at the track's rate, sorted and disjoint;
+    `gain` is that of the whole programme.
     """
 
     def __init__(self, rate: int, gain: float, places: Sequence[Span]) -> None:
@@ -48,17 +46,12 @@ class BedComparison:
         """Compare ``(channels, samples)`` of the track with those of the bed."""
         here = Span(start, start + heard.shape[1])
         longest = Span(start, start)
-        while self._places and self._places[-1].start < here.end:
-            part = self._places[-1].clip(here)
-            if part:
-                self._compare(heard[:, _in(part, start)], bed[:, _in(part, start)])
-                longest = max(longest, part, key=lambda span: span.length)
-            if self._places[-1].end > here.end:
-                break
-            self._places.pop()
+        for part in _parts(self._places, here):
+            self._compare(heard[:, samples_in(part, start)], bed[:, samples_in(part, start)])
+            longest = max(longest, part, key=lambda span: span.length)
         if longest.length >= _PIECE_SAMPLES and start >= self._next_look:
             piece = Span(longest.start, longest.start + _PIECE_SAMPLES)
-            if self._locate(heard[:, _in(piece, start)], bed[:, _in(piece, start)]):
+            if self._locate(heard[:, samples_in(piece, start)], bed[:, samples_in(piece, start)]):
                 self._next_look = start + round(_BETWEEN_S * self._rate)
 
     def _compare(self, heard: Samples, bed: Samples) -> None:
@@ -97,11 +90,7 @@ class BedComparison:
 class VoiceComparison:
     """Search for original voices that are missing from a track, block by block, in order.
 
-    Args:
-        rate: of what is heard, Hz.
-        gain: on the whole programme.
-        places: where they must be heard, in samples of the track, sorted and disjoint.
-        samples: length of the track.
+    `places`, where they must be heard, and `gain` are as those of `BedComparison`.
     """
 
     def __init__(self, rate: int, gain: float, places: Sequence[Span], samples: int) -> None:
@@ -111,22 +100,15 @@ class VoiceComparison:
 
     def hear(self, start: int, heard: Samples, bed: Samples, original: Samples) -> None:
         """Compare ``(channels, samples)`` of the track with those of the bed and the voices."""
-        here = Span(start, start + heard.shape[1])
-        while self._places and self._places[-1].start < here.end:
-            part = self._places[-1].clip(here)
-            if part:
-                self._compare(part, [s[:, _in(part, start)] for s in (heard, bed, original)])
-            if self._places[-1].end > here.end:
-                break
-            self._places.pop()
-
-    def _compare(self, part: Span, sounds: list[Samples]) -> None:
-        heard, bed, voice = sounds
-        rest = heard - self._gain * bed
-        frames = np.arange(part.start, part.end) // self._hop
-        for row, product in zip(self._sums, (rest * voice, voice * voice, bed * bed), strict=True):
-            values = product.sum(axis=0, dtype=np.float64)
-            row[frames[0] : frames[-1] + 1] += np.bincount(frames - frames[0], values)
+        for part in _parts(self._places, Span(start, start + heard.shape[1])):
+            here = samples_in(part, start)
+            voice, under = original[:, here], bed[:, here]
+            rest = heard[:, here] - self._gain * under
+            frames = np.arange(part.start, part.end) // self._hop
+            products = (rest * voice, voice * voice, under * under)
+            for row, product in zip(self._sums, products, strict=True):
+                values = product.sum(axis=0, dtype=np.float64)
+                row[frames[0] : frames[-1] + 1] += np.bincount(frames - frames[0], values)
 
     def missing(self) -> list[Span]:
         """Return where a voice that could be heard is not there, of 0.2 s and more."""
@@ -137,7 +119,18 @@ class VoiceComparison:
         return [span for span in merge(frames) if span.length > self._hop]
 
 
-def _in(span: Span, start: int) -> slice:
+def _parts(places: list[Span], here: Span) -> Iterator[Span]:
+    """Yield what of the places lies here, the first being the last; drop those that end here."""
+    while places and places[-1].start < here.end:
+        if part := places[-1].clip(here):
+            yield part
+        if places[-1].end > here.end:
+            break
+        places.pop()
+
+
+def samples_in(span: Span, start: int) -> slice:
+    """Return where a span lies in a block that begins at `start`."""
     return slice(span.start - start, span.end - start)
 
 

@@ -1,8 +1,7 @@
 """Detection of every take in a finished track, and of the original voice under it, by regression.
 
-What is heard in a take's window is explained by the bed, by the take, by all other takes that sound
-with it, each as it was meant to be, and by the original voice. All are heard at about 24 kHz, which
-is as much as a voice has.
+What is heard in a take's window is explained by the bed, by the take, by the other takes there,
+each as it was meant to be, and by the original voice, all at 24 kHz: as much as a voice has.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.resample import resample
+from dubarr_pipeline.media.mix.check_bed import samples_in
 from dubarr_pipeline.media.mix.encode import TrackFormat
 from dubarr_pipeline.media.mix.levels import read_take
 from dubarr_pipeline.media.mix.options import PlacedTake
@@ -56,9 +56,7 @@ def listening_step(rate: int) -> int:
 class _Detector:
     """Correlations of one take: of bed, take, other takes and original voice with the track.
 
-    Attributes:
-        gram, found: of the four, in this order.
-        is_speech: whether the detector heard speech in it.
+    `gram` and `found` are of the four, in this order.
     """
 
     expected: PlacedTake
@@ -78,28 +76,26 @@ class _Detector:
 class TakeDetectors:
     """Detector of all takes, block by block, in order; holds only those that sound.
 
-    Args:
-        expected: on the track's own clock, `pan` holding all gains together; in any order, in which
-            `gains` answers.
-        track: the format of what is heard.
-        speech: where the original has speech, on the track's clock.
+    Takes and the original's `speech` are on the track's own clock; `pan` holds all gains together.
     """
 
     def __init__(
         self, expected: Sequence[PlacedTake], track: TrackFormat, speech: Sequence[Span]
     ) -> None:
-        self._step = listening_step(track.rate)
+        self._step = step = listening_step(track.rate)
         self._rate = track.rate
-        self._speech = speech
-        self._detectors = [self._detector(take) for take in expected]
+        self._detectors = [
+            _Detector(
+                take,
+                channel=int(np.argmax(np.abs(take.pan))),
+                first=take.start // step,
+                end=take.span.end // step,
+                is_speech=any(take.span.overlap(span) for span in speech),
+            )
+            for take in expected
+        ]
         self._waiting = sorted(self._detectors, key=lambda detector: detector.first, reverse=True)
         self._sounding: list[_Detector] = []
-
-    def _detector(self, take: PlacedTake) -> _Detector:
-        channel = int(np.argmax(np.abs(take.pan)))
-        is_speech = any(take.span.overlap(span) for span in self._speech)
-        first, end = take.start // self._step, take.span.end // self._step
-        return _Detector(take, channel, first, end, is_speech)
 
     def hear(self, start: int, heard: Samples, bed: Samples, original: Samples) -> None:
         """Compare ``(channels, samples)`` of the track with bed, takes and original voices.
@@ -122,9 +118,9 @@ class TakeDetectors:
         for detector, part in parts:
             for channel in np.flatnonzero(detector.expected.pan):
                 voice = detector.expected.pan[channel] * detector.voice(part)
-                meant[channel, _in(part, here)] += voice
+                meant[channel, samples_in(part, here.start)] += voice
         for detector, part in parts:
-            window = detector.channel, _in(part, here)
+            window = detector.channel, samples_in(part, here.start)
             voice = detector.expected.pan[detector.channel] * detector.voice(part)
             parts_of = np.stack([bed[window], voice, meant[window] - voice, original[window]])
             detector.gram += parts_of @ parts_of.T
@@ -135,7 +131,7 @@ class TakeDetectors:
                 detector.sound = None
 
     def gains(self) -> list[FoundTake]:
-        """Return the measured gain of each take."""
+        """Return the measured gain of each take, in the order in which they were given."""
         return [_gain(detector) for detector in self._detectors]
 
 
@@ -143,10 +139,6 @@ def _sounds(detector: _Detector, here: Span) -> Span | None:
     assert detector.sound is not None
     last = min(detector.end, detector.first + detector.sound.size)
     return Span(max(0, detector.first), max(0, detector.first, last)).clip(here)
-
-
-def _in(part: Span, here: Span) -> slice:
-    return slice(part.start - here.start, part.end - here.start)
 
 
 def _gain(detector: _Detector) -> FoundTake:

@@ -71,11 +71,11 @@ def around(spans: Iterable[Span], fade: int) -> Envelope:
 
 def within(spans: Iterable[Span], fade: int) -> Envelope:
     """Return a weight that is 0 outside the spans and fades inside, over at most `fade` samples."""
-    return Envelope(_inside(span, min(fade, span.length // 2)) for span in merge(spans))
-
-
-def _inside(span: Span, fade: int) -> Plateau:
-    return Plateau(span.start, span.start + fade, span.end - fade, span.end)
+    return Envelope(
+        Plateau(span.start, span.start + edge, span.end - edge, span.end)
+        for span in merge(spans)
+        for edge in [min(fade, span.length // 2)]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,8 @@ class DuckingOptions:
 class Ducker:
     """The gain of the bed along the film.
 
-    It moves along half-cosines in dB, so that its slope never exceeds ``pi / 2 * depth / time`` and
-    has no corners. Pauses too short to come all the way up and down again are bridged: a bed that
-    breathes between sentences is heard as pumping.
+    It moves along half-cosines in dB. Pauses too short to come all the way up and down again are
+    bridged: a bed that breathes between sentences is heard as pumping.
     """
 
     def __init__(self, speech: Iterable[Span], rate: int, options: DuckingOptions) -> None:
@@ -113,8 +112,13 @@ class Ducker:
         self._depth_db = options.depth_db
         ahead, attack = samples(options.look_ahead_ms), max(1, samples(options.attack_ms))
         hold, release = samples(options.hold_ms), max(1, samples(options.release_ms))
-        spoken = merge(speech, gap=ahead + max(0, attack - ahead) + hold + release)
-        self._envelope = Envelope(_dip(s, ahead, attack, hold, release) for s in spoken)
+        spoken = merge(speech, gap=max(ahead, attack) + hold + release)
+        self._envelope = Envelope(
+            Plateau(rise, rise + attack, edge, edge + release)
+            for span in spoken
+            for rise in [span.start - ahead]
+            for edge in [max(span.end + hold, rise + attack)]
+        )
 
     @property
     def dips(self) -> tuple[Plateau, ...]:
@@ -127,9 +131,3 @@ class Ducker:
         if weight is None or not self._depth_db:
             return None
         return np.exp(weight * np.float32(-self._depth_db * np.log(10) / 20))
-
-
-def _dip(span: Span, ahead: int, attack: int, hold: int, release: int) -> Plateau:
-    rise = span.start - ahead
-    edge = max(span.end + hold, rise + attack)
-    return Plateau(rise, rise + attack, edge, edge + release)

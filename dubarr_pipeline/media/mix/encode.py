@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +29,6 @@ class CodecFacts:
     """Properties of ffmpeg's encoder for a codec.
 
     Attributes:
-        encoder, container: their names in ffmpeg.
         rates: sample rates it takes; empty for all.
         layouts: channel layouts it takes, most channels last; empty for all.
         delay_samples: silence that it puts in front and no header tells of: as much is left out of
@@ -56,11 +56,9 @@ _SIMILAR: dict[str, str] = _TABLES["similar"]
 
 @dataclass(frozen=True, slots=True)
 class TrackFormat:
-    """Format of the finished file, and the changes that its codec needs.
+    """Format of the finished file, and in `notes` a sentence for each change that its codec needs.
 
-    Attributes:
-        bitrate_kbps: None for a codec that has none.
-        notes: one sentence for each change.
+    `bitrate_kbps` is None for a codec that has none.
     """
 
     codec: Codec
@@ -104,7 +102,9 @@ def choose_format(codec: Codec, sound: SoundFormat, bitrate_kbps: int | None) ->
         notes.append(f"resampled from {sound.rate} to {rate} Hz: {codec} has no other near it")
     if channels != sound.channels:
         notes.append(f"folded from {layout} to {chosen_layout}: {codec} carries no more")
-    kbps = bitrate_kbps or _bitrate(channels, facts)
+    kbps = bitrate_kbps
+    if not kbps and facts.kbps:
+        kbps = facts.kbps[bisect_left((1, 2, 6), channels)]
     return TrackFormat(codec, rate, channels, chosen_layout, kbps, tuple(notes))
 
 
@@ -112,15 +112,15 @@ def check_encoder(codec: Codec, sound: SoundFormat, bitrate_kbps: int) -> None:
     """Encode a moment of silence, before any work: encoders refuse rates that their format allows.
 
     Raises:
-        SettingsError: if ffmpeg's encoder does not take the bitrate for this sound.
+        SettingsError: if it does not take the bitrate for this sound.
     """
     track = choose_format(codec, sound, bitrate_kbps)
     try:
         with (
             tempfile.TemporaryDirectory() as folder,
-            encoding(Path(folder, "silence"), sound, track, None) as encoder,
+            encoding(Path(folder, "silence"), sound, track, None) as encode,
         ):
-            encoder.write(np.zeros((sound.channels, sound.rate // 4), np.float32))
+            encode(np.zeros((sound.channels, sound.rate // 4), np.float32))
     except MediaToolError as error:
         raise SettingsError(
             f"mix.bitrate_kbps = {bitrate_kbps}: the encoder of {codec} refuses it for "
@@ -142,13 +142,6 @@ def _rate(rate: int, facts: CodecFacts) -> int:
     return (family or [48000])[0]
 
 
-def _bitrate(channels: int, facts: CodecFacts) -> int | None:
-    if not facts.kbps:
-        return None
-    mono, stereo, six, more = facts.kbps
-    return mono if channels == 1 else stereo if channels == 2 else six if channels < 7 else more
-
-
 def dialnorm_of(loudness_lufs: float) -> int:
     """Return the dialnorm that says how loud a programme is: -31 to -1 (ATSC A/52, 5.4.2.8)."""
     return int(np.clip(round(loudness_lufs), -31, -1))
@@ -157,21 +150,13 @@ def dialnorm_of(loudness_lufs: float) -> int:
 @contextlib.contextmanager
 def encoding(
     path: Path, sound: SoundFormat, track: TrackFormat, dialnorm: int | None
-) -> Iterator[Encoder]:
-    """Start the one encoder of a track; what is written inside becomes it. Raises as ffmpeg.run."""
+) -> Iterator[Callable[[Samples], object]]:
+    """Start the one encoder of a track, which takes the film in blocks of ``(channels, samples)``.
+
+    Raises as `ffmpeg.run`.
+    """
     with ffmpeg.encoder(encoder_command(path, sound, track, dialnorm)) as pipe:
-        yield Encoder(pipe)
-
-
-class Encoder:
-    """A running encoder that takes the film block by block."""
-
-    def __init__(self, pipe: ffmpeg.ToolPipe) -> None:
-        self._pipe = pipe
-
-    def write(self, block: Samples) -> None:
-        """Encode the next ``(channels, samples)``."""
-        self._pipe.write(np.ascontiguousarray(block.T, "<f4").data.cast("B"))
+        yield lambda block: pipe.write(np.ascontiguousarray(block.T, "<f4").data.cast("B"))
 
 
 def encoder_command(
@@ -233,25 +218,18 @@ class MeasuredTrack:
 def measure_track(
     path: Path, track: TrackFormat, voiced: Sequence[Span], rate: int
 ) -> MeasuredTrack:
-    """Decode a track in one pass and measure it.
-
-    Args:
-        path: the encoded file.
-        track: its format.
-        voiced: where somebody speaks, in samples at `rate` Hz.
-        rate: of the film, Hz.
+    """Decode a track in one pass and measure it; `voiced` and `rate` (Hz) are the film's.
 
     Raises:
         MediaToolError: if it cannot be decoded.
     """
     meter = LoudnessMeter(track.rate, track.channels, track.layout)
-    samples, size = 0, 4 * track.channels
+    samples = 0
     decoded = graph.output([graph.open_input(path).stream("a:0")], "pipe:1", graph.FLOATS)
     with ffmpeg.reader(graph.command(decoded)) as pipe:
-        while data := pipe.read(_BLOCK_SAMPLES * size):
-            block = np.frombuffer(data, "<f4").reshape(-1, track.channels)
-            meter.add(np.ascontiguousarray(block.T, np.float32))
-            samples += len(block)
+        for block in pipe.sound(track.channels, _BLOCK_SAMPLES):
+            meter.add(block)
+            samples += block.shape[1]
     spoken = [
         Span(span.start * track.rate // rate, span.end * track.rate // rate) for span in voiced
     ]

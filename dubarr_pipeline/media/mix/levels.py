@@ -11,7 +11,7 @@ import soundfile
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.media.audio.channels import loudness_weights
 from dubarr_pipeline.media.audio.k_weighting import Powers, frame_powers
-from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, gate, gated, integrated, lufs
+from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, gate, gated, integrated
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.resample import resampled_length
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -24,10 +24,10 @@ _UNHEARD_LU = 20.0
 
 @dataclass(frozen=True, slots=True)
 class LineLevel:
-    """Measurements of one line: the original, and the take that replaces it.
+    """Measurements of one line: the original, and the take as it was made.
 
     Attributes:
-        original_lufs, dub_lufs: gated loudness of the original line and of the take as it was made.
+        original_lufs, dub_lufs: gated loudness.
         shares: ``(channels,)``: the part of the original's power in each channel, sum 1 (or all 0).
         original_power: sum of the original's K-weighted powers over tenths of a second.
         dub_powers: the take's, one for each tenth of a second.
@@ -43,11 +43,7 @@ class LineLevel:
 
 
 def measure_lines(takes: Sequence[PlacedTake], vocals: WaveFile) -> list[LineLevel]:
-    """Measure every take, and the original voice in its window.
-
-    Raises:
-        ArtifactError: if a take is missing, damaged or not mono.
-    """
+    """Measure every take, and the original voice in its window. Raises as `read_take`."""
     weights = loudness_weights(vocals.channels, vocals.layout)
     return [_measure(take, vocals, weights) for take in takes]
 
@@ -135,13 +131,8 @@ def trim_towards(
 ) -> Trim:
     """Return how the dub must move, within bounds, for the programme to measure `target_lufs`.
 
-    Bed and dub are unrelated sounds: their powers add.
-
-    Args:
-        programme: power of every tenth of a second of the finished mix.
-        dub: of the dub alone, as `dub_frames` gives it.
-        target_lufs: what the programme should measure.
-        bounds_db: least and most.
+    `programme` and `dub` are the powers of every tenth of a second of the mix, and of the dub
+    alone. Bed and dub are unrelated sounds: their powers add.
     """
     share = np.zeros(programme.size)
     size = min(dub.size, programme.size)
@@ -155,8 +146,3 @@ def trim_towards(
         middle = (low + high) / 2
         low, high = (middle, high) if level(middle) < target_lufs else (low, middle)
     return Trim((low + high) / 2, level((low + high) / 2))
-
-
-def level_after(dub_lufs: float, gain_db: float) -> float:
-    """Return a take's loudness in the track."""
-    return dub_lufs if dub_lufs <= SILENCE_LUFS else max(lufs(0), dub_lufs + gain_db)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import minimum_filter1d
@@ -16,19 +15,8 @@ _CELL = 16
 _COARSE = 256
 _MARGIN_DB = 0.1
 """The interpolation filter of BS.1770 may read a few hundredths of a dB too low."""
-
-
-@dataclass(frozen=True, slots=True)
-class LimiterOptions:
-    """Ceiling and softness of the limiter.
-
-    Attributes:
-        ceiling_dbtp: highest true peak.
-        look_ahead_ms: the gain goes down, and up again, over this time around every peak.
-    """
-
-    ceiling_dbtp: float = -1.0
-    look_ahead_ms: float = 15.0
+_LOOK_AHEAD_S = 0.015
+"""Time in which the gain goes down, and up again, around every peak."""
 
 
 class Limiter:
@@ -36,23 +24,18 @@ class Limiter:
 
     The gain is the least gain that any peak within reach asks for, smoothed by a Hann window of the
     same width: it never exceeds what a peak needs, has no corners, and is exactly 1 elsewhere.
-
-    Args:
-        rate: Hz.
-        options: the ceiling.
-        channels: those that are watched and turned (together); None for all.
-        where: only here, faded by its weight; None for everywhere.
+    The `channels`, by default all, are watched and turned together; only `where` its weight is.
     """
 
     def __init__(
         self,
         rate: int,
-        options: LimiterOptions,
+        ceiling_dbtp: float,
         channels: tuple[int, ...] | None = None,
         where: Envelope | None = None,
     ) -> None:
-        self._ceiling = float(10 ** ((options.ceiling_dbtp - _MARGIN_DB) / 20))
-        self._half = max(1, round(options.look_ahead_ms * rate / 1000 / _CELL))
+        self._ceiling = float(10 ** ((ceiling_dbtp - _MARGIN_DB) / 20))
+        self._half = max(1, round(_LOOK_AHEAD_S * rate / _CELL))
         self._reach = -(-(2 * self._half + 2) * _CELL // _COARSE) * _COARSE
         window = np.hanning(2 * self._half + 3)[1:-1]
         self._smooth = window / window.sum()

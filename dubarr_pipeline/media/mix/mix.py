@@ -1,7 +1,6 @@
 """The mix of placed takes and the film's bed into the finished track, and its measurement.
 
-One streaming pass feeds one encoder. Memory does not grow with the film: a few blocks, the takes
-that sound now, and some bytes for every tenth of a second of loudness.
+One streaming pass feeds one encoder; memory does not grow with the film.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from dubarr_pipeline.media.mix.encode import (
     measure_track,
     measured,
 )
-from dubarr_pipeline.media.mix.levels import LineLevel, level_after, trim_towards
+from dubarr_pipeline.media.mix.levels import LineLevel, trim_towards
 from dubarr_pipeline.media.mix.options import MixOptions, MixSources, PlacedTake
 from dubarr_pipeline.media.mix.plan import MixPlan, OpenFilm, open_film, plan_mix
 from dubarr_pipeline.media.mix.render import Rendering, dub_frames, levelled_by_trial, render
@@ -58,12 +57,7 @@ def mix(
 ) -> MixReport:
     """Mix and encode a dubbed track; `destination` appears whole or not at all.
 
-    Args:
-        sources: the original sound in two stems, and where its voices stay.
-        takes: the dubbed lines, in any order; none at all leaves the film without its speech.
-        destination: the encoded file.
-        options: presets, codec and bounds.
-        on_progress: receives the seconds mixed, and the total.
+    The takes may be in any order; none at all leaves the film without its speech.
 
     Raises:
         ArtifactError: if a stem or a take is missing or damaged.
@@ -79,10 +73,11 @@ def mix(
         sound = SoundFormat(film.rate, film.channels, film.layout)
         job = _MixJob(
             film,
+            sound,
             files.enter_context(whole_file(destination)),
             files.enter_context(whole_file(options.pcm)) if options.pcm else None,
             choose_format(options.codec, sound, options.bitrate_kbps),
-            on_progress or _ignore_seconds,
+            on_progress or (lambda *_: None),
         )
         plan = levelled_by_trial(film, plan_mix(film, sources, takes, options))
         plan = _levelled_programme(job, plan)
@@ -95,21 +90,14 @@ def mix(
     return report
 
 
-def _ignore_seconds(_done_s: float, _total_s: float) -> None:
-    """Ignore progress."""
-
-
 @dataclass(frozen=True, slots=True)
 class _MixJob:
     film: OpenFilm
+    sound: SoundFormat
     path: Path
     pcm: Path | None
     track: TrackFormat
     on_progress: OnSeconds
-
-    @property
-    def sound(self) -> SoundFormat:
-        return SoundFormat(self.film.rate, self.film.channels, self.film.layout)
 
 
 def _levelled_programme(job: _MixJob, plan: MixPlan) -> MixPlan:
@@ -155,37 +143,22 @@ class _Pass:
         return self.level_lufs - self.plan.target_lufs
 
 
-@dataclass(frozen=True, slots=True)
-class _Correction:
-    """The plan of a better pass, and the level that it should reach."""
-
-    plan: MixPlan
-    level_lufs: float
+_Correction = tuple[MixPlan, float]
+"""The plan of a better pass, and the level in LUFS that it should reach."""
 
 
 def _deliver(job: _MixJob, plan: MixPlan) -> MixReport:
-    done = _encode(job, plan, dialnorm_of(plan.target_lufs))
-    better = _corrected(job, done)
-    if better is None:
-        return _report(job, done, passes=1)
-    done = _encode(job, better.plan, dialnorm_of(better.level_lufs))
-    return _report(job, done, passes=2)
-
-
-def _corrected(job: _MixJob, done: _Pass) -> _Correction | None:
-    """Return the correction for a second pass, or None where the first is good."""
-    better = _to_standard(done) if done.plan.options.target else _to_source(job, done)
+    done, passes = _encode(job, plan, dialnorm_of(plan.target_lufs)), 1
+    better = _to_standard(done) if plan.options.target else _to_source(job, done)
+    if better is None and done.dialnorm is not None:
+        # Half an LU is rounding; a programme on the border is not encoded twice for it.
+        off_lu = abs(done.level_lufs - done.dialnorm)
+        if dialnorm_of(done.level_lufs) != done.dialnorm and off_lu > 0.75:
+            better = plan, done.level_lufs
     if better:
-        return better
-    if done.dialnorm is not None and _dialnorm_is_wrong(done):
-        return _Correction(done.plan, done.level_lufs)
-    return None
-
-
-def _dialnorm_is_wrong(done: _Pass) -> bool:
-    # Half an LU is rounding; a programme on the border is not encoded twice for it.
-    written = done.dialnorm or 0
-    return dialnorm_of(done.level_lufs) != written and abs(done.level_lufs - written) > 0.75
+        plan, level_lufs = better
+        done, passes = _encode(job, plan, dialnorm_of(level_lufs)), 2
+    return _report(job, done, passes)
 
 
 def _to_standard(done: _Pass) -> _Correction | None:
@@ -200,7 +173,7 @@ def _to_standard(done: _Pass) -> _Correction | None:
     changed = replace(
         plan, gain_db=plan.gain_db - off_lu, ceiling_dbtp=plan.ceiling_dbtp - lower_db
     )
-    return _Correction(changed, done.level_lufs - off_lu)
+    return changed, done.level_lufs - off_lu
 
 
 def _to_source(job: _MixJob, done: _Pass) -> _Correction | None:
@@ -211,7 +184,7 @@ def _to_source(job: _MixJob, done: _Pass) -> _Correction | None:
     trim = trim_towards(done.measured.frames, dub, plan.target_lufs, plan.trim_bounds_db)
     if abs(trim.programme_lufs - done.level_lufs) < TOLERANCE_LU / 4:
         return None
-    return _Correction(plan.louder(trim.dub_db), trim.programme_lufs)
+    return plan.louder(trim.dub_db), trim.programme_lufs
 
 
 def _encode(job: _MixJob, plan: MixPlan, dialnorm: int) -> _Pass:
@@ -220,9 +193,11 @@ def _encode(job: _MixJob, plan: MixPlan, dialnorm: int) -> _Pass:
     done, total_s = 0, film.samples / film.rate
     written = dialnorm if track.codec in DIALNORM_CODECS else None
     meter = None if plan.decodes_again else LoudnessMeter(film.rate, film.channels, film.layout)
-    with encoding(job.path, job.sound, track, written) as encoder, _pcm(job) as pcm:
+    shape = film.rate, film.channels, film.samples, layout_of(film.channels, film.layout)
+    samples = WaveWriter(job.pcm, *shape) if job.pcm else contextlib.nullcontext()
+    with encoding(job.path, job.sound, track, written) as encode, samples as pcm:
         for block in rendering:
-            encoder.write(block)
+            encode(block)
             if pcm:
                 pcm.write(block)
             if meter:
@@ -236,24 +211,9 @@ def _encode(job: _MixJob, plan: MixPlan, dialnorm: int) -> _Pass:
     return _Pass(plan, rendering, heard, written)
 
 
-@contextlib.contextmanager
-def _pcm(job: _MixJob) -> Iterator[WaveWriter | None]:
-    film = job.film
-    if job.pcm is None:
-        yield None
-        return
-    layout = layout_of(film.channels, film.layout)
-    with WaveWriter(job.pcm, film.rate, film.channels, film.samples, layout) as writer:
-        yield writer
-
-
-def _measured_kbps(path: Path, film: OpenFilm) -> int:
-    """Return the rate of a finished file: encoders may lower the one they were asked for."""
-    return round(8 * path.stat().st_size * film.rate / film.samples / 1000)
-
-
 def _report(job: _MixJob, done: _Pass, passes: int) -> MixReport:
     film, track, plan, heard = job.film, job.track, done.plan, done.measured
+    size = job.path.stat().st_size
     return MixReport(
         samples=film.samples,
         rate=film.rate,
@@ -262,7 +222,8 @@ def _report(job: _MixJob, done: _Pass, passes: int) -> MixReport:
         codec=track.codec,
         track_rate=track.rate,
         track_layout=track.layout,
-        bitrate_kbps=track.bitrate_kbps and _measured_kbps(job.path, film),
+        # Of the finished file: encoders may lower the rate that they were asked for.
+        bitrate_kbps=track.bitrate_kbps and round(8 * size * film.rate / film.samples / 1000),
         measured_on="track" if plan.decodes_again else "mix",
         loudness_lufs=heard.loudness.integrated_lufs,
         true_peak_dbtp=heard.loudness.true_peak_dbtp,
@@ -297,13 +258,13 @@ def _ducking(rendering: Rendering, plan: MixPlan, rate: int) -> DuckingReport:
 
 
 def _line(take: PlacedTake, line: LineLevel) -> LineMix:
-    heard_lufs = level_after(line.dub_lufs, take.gain_db)
+    sounds = take.is_heard and line.dub_lufs > SILENCE_LUFS
     return LineMix(
         start=take.start,
         samples=line.samples,
         speaker=take.speaker,
         original_lufs=line.original_lufs,
-        dub_lufs=heard_lufs if take.is_heard else SILENCE_LUFS,
+        dub_lufs=max(SILENCE_LUFS, line.dub_lufs + take.gain_db) if sounds else SILENCE_LUFS,
         gain_db=take.gain_db,
         pan=tuple(float(gain) for gain in take.pan),
         lost_samples=line.samples - take.span.length,

@@ -25,26 +25,14 @@ others lose as much only of white noise, and the proof tells."""
 
 @dataclass(frozen=True, slots=True)
 class OpenFilm:
-    """The two stems, open."""
+    """The two stems, open, and what their headers say of both."""
 
     accompaniment: WaveFile
     vocals: WaveFile
-
-    @property
-    def rate(self) -> int:
-        return self.accompaniment.rate
-
-    @property
-    def channels(self) -> int:
-        return self.accompaniment.channels
-
-    @property
-    def layout(self) -> str | None:
-        return self.accompaniment.layout
-
-    @property
-    def samples(self) -> int:
-        return self.accompaniment.samples
+    rate: int
+    channels: int
+    layout: str | None
+    samples: int
 
 
 @contextlib.contextmanager
@@ -61,7 +49,7 @@ def open_film(sources: MixSources) -> Iterator[OpenFilm]:
                 f"{bed.path} and {vocals.path} are not of one film (rate, channels, samples:"
                 f" {shapes[0]} and {shapes[1]}): delete both, and `vocals` makes them anew"
             )
-        yield OpenFilm(bed, vocals)
+        yield OpenFilm(bed, vocals, bed.rate, bed.channels, bed.layout, bed.samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +118,7 @@ class MixPlan:
 def plan_mix(
     film: OpenFilm, sources: MixSources, takes: Sequence[PlacedTake], options: MixOptions
 ) -> MixPlan:
-    """Measure every line and decide gain and place of every take.
-
-    Raises:
-        ArtifactError: if a take is missing, damaged or not mono.
-    """
+    """Measure every line and decide gain and place of every take. Raises as `measure_lines`."""
     lines = measure_lines(takes, film.vocals)
     shares = film_shares(lines, film.channels)
     dialogue = dialogue_channels(shares, film.layout)
@@ -184,10 +168,7 @@ _WORD_S = 0.4
 def undubbed_speech(speech: Sequence[Span], dub: Sequence[Span], rate: int) -> list[Span]:
     """Return the stretches of speech that no dubbed line covers: their original voice must stay.
 
-    Args:
-        speech: of the original, in samples.
-        dub: spans of the lines that have a dub, of the original and of the take.
-        rate: Hz.
+    `dub` are the spans of the lines that have one, of the original and of the take.
     """
     edge, whole = round(_LINE_EDGE_S * rate), merge(speech)
     end = max((span.end for span in whole), default=0)

@@ -18,7 +18,7 @@ from dubarr_pipeline.media.audio.resample import resample
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.media.mix.ducking import Ducker, Envelope, around, half_cosine, within
 from dubarr_pipeline.media.mix.levels import LineLevel, read_take, trim_towards
-from dubarr_pipeline.media.mix.limiter import Limiter, LimiterOptions
+from dubarr_pipeline.media.mix.limiter import Limiter
 from dubarr_pipeline.media.mix.options import PlacedTake
 from dubarr_pipeline.media.mix.plan import MixPlan, OpenFilm
 from dubarr_pipeline.media.mix.room_match import in_room
@@ -50,8 +50,12 @@ class Rendering:
 
 def render(film: OpenFilm, plan: MixPlan) -> Rendering:
     """Return the finished film: ``(channels, samples)`` float32 blocks of any length, in order."""
-    bed, limiter = bed_of(film, plan), _limiter(plan, film.rate)
-    summed = _summed(bed, takes_of(film, plan), film.samples, plan.gain_db)
+    bed, fade = bed_of(film, plan), _fade(plan, film.rate)
+    limiter = Limiter(film.rate, plan.ceiling_dbtp)
+    if not plan.options.target:
+        limiter = Limiter(film.rate, plan.ceiling_dbtp, plan.dialogue, within(plan.spoken, fade))
+    takes = TakesOnTrack(plan.takes, film.rate, film.samples, fade)
+    summed = _summed(bed, takes, film.samples, plan.gain_db)
     full_scale = max(1.0, 10 ** (plan.ceiling_dbtp / 20))
     return Rendering(limiter, bed.ducker, limiter.limit(summed), full_scale)
 
@@ -70,20 +74,8 @@ def bed_of(film: OpenFilm, plan: MixPlan) -> Bed:
     )
 
 
-def takes_of(film: OpenFilm, plan: MixPlan) -> TakesOnTrack:
-    """Return the dub, ready to be added from the film's start on."""
-    return TakesOnTrack(plan.takes, film.rate, film.samples, _fade(plan, film.rate))
-
-
 def _fade(plan: MixPlan, rate: int) -> int:
     return max(1, round(plan.options.fade_ms * rate / 1000))
-
-
-def _limiter(plan: MixPlan, rate: int) -> Limiter:
-    options = LimiterOptions(plan.ceiling_dbtp)
-    if plan.options.target:
-        return Limiter(rate, options)
-    return Limiter(rate, options, plan.dialogue, within(plan.spoken, _fade(plan, rate)))
 
 
 def _summed(bed: Bed, takes: TakesOnTrack, samples: int, gain_db: float) -> Iterator[Samples]:
@@ -159,11 +151,8 @@ class _Sounding:
 class TakesOnTrack:
     """Takes to be added to blocks of the film; holds only those that sound.
 
-    Args:
-        takes: in any order.
-        rate: of the film, Hz.
-        samples: length of the film: what lies beyond is cut off with a fade.
-        fade: samples of the fade at both ends of every take.
+    `rate` and `samples` are the film's: what lies beyond is cut off. Both ends of every take fade
+    over `fade` samples.
     """
 
     def __init__(self, takes: Sequence[PlacedTake], rate: int, samples: int, fade: int) -> None:

@@ -3,9 +3,6 @@
 Statistics over bytes fail on files of a few lines, so the older encodings are compared by the text
 that each makes of the file: in the right one, the accented letters all belong to one language,
 occur in words of their own script, and change from small to capital only between words.
-
-Many files were damaged before they came: UTF-8 read as an older encoding, and saved as UTF-8 again
-("donâ€™t"). As nearly all their letters beyond ASCII then spell UTF-8, this is known, and mended.
 """
 
 from __future__ import annotations
@@ -57,12 +54,10 @@ def decode_text(data: bytes, language: str | None = None) -> str:
     """Return the text of a subtitle file.
 
     A byte order mark decides; then UTF-16 without one (many bytes are zero); then UTF-8, which
-    other encodings hardly ever pass by chance; then the older encoding with the highest score.
-    Undecodable bytes become U+FFFD. Text that was encoded twice or three times is mended.
-
-    Args:
-        data: the file.
-        language: BCP-47 of the text, where it is known.
+    other encodings hardly ever pass by chance; then the older encoding with the highest score, to
+    which a known `language` (BCP-47) adds. Undecodable bytes become U+FFFD. UTF-8 that was read as
+    an older encoding and saved again, once or twice, is mended: nearly all its letters beyond ASCII
+    then spell UTF-8 ("donâ€™t").
     """
     text = _decoded(data, language)
     for _ in range(2):
@@ -178,7 +173,7 @@ def _alphabetic_score(text: str, letters: frozenset[str]) -> float:
             continue
         total += 1
         if letter in letters:
-            alien = not latin and (_is_ascii_letter(before) or _is_ascii_letter(after))
+            alien = not latin and any(n.isascii() and n.isalpha() for n in (before, after))
             good += not alien and not (before.islower() and letter.isupper())
         else:
             good += letter in _PUNCTUATION or (letter in _OPENING and not before.isalnum())
@@ -187,10 +182,6 @@ def _alphabetic_score(text: str, letters: frozenset[str]) -> float:
         # Hebrew looks like Russian or Greek all in small letters, or all in capitals.
         good *= _ONE_CASE_FACTOR
     return good / total if total else 0.0
-
-
-def _is_ascii_letter(letter: str) -> bool:
-    return letter.isascii() and letter.isalpha()
 
 
 def _ideographic_score(text: str, language: str) -> float:
@@ -217,10 +208,7 @@ def _is_common(letter: str, language: str) -> bool:
 
 def _frequent_big5(letter: str) -> bool:
     """Return whether a letter is in Big5's first plane: the 5,401 characters in daily use."""
-    try:
-        return 0xA4 <= letter.encode("big5")[0] <= 0xC6
-    except UnicodeEncodeError:
-        return False
+    return 0xA4 <= letter.encode("big5", errors="replace")[0] <= 0xC6
 
 
 def _fits(letter: str, encoding: str) -> bool:

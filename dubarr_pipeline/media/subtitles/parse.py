@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -56,7 +57,6 @@ class Cue:
     Attributes:
         span: it may begin before 0, where the file's clock does.
         name: of the speaker, where the file has a field for it.
-        style: name of its style, where the file has some.
         sign: True for what may be writing in the picture: it is placed there, most of its style is,
             or the style's name says so.
     """
@@ -85,11 +85,9 @@ _MOST_CUES, _LONGEST_CUE, _LONGEST_MARKUP = 100_000, 4_000, 20_000
 
 
 def parse_cues(text: str, form: str) -> list[TimedText]:
-    """Return the cues in order of their starts, without markup, empty ones and doubles.
+    """Return a file's cues in order of their starts, without markup, empty ones and doubles.
 
-    Args:
-        text: the whole file.
-        form: ``srt``, ``vtt`` or ``ass``; the file's own header overrides it.
+    `form` is ``srt``, ``vtt`` or ``ass``; the file's own header overrides it.
 
     Raises:
         NoScript: if there are more cues, or more text in one, than any film has.
@@ -186,9 +184,8 @@ def _ms(clock: tuple[str | None, ...]) -> int:
 def _unrolled(cues: list[TimedText]) -> list[TimedText]:
     """Return rolling captions with each line once, at the time of the cue that brought it.
 
-    Captions of broadcasts (CEA-608 roll-up) and of recognisers (YouTube) show what was said before
-    above or before the new words, so their cues say every line two or three times. A file is one
-    of them if a fifth of its cues continue the one before: people repeat themselves less often.
+    Captions of broadcasts (CEA-608 roll-up) and of recognisers (YouTube) repeat what was said
+    before the new words. A file is one of them if a fifth of its cues do: people repeat less often.
     """
     repeats = [_repeated_words(before, cue) for before, cue in pairwise(cues)]
     grown = [n for n, cue in zip(repeats, cues[1:], strict=False) if n < len(cue.text.split())]
@@ -231,10 +228,9 @@ def _repeated_words(before: TimedText, cue: TimedText) -> int:
 
 def _with_length(cues: list[TimedText]) -> Iterator[TimedText]:
     """Extend cues without a duration by their reading time, up to the next cue."""
-    for cue, following in pairwise([*cues, None]):
-        if cue is None or cue.end_ms > cue.start_ms:
-            if cue:
-                yield cue
+    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+        if cue.end_ms > cue.start_ms:
+            yield cue
             continue
         wanted = cue.start_ms + max(_SHORTEST_MS, _READING_MS * len(cue.text))
         if following and following.start_ms > cue.start_ms:
@@ -256,9 +252,9 @@ class _Event:
 def _ass(lines: list[str]) -> Iterator[TimedText]:
     events = _standing(event for event in _events(lines) if event.text)
     names = {event.name for event in events if not _NO_NAME.match(event.name)}
-    styles: dict[str, list[_Event]] = {}
+    styles: defaultdict[str, list[_Event]] = defaultdict(list)
     for event in events:
-        styles.setdefault(event.style, []).append(event)
+        styles[event.style].append(event)
     signs = {
         style
         for style, used in styles.items()
@@ -310,11 +306,8 @@ def _event(values: dict[str, str]) -> _Event | None:
     start, end = (_ASS_CLOCK.match(values.get(key, "")) for key in ("start", "end"))
     if not start or not end or "text" not in values:
         return None
-    style, name = (
-        values.get("style", "").strip(),
-        values.get("name", values.get("actor", "")).strip(),
-    )
-    text = values["text"]
+    style, text = values.get("style", "").strip(), values["text"]
+    name = values.get("name", values.get("actor", "")).strip()
     placed, sung = bool(_PLACED.search(text)), bool(_SUNG.search(text))
     times = _ms(start.groups()), _ms(end.groups())
     return _Event(*times, style, name, _bounded(plain_ass(text)), placed, sung)

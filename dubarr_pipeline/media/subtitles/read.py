@@ -38,17 +38,12 @@ _PATIENCE_S = 120.0
 def choose_script(
     info: MediaInfo, language: str | None = None, targets: Sequence[str] = ()
 ) -> SubtitleSource:
-    """Return the subtitle that holds the spoken words.
+    """Return the subtitle that holds the spoken words; never a forced one, commentary or picture.
 
-    Forced subtitles, commentaries and pictures never do. In the wanted language the best of
-    `find_subtitles` is taken; failing that, one that names no language. Where the wanted language
-    is not known, all candidates must agree: one language, or one default; translations into the
-    target languages are none of them, unless there is nothing else.
-
-    Args:
-        info: the film, as probed.
-        language: BCP-47 of what is spoken, where it is known.
-        targets: BCP-47 of the tracks to make.
+    In the wanted language the best of `find_subtitles` is taken; failing that, one that names no
+    language. Where the `language` that is spoken is not known, all candidates must agree: one
+    language, or one default; translations into the `targets` are none of them, unless there is
+    nothing else.
 
     Raises:
         NoScript: listing the subtitles that there are, with the cures.
@@ -89,14 +84,9 @@ def read_cues(
 ) -> tuple[Cue, ...]:
     """Return a subtitle's cues on the audio clock, in order of their starts.
 
-    Markup is removed; line breaks, notes, dashes and names stay. Cues may overlap, as they may on
-    the screen, and begin before the sound does: a file for another cut may have its place later.
-
-    Args:
-        source: one of `find_subtitles`.
-        info: the film that it belongs to.
-        rate: samples per second of the audio clock.
-        offset_s: time of sample 0 on the player's clock, as `ExtractedAudio.offset_s`.
+    The clock has `rate` samples a second; `offset_s` is that of `ExtractedAudio`. Markup is
+    removed; line breaks, notes, dashes and names stay. Cues may overlap, as they may on the screen,
+    and begin before the sound does: a file for another cut may have its place later.
 
     Raises:
         NoScript: if it cannot be read, or holds no cue.
@@ -106,10 +96,10 @@ def read_cues(
     text = decode_text(_content(source, info), source.language)
     offset = round(Fraction(offset_s).limit_denominator(1_000_000) * rate)
     cues: list[Cue] = []
+    where = f"{info.path}: subtitle {source.describe()}"
     try:
         parsed = parse_cues(text, source.form)
     except NoScript as error:
-        where = f"{info.path}: subtitle {source.describe()}"
         raise NoScript(f"{where} {error}: take it away") from error
     for cue in parsed:
         start = round(Fraction(cue.start_ms * rate, 1000)) - offset
@@ -117,10 +107,7 @@ def read_cues(
         span = Span(start, max(start + 1, end))
         cues.append(Cue(span, cue.text, cue.name, cue.style, cue.sign))
     if not cues:
-        raise NoScript(
-            f"{info.path}: subtitle {source.describe()} holds no cue that could be read: "
-            "repair it, or take it away"
-        )
+        raise NoScript(f"{where} holds no cue that could be read: repair it, or take it away")
     return tuple(cues)
 
 

@@ -99,16 +99,13 @@ class SubtitleSource:
 def find_subtitles(info: MediaInfo, language: str | None = None) -> list[SubtitleSource]:
     """Return all subtitles of a film, the best script first, the unusable ones last.
 
-    Sidecars go before embedded ones: a person put them there, and can correct them. Then SDH before
-    plain ones, because they name the speakers; forced ones and commentaries last.
+    Those in `language` go first, then those that name none. Sidecars go before embedded ones: a
+    person put them there, and can correct them. Then SDH before plain ones, because they name the
+    speakers; forced ones and commentaries last.
 
     A file beside the film that names no language is in the one that it reads like. One that surely
     does not hold the language that it names is unusable; of a named `language`, only its own files
     are looked into. (Embedded ones take a whole read of the film: see `read.check_language`.)
-
-    Args:
-        info: the film, as probed.
-        language: BCP-47; its subtitles first, then those that name no language, then the others.
     """
     beside = [_with_content(source, language) for source in _sidecars(info.path)]
     subtitles = [*beside, *_embedded(info)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, gated
-from dubarr_pipeline.media.audio.pitch import PitchOptions, spread, track_pitch
+from dubarr_pipeline.media.audio.pitch import spread, track_pitch
 from dubarr_pipeline.media.audio.reader import Samples, SoundReader
 from dubarr_pipeline.media.audio.resample import resample
 from dubarr_pipeline.spans import Span, to_samples
@@ -23,7 +23,7 @@ COEFFICIENTS = 19
 """c1..c19: c0 is loudness, which tells rooms apart and not people."""
 _FEWEST_FRAMES = 10
 _FEWEST_VOICED = 5
-_COARSE_PITCH = PitchOptions(hop_s=0.02)
+_PITCH_HOP_S = 0.02
 """A median needs no more, and pitch is the most expensive feature."""
 _RELEVANCE_FRAMES = 60
 
@@ -87,7 +87,7 @@ def voice_features(mono: Samples, rate: int) -> VoiceFeatures | None:
     heard = cepstra(sound, FEATURE_RATE).astype(np.float64)
     if len(heard) < _FEWEST_FRAMES:
         return None
-    f0_hz = track_pitch(sound, FEATURE_RATE, _COARSE_PITCH)
+    f0_hz = track_pitch(sound, FEATURE_RATE, _PITCH_HOP_S)
     voiced = f0_hz[f0_hz > 0]
     pitch = float(np.log2(np.median(voiced))) if voiced.size >= _FEWEST_VOICED else None
     return VoiceFeatures(heard.mean(axis=0), np.square(heard).mean(axis=0), len(heard), pitch)

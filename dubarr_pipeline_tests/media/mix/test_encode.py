@@ -25,9 +25,9 @@ from dubarr_pipeline_tests.fixtures.stem_films import decoded, pink
 def encoded(path, sound, rate=48000, codec="ac3", dialnorm=None):
     source = SoundFormat(rate, len(sound), None)
     track = choose_format(codec, source, None)
-    with encoding(path, source, track, dialnorm) as encoder:
+    with encoding(path, source, track, dialnorm) as encode:
         for start in range(0, sound.shape[1], 5000):
-            encoder.write(sound[:, start : start + 5000])
+            encode(sound[:, start : start + 5000])
     return track
 
 
@@ -198,6 +198,6 @@ def test_a_disk_that_is_full_is_named(tmp_path):
 
 
 def _write_much(path, sound, track) -> None:
-    with encoding(path, sound, track, None) as encoder:
+    with encoding(path, sound, track, None) as encode:
         for _ in range(100):
-            encoder.write(pink(2, 48000))
+            encode(pink(2, 48000))

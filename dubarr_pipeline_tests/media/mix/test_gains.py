@@ -16,7 +16,7 @@ from dubarr_pipeline.media.mix.ducking import (
     around,
     within,
 )
-from dubarr_pipeline.media.mix.limiter import Limiter, LimiterOptions
+from dubarr_pipeline.media.mix.limiter import Limiter
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline_tests.fixtures.stem_films import buzz, pink
 
@@ -140,13 +140,13 @@ def loud(seconds: int = 4) -> np.ndarray:
 
 @pytest.mark.parametrize("ceiling_dbtp", [-1.0, -2.0, -9.0])
 def test_no_true_peak_passes_the_ceiling(ceiling_dbtp):
-    found = limited(loud(), Limiter(RATE, LimiterOptions(ceiling_dbtp)))
+    found = limited(loud(), Limiter(RATE, ceiling_dbtp))
     assert ceiling_dbtp - 0.8 < true_peak_db(found) <= ceiling_dbtp + 0.02
 
 
 def test_the_limiter_does_nothing_away_from_peaks():
     sound = loud()
-    limiter = Limiter(RATE, LimiterOptions(-1.0))
+    limiter = Limiter(RATE, -1.0)
     found = limited(sound, limiter)
     assert found.shape == sound.shape
     reach = round(0.04 * RATE)
@@ -159,15 +159,15 @@ def test_the_limiter_does_nothing_away_from_peaks():
 @pytest.mark.parametrize("size", [64, 777, 48_000, 1_000_000])
 def test_limiting_is_the_same_in_blocks_of_any_length(size):
     sound = loud(3)
-    options = LimiterOptions(-3.0)
-    whole = limited(sound, Limiter(RATE, options), 3 * RATE)
-    assert np.allclose(limited(sound, Limiter(RATE, options), size), whole, atol=2e-6)
+    ceiling_dbtp = -3.0
+    whole = limited(sound, Limiter(RATE, ceiling_dbtp), 3 * RATE)
+    assert np.allclose(limited(sound, Limiter(RATE, ceiling_dbtp), size), whole, atol=2e-6)
 
 
 def test_the_limiter_keeps_to_its_channels_and_its_place():
     sound = loud()
     where = within([Span(RATE, RATE + RATE // 2)], 400)
-    found = limited(sound, Limiter(RATE, LimiterOptions(-3.0), (1,), where))
+    found = limited(sound, Limiter(RATE, -3.0, (1,), where))
     assert np.array_equal(found[0], sound[0])
     assert np.array_equal(found[1, :RATE], sound[1, :RATE])
     assert np.array_equal(found[1, RATE + RATE // 2 :], sound[1, RATE + RATE // 2 :])
@@ -180,6 +180,6 @@ def test_the_limiter_makes_no_clicks():
     t = np.arange(3 * RATE) / RATE
     swell = np.where((t > 1) & (t < 1.5), 1.6, 0.5) * np.sin(2 * np.pi * 300 * t)
     sound[0] = swell
-    found = limited(sound, Limiter(RATE, LimiterOptions(-1.0)))
+    found = limited(sound, Limiter(RATE, -1.0))
     gain = found[0][np.abs(swell) > 0.05] / swell[np.abs(swell) > 0.05]
     assert np.abs(np.diff(gain)).max() < 0.01
