@@ -1,7 +1,4 @@
-"""Isochrony of the dub with the original: the measures that are reported and checked.
-
-All are pure functions over spans in samples. Shares and scores run from 0 to 1.
-"""
+"""Isochrony of the dub with the original, from spans in samples; shares and scores are 0 to 1."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,12 +14,7 @@ TEMPO_EDGES = tuple(Fraction(n, 100) for n in (85, 90, 95, 99, 101, 105, 110, 12
 
 @dataclass(frozen=True, slots=True)
 class DubbedLine:
-    """One placed line and its original.
-
-    Attributes:
-        reach: the window's span, or None where it was not limited.
-        tempo: playback ratio of the take; 1 is untouched.
-    """
+    """One placed line and its original; `reach` is None where the window was not limited."""
 
     speaker: str
     source: Span

@@ -3,10 +3,8 @@
 The prediction is a sum: seconds per phoneme, per syllable, per word, per pause of two kinds, and
 per line. It starts from published syllable rates, is drawn to what other voices of the language
 have shown, and then to the voice's own takes: ridge regression towards that prior, on relative
-errors, with Huber's weights, so that a babbling take does not spoil it. What was learned is the
-set of takes, not their order: however threads deliver them, the same takes give the same model.
-
-Not thread-safe: the caller locks, or hands out a `snapshot`, which never changes.
+errors, with Huber's weights, so that a babbling take does not spoil it. The order of takes does not
+matter. Not thread-safe: the caller locks, or hands out a `snapshot`, which never changes.
 """
 
 from __future__ import annotations
@@ -34,24 +32,12 @@ _WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _SHORTEST_S = 0.1
 _POOL_AT_LEAST = 5
 _ROUNDS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class LengthOptions:
-    """Options for learning from takes.
-
-    Attributes:
-        kept: takes remembered per voice; more add nothing but time.
-        noise: relative error that even a perfect model would leave; takes of neural voices vary by
-            8 %.
-        rate_spread: how unlike the prior a voice's rate may be (standard deviation, relative).
-        huber: errors beyond this many typical errors count less (Huber 1964).
-    """
-
-    kept: int = 256
-    noise: float = 0.08
-    rate_spread: float = 0.25
-    huber: float = 1.345
+_NOISE = 0.08
+"""Relative error that even a perfect model would leave: takes of neural voices vary by as much."""
+_RATE_SPREAD = 0.25
+"""How unlike the prior a voice's rate may be (standard deviation, relative)."""
+_HUBER = 1.345
+"""Errors beyond this many typical errors count less (Huber 1964)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +62,7 @@ class SpokenLength:
 
 @dataclass(frozen=True, slots=True)
 class LengthError:
-    """Predicted and measured length of a take.
-
-    Attributes:
-        known: takes of this voice that the model had seen by then.
-    """
+    """Predicted and measured length of a take; `known` takes of its voice had been seen by then."""
 
     language: str
     voice: str
@@ -141,12 +123,13 @@ class LengthSnapshot:
 class LengthModel:
     """Model of how long texts take, per language and voice, learned from takes."""
 
-    def __init__(
-        self, phonemes: PhonemeCount | None = None, options: LengthOptions | None = None
-    ) -> None:
-        """Start with the published rates; where `phonemes` counts none, syllables do."""
+    def __init__(self, phonemes: PhonemeCount | None = None, kept: int = 256) -> None:
+        """Start with the published rates; where `phonemes` counts none, syllables do.
+
+        At most `kept` takes per voice are remembered; more add nothing but time.
+        """
         self._phonemes = phonemes
-        self._options = options or LengthOptions()
+        self._kept = kept
         self._takes: dict[_Key, set[SpokenLength]] = {}
         self._fits: dict[_Key, _Vector] = {}
         self._pools: dict[str, _Vector] = {}
@@ -167,10 +150,9 @@ class LengthModel:
     def observe(
         self, take: tuple[str, str, str], measured_s: float, predicted_s: float | None = None
     ) -> LengthError:
-        """Learn from a take, and record how wrong the prediction was.
+        """Learn from a take, and record how wrong the prediction was, by default that of now.
 
-        `take` is its text, language and voice; `measured_s` is without silent edges. By default
-        `predicted_s` is what is predicted now.
+        `take` is its text, language and voice; `measured_s` is without silent edges.
 
         Raises:
             ValueError: if the take has no length.
@@ -197,7 +179,7 @@ class LengthModel:
                 takes = [
                     take for key, kept in self._takes.items() if key[0] == language for take in kept
                 ]
-                self._pools[language] = fit(takes, published_weights(language), self._options)
+                self._pools[language] = fit(takes, published_weights(language))
         return LengthSnapshot(dict(self._pools), dict(self._fits), self._phonemes)
 
     def to_document(self) -> dict[str, Any]:
@@ -243,7 +225,7 @@ class LengthModel:
             text = f"SpokenLength(features={take.features!r}, seconds={take.seconds!r})"
             return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
-        for _ in range(len(takes) - self._options.kept):
+        for _ in range(len(takes) - self._kept):
             takes.remove(max(takes, key=digest))
         self._pools.pop(language, None)
         for key in [key for key in self._fits if key[0] == language]:
@@ -262,8 +244,8 @@ class LengthModel:
         prior = published_weights(language)
         # Fewer takes of other voices say less than the published rate.
         if len(others) >= _POOL_AT_LEAST:
-            prior = fit(others, prior, self._options)
-        self._fits[language, voice] = fit(own, prior, self._options)
+            prior = fit(others, prior)
+        self._fits[language, voice] = fit(own, prior)
 
 
 def published_weights(language: str) -> _Vector:
@@ -276,7 +258,7 @@ def published_weights(language: str) -> _Vector:
     return np.array([0.5 * each / _PHONEMES_PER_SYLLABLE, 0.5 * each, 0.0, 0.2, 0.4, 0.1])
 
 
-def fit(takes: Iterable[SpokenLength], prior: _Vector, options: LengthOptions) -> _Vector:
+def fit(takes: Iterable[SpokenLength], prior: _Vector) -> _Vector:
     """Return the weights that explain the takes best without leaving the prior more than needed.
 
     Minimises the sum of Huber's losses of the relative errors, plus the squared distance to the
@@ -291,8 +273,8 @@ def fit(takes: Iterable[SpokenLength], prior: _Vector, options: LengthOptions) -
     rows = rows / expected[:, None]
     wanted = np.array([take.seconds for take in known]) / expected
     spread = np.array([0.4 * prior[0], 0.4 * prior[1], 0.03, 0.1, 0.2, 0.1])
-    covariance = options.rate_spread**2 * np.outer(prior, prior) + np.diag(spread**2)
-    precision = options.noise**2 * np.linalg.inv(covariance)
+    covariance = _RATE_SPREAD**2 * np.outer(prior, prior) + np.diag(spread**2)
+    precision = _NOISE**2 * np.linalg.inv(covariance)
     trust = np.ones(len(known))
     weights = prior
     # Iteratively reweighted least squares, with Huber weights.
@@ -303,7 +285,7 @@ def fit(takes: Iterable[SpokenLength], prior: _Vector, options: LengthOptions) -
         )
         weights = prior + change
         error = np.abs(wanted - rows @ weights)
-        limit = options.huber * max(options.noise, 1.4826 * float(np.median(error)))
+        limit = _HUBER * max(_NOISE, 1.4826 * float(np.median(error)))
         trust = np.minimum(1.0, limit / np.maximum(error, 1e-12))
     return weights
 

@@ -1,12 +1,10 @@
 """Start and tempo of every take of a language, solved for the whole film at once.
 
-Each line is bound to its own place on the clock (its onset, its window), never to the line before
-it, so no error can be carried along the film. What the lines share is only the pauses between
-them, and those couple neighbours by differences of starts and ends. With piecewise-linear costs
-that is a linear programme; since every bound is a whole number of samples and every row a
-difference of two times, the matrix is totally unimodular and its corners are whole samples (it is
-the dual of a network flow). HiGHS solves it; the rounding after it is a guard that can only
-shorten a take within its bounds.
+Each line is bound to its own place on the clock, never to the line before it, so no error can be
+carried along the film. Only the pauses between them couple neighbours, by differences of starts and
+ends. With piecewise-linear costs that is a linear programme; since every bound is a whole number of
+samples, its corners are, too (the matrix is totally unimodular: the dual of a network flow). HiGHS
+solves it; the rounding after it is a guard that can only shorten a take within its bounds.
 """
 
 from __future__ import annotations
@@ -52,13 +50,7 @@ class PlacementOptions:
 
 @dataclass(frozen=True, slots=True)
 class TimedTake:
-    """A chosen take on the clock.
-
-    Attributes:
-        natural: samples of the clock that the take fills at its own tempo.
-        start: sample at which it begins.
-        length: samples that it fills from there.
-    """
+    """A chosen take on the clock: the samples that it fills, and (`natural`) at its own tempo."""
 
     window: Window
     natural: int
@@ -113,12 +105,10 @@ def place(
     options: PlacementOptions | None = None,
     tempo: TempoLimits | None = None,
 ) -> Placement:
-    """Choose the start and tempo of every take of one language, for the whole film at once.
+    """Choose the start and tempo of every take of one language; `rate` is the clock's, in Hz.
 
     The result does not depend on the order of `takes`. A line that cannot fit is named in `failed`,
     and the others are placed as if it were not there.
-
-    Indexes are unique; `rate` is the clock's, in Hz.
     """
     options = options or PlacementOptions()
     tempo = tempo or TempoLimits()
@@ -252,20 +242,15 @@ def _exact(
     return exact
 
 
-def _groups(count: int, rows: Iterable[Row]) -> list[list[int]]:
+def _groups(count: int, rows: Sequence[Row]) -> list[list[int]]:
     """Return the groups of lines that chains of rows tie together; no group affects another."""
-    root = list(range(count))
+    # Not at the top: only who places needs them.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def find(at: int) -> int:
-        while root[at] != at:
-            root[at] = root[root[at]]
-            at = root[at]
-        return at
-
-    for row in rows:
-        one, two = sorted((find(row.first), find(row.second)))
-        root[two] = one
+    ends = [row.first for row in rows], [row.second for row in rows]
+    ties = coo_array(([True] * len(rows), ends), shape=(count, count))
     groups: defaultdict[int, list[int]] = defaultdict(list)
-    for at in range(count):
-        groups[find(at)].append(at)
+    for at, group in enumerate(connected_components(ties, directed=False)[1].tolist()):
+        groups[group].append(at)
     return list(groups.values())

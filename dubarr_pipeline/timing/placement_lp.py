@@ -7,12 +7,9 @@ numbers are offsets from the line's own onset, hence small, whole and exact in f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-Part = Literal["start", "length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +141,6 @@ def solve(lines: Sequence[LineBounds], rows: Sequence[Row], prices: Prices) -> l
     """Return start and length of every line at the least total price.
 
     There is always a solution: what cannot be had is reported as `Solved.missing`.
-
-    Raises:
-        ArithmeticError: if the solver gives up, which it must not.
     """
     if not lines:
         return []

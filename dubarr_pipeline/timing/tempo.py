@@ -1,8 +1,7 @@
 """The tempo of takes: one set of limits, for their verdicts and for their placement.
 
-All limits are exact: lengths are whole samples or `Fraction` seconds, limits are fractions, so
-that a take exactly on a limit is judged as on it (``100 * 1.15`` is 114.99... in
-floats).
+All limits are fractions, so that a take exactly on one is judged as on it (``100 * 1.15`` is
+114.99... in floats).
 """
 
 from dataclasses import dataclass
@@ -45,13 +44,7 @@ class TempoLimits:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A take's length against its window, in seconds.
-
-    Attributes:
-        spoken: the take at its own tempo.
-        wanted: the budget: the original's span.
-        limit: the whole reach of the window; nothing may be longer.
-    """
+    """A take's length at its own tempo, the budget, and the window's whole reach, in seconds."""
 
     spoken: Fraction
     wanted: Fraction
@@ -65,9 +58,7 @@ class Fit:
 def needed_tempo(fit: Fit, limits: TempoLimits | None = None) -> Fraction:
     """Return the tempo that brings the take within tolerance; 1 if it is there already.
 
-    Too long: to the upper tolerance, or to the window's end where that comes first. Too short: to
-    the lower tolerance. A window of no length needs an endless tempo; it is given as that of one
-    part in a million.
+    A window of no length needs an endless tempo: it counts as one part in a million of the budget.
     """
     limits = limits or TempoLimits()
     upper = min(fit.wanted * limits.longer, fit.limit)

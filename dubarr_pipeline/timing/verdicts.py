@@ -33,10 +33,7 @@ class TakeVerdict:
 def judge(
     fit: Fit, syllables: float, *, can_rewrite: bool, limits: TempoLimits | None = None
 ) -> TakeVerdict:
-    """Return the verdict on a take.
-
-    `syllables` are of the text that was spoken.
-    """
+    """Return the verdict on a take; `syllables` are of the text that was spoken."""
     limits = limits or TempoLimits()
     tempo = needed_tempo(fit, limits)
     if tempo == 1:
@@ -57,13 +54,10 @@ def judge(
 
 
 def syllable_change(fit: Fit, syllables: float) -> int:
-    """Return the syllables to gain (positive) or lose for the take to last as long as wanted.
-
-    Rounded away from zero when losing, so that the next wording fits, and towards it when gaining.
-    """
+    """Return the syllables to gain (positive) or lose for the take to last as long as wanted."""
     wanted = min(fit.wanted, fit.limit)
-    change = Fraction(syllables) * (wanted - fit.spoken) / fit.spoken
-    return math.floor(change)
+    # Rounded down, so that the next wording fits.
+    return math.floor(Fraction(syllables) * (wanted - fit.spoken) / fit.spoken)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,11 +78,7 @@ class TakeScore:
 def score(
     fit: Fit, natural: Fraction = Fraction(1), limits: TempoLimits | None = None
 ) -> TakeScore:
-    """Score a take that has no fault.
-
-    ``fit = -ceil(100 |tempo - 1|)`` with the tempo that it needs; then `natural`; then
-    ``-|spoken / wanted - 1|``.
-    """
+    """Score a take that has no fault; `natural` is its `naturalness`."""
     away = abs(needed_tempo(fit, limits) - 1)
     return TakeScore(-math.ceil(100 * away), natural, -abs(fit.spoken / fit.wanted - 1))
 
@@ -103,11 +93,7 @@ def naturalness(length_ratio: Fraction, clipped_share: Fraction = Fraction(0)) -
 
 
 def best(scores: Sequence[TakeScore]) -> int:
-    """Return which take is the best; the earliest among equals, never simply the last.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """Return which take is the best; the earliest among equals. At least one is given."""
     return max(range(len(scores)), key=lambda at: (scores[at], -at))
 
 
@@ -129,13 +115,9 @@ def closest_version(predicted_s: Sequence[float], fit: tuple[float, float]) -> i
 
 @dataclass(frozen=True, slots=True)
 class TakeMeasure:
-    """Measurements of a take.
+    """Measurements of a take: levels against full scale, samples that lie in runs at full scale.
 
-    Attributes:
-        peak: highest absolute sample, 1.0 is full scale.
-        rms: root mean square over the take.
-        clipped: samples that lie in runs at full scale.
-        predicted_s: seconds that the length model expected, or 0 where nothing was.
+    `predicted_s` is what the length model expected, or 0 where nothing was.
     """
 
     samples: int

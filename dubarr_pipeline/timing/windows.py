@@ -1,9 +1,8 @@
 """The window of a line: the time that its dubbed voice may fill.
 
-A window is the line's own span plus the silence it may borrow. Borrowed silence is real silence:
-there is no speech there in the original, so a take inside its window overlaps another voice only
-where the original did. Two neighbours may both reach into the pause between them; `placement`
-shares it out.
+A window is the line's own span plus the silence it may borrow: where the original has no speech, so
+that a take overlaps another voice only where the original did. Two neighbours may both reach into
+the pause between them; `placement` shares it out.
 """
 
 from bisect import bisect_left, bisect_right

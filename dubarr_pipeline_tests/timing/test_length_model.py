@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from dubarr_pipeline.timing.length_model import (
     DEFAULT_RATE,
     LengthModel,
-    LengthOptions,
     features_of,
     published_weights,
     syllable_rate,
@@ -96,7 +95,7 @@ def test_the_order_of_the_takes_does_not_matter(chance: random.Random) -> None:
     chance.shuffle(mixed)
     models = []
     for order in (takes, mixed):
-        model = LengthModel(options=LengthOptions(kept=6))
+        model = LengthModel(kept=6)
         for text, voice, seconds in order:
             model.observe((text, "es", voice), seconds)
         models.append(model)
