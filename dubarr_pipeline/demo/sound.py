@@ -22,21 +22,13 @@ _BAR_S = 2.75
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenLine:
-    """A line as it stands in the sound: which one, and the samples it fills."""
-
-    index: int
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
 class Soundtrack:
     """The stems, ``(2, samples)`` float32 at 48 kHz, and where every line lies."""
 
     voices: Samples
     bed: Samples
     commentary: Samples
-    lines: tuple[SpokenLine, ...]
+    lines: tuple[Span, ...]
 
 
 def soundtrack() -> Soundtrack:
@@ -47,10 +39,7 @@ def soundtrack() -> Soundtrack:
     starts = [round(line.start_s * RATE) for line in LINES]
     voice = _lay(takes, starts)
     comment = _lay(notes, [round(start * RATE) for start, _ in COMMENTARY])
-    lines = tuple(
-        SpokenLine(i, Span(start, start + len(take)))
-        for i, (start, take) in enumerate(zip(starts, takes, strict=True))
-    )
+    lines = tuple(Span(start, start + len(take)) for start, take in zip(starts, takes, strict=True))
     bed = _music() + _waves() + _bell_and_engine()
     return Soundtrack(
         _centred(voice), np.clip(bed, -0.5, 0.5).astype(np.float32), _centred(comment), lines

@@ -43,13 +43,8 @@ def demo_video(folder: Path) -> Path:
     write_wave(folder / "bed.wav", sound.bed, scene.RATE)
     _assemble(folder, sound, video)
     lines = [
-        {
-            "index": spoken.index,
-            "actor": scene.LINES[spoken.index].actor,
-            "text": scene.LINES[spoken.index].text,
-            **span_seconds(spoken.span, scene.RATE),
-        }
-        for spoken in sound.lines
+        {"index": i, "actor": line.actor, "text": line.text, **span_seconds(span, scene.RATE)}
+        for i, (line, span) in enumerate(zip(scene.LINES, sound.lines, strict=True))
     ]
     write_json(truth, {"version": version, "rate": scene.RATE, "lines": lines})
     return video
@@ -61,7 +56,7 @@ def _assemble(folder: Path, sound: Soundtrack, video: Path) -> None:
     mix, comment = scratch / "mix.wav", scratch / "commentary.wav"
     write_wave(mix, sound.voices + sound.bed, scene.RATE)
     write_wave(comment, 0.25 * (sound.voices + sound.bed) + sound.commentary, scene.RATE)
-    cues = (Cue(spoken.span, scene.LINES[spoken.index].text) for spoken in sound.lines)
+    cues = (Cue(at, line.text) for line, at in zip(scene.LINES, sound.lines, strict=True))
     write_srt(scratch / "lines.srt", cues, scene.RATE)
     ends = [start for start, _ in scene.CHAPTERS[1:]] + [scene.DURATION_S]
     chapters = (

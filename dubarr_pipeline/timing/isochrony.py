@@ -49,11 +49,7 @@ class Isochrony:
 
 
 def measure(lines: Sequence[DubbedLine], rate: int, speech: Iterable[Span] = ()) -> Isochrony:
-    """Measure all placed lines of one language.
-
-    `speech` is the original's that was to be dubbed, lines that failed included; by default that of
-    `lines`.
-    """
+    """Measure placed lines; `speech` is all that was to be dubbed, by default that of `lines`."""
     errors = onset_errors_ms(lines, rate)
     tempos = [line.tempo for line in lines]
     source = list(speech) or [line.source for line in lines]

@@ -100,10 +100,8 @@ def best(scores: Sequence[TakeScore]) -> int:
 def closest_version(predicted_s: Sequence[float], fit: tuple[float, float]) -> int:
     """Return which wording of a draft is likeliest to fit, by its predicted seconds.
 
-    The one that is relatively nearest to `aim_s`, where one that is longer than its whole window
-    counts after all that are not; the earliest among equals.
-
-    `fit` is the wanted and the window's whole seconds.
+    That is the nearest to `aim_s` of those that fit into the whole window, if any do. `fit` is the
+    wanted and the window's whole seconds.
     """
     wanted, limit = fit
     aim = aim_s(wanted, limit)

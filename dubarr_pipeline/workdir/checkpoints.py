@@ -7,8 +7,8 @@ stage; a manifest next to the artifacts holds checksums of every file it left. A
 2. it was made from the very results that its input stages have now, and
 3. every file that it left is still whole.
 
-Anything else is a named reason to rerun the stage. The first two checks touch no file; the third
-costs one `stat` per file, and reads a file again only if its stat has changed.
+Anything else is a named reason to rerun the stage. Only the third check touches files: it costs one
+`stat` each, and reads a file again if that has changed.
 """
 
 import hashlib
@@ -46,12 +46,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Everything that a stage's result must depend on now.
-
-    Attributes:
-        fingerprint: 32 hex digits over all of it.
-        facts: the same by name, so that a change can be reported.
-    """
+    """Everything that a stage's result must depend on now: a digest, and by name for reports."""
 
     fingerprint: str
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -92,9 +87,8 @@ def decide(
     """
     if record is None:
         return Decision(False, "not made yet")
-    if record.fingerprint != wanted.fingerprint and not _is_same_of_old(
-        work, stage, wanted, record
-    ):
+    same = record.fingerprint == wanted.fingerprint
+    if not same and not _is_same_of_old(work, stage, wanted, record):
         return Decision(False, _what_changed(work, stage, wanted.facts))
     changed = sorted(name for name in inputs if record.inputs.get(name) != inputs[name])
     if changed:
@@ -160,11 +154,7 @@ def recorded_files(work: WorkDir, stage: str) -> list[Path]:
 
 
 def _recorded(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
-    """Return the files of a manifest and their identities, all of them inside the work folder.
-
-    Raises:
-        ArtifactError: if the manifest is missing or damaged.
-    """
+    """Return the files of a manifest, all inside the work folder, and their identities."""
     files = read_json(_manifest(work, stage)).get("files")
     if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
         raise ArtifactError(f"{_manifest(work, stage)} is damaged: delete it")

@@ -17,12 +17,7 @@ OnBytes = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """Stat and digest that identify a file's content.
-
-    Attributes:
-        size, mtime_ns, ctime_ns, inode: from its stat; equal ones spare the digest.
-        digest: BLAKE2b-256 of the whole content, in hex.
-    """
+    """Stat and BLAKE2b-256 of a file's content, in hex; an equal stat spares the digest."""
 
     size: int
     mtime_ns: int

@@ -73,7 +73,7 @@ def fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(ApertiumTranslator, "identity", lambda _: "apertium fixed")
     audio = Stream(1, "audio", "flac", "en", rate=48_000, channels=2)
     script = SubtitleSource("full", "embedded", tmp_path / "film.mkv", "srt", 3, "en")
-    info = MediaInfo(tmp_path / "film.mkv", "matroska,webm", 1.0, 0.0, (audio,), (), {})
+    info = MediaInfo(tmp_path / "film.mkv", "matroska,webm", 1.0, 0.0, (audio,))
     source = Source(info, audio, script, "en")
     for module in (vocals, segments):
         monkeypatch.setattr(module, "inspect_source", lambda *_: source)

@@ -68,7 +68,7 @@ def media(*tracks: tuple[str, str]) -> MediaInfo:
         Stream(index, "audio", "ac3", language=language, title=title or None)
         for index, (language, title) in enumerate(tracks)
     )
-    return MediaInfo(Path("a.mkv"), "matroska", 10.0, 0.0, streams, (), {})
+    return MediaInfo(Path("a.mkv"), "matroska", 10.0, 0.0, streams)
 
 
 def test_rules_that_nothing_could_pass_are_refused():

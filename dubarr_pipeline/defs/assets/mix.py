@@ -55,7 +55,7 @@ def make(context: StageContext) -> Outcome:
             if lost := [f"line {x.index} ({x.language})" for x, at in placed if not at]:
                 raise ArtifactError(f"{lost[0]} is placed but has no sound")
             takes = [PlacedTake(x.start, at, x.speaker, x.source) for x, at in placed if at]
-            finished = mix_and_prove(
+            report, proof = mix_and_prove(
                 sources,
                 takes,
                 path,
@@ -67,8 +67,8 @@ def make(context: StageContext) -> Outcome:
             tracks[language] = {
                 "fingerprint": wanted[0],
                 "file": asdict(identify(path)),
-                "report": as_document(finished.report),
-                "proof": as_document(finished.proof),
+                "report": as_document(report),
+                "proof": as_document(proof),
             }
     write_json(work.mix_report, {"tracks": tracks})
     files = [work.track(language, options.codec) for language in targets]

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,15 +57,6 @@ class ToolOutput:
 
     stdout: bytes
     stderr: str
-
-
-@dataclass(frozen=True, slots=True)
-class LateStream:
-    """A stream that ffmpeg met in the middle of a file."""
-
-    kind: str
-    index: int
-    time: str
 
 
 def file_url(path: str | Path) -> str:
@@ -144,13 +135,10 @@ class ToolPipe:
         return self._child.words()
 
     @property
-    def late_streams(self) -> tuple[LateStream, ...]:
-        """Streams that ffmpeg met while it read, too late to copy them.
-
-        It reports them with its warnings (``-v level+warning``). Complete once the tool has ended.
-        """
+    def late_streams(self) -> list[str]:
+        """Streams that ffmpeg met too late to copy them, once it ended (``-v level+warning``)."""
         self._child.words()
-        return tuple(self._child.channel.late_streams)
+        return self._child.channel.late_streams
 
 
 @contextlib.contextmanager
@@ -219,6 +207,9 @@ class _Child:
             )
         finally:
             self.channel.listen()
+        # None where they were not to be piped.
+        self.stdin = cast("IO[bytes]", self.process.stdin)
+        self.stdout = cast("IO[bytes]", self.process.stdout)
         self._watch = threading.Timer(LONGEST_S, self.give_up, (f"ran for {LONGEST_S:g} s",))
         self._watch.daemon = True
         self._watch.start()
@@ -229,20 +220,10 @@ class _Child:
     def __exit__(self, *_: object) -> None:
         self._watch.cancel()
         self.kill()
-        for stream in (self.process.stdin, self.process.stdout):
+        for stream in (self.stdin, self.stdout):
             if stream:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
-
-    @property
-    def stdin(self) -> IO[bytes]:
-        assert self.process.stdin
-        return self.process.stdin
-
-    @property
-    def stdout(self) -> IO[bytes]:
-        assert self.process.stdout
-        return self.process.stdout
 
     def kill(self) -> None:
         """End the tool if it still runs, and wait for it."""
@@ -294,7 +275,7 @@ class _ErrorChannel:
     def __init__(self) -> None:
         self._drained, self.source = os.pipe()
         self._kept = b""
-        self.late_streams: list[LateStream] = []
+        self.late_streams: list[str] = []
         self._thread = threading.Thread(target=self._drain, name="tool-stderr", daemon=True)
 
     def listen(self) -> None:
@@ -316,7 +297,7 @@ class _ErrorChannel:
                 # These must not be lost behind thousands of other warnings.
                 for kind, index, time in _NEW_STREAM.findall(b"\n".join(lines)):
                     if len(self.late_streams) < _NAMED_LATE_STREAMS:
-                        late = LateStream(kind.decode(), int(index), time.decode())
+                        late = f"stream {index.decode()} ({kind.decode()}) at {time.decode()} s"
                         self.late_streams.append(late)
 
 

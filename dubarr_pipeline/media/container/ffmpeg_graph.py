@@ -29,9 +29,13 @@ _library = cast(Any, ffmpeg_python)
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A stream between two nodes of a graph."""
+    """A stream between two nodes of a graph, or all that a file or pipe holds."""
 
     node: Any
+
+    def stream(self, specifier: str | int) -> Link:
+        """Return one stream of a file, e.g. ``2`` or ``"a:0"``."""
+        return Link(self.node[str(specifier)])
 
     def filter(self, name: str, options: Options | None = None) -> Link:
         """Return what comes out of a filter with one input and one output."""
@@ -43,23 +47,12 @@ class Link:
         return Link(twice.stream(0)), Link(twice.stream(1))
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A file or pipe that ffmpeg reads."""
-
-    node: Any
-
-    def stream(self, specifier: str | int) -> Link:
-        """Return one stream of it, e.g. ``2`` or ``"a:0"``."""
-        return Link(self.node[str(specifier)])
-
-
-def open_input(where: str | Path, options: Options | None = None) -> Input:
+def open_input(where: str | Path, options: Options | None = None) -> Link:
     """Return an input: a file of ours, or ``pipe:0``."""
-    return Input(_library.input(_url(where), **(options or {})))
+    return Link(_library.input(_url(where), **(options or {})))
 
 
-def open_source(path: Path, options: Options | None = None) -> Input:
+def open_source(path: Path, options: Options | None = None) -> Link:
     """Return the input for a file that may be hostile; see `ffmpeg.source_arguments`."""
     *safe, _, _ = ffmpeg.source_arguments(path)
     pairs = zip(safe[::2], safe[1::2], strict=True)

@@ -56,8 +56,7 @@ class TrackEntry:
     Attributes:
         kind: as ffprobe names it; ``other`` for what ffmpeg cannot read, such as a DVD's buttons.
         codec: Matroska's name of the codec, e.g. ``S_TEXT/WEBVTT``.
-        language: BCP-47 where the file has it; None if it names none.
-        header_bytes: size of the codec's private data.
+        language: BCP-47 where the file has it.
     """
 
     kind: str
@@ -197,8 +196,6 @@ class Property:
         return content.hex() if self.kind == "hex" else str(int.from_bytes(content, "big"))
 
 
-Properties = Mapping[ElementPath, Property]
-
 _TABLES = read_table("dubarr_pipeline.media.container", "elements")
 
 
@@ -206,17 +203,14 @@ def _path(text: str) -> ElementPath:
     return tuple(int(identity, 16) for identity in text.split("."))
 
 
-SEGMENT, TRACK = (
-    {
-        _path(path): Property(name, kind)
-        for kind, names in _TABLES[part].items()
-        for path, name in names.items()
-    }
-    for part in ("segment", "track")
-)
-"""Restored elements of the segment's information, and of a track's header."""
+RESTORED = {
+    _path(path): Property(name, kind)
+    for kind, names in _TABLES["restored"].items()
+    for path, name in names.items()
+}
+"""Elements of the segment's information and of tracks' headers that mkvpropedit can write."""
 _NAMED_LOSSES = {_path(path): name for path, name in _TABLES["lost"].items()}
-_MASTERS = frozenset(i for path in (*SEGMENT, *TRACK, *_NAMED_LOSSES) for i in path[:-1])
+_MASTERS = frozenset(i for path in (*RESTORED, *_NAMED_LOSSES) for i in path[:-1])
 
 
 def read_elements(path: Path) -> tuple[Elements, tuple[Elements, ...]]:
@@ -240,26 +234,24 @@ def _elements(stream: BinaryIO, parent: _Element, path: ElementPath = ()) -> Ele
     return contents
 
 
-def restoring_edits(source: Elements, result: Elements, table: Properties) -> list[str]:
+def restoring_edits(source: Elements, result: Elements) -> list[str]:
     """Return mkvpropedit's arguments that give the result the elements of the source."""
     return [
         argument
-        for name, old, _ in _changes(source, result, table)
+        for name, old, _ in _changes(source, result)
         for argument in (["--delete", name] if old is None else ["--set", f"{name}={old}"])
     ]
 
 
-def differences(source: Elements, result: Elements, table: Properties) -> tuple[str, ...]:
+def differences(source: Elements, result: Elements) -> tuple[str, ...]:
     """Name the restorable elements of the source that are others in the result."""
-    changes = _changes(source, result, table)
+    changes = _changes(source, result)
     return tuple(f"{name} is {new}, not {old}" for name, old, new in changes if old is not None)
 
 
-def _changes(
-    source: Elements, result: Elements, table: Properties
-) -> Iterator[tuple[str, str | None, str | None]]:
+def _changes(source: Elements, result: Elements) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield the name of each element that differs, with its old and its new text, if any."""
-    for path, known in table.items():
+    for path, known in RESTORED.items():
         old, new = (
             known.text(contents[0]) if (contents := found.get(path)) else None
             for found in (source, result)

@@ -1,8 +1,8 @@
 """Header properties, tags, chapters and attachments of a Matroska file, by mkvtoolnix.
 
-ffmpeg copies streams bit for bit but rewrites these and loses some of them (BCP-47 languages,
-editions, tag targets, attachment descriptions); mkvtoolnix reads and writes them whole. Everything
-runs inside one folder under plain names, because mkvtoolnix refuses others in the locale ``C``.
+ffmpeg rewrites these and loses some of them (BCP-47 languages, editions, tag targets, descriptions
+of attachments). Everything runs inside one folder under plain names, because mkvtoolnix refuses
+others in the locale ``C``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Streams, chapters, tags and times of a media file, by ffprobe; each file is read once."""
+"""Streams and times of a media file, by ffprobe; each file is read once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from dubarr_pipeline.media.container.matroska import (
 )
 from dubarr_pipeline.media.container.mp4 import FIRST_BOXES, boxes_end, track_names
 from dubarr_pipeline.media.container.streams import (
-    Chapter,
     MediaInfo,
     Stream,
     StreamKind,
@@ -38,12 +37,9 @@ PROBE_TIMEOUT_S = 120.0
 """A local file answers within a second; this is for sleeping disks and hostile files."""
 
 _KINDS: tuple[StreamKind, ...] = ("video", "audio", "subtitle", "attachment", "data")
-_NOT_MEDIA = frozenset(read_table("dubarr_pipeline.media.container", "formats")["not_media"])
-_USUAL_HANDLER = re.compile(
-    r"handle|media|produced|gpac|mainconcept|l-smash|\biso\b|muxer|lavf|gopro|\bdji\b|vireo|bento"
-    r"|^\W*(audio|video|sound|text|subtitles?)?\W*(track|stream)?\W*\d*\W*$",
-    re.I,
-)
+_PACKAGE = "dubarr_pipeline.media.container"
+_NOT_MEDIA = frozenset(read_table(_PACKAGE, "formats")["not_media"])
+_USUAL_HANDLER = re.compile("|".join(read_table(_PACKAGE, "titles")["handlers"]), re.IGNORECASE)
 """Names that programs give to all tracks of MP4, not people to one."""
 _SAME_PACE = 1.2
 """Ratio of a broadcast's declared duration to its pace; beyond, its clock must have jumped."""
@@ -238,20 +234,12 @@ def _info(path: Path, document: dict[str, Any]) -> MediaInfo:
         if s.get("codec_type") in _KINDS
     )
     lengths = [s.duration_s for s in streams if s.duration_s]
-    chapters = tuple(
-        Chapter(start, start if end is None else end, tags_of(chapter).get("title"))
-        for chapter in document.get("chapters", ())
-        for start in [_number(chapter.get("start_time")) or 0.0]
-        for end in [_number(chapter.get("end_time"))]
-    )
     return MediaInfo(
         path,
         format_name,
         _number(about.get("duration")) or max(lengths, default=0.0),
         _number(about.get("start_time")) or 0.0,
         with_joined_channels(streams),
-        chapters,
-        tags_of(about),
     )
 
 

@@ -1,4 +1,4 @@
-"""Streams, chapters and tags of a container, and the choice of the audio stream to dub."""
+"""Streams of a container, and the choice of the audio stream to dub."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class Stream:
         language: BCP-47, or None where none is named.
         start_s: first time stamp on the container's own clock; 0.0 without one.
         duration_s: as the container declares it for this stream; None if it does not.
-        rate, channels, layout: of audio streams (layout by ffmpeg's names, or None).
         programs: numbers of a broadcast's programmes that it belongs to.
         parts: numbers of the mono tracks that are this sound's channels, in its layout's order, its
             own first; empty where one track holds them all.
@@ -80,15 +79,6 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
-    """A chapter mark, in seconds on the container's own clock."""
-
-    start_s: float
-    end_s: float
-    title: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class MediaInfo:
     """The contents of a container.
 
@@ -103,8 +93,6 @@ class MediaInfo:
     duration_s: float
     start_s: float
     streams: tuple[Stream, ...]
-    chapters: tuple[Chapter, ...]
-    tags: Mapping[str, str]
 
     @property
     def video(self) -> tuple[Stream, ...]:
@@ -120,10 +108,6 @@ class MediaInfo:
     @property
     def subtitles(self) -> tuple[Stream, ...]:
         return self.of_kind("subtitle")
-
-    @property
-    def attachments(self) -> tuple[Stream, ...]:
-        return self.of_kind("attachment")
 
     def in_programme(self, stream: Stream) -> bool:
         """Return whether a stream may go with the first picture; another programme's does not."""

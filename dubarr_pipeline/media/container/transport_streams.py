@@ -51,7 +51,6 @@ def reading_options(path: Path) -> tuple[str, ...]:
         NotMuxable: if a stream begins so late that ffmpeg would need gigabytes to see it.
     """
     try:
-        found = path.stat()
         with path.open("rb") as file:
             front = file.read(_IN_A_ROW * 2 * max(_PACKET_SIZES))
     except (OSError, ValueError):
@@ -60,7 +59,7 @@ def reading_options(path: Path) -> tuple[str, ...]:
     programme = front.startswith(_PROGRAM_STREAM)
     if not programme and _framing(front) is None:
         return ()
-    places = _survey(path, found.st_size, found.st_mtime_ns).places
+    places = _look(path).places
     latest, late_pid = max(((at, pid) for pid, at in places.items()), default=(0, 0))
     if latest > _FAR_BYTES and not programme:
         raise NotMuxable(
@@ -74,8 +73,7 @@ def reading_options(path: Path) -> tuple[str, ...]:
 
 def seen_streams(path: Path) -> frozenset[int]:
     """Return the PIDs under which a transport stream carries pictures, sound or subtitles."""
-    found = path.stat()
-    return frozenset(_survey(path, found.st_size, found.st_mtime_ns).places)
+    return frozenset(_look(path).places)
 
 
 def played_about_s(path: Path) -> float:
@@ -83,8 +81,7 @@ def played_about_s(path: Path) -> float:
 
     Its first and its last time stamp say nothing where the clock jumps between them.
     """
-    found = path.stat()
-    return _survey(path, found.st_size, found.st_mtime_ns).seconds
+    return _look(path).seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,11 @@ class _Survey:
     places: Mapping[int, int]
     """The byte at which each stream was first seen, by its number."""
     seconds: float
+
+
+def _look(path: Path) -> _Survey:
+    found = path.stat()
+    return _survey(path, found.st_size, found.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)

@@ -203,7 +203,6 @@ class MeasuredTrack:
     """Measurements of a track.
 
     Attributes:
-        loudness: of the whole.
         dialogue_lufs: while somebody speaks, gated within it; -70 where nobody does.
         frames: power of every tenth of a second.
         decoded_samples: length of the file; None where it is the mix that was measured.

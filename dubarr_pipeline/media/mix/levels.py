@@ -118,18 +118,10 @@ def _gain(line: LineLevel, film_lufs: float, options: LevelOptions) -> float:
     return float(np.clip(bounded - line.dub_lufs, _LOWEST_GAIN_DB, options.boost_db))
 
 
-@dataclass(frozen=True, slots=True)
-class Trim:
-    """By how many dB all of the dub moves, and what the programme then measures."""
-
-    dub_db: float
-    programme_lufs: float
-
-
 def trim_towards(
     programme: Powers, dub: Powers, target_lufs: float, bounds_db: tuple[float, float]
-) -> Trim:
-    """Return how the dub must move, within bounds, for the programme to measure `target_lufs`.
+) -> tuple[float, float]:
+    """Return the dB by which the dub must move, within bounds, and the LUFS of all of it then.
 
     `programme` and `dub` are the powers of every tenth of a second of the mix, and of the dub
     alone. Bed and dub are unrelated sounds: their powers add.
@@ -145,4 +137,4 @@ def trim_towards(
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if level(middle) < target_lufs else (low, middle)
-    return Trim((low + high) / 2, level((low + high) / 2))
+    return (low + high) / 2, level((low + high) / 2)

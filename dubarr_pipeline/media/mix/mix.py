@@ -181,10 +181,11 @@ def _to_source(job: _MixJob, done: _Pass) -> _Correction | None:
     if abs(done.miss_lu) <= TOLERANCE_LU or not plan.takes or plan.target_lufs <= SILENCE_LUFS:
         return None
     dub = dub_frames(plan.takes, plan.lines, job.film.rate / 10)
-    trim = trim_towards(done.measured.frames, dub, plan.target_lufs, plan.trim_bounds_db)
-    if abs(trim.programme_lufs - done.level_lufs) < TOLERANCE_LU / 4:
+    frames = done.measured.frames
+    dub_db, level_lufs = trim_towards(frames, dub, plan.target_lufs, plan.trim_bounds_db)
+    if abs(level_lufs - done.level_lufs) < TOLERANCE_LU / 4:
         return None
-    return plan.louder(trim.dub_db), trim.programme_lufs
+    return plan.louder(dub_db), level_lufs
 
 
 def _encode(job: _MixJob, plan: MixPlan, dialnorm: int) -> _Pass:
@@ -290,37 +291,26 @@ _SURELY_LU = 0.05
 pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenTrack:
-    """A mixed track: the mixer's report, and the proof of the file."""
-
-    report: MixReport
-    proof: TrackProof
-
-
 def mix_and_prove(
     sources: MixSources,
     takes: Sequence[PlacedTake],
     destination: Path,
     options: MixOptions,
     on_progress: OnSeconds | None = None,
-) -> ProvenTrack:
+) -> tuple[MixReport, TrackProof]:
     """Mix a track and prove it; the file is within 0.2 LU of its target wherever the dub can do it.
 
-    What goes into the encoder is measured on the way; the file is decoded for its proof anyhow.
-    Only where that is off target is the film mixed again, by the file's own measure. Arguments and
-    errors are those of `mix` and `prove_track`.
+    Only where its proof is off target is the film mixed again, by the file's own measure. Arguments
+    and errors are those of `mix` and `prove_track`.
     """
     report = mix(sources, takes, destination, options, on_progress)
     proof = prove_track(destination, sources, takes, report, options)
     if (
         options.decode_again is None
         and takes
-        and (
-            report.measured_on == "mix"
-            and abs(proof.loudness_lufs - report.target_lufs) > TOLERANCE_LU
-            and abs(proof.loudness_lufs - report.loudness_lufs) > _SURELY_LU
-        )
+        and report.measured_on == "mix"
+        and abs(proof.loudness_lufs - report.target_lufs) > TOLERANCE_LU
+        and abs(proof.loudness_lufs - report.loudness_lufs) > _SURELY_LU
     ):
         logger.info(
             "%s measures %.2f LUFS after encoding, %.2f before: mixed again",
@@ -329,4 +319,4 @@ def mix_and_prove(
         careful = replace(options, decode_again=True)
         report = mix(sources, takes, destination, careful, on_progress)
         proof = prove_track(destination, sources, takes, report, careful)
-    return ProvenTrack(report, proof)
+    return report, proof

@@ -21,13 +21,7 @@ Codec = Literal["ac3", "eac3", "flac", "aac", "opus"]
 
 @dataclass(frozen=True, slots=True)
 class LoudnessTarget:
-    """Requirements of a delivery standard on the finished programme.
-
-    Attributes:
-        programme_lufs: integrated loudness.
-        true_peak_dbtp: highest true peak.
-        dialogue_gated: whether only the stretches with speech are measured.
-    """
+    """Requirements of a delivery standard; `dialogue_gated`: where nobody speaks does not count."""
 
     programme_lufs: float
     true_peak_dbtp: float

@@ -37,11 +37,7 @@ class OpenFilm:
 
 @contextlib.contextmanager
 def open_film(sources: MixSources) -> Iterator[OpenFilm]:
-    """Open both stems.
-
-    Raises:
-        ArtifactError: if one is missing or damaged, or they do not match each other.
-    """
+    """Open both stems. Raises `ArtifactError` also if they do not match each other."""
     with WaveFile(sources.accompaniment) as bed, WaveFile(sources.vocals) as vocals:
         shapes = [(f.rate, f.channels, f.samples) for f in (bed, vocals)]
         if shapes[0] != shapes[1]:
@@ -58,7 +54,6 @@ class MixPlan:
 
     Attributes:
         lines: what was measured, in the order of the takes.
-        takes: the same takes with gain and place.
         dialogue: the channels that are changed.
         gain_db: on the whole programme.
         ceiling_dbtp: of the limiter.

@@ -227,7 +227,7 @@ def levelled_by_trial(film: OpenFilm, plan: MixPlan) -> MixPlan:
     target_lufs = integrated(original)
     if target_lufs <= SILENCE_LUFS or not dub.any():
         return plan
-    return plan.louder(trim_towards(bed + dub, dub, target_lufs, plan.trim_bounds_db).dub_db)
+    return plan.louder(trim_towards(bed + dub, dub, target_lufs, plan.trim_bounds_db)[0])
 
 
 def _trial_pass(film: OpenFilm, plan: MixPlan) -> Iterator[tuple[Powers, Powers, Powers]]:

@@ -42,11 +42,9 @@ class AddedFile:
 
 @dataclass(frozen=True, slots=True)
 class MuxPass:
-    """Inputs of one result.
+    """Inputs of one result, without a source one of new tracks alone.
 
-    Attributes:
-        source: None for a file that holds new tracks alone.
-        moves: by the track's number in the result, the filter that moves it.
+    `moves` are the filters that move tracks, by their numbers in the result.
     """
 
     source: ContainerFacts | None
@@ -122,11 +120,7 @@ def write_and_log(
 
 
 def _check_timelines(work: MuxPass, read: dict[int, PacketTrack]) -> None:
-    """See that ffmpeg moved and left out the packets that the timelines name.
-
-    Raises:
-        VerificationError: naming the stream.
-    """
+    """See that ffmpeg moved and left out the packets that the timelines name."""
     for number, line in work.lines.items():
         stream, track = work.plan.tracks[number].stream, read[number]
         if line.unplayed and track.packets != line.packets:
@@ -160,9 +154,9 @@ def log_result(
 def with_moves(work: MuxPass, folder: Path) -> MuxPass:
     """Name how each stream is moved in the mux: by its timeline, and to undo what ffmpeg does.
 
-    ffmpeg 5.1 writes Opus's delay of 6.5 ms into the track's header but leaves the packets where
-    they were, so that players start the sound 6.5 ms early, again with every copy. Later versions
-    do not. The first packets of each such stream are copied for a trial and read back.
+    ffmpeg 5.1 writes Opus's delay of 6.5 ms into the header but leaves the packets where they were,
+    so that players start the sound early, again with every copy. The first packets of each such
+    stream are copied for a trial and read back.
     """
     own = [(work.source.path, c.stream) for c in work.plan.tracks] if work.source else []
     added = [(a.facts.path, a.carried.stream) for a in work.added]

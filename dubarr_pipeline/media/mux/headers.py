@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,7 @@ from dubarr_pipeline import __version__
 from dubarr_pipeline.errors import NotMuxable, VerificationError
 from dubarr_pipeline.media.container.facts import ContainerFacts
 from dubarr_pipeline.media.container.matroska import (
-    SEGMENT,
-    TRACK,
+    Elements,
     differences,
     losses,
     read_elements,
@@ -40,11 +39,9 @@ _OTHER_IMAGE = "image/x-unknown"
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Contents of a result's headers.
+    """Contents of a result's headers, whose clock lies `shift_us` behind the source's.
 
-    Attributes:
-        source: the film's container; None for a file of new tracks alone.
-        shift_us: how far the result's clock lies behind the source's.
+    Without a source it is a file of new tracks alone.
     """
 
     source: ContainerFacts | None
@@ -72,7 +69,7 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
     matches = _counterparts(source, old) if source and original else {}
     origins = tuple(matches.get(track.stream.index) for track in finish.plan.tracks)
     written = result.headers().tracks
-    uids = [o.uid if o else w.uid for o, w in zip(origins, written, strict=False)]
+    uids = [(o or w).uid for o, w in zip(origins, written, strict=False)]
     uids += [track.uid for track in written[len(origins) :]]
     edits = _element_edits(finish, result.path, origins)
     # Players turn the picture as MP4 says: Matroska calls that the projection's roll.
@@ -99,24 +96,29 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
     return origins
 
 
-def _element_edits(
-    finish: Finish, result: Path, origins: Sequence[HeaderTrack | None]
-) -> list[str]:
-    """Restore what ffmpeg dropped from the headers, or refuse the film for what stays lost."""
+def _elements(
+    finish: Finish, result: Path, origins: Origins
+) -> Iterator[tuple[str, str, Elements, Elements]]:
+    """Yield what the file and each track are to mkvpropedit and in words, and their elements."""
     if not finish.source or not finish.source.is_matroska:
-        return []
+        return
     (old, old_tracks), (new, new_tracks) = map(read_elements, (finish.source.path, result))
-    lost = list(losses(old, new))
-    changes = restoring_edits(old, new, SEGMENT)
-    edits = ["--edit", "info", *changes] if changes else []
+    yield "info", "the file", old, new
     for number, origin in enumerate(origins):
-        if origin is None:
-            continue
-        was, became = old_tracks[origin.number - 1], new_tracks[number]
-        changes = restoring_edits(was, became, TRACK)
-        edits += ["--edit", f"track:{number + 1}", *changes] if changes else []
-        lost += [f"{name} in track {origin.number}" for name in losses(was, became)]
-    if lost:
+        if origin:
+            was, name = old_tracks[origin.number - 1], f"track {origin.number}"
+            yield f"track:{number + 1}", name, was, new_tracks[number]
+
+
+def _element_edits(finish: Finish, result: Path, origins: Origins) -> list[str]:
+    """Restore what ffmpeg dropped from the headers, or refuse the film for what stays lost."""
+    edits: list[str] = []
+    lost: list[str] = []
+    for place, name, old, new in _elements(finish, result, origins):
+        changes = restoring_edits(old, new)
+        edits += ["--edit", place, *changes] if changes else []
+        lost += [f"{each} in {name}" for each in losses(old, new)]
+    if lost and finish.source:
         raise NotMuxable(
             f"{finish.source.path} holds {', '.join(lost)}, which would be lost: set mux.container"
             " to 'mka', so that the new tracks lie beside the film"
@@ -130,15 +132,13 @@ def check_elements(finish: Finish, result: Path, headers: Headers, origins: Orig
     Raises:
         VerificationError: naming the track and the element.
     """
-    if finish.source and finish.source.is_matroska:
-        (old, old_tracks), (new, new_tracks) = map(read_elements, (finish.source.path, result))
-        wrong = [f"the file's {text}" for text in differences(old, new, SEGMENT)]
-        for number, origin in enumerate(origins):
-            if origin:
-                found = differences(old_tracks[origin.number - 1], new_tracks[number], TRACK)
-                wrong += [f"track {origin.number}: {text}" for text in found]
-        if wrong:
-            raise VerificationError(f"headers differ in the muxed file: {'; '.join(wrong)}")
+    wrong = [
+        f"{name}: {text}"
+        for _, name, old, new in _elements(finish, result, origins)
+        for text in differences(old, new)
+    ]
+    if wrong:
+        raise VerificationError(f"headers differ in the muxed file: {'; '.join(wrong)}")
     for track, found in zip(finish.plan.tracks, headers.tracks, strict=False):
         roll = found.properties.get("projection_pose_roll", 0.0)
         if track.stream.turned_deg and roll != track.stream.turned_deg:

@@ -1,8 +1,7 @@
 """Dubbed tracks added to a film's own streams, with proof that those were not touched.
 
 One pass of ffmpeg copies every stream and fingerprints what it reads; mkvtoolnix writes what ffmpeg
-cannot (BCP-47 languages, editions, attachments); then the finished file is read back and compared
-packet by packet. Only what passed takes the destination's name.
+cannot; then the finished file is read back and compared packet by packet.
 """
 
 from __future__ import annotations

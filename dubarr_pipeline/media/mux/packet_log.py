@@ -73,10 +73,9 @@ def log_packets(
 ) -> dict[int, PacketTrack]:
     """Run ffmpeg with one output that is `hashed`, and keep what it says of each packet.
 
-    Returns the packets by the stream's number in that output, one file each in `folder`. Other
-    outputs may be written in the same pass. `on_time` hears the time in seconds of about every ten
-    thousandth packet. Of the streams in `side_data`, what travels beside the packets counts too
-    (cue settings, alpha planes).
+    Returns the packets by the stream's number in that output, one file each in `folder`. `on_time`
+    hears the time in seconds of about every ten thousandth packet. Of the streams in `side_data`,
+    what travels beside the packets counts too (cue settings, alpha planes).
 
     Raises:
         MediaToolError, MissingRequirement, DiskFull: as `ffmpeg.run`.
@@ -93,10 +92,10 @@ def log_packets(
         if rest:
             raise MediaToolError(f"ffmpeg ended in the middle of a line of hashes: {rest[-80:]!r}")
     if pipe.late_streams:
-        named = ", ".join(f"stream {s.index} ({s.kind}) at {s.time} s" for s in pipe.late_streams)
         raise NotMuxable(
-            f"the source has streams that begin in its middle and would be lost: {named}; cut the"
-            " recording where its streams change, and dub the parts"
+            "the source has streams that begin in its middle and would be lost: "
+            f"{', '.join(pipe.late_streams)}; cut the recording where its streams change, and dub"
+            " the parts"
         )
     return log.tracks()
 

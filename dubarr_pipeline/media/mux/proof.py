@@ -30,7 +30,6 @@ class StreamProof:
 
     Attributes:
         source_index: its number in the source file; None for a new track's own file.
-        result_index: its number in the result.
         packets: how many were compared, all of them equal.
         shift_us: the smallest and the largest change of time against the source's clock.
         offset_us: the largest change of time against the picture; at most `OFFSET_LIMIT_US`.

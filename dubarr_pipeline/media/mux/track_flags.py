@@ -35,13 +35,11 @@ _NOT_THE_FILM = frozenset({"comment", "visual_impaired", "descriptions", "dub", 
 
 @dataclass(frozen=True, slots=True)
 class TrackFlags:
-    """One track of the result as a player shall see it.
+    """One track of the result as a player shall see it; `new` if this run adds it.
 
     Attributes:
-        language: BCP-47; None leaves what the source's container says.
-        title: None leaves what is there.
+        language: BCP-47; None leaves what the source's container says, as without a title.
         flags: the names of `KEPT_FLAGS` that are set; all others are 0.
-        new: whether this run adds it.
     """
 
     kind: str
@@ -141,14 +139,10 @@ def language_tag(language: str) -> str:
 def legacy_language(tag: str) -> str | None:
     """Return the ISO 639-2/B code by which old players know a language: ``fre`` for French.
 
-    None for languages without a code of two letters: some are in ISO 639-2 by themselves
-    (Filipino), some under the language that embraces them (Cantonese: ``chi``), and mkvtoolnix
-    has the table.
+    None for languages without a code of two letters, of which mkvtoolnix has the table.
     """
     language = langcodes.Language.get(tag)
-    if len(language.language or "") != 2:
-        return None
-    return language.to_alpha3(variant="B")
+    return language.to_alpha3(variant="B") if len(language.language or "") == 2 else None
 
 
 @lru_cache(maxsize=256)

@@ -45,7 +45,7 @@ def build(folder: Path) -> Path:
 
 
 def _script() -> whisper.Script:
-    spans = [spoken.span for spoken in soundtrack().lines[:RECITED_LINES]]
+    spans = soundtrack().lines[:RECITED_LINES]
     zero = spans[0].start / scene.RATE - _PAD_S
     words = [
         whisper.evenly(line.text, span.start / scene.RATE - zero, span.end / scene.RATE - zero)

@@ -10,8 +10,7 @@ import pytest
 
 from dubarr_pipeline.errors import NotMuxable, VerificationError
 from dubarr_pipeline.media.container.matroska import (
-    SEGMENT,
-    TRACK,
+    RESTORED,
     differences,
     losses,
     read_elements,
@@ -121,17 +120,17 @@ def test_links_cropping_3d_projection_and_hdr_come_back(plain: Path, tmp_path: P
     assert said(result) == said(path)
     (about, tracks), (old, old_tracks) = read_elements(result), read_elements(path)
     names = {
-        SEGMENT[key].name: SEGMENT[key].text(value[0])
+        RESTORED[key].name: RESTORED[key].text(value[0])
         for key, value in about.items()
-        if key in SEGMENT
+        if key in RESTORED
     }
     assert names == INFORMATION
     for before, after in zip(old_tracks, tracks, strict=False):
-        assert {k: TRACK[k].text(v[0]) for k, v in before.items() if k in TRACK} == {
-            k: TRACK[k].text(v[0]) for k, v in after.items() if k in TRACK
+        assert {k: RESTORED[k].text(v[0]) for k, v in before.items() if k in RESTORED} == {
+            k: RESTORED[k].text(v[0]) for k, v in after.items() if k in RESTORED
         }
-    assert {TRACK[k].name for k in tracks[0] if k in TRACK} >= VIDEO.keys()
-    assert not differences(old, about, SEGMENT)
+    assert {RESTORED[k].name for k in tracks[0] if k in RESTORED} >= VIDEO.keys()
+    assert not differences(old, about)
     assert "Pixel crop left: 2" in mkvtool("mkvinfo", result).decode()
 
 
@@ -238,8 +237,8 @@ def test_a_telephones_turned_picture_stays_turned(
 def test_edits_say_only_what_differs() -> None:
     crop, stereo = (0xE0, 0x54CC), (0xE0, 0x53B8)
     old, new = {crop: (b"\2",)}, {crop: (b"\0\2",), stereo: (b"\1",)}
-    assert restoring_edits(old, new, TRACK) == ["--delete", "stereo-mode"]
-    assert restoring_edits(old, {}, TRACK) == ["--set", "pixel-crop-left=2"]
-    assert restoring_edits(new, new, TRACK) == []
+    assert restoring_edits(old, new) == ["--delete", "stereo-mode"]
+    assert restoring_edits(old, {}) == ["--set", "pixel-crop-left=2"]
+    assert restoring_edits(new, new) == []
     assert losses({(0x4444,): (b"x",)}, {(0x4444,): (b"x",)}) == ()
     assert losses({(0xE0, 0x53C0): (b"\0",)}, {}) == ()
