@@ -228,7 +228,7 @@ def _repeated_words(before: TimedText, cue: TimedText) -> int:
 
 def _with_length(cues: list[TimedText]) -> Iterator[TimedText]:
     """Extend cues without a duration by their reading time, up to the next cue."""
-    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+    for cue, following in zip(cues, [*cues[1:], None], strict=False):
         if cue.end_ms > cue.start_ms:
             yield cue
             continue
