@@ -122,6 +122,9 @@ def doctor(settings: Settings) -> int:
         mark = "ok     " if need.present else "MISSING"
         cure = "" if need.present else f"  → {need.cure}"
         say(f"{mark} {need.kind:8} {need.name}  ({user}){cure}")
+    for each in api.profiles.list_engines(settings):
+        if each.chosen and each.row.caution:
+            say(f"note    {each.row.kind} {each.row.name}: {each.row.caution}")
     missing = sum(not need.present for _, need in needs)
     say(f"profile {settings.profile!r}: " + (f"{missing} missing" if missing else "ready"))
     return exit_code(MissingRequirement) if missing else 0
@@ -138,6 +141,8 @@ def engines(settings: Settings) -> None:
         for each in group:
             row, mark = each.row, "*" if each.chosen else " "
             say(f"  {mark} {row.name:14} {row.licence:18} {row.summary}")
+            if row.caution:
+                say(f"      {row.caution}")
             if not row.commercial:
                 state = "accepted" if each.accepted else "not accepted"
                 say(f"      {row.licence} allows NO commercial use ({state})")

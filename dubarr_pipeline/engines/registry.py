@@ -43,6 +43,7 @@ class EngineRow:
         commercial: True if its licence allows commercial use; else the settings must accept it.
         takes: further arguments of its class: ``llm`` (section ``[llm]``), ``logs`` (the folder for
             the logs of services that it starts).
+        caution: a limit that a person should know before they choose it; empty for none.
     """
 
     kind: Kind
@@ -55,6 +56,7 @@ class EngineRow:
     models: tuple[str, ...] = ()
     commercial: bool = True
     takes: tuple[str, ...] = ()
+    caution: str = ""
 
 
 ENTRY_POINTS = "dubarr.engines"

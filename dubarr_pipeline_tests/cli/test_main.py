@@ -40,6 +40,7 @@ def test_doctor_names_what_is_missing_and_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = dubarr("doctor", work=tmp_path)
+    assert "note    synthesis espeak: Hebrew" in ready.stdout
     assert ready.returncode == 0, ready.stdout
     assert "MISSING" not in ready.stdout
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -61,6 +62,7 @@ def test_dub_stops_before_any_work_where_something_is_missing(
 
 def test_engines_shows_licences_and_choices(tmp_path: Path) -> None:
     shown = dubarr("engines", work=tmp_path).stdout
+    assert "with many vowels missing" in shown
     assert "* espeak" in shown
     assert "GPL-3.0" in shown
 

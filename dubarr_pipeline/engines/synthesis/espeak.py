@@ -35,6 +35,8 @@ EDGE_THRESHOLD = 10 ** (-50 / 20)
 MARKUP = re.compile(r"[<>{}]|\[\[|\]\]")
 UNSPEAKABLE_CATEGORIES = ("So", "Cc", "Cs", "Co", "Cn")
 """Emoji, control characters, lone surrogates: espeak would read their names aloud."""
+HEBREW_POINTS = re.compile(r"[\u0591-\u05bd\u05bf-\u05c2\u05c4\u05c5\u05c7]")
+"""espeak spells words with some of them by the names of their letters, partly in English."""
 KANJI = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -151,7 +153,7 @@ def phoneme_count(text: str, language: str) -> int:
 
 def _clauses(text: str, language: str) -> list[str]:
     name = require_language(language)
-    plain = text.replace("\0", " ").encode("utf-8", "replace").decode()
+    plain = HEBREW_POINTS.sub("", text.replace("\0", " ")).encode("utf-8", "replace").decode()
     with ESPEAK.session() as session:
         session.set_voice(voice_definition(name, 120.0, "plain"))
         clauses = session.phonemes(plain)
@@ -195,7 +197,7 @@ def _next_rate(measured: dict[int, int], wanted: float) -> int:
 
 
 def _spoken(session: EspeakSession, text: str, rate_wpm: int) -> Samples:
-    samples = trim_edges(session.render(text, rate_wpm))
+    samples = trim_edges(session.render(HEBREW_POINTS.sub("", text), rate_wpm))
     if not samples.size:
         raise LineError("unspeakable", f"espeak-ng is silent for {text[:80]!r}")
     return samples

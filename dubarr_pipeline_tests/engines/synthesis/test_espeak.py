@@ -223,6 +223,14 @@ def test_phonemes_are_espeaks_own() -> None:
         phonemes("hola", "tlh")
 
 
+def test_pointed_hebrew_is_not_spelled() -> None:
+    pointed, plain = "אֲנִי רוֹצֶה לִשְׁתּוֹת", "אני רוצה לשתות"
+    assert phonemes(pointed, "he") == phonemes(plain, "he") == "anˈi rotsˈe liʃtˈot"  # noqa: RUF001
+    engine = EspeakSynthesizer()
+    spoken = [engine.speak(request(text, "he")).samples.size for text in (pointed, plain)]
+    assert spoken[0] == spoken[1]
+
+
 def test_phonemes_foretell_length() -> None:
     texts = [LINES["es"][:n] for n in (20, 34, 50, 71)]
     natural_s = [EspeakSynthesizer().natural_s(request(text)) for text in texts]
