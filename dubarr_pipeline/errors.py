@@ -1,35 +1,13 @@
 """The error tree. A message says what is wrong, where (video, stream, line, time) and the cure.
 
 DubbingError
-├── SettingsError            a setting, an option or an environment variable is wrong
-│   ├── LicenceError         an engine's or a model's licence was not accepted
-│   └── LanguageError        a language is unknown, the same as the source's, or not served
-├── SourceError              the video cannot be used as it is
-│   ├── SourceMissing        not there, or not readable
-│   ├── NotAVideo            no container that can be read, zero bytes, truncated
-│   ├── NoAudio              no audio stream to dub
-│   ├── NoScript             no subtitles, and no engine that could hear the words
-│   ├── NotMuxable           holds what the finished file could not keep as it is
-│   └── SourceChanged        the file is not the one that was registered
-├── WorkspaceError           the work folder cannot be used
-│   ├── NotWritable          no permission to write there
-│   ├── DiskFull             no room left
-│   ├── ArtifactError        an artifact is missing, damaged or of an unknown schema
-│   └── VideoBusy            another process works on this video
-├── MissingRequirement       a program, package, model or service that an engine needs is not here
-│   ├── ModelRefused         a model's host has no such model, or does not give it to us
-│   └── ModelDamaged         a model's files are not what they must be
-├── EngineError              an engine failed at its work
-│   ├── LineError            one line could not be made; carries the failure's name
-│   └── OutOfMemory          the engine ran out of (GPU) memory
-├── ServiceError             a server answered wrongly, too late or not at all
-│   ├── ServiceTimeout
-│   ├── ServiceUnavailable
-│   └── BadReply             the reply breaks its contract; the message names the fault
-│       └── ContextTooLong   what a language model was told is longer than its window
-├── RequestRefused           a request to one of our servers cannot be served; has its HTTP status
-├── MediaToolError           ffmpeg or mkvtoolnix failed; carries its own last words
-└── VerificationError        the finished file is not what it must be (stream, flag)
+├── SettingsError: LicenceError, LanguageError
+├── SourceError: SourceMissing, NotAVideo, NoAudio, NoScript, NotMuxable, SourceChanged
+├── WorkspaceError: NotWritable, DiskFull, ArtifactError, VideoBusy
+├── MissingRequirement: ModelRefused, ModelDamaged
+├── EngineError: LineError, OutOfMemory
+├── ServiceError: ServiceTimeout, ServiceUnavailable, BadReply (ContextTooLong)
+└── RequestRefused, MediaToolError, VerificationError
 """
 
 

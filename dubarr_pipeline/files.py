@@ -20,9 +20,7 @@ _DIGEST_BYTES = 16
 def named_disk_errors(path: Path, option: str = "--work-dir") -> Iterator[None]:
     """Turn the system's "no space", "read-only" and "not permitted" into errors with a cure.
 
-    Args:
-        path: the file or folder that was to be written.
-        option: command-line option that chooses another folder.
+    `path` was to be written; `option` is the one of the command line that chooses another folder.
 
     Raises:
         DiskFull, NotWritable, WorkspaceError: instead of the bare `OSError`.
@@ -124,10 +122,6 @@ def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
 def check_writable(folder: Path, option: str = "--work-dir") -> None:
     """Check that files can be made in the folder, which is made if it is missing.
 
-    Args:
-        folder: folder to be written to.
-        option: command-line option that chooses another folder.
-
     Raises:
         NotWritable, DiskFull, WorkspaceError: if they cannot.
     """
@@ -147,10 +141,7 @@ def check_writable(folder: Path, option: str = "--work-dir") -> None:
 class ResumeCache:
     """Finished results on disk, so that a killed run repeats none of them.
 
-    A file holds a digest and the result; a damaged one counts as missing.
-
-    Args:
-        folder: of the files; None keeps nothing.
+    A file holds a digest and the result; a damaged one counts as missing. No folder keeps nothing.
     """
 
     def __init__(self, folder: Path | None) -> None:

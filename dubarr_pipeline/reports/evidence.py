@@ -1,7 +1,7 @@
 """Evidence of a report: the artifacts of a video, read and checked, and the files on disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
@@ -135,8 +135,8 @@ class Evidence:
         return tuple(self.production.languages.get(language, ()))
 
 
-_MIX = TypeAdapter(TrackNote)
-_HEARING = TypeAdapter(HearingNote)
+_MIXES = TypeAdapter(dict[str, TrackNote])
+_HEARINGS = TypeAdapter(dict[str, HearingNote])
 _MUX = TypeAdapter(MuxReport)
 _SCRIPT = TypeAdapter(ScriptNote)
 
@@ -149,15 +149,18 @@ def gather(work: WorkDir) -> Evidence:
     """
     production = read_segments(work)
     tracks = read_json(work.mix_report).get("tracks", {})
+    mixes = {language: track.get("report") for language, track in tracks.items()}
+    proofs = {language: track["proof"] for language, track in tracks.items() if "proof" in track}
     refs: dict[str, RefNote] = {}
     for who, ref in read_json(work.refs_report).get("speakers", {}).items():
-        note, chosen = ref.get("failure") or ref.get("fallback") or "", ref.get("chosen")
-        refs[who] = RefNote(candidates=len(ref.get("candidates", ())), note=note)
-        if chosen:
+        note, count = (
+            ref.get("failure") or ref.get("fallback") or "",
+            len(ref.get("candidates", ())),
+        )
+        refs[who] = RefNote(candidates=count, note=note)
+        if chosen := ref.get("chosen"):
             length_s = round(chosen["end"] - chosen["start"], 3)
-            refs[who] = replace(
-                refs[who], length_s=length_s, snr_db=chosen["snr_db"], zcr=chosen["zcr"]
-            )
+            refs[who] = RefNote(length_s, chosen["snr_db"], chosen["zcr"], count, note)
     placed = [line for lines in production.languages.values() for line in lines if line.placed]
     sound, script = read_sound(work.speech), read_transcript(work.transcription)
     return Evidence(
@@ -165,15 +168,8 @@ def gather(work: WorkDir) -> Evidence:
         script=script,
         coverage=coverage(script.segments, sound.speech, script.rate),
         production=production,
-        mixes={
-            language: checked(_MIX.validate_python, track.get("report"), work.mix_report)
-            for language, track in tracks.items()
-        },
-        heard={
-            language: checked(_HEARING.validate_python, track["proof"], work.mix_report)
-            for language, track in tracks.items()
-            if "proof" in track
-        },
+        mixes=checked(_MIXES.validate_python, mixes, work.mix_report),
+        heard=checked(_HEARINGS.validate_python, proofs, work.mix_report),
         mux=checked(_MUX.validate_python, read_json(work.mux_report), work.mux_report),
         speakers=read_speakers(work.speakers),
         refs=refs,

@@ -197,32 +197,20 @@ def strips(
 def _bars(
     line: LineResult, length_s: float, rate: int, names: TimelineText
 ) -> Iterator[tuple[int, Bar]]:
-    style = names.styles.get(line.speaker, "k")
-    source = names.texts.get(line.index, "")
-    yield from _pieces(line.source, length_s, rate, (0, style, _title(line, source)))
-    if line.placed:
-        heard = Span(line.start, line.start + line.length)
-        yield from _pieces(heard, length_s, rate, (1, style, _title(line, line.text)))
-    else:
-        style = "k" if line.outcome == KEPT_ORIGINAL else "f"
-        yield from _pieces(line.source, length_s, rate, (1, style, _title(line, line.outcome)))
-
-
-def _pieces(
-    span: Span, length_s: float, rate: int, look: tuple[int, str, str]
-) -> Iterator[tuple[int, Bar]]:
-    """Yield a stretch, cut where strips end."""
-    row, style, title = look
-    start, end = span.start / rate, span.end / rate
-    for number in range(int(start // length_s), int(end // length_s) + 1):
-        left = max(start, number * length_s) - number * length_s
-        right = min(end, (number + 1) * length_s) - number * length_s
-        if right > left:
-            scale = STRIP_WIDTH / length_s
-            width = max(0.8, round((right - left) * scale, 1))
-            yield number, Bar(round(left * scale, 1), width, row, style, title)
-
-
-def _title(line: LineResult, text: str) -> str:
-    short = text if len(text) <= _TITLE_CHARACTERS else text[: _TITLE_CHARACTERS - 1] + "…"
-    return f"{line.index} {line.speaker}: {short}"
+    """Yield a line's place in the original, and in the dub, each cut where strips end."""
+    own = names.styles.get(line.speaker, "k")
+    heard, style, text = Span(line.start, line.start + line.length), own, line.text
+    if not line.placed:
+        heard, style = line.source, "k" if line.outcome == KEPT_ORIGINAL else "f"
+        text = line.outcome
+    rows = ((line.source, own, names.texts.get(line.index, "")), (heard, style, text))
+    scale = STRIP_WIDTH / length_s
+    for row, (span, style, text) in enumerate(rows):
+        short = text if len(text) <= _TITLE_CHARACTERS else text[: _TITLE_CHARACTERS - 1] + "…"
+        start, end = span.start / rate, span.end / rate
+        for number in range(int(start // length_s), int(end // length_s) + 1):
+            left = max(start, number * length_s) - number * length_s
+            right = min(end, (number + 1) * length_s) - number * length_s
+            if right > left:
+                x, width = round(left * scale, 1), max(0.8, round((right - left) * scale, 1))
+                yield number, Bar(x, width, row, style, f"{line.index} {line.speaker}: {short}")

@@ -88,9 +88,8 @@ class Canvas:
     def png(self) -> bytes:
         """Return the picture as PNG in few colours, some kilobytes."""
         stream = io.BytesIO()
-        few = self._image.quantize(
-            _COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
-        )
+        method, dither = Image.Quantize.FASTOCTREE, Image.Dither.NONE
+        few = self._image.quantize(_COLOURS, method=method, dither=dither)
         few.save(stream, "PNG", optimize=True)
         return stream.getvalue()
 
@@ -104,24 +103,20 @@ _PIECES, _PIECE_SAMPLES = 8, 4096
 
 
 def envelope(path: Path, columns: int) -> tuple[NDArray[np.float32], int, int]:
-    """Return the peak of each column, the sound's samples, and its rate.
+    """Return the peaks ``(columns,)`` of equal shares of a WAV, its samples, and its rate.
 
-    Of a column longer than 32,768 samples, eight pieces spread over it are read: the picture of a
-    3-hour film then takes a twentieth of the file. Memory does not grow with the film.
-
-    Args:
-        path: float32 WAV of any channels.
-        columns: width of the picture; each column covers an equal share of the sound.
-
-    Returns:
-        ``(columns,)`` float32, 0 to 1 for sound within full scale.
+    Peaks are float32, 0 to 1 within full scale. Of a column longer than 32,768 samples, eight
+    pieces spread over it are read: the picture of a 3-hour film then takes a twentieth of the file.
+    Memory does not grow with the film.
     """
 
     def peak(sound: WaveFile, start: int, stop: int) -> float:
+        pieces = [(start, stop)]
         if stop - start > _PIECES * _PIECE_SAMPLES:
-            starts = np.linspace(start, stop - _PIECE_SAMPLES, _PIECES).astype(int)
-            return max(_heard(sound, int(at), int(at) + _PIECE_SAMPLES) for at in starts)
-        return _heard(sound, start, stop)
+            starts = np.linspace(start, stop - _PIECE_SAMPLES, _PIECES).astype(int).tolist()
+            pieces = [(at, at + _PIECE_SAMPLES) for at in starts]
+        blocks = (np.nan_to_num(np.abs(sound.read(*piece)), posinf=1.0) for piece in pieces)
+        return max(float(block.max(initial=0.0)) for block in blocks)
 
     with WaveFile(path) as sound:
         edges = np.linspace(0, sound.samples, columns + 1).round().astype(int)
@@ -129,14 +124,6 @@ def envelope(path: Path, columns: int) -> tuple[NDArray[np.float32], int, int]:
             [peak(sound, int(a), int(max(b, a + 1))) for a, b in pairwise(edges)], np.float32
         )
         return peaks, sound.samples, sound.rate
-
-
-def _heard(sound: WaveFile, start: int, stop: int) -> float:
-    block = np.abs(sound.read(start, stop))
-    peak = float(block.max(initial=0.0))
-    if np.isfinite(peak):
-        return peak
-    return float(np.nan_to_num(block, posinf=1.0).max())
 
 
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
@@ -164,10 +151,8 @@ def clock(seconds: float, step: float = 1.0) -> str:
     if step < 1:
         return f"{seconds:.{max(1, math.ceil(-math.log10(step)))}f} s"
     whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    if hours:
-        return f"{hours}:{minutes:02}:{whole % 60:02}"
-    return f"{minutes}:{whole % 60:02}"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 FAILED_COLOUR = "#e5322d"
@@ -193,11 +178,7 @@ def speaker_colours(speakers: Iterable[str]) -> dict[str, str]:
 
 
 def waveform_picture(vocals: Path, speech: Sequence[Span]) -> str:
-    """Draw the separated voices: coloured in speech, grey elsewhere.
-
-    Returns:
-        A Markdown image.
-    """
+    """Return the separated voices as a Markdown image: coloured in speech, grey elsewhere."""
     peaks, samples, rate = envelope(vocals, WIDTH - LEFT - RIGHT)
     canvas = Canvas(_HEIGHT, samples, rate)
     for span in speech:
@@ -211,12 +192,9 @@ def waveform_picture(vocals: Path, speech: Sequence[Span]) -> str:
 
 
 def turns_picture(vocals: Path, diarization: Diarization) -> str:
-    """Draw the separated voices coloured by speaker, and a row of turns for each speaker.
+    """Return the voices coloured by speaker, above a row of turns for each, as a Markdown image.
 
     Beyond twelve speakers, those with the least speech share the last row.
-
-    Returns:
-        A Markdown image.
     """
     peaks, samples, rate = envelope(vocals, WIDTH - LEFT - RIGHT)
     turns: dict[str, list[Span]] = {}
@@ -245,12 +223,9 @@ def turns_picture(vocals: Path, diarization: Diarization) -> str:
 
 
 def timeline_picture(production: SegmentsResult) -> str:
-    """Draw the original lines above the dubbed ones of each language, coloured by speaker.
+    """Return the original lines above each language's dubbed ones, by speaker, as Markdown image.
 
     Failed lines are red at their original place; kept originals are grey.
-
-    Returns:
-        A Markdown image.
     """
     every = [line for lines in production.languages.values() for line in lines]
     ends = [max(line.source.end, line.start + line.length) for line in every]
@@ -263,12 +238,9 @@ def timeline_picture(production: SegmentsResult) -> str:
     for row, (language, lines) in enumerate(production.languages.items(), 1):
         bars: list[tuple[Span, str]] = []
         for line in lines:
-            if line.placed:
-                span = Span(line.start, line.start + line.length)
-                bars.append((span, colours[line.speaker]))
-            else:
-                kept = line.outcome == KEPT_ORIGINAL
-                bars.append((line.source, KEPT_COLOUR if kept else FAILED_COLOUR))
+            span = Span(line.start, line.start + line.length) if line.placed else line.source
+            lost = KEPT_COLOUR if line.outcome == KEPT_ORIGINAL else FAILED_COLOUR
+            bars.append((span, colours[line.speaker] if line.placed else lost))
         _draw_row(canvas, language, row, bars)
     if not every:
         canvas.note("no lines")

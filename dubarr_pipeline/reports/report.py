@@ -81,14 +81,14 @@ def write_report(report: Report, work: WorkDir) -> None:
 
 
 def _failures(found: Evidence, languages: Sequence[str]) -> tuple[Failure, ...]:
-    texts = {segment.index: segment.text for segment in found.script.segments}
+    texts, rate = {s.index: s.text for s in found.script.segments}, found.production.rate
     return tuple(
         Failure(
             language=line.language,
             index=line.index,
             speaker=line.speaker,
-            start_s=to_seconds(line.source.start, found.production.rate),
-            end_s=to_seconds(line.source.end, found.production.rate),
+            start_s=to_seconds(line.source.start, rate),
+            end_s=to_seconds(line.source.end, rate),
             name=failure_name(line),
             source_text=texts.get(line.index, ""),
             text=line.text,
@@ -176,18 +176,13 @@ def _script(report: Report) -> dict[str, Any]:
 
 def _counts(report: Report, found: LanguageQuality) -> dict[str, Any]:
     names = Counter(f.name for f in report.failures if f.language == found.language)
+    lines = report.evidence.lines(found.language)
     return {
-        "lines": found.lines,
-        "placed": found.placed,
+        **_figures(found, "lines placed"),
         "kept_original": found.kept,
-        "failed": found.failed,
-        "nameless": found.nameless,
+        **_figures(found, "failed nameless"),
         "failures": dict(sorted(names.items())),
-        "flagged": {
-            str(line.index): list(line.flags)
-            for line in report.evidence.lines(found.language)
-            if line.flags
-        },
+        "flagged": {str(line.index): list(line.flags) for line in lines if line.flags},
     }
 
 

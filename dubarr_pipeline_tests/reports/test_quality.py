@@ -205,7 +205,7 @@ def test_the_films_streams(tmp_path: Path) -> None:
 
 def test_a_damaged_artifact_is_named(tmp_path: Path) -> None:
     work = finished_work.make_work(tmp_path, miss_lu="loud")
-    with pytest.raises(ArtifactError, match=r"mix\.json is damaged at 'miss_lu'"):
+    with pytest.raises(ArtifactError, match=r"mix\.json is damaged at 'es\.miss_lu'"):
         gather(work)
 
 
