@@ -26,10 +26,9 @@ _TRACK_BYTES_PER_S = 80_000
 def stage_needs(info: MediaInfo, source_bytes: int, languages: int) -> Mapping[str, int]:
     """Return an upper bound of the bytes that each stage writes; others write next to none."""
     frame_rate = max((each.rate * each.channels for each in info.audio), default=0)
-    stem = info.duration_s * frame_rate * _FLOAT_BYTES
     tracks = info.duration_s * _TRACK_BYTES_PER_S * languages
     needs = {
-        "vocals": 2 * stem + info.duration_s * SPEECH_RATE * _FLOAT_BYTES,
+        "vocals": info.duration_s * (2 * frame_rate + SPEECH_RATE) * _FLOAT_BYTES,
         "segments": info.duration_s * _TAKE_BYTES_PER_S * languages,
         "mix": tracks,
         "mux": source_bytes + tracks,

@@ -10,16 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from dubarr_pipeline import errors
 from dubarr_pipeline.config.options import FailureOptions
-from dubarr_pipeline.errors import (
-    MissingRequirement,
-    ServiceUnavailable,
-    SettingsError,
-    SourceError,
-    SourceMissing,
-)
+from dubarr_pipeline.errors import ServiceUnavailable, SettingsError
 
 NOTIFY_VARIABLE = "DUBARR_NOTIFY"
-_LASTING = (SettingsError, SourceError, MissingRequirement)
+_LASTING = (SettingsError, errors.SourceError, errors.MissingRequirement)
 """Errors after which another try fails in the same way: a wrong setting, a file that is no film, a
 program that is not installed."""
 
@@ -27,7 +21,7 @@ program that is not installed."""
 def may_pass(error: str | None) -> bool:
     """Return whether the cause of an error, known by its name, may pass."""
     kind = getattr(errors, error or "", None)
-    return kind in (None, SourceMissing) or not issubclass(kind, _LASTING)
+    return kind in (None, errors.SourceMissing) or not issubclass(kind, _LASTING)
 
 
 PUBLISHING = "publishing"
@@ -152,11 +146,11 @@ def notify(written: Sequence[str], title: str, text: str) -> int:
 @contextlib.contextmanager
 def _silenced(*names: str) -> Iterator[None]:
     """Suppress all logging under these names."""
-    before = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    before = {logger: logger.level for logger in map(logging.getLogger, names)}
     try:
+        for logger in before:
+            logger.setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, level in before.items():
+            logger.setLevel(level)

@@ -7,6 +7,7 @@ job agree. A video that a process works on is left alone until the next time.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from dubarr_pipeline.files import write_text
 from dubarr_pipeline.library.publishing.files import drop_original, due_original
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.videos import Video, load_video, registered
-from dubarr_pipeline.workdir.layout import WorkDir, exclusive, unfinished
+from dubarr_pipeline.workdir.layout import exclusive, unfinished
 
 Kind = Literal[
     "unfinished file", "temporary files", "service log", "kept original", "deleted video"
@@ -26,7 +27,8 @@ Kind = Literal[
 _DAY_S = 86_400.0
 _UNFINISHED_S = 3_600.0
 """Age of an unfinished file from which no process can be writing it any more."""
-_NO_WORK = frozenset((".lock", ".source-gone"))
+_ABSENCE_MARK = ".source-gone"
+_NO_WORK = frozenset((".lock", _ABSENCE_MARK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,10 @@ class Removal:
 
 def removals(settings: Settings, now_s: float) -> Iterator[Removal]:
     """Yield the files that may be removed, in the work folder and among the kept originals."""
-    options = settings.housekeeping
     for key in registered(settings.work_dir):
-        try:
+        with suppress(ArtifactError):
             yield from _of_video(load_video(key, settings.work_dir), settings, now_s)
-        except ArtifactError:
-            continue
-    yield from _old_logs(settings.work_dir / "logs", options, now_s)
+    yield from _old_logs(settings.work_dir / "logs", settings.housekeeping, now_s)
 
 
 def remove(removal: Removal, settings: Settings, now_s: float) -> bool:
@@ -85,16 +84,14 @@ def remove(removal: Removal, settings: Settings, now_s: float) -> bool:
 def note_absences(settings: Settings, now_s: float) -> None:
     """Mark films that are missing with the time since when; unmark those that are back."""
     for key in registered(settings.work_dir):
-        try:
+        with suppress(ArtifactError):
             video = load_video(key, settings.work_dir)
-        except ArtifactError:
-            continue
-        mark = _absence_mark(video.work(settings.work_dir))
-        if not is_deleted(video, settings):
-            mark.unlink(missing_ok=True)
-        elif not mark.exists():
-            write_text(mark, f"missing since {now_s:.0f}\n")
-            os.utime(mark, (now_s, now_s))
+            mark = video.work(settings.work_dir).root / _ABSENCE_MARK
+            if not is_deleted(video, settings):
+                mark.unlink(missing_ok=True)
+            elif not mark.exists():
+                write_text(mark, f"missing since {now_s:.0f}\n")
+                os.utime(mark, (now_s, now_s))
 
 
 def is_deleted(video: Video, settings: Settings) -> bool:
@@ -119,17 +116,17 @@ def is_deleted(video: Video, settings: Settings) -> bool:
         return False
 
 
-def _absence_mark(work: WorkDir) -> Path:
-    return work.root / ".source-gone"
-
-
 def _of_video(video: Video, settings: Settings, now_s: float) -> Iterator[Removal]:
     options = settings.housekeeping
     work = video.work(settings.work_dir)
-    deleted = _deleted(video, settings, options, now_s)
-    if deleted:
-        yield deleted
-        return
+    mark, after_days = work.root / _ABSENCE_MARK, options.forget_deleted_after_days
+    if after_days and mark.is_file() and is_deleted(video, settings):
+        gone_days = (now_s - mark.stat().st_mtime) / _DAY_S
+        if gone_days >= after_days:
+            since = f"has been gone for {gone_days:.0f} days, and its library is there"
+            reason, size = f"{str(video.source)!r} {since}", _size(work.root)
+            yield Removal("deleted video", work.root, reason, video.key, size)
+            return
     for path in unfinished(work):
         if now_s - path.stat().st_mtime > _UNFINISHED_S:
             reason = "its process was killed while writing it"
@@ -143,24 +140,9 @@ def _of_video(video: Video, settings: Settings, now_s: float) -> Iterator[Remova
         size = _size(work.temporary)
         yield Removal("temporary files", work.temporary, reason, video.key, size)
     yield from _old_logs(work.logs, options, now_s)
-    original = due_original(work, now_s)
-    if original:
+    if original := due_original(work, now_s):
         reason = "its time (publish.keep_original_days) is over, and the dubbed film is whole"
         yield Removal("kept original", original, reason, video.key, _size(original))
-
-
-def _deleted(
-    video: Video, settings: Settings, options: HousekeepingOptions, now_s: float
-) -> Removal | None:
-    work = video.work(settings.work_dir)
-    mark = _absence_mark(work)
-    if not (options.forget_deleted_after_days and mark.is_file() and is_deleted(video, settings)):
-        return None
-    days = (now_s - mark.stat().st_mtime) / _DAY_S
-    if days < options.forget_deleted_after_days:
-        return None
-    reason = f"{str(video.source)!r} has been gone for {days:.0f} days, and its library is there"
-    return Removal("deleted video", work.root, reason, video.key, _size(work.root))
 
 
 def _old_logs(folder: Path, options: HousekeepingOptions, now_s: float) -> Iterator[Removal]:

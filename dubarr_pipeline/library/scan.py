@@ -103,12 +103,12 @@ class _Walk:
     gaps: list[str] = field(default_factory=list[str])
     _request: bytes = b""
 
-    def enter(self, folder: Path) -> None:
+    def __post_init__(self) -> None:
         library = self.library
         request = (library.target_langs, library.profile, sorted(library.overrides.items()))
         # Plain values in this very form: another one would have every library scanned afresh.
         self._request = repr(request).encode()
-        folders = [folder]
+        folders = [library.path]
         while folders:
             here = folders.pop()
             try:
@@ -169,7 +169,6 @@ def scan(library: Library, before: ScanState, avoided: Path, now_s: float | None
     if not library.path.is_dir():
         return Scan({}, before, gone="the folder is not there")
     walk = _Walk(library, avoided, time.time() if now_s is None else now_s)
-    walk.enter(library.path)
     videos = {signature: path for path, signature in walk.files.values()}
     gone = None
     if not videos and not walk.left_out and (walk.gaps or before.handled):
@@ -210,11 +209,8 @@ def _subtitles_by_stem(files: list[os.DirEntry[str]]) -> dict[str, list[os.DirEn
     subtitles: dict[str, list[os.DirEntry[str]]] = {}
     for entry in files:
         stem, suffix = _split(entry.name)
-        if suffix in SUBTITLE_SUFFIXES:
-            for words in range(3):
-                subtitles.setdefault(stem.rsplit(".", words)[0], []).append(entry)
-                if stem.count(".") <= words:
-                    break
+        for words in range(min(stem.count("."), 2) + 1) if suffix in SUBTITLE_SUFFIXES else ():
+            subtitles.setdefault(stem.rsplit(".", words)[0], []).append(entry)
     return subtitles
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +18,7 @@ from dubarr_pipeline.media.container.probe import check_readable
 from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same
 from dubarr_pipeline.workdir.layout import WorkDir
 
+_T = TypeVar("_T")
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")
 """Form of a key; it names a folder, and Dagster accepts any text as a partition."""
 
@@ -74,22 +75,13 @@ def find_source(path: Path) -> Path:
         ) from error
 
 
-class VideoRequest(TypedDict, total=False):
-    """Fields of a `Video` that a person or a library chooses."""
-
-    target_langs: Required[tuple[str, ...]]
-    profile: Required[str]
-    overrides: Mapping[str, Any]
-    library: str | None
-
-
 def make_video(
-    source: Path,
-    work_dir: Path,
-    identity: FileIdentity | None = None,
-    **request: Unpack[VideoRequest],
+    source: Path, work_dir: Path, identity: FileIdentity | None = None, **request: Any
 ) -> Video:
-    """Return the video of a file: the one that is registered for the same content, or a new one."""
+    """Return the video of a file: the one that is registered for the same content, or a new one.
+
+    `request` are the fields that a person or a library chooses.
+    """
     identity = identity or identify(source)
     known = find_by_digest(work_dir, identity.digest)
     if known is not None:
@@ -133,13 +125,18 @@ def load_video(key: str, work_dir: Path) -> Video:
             f"no video {key[:120]!r} in {work_dir}: register it with `dubarr dub VIDEO --to LANGS`"
         )
     path = WorkDir(work_dir / key).video
-    try:
-        found = _VIDEO.validate_python({k: v for k, v in read_json(path).items() if k != "schema"})
-    except ValidationError as error:
-        raise ArtifactError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
+    found = read_record(path, _VIDEO)
     if found.key != key or "\0" in str(found.source):
         raise ArtifactError(f"{path} is damaged: it is not the request of {key}")
     return found
+
+
+def read_record(path: Path, adapter: TypeAdapter[_T]) -> _T:
+    """Read a JSON object as a value. Raises `ArtifactError` if it is missing or damaged."""
+    try:
+        return adapter.validate_python({k: v for k, v in read_json(path).items() if k != "schema"})
+    except ValidationError as error:
+        raise ArtifactError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
 
 
 def unreadable_video(key: str, work_dir: Path) -> Video:

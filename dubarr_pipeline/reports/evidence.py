@@ -153,10 +153,8 @@ def gather(work: WorkDir) -> Evidence:
     proofs = {language: track["proof"] for language, track in tracks.items() if "proof" in track}
     refs: dict[str, RefNote] = {}
     for who, ref in read_json(work.refs_report).get("speakers", {}).items():
-        note, count = (
-            ref.get("failure") or ref.get("fallback") or "",
-            len(ref.get("candidates", ())),
-        )
+        note = ref.get("failure") or ref.get("fallback") or ""
+        count = len(ref.get("candidates", ()))
         refs[who] = RefNote(candidates=count, note=note)
         if chosen := ref.get("chosen"):
             length_s = round(chosen["end"] - chosen["start"], 3)

@@ -65,10 +65,8 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
         return _remove_marks(before)
     original = before.source if before and before.mode == "replace" else video.source
     check_source(video)
-    if options.mode == "tree":
-        home = options.to
-    else:
-        home = root if original.is_relative_to(root) else original.parent
+    home = root if original.is_relative_to(root) else original.parent
+    home = options.to if options.mode == "tree" else home
     replaced = original if options.mode == "replace" else None
     copies = {
         made: published_path(made, original, root, options)
@@ -139,7 +137,7 @@ def drop_original(work: WorkDir, now_s: float) -> Path | None:
 
 def _finished_files(video: Video, work: WorkDir, mode: PublishMode) -> list[Path]:
     """Return the files that the mux left, and check that they fit the mode."""
-    files = [path for path in checkpoints.recorded_files(work, "mux") if path.suffix != ".json"]
+    files = _muxed(work)
     if not files or any(not path.is_file() for path in files):
         raise ArtifactError(f"{video.key} is not finished: dub it first")
     if any(path.suffix == ".mka" for path in files) != (mode == "sidecar"):
@@ -284,12 +282,15 @@ def _new_file(path: str, flags: int) -> int:
 
 def _is_published(publication: Publication, work: WorkDir, mode: PublishMode) -> bool:
     """Return whether a publication holds the film as it is finished now, whole and in place."""
-    made = [p for p in checkpoints.recorded_files(work, "mux") if p.suffix != ".json"]
-    files = publication.files
+    made, files = _muxed(work), publication.files
     if publication.mode != mode or not files or any(not path.is_file() for path in made):
         return False
     digests = {identify(path).digest for path in made}
     return {file.digest for file in files} == digests and all(map(_is_intact, files))
+
+
+def _muxed(work: WorkDir) -> list[Path]:
+    return [path for path in checkpoints.recorded_files(work, "mux") if path.suffix != ".json"]
 
 
 def _is_intact(file: PublishedFile) -> bool:

@@ -2,22 +2,16 @@
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
 
 from dubarr_pipeline.compute.backoff import Backoff
-from dubarr_pipeline.config.libraries import RescanOptions, ServerKind
+from dubarr_pipeline.config.libraries import RescanOptions
 from dubarr_pipeline.errors import ServiceTimeout, ServiceUnavailable, SettingsError
 
-_TOKEN_HEADERS: Mapping[ServerKind, str] = {
-    "radarr": "X-Api-Key",
-    "sonarr": "X-Api-Key",
-    "jellyfin": "X-Emby-Token",
-    "plex": "X-Plex-Token",
-}
+_TOKEN_HEADERS = {"jellyfin": "X-Emby-Token", "plex": "X-Plex-Token"}
 _ATTEMPTS = 4
 _TIMEOUT_S = 30.0
 
@@ -35,7 +29,7 @@ def rescan(options: RescanOptions, path: Path) -> None:
             f"rescan of {options.url}: ${options.token_variable} is empty: put the key there"
         )
     theirs, transport = options.theirs(path), httpx.HTTPTransport(retries=1)
-    headers = {_TOKEN_HEADERS[options.kind]: token, "Accept": "application/json"}
+    headers = {_TOKEN_HEADERS.get(options.kind, "X-Api-Key"): token, "Accept": "application/json"}
     with httpx.Client(
         transport=transport, timeout=_TIMEOUT_S, trust_env=False, headers=headers
     ) as session:
@@ -53,14 +47,9 @@ def _rescan_plex(session: httpx.Client, options: RescanOptions, path: str) -> No
     for section in found.get("MediaContainer", {}).get("Directory", []):
         roots = [str(each.get("path", "/?")) for each in section.get("Location", [])]
         if any(PurePosixPath(path).is_relative_to(root) for root in roots):
-            folder = str(PurePosixPath(path).parent)
-            _ask(
-                session,
-                options,
-                "GET",
-                f"/library/sections/{section['key']}/refresh",
-                params={"path": folder},
-            )
+            folder = {"path": str(PurePosixPath(path).parent)}
+            place = f"/library/sections/{section['key']}/refresh"
+            _ask(session, options, "GET", place, params=folder)
             return
     raise _unknown(options, path, "section")
 
@@ -71,11 +60,9 @@ def _rescan_manager(session: httpx.Client, options: RescanOptions, path: str) ->
     found = _ask(session, options, "GET", "/api/v3/movie" if radarr else "/api/v3/series")
     for each in found if isinstance(found, list) else []:
         if PurePosixPath(path).is_relative_to(str(each.get("path", "/?"))):
-            command = (
-                {"name": "RefreshMovie", "movieIds": [each["id"]]}
-                if radarr
-                else {"name": "RescanSeries", "seriesId": each["id"]}
-            )
+            command = {"name": "RescanSeries", "seriesId": each["id"]}
+            if radarr:
+                command = {"name": "RefreshMovie", "movieIds": [each["id"]]}
             _ask(session, options, "POST", "/api/v3/command", json=command)
             return
     raise _unknown(options, path, "film or series")

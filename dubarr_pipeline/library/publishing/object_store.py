@@ -172,10 +172,8 @@ def open_store(url: str) -> Iterator[tuple[Any, str]]:
 
 def driver_errors() -> tuple[type[Exception], ...]:
     """Return the errors that the loaded drivers may raise when their store fails."""
-    loaded = {
-        name: sys.modules[module] for module, name in _FOREIGN.items() if module in sys.modules
-    }
-    return (OSError, *(getattr(module, name) for name, module in loaded.items()))
+    loaded = ((sys.modules.get(module), name) for module, name in _FOREIGN.items())
+    return (OSError, *(getattr(module, name) for module, name in loaded if module))
 
 
 def drop_unfinished(store: Any, *paths: str) -> None:
@@ -196,9 +194,8 @@ def _named(error: Exception, url: str) -> DubbingError:
     """Return a driver's error as a `DubbingError`, with the cure."""
     said = str(error) or type(error).__name__
     if isinstance(error, FileNotFoundError):
-        return SettingsError(
-            f"{url} does not exist ({said}): create the bucket, or correct publish.url"
-        )
+        cure = "create the bucket, or correct publish.url"
+        return SettingsError(f"{url} does not exist ({said}): {cure}")
     if isinstance(error, PermissionError):
         return SettingsError(
             f"{url}: access denied ({said}): check the store's keys and their permissions "

@@ -3,11 +3,11 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from dubarr_pipeline.config.libraries import PublishMode
-from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.files import write_json
+from dubarr_pipeline.library.videos import read_record
 from dubarr_pipeline.workdir.layout import WorkDir
 
 
@@ -58,13 +58,7 @@ def read_publication(work: WorkDir) -> Publication | None:
         ArtifactError: if the record is damaged.
     """
     path = record_path(work)
-    if not path.is_file():
-        return None
-    try:
-        document = {k: v for k, v in read_json(path).items() if k != "schema"}
-        return _PUBLICATION.validate_python(document)
-    except ValidationError as error:
-        raise ArtifactError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
+    return read_record(path, _PUBLICATION) if path.is_file() else None
 
 
 def record(work: WorkDir, publication: Publication) -> Publication:

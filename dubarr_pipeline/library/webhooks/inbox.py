@@ -54,27 +54,17 @@ def file_events(sender: str, document: Any) -> list[FileEvent]:
     if kind in _DELETIONS:
         return [FileEvent("deleted", path) for path in _files(document, sender)]
     if kind == "Rename":
-        files = [
-            *_objects(document, "renamedMovieFiles"),
-            *_objects(document, "renamedEpisodeFiles"),
-        ]
-        return [
-            FileEvent(
-                "renamed", _path(file, "path", "renamed"), _path(file, "previousPath", "renamed")
-            )
-            for file in files
-        ]
+        names = ("renamedMovieFiles", "renamedEpisodeFiles")
+        files = [file for name in names for file in _objects(document, name)]
+        paths = [[_path(f, name, "renamed") for name in ("path", "previousPath")] for f in files]
+        return [FileEvent("renamed", *both) for both in paths]
     return []
 
 
 def _files(document: Mapping[str, Any], sender: str) -> list[str]:
-    one, many = (
-        ("movieFile", "movieFiles") if sender == "radarr" else ("episodeFile", "episodeFiles")
-    )
-    files = [
-        *_objects(document, many),
-        *_objects({one: [document[one]]} if one in document else {}, one),
-    ]
+    one = "movieFile" if sender == "radarr" else "episodeFile"
+    single = {one: [document[one]]} if one in document else {}
+    files = [*_objects(document, f"{one}s"), *_objects(single, one)]
     paths = [_path(file, "path", one) for file in files]
     if not paths:
         raise ValueError(f"{one}.path is missing")
@@ -228,11 +218,9 @@ class WebhookIntake:
 def _ours(library: Library, theirs: str) -> str | None:
     """Return our path of a file that a sender names, if it is a possible path in the library."""
     path = Path(os.path.normpath(library.mapped(theirs)))
-    if not path.is_absolute() or not library.holds(path):
-        return None
-    longest = max(len(os.fsencode(part)) for part in path.parts)
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     fits = longest <= _MAX_NAME and len(os.fsencode(path)) < _MAX_PATH
-    return str(path) if fits else None
+    return str(path) if fits and path.is_absolute() and library.holds(path) else None
 
 
 def webhook_token(work_dir: Path) -> tuple[str, Path | None]:
@@ -241,8 +229,7 @@ def webhook_token(work_dir: Path) -> tuple[str, Path | None]:
     Raises:
         DiskFull, NotWritable: if a new one cannot be kept.
     """
-    named = os.environ.get(TOKEN_VARIABLE, "")
-    if named:
+    if named := os.environ.get(TOKEN_VARIABLE, ""):
         return named, None
     path = work_dir / ".webhook-token"
     if not path.is_file():
