@@ -87,18 +87,14 @@ def failures(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.
         kept = {k: v for k, v in (before.tags if before else {}).items() if k.startswith("dubarr/")}
         kept.pop(PROCESS_TAG, None)
         tags = {**kept, ATTEMPT_TAG: str(run.attempt + 1), "dubarr/launcher": "failures"}
-        requests.append(dg.RunRequest(run_key=_again(run), partition_key=run.video, tags=tags))
+        key = f"again/{run.run_id}"
+        requests.append(dg.RunRequest(run_key=key, partition_key=run.video, tags=tags))
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
-
-
-def _again(run: FailedRun) -> str:
-    """Return the run key of another try."""
-    return f"again/{run.run_id}"
 
 
 def _is_queued(instance: dg.DagsterInstance, run: FailedRun) -> bool:
     """Return whether another try was queued, and not just recorded."""
-    found = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": _again(run)}))
+    found = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": f"again/{run.run_id}"}))
     return any(each.status != dg.DagsterRunStatus.NOT_STARTED for each in found)
 
 

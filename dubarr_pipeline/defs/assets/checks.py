@@ -182,39 +182,25 @@ def _bed(tracks: Mapping[str, Any]) -> dg.AssetCheckResult:
 
 def heard_figures(tracks: Mapping[str, Any]) -> dict[str, float | None]:
     """Return what the proof heard, by language, for the UI."""
-    return {
-        name: value
-        for language, track in tracks.items()
-        for name, value in (
-            (f"muted_s_{language}", _seconds(track["proof"]["muted_s"])),
-            (f"original_left_db_{language}", track["proof"]["original_left_db"]),
-        )
-        if value is not None
-    }
-
-
-def _seconds(spans: Sequence[Sequence[float]]) -> float:
-    return round(sum(end - start for start, end in spans), 3)
+    figures: dict[str, float | None] = {}
+    for language, track in tracks.items():
+        muted_s = sum(end - start for start, end in track["proof"]["muted_s"])
+        figures[f"muted_s_{language}"] = round(muted_s, 3)
+        figures[f"original_left_db_{language}"] = track["proof"]["original_left_db"]
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 def _as_heard(tracks: Mapping[str, Any], preset: str) -> list[dg.AssetCheckResult]:
     """Check that speech has a dub or its original voice, and not both."""
-    proofs = {language: track["proof"] for language, track in tracks.items()}
-    muted = [
-        f"{lang} at {at:.1f} s" for lang, proof in proofs.items() for at, _ in proof["muted_s"]
-    ]
-    doubled = [
-        f"{lang} at {at:.1f} s" for lang, proof in proofs.items() for at in proof["doubled_s"]
-    ]
-    figures = heard_figures(tracks)
+    muted: list[str] = []
+    doubled: list[str] = []
+    for language, track in tracks.items():
+        muted += [f"{language} at {at:.1f} s" for at, _ in track["proof"]["muted_s"]]
+        doubled += [f"{language} at {at:.1f} s" for at in track["proof"]["doubled_s"]]
+    figures, single = heard_figures(tracks), preset == "voice-over" or not doubled
     return [
         _result("nothing_muted", not muted, muted="; ".join(muted[:20]), **figures),
-        _result(
-            "one_voice_at_a_time",
-            preset == "voice-over" or not doubled,
-            doubled="; ".join(doubled[:20]),
-            **figures,
-        ),
+        _result("one_voice_at_a_time", single, doubled="; ".join(doubled[:20]), **figures),
     ]
 
 
@@ -275,24 +261,26 @@ def of_mux(context: StageContext) -> Sequence[dg.AssetCheckResult]:
 
 def track_table(tracks: Mapping[str, Any]) -> dg.MarkdownMetadataValue:
     """Return a table of the finished tracks for the UI."""
-    rows = [
-        f"| {lang} | {r['codec']} {r['track_layout']} | {r['loudness_lufs']:.1f} |"
-        f" {r['target_lufs']:.1f} | {r['true_peak_dbtp']:.1f} | {'; '.join(r['notes']) or '-'} |"
-        for lang, r in ((lang, track["report"]) for lang, track in tracks.items())
-    ]
-    head = "| language | track | LUFS | target | dBTP | notes |\n|---|---|---|---|---|---|\n"
-    return dg.MetadataValue.md(head + "\n".join(rows))
+    rows: list[Sequence[object]] = []
+    for language, track in tracks.items():
+        r = track["report"]
+        figures = (f"{r[n]:.1f}" for n in ("loudness_lufs", "target_lufs", "true_peak_dbtp"))
+        sound = f"{r['codec']} {r['track_layout']}"
+        rows.append((language, sound, *figures, "; ".join(r["notes"]) or "-"))
+    return table(("language", "track", "LUFS", "target", "dBTP", "notes"), rows)
 
 
 def stream_table(path: Path) -> dg.MarkdownMetadataValue:
     """Return a table of the finished file's streams and their proofs for the UI."""
-    report = read_json(path)
-    names = [
-        key for key, value in report["streams"][0].items() if not isinstance(value, list | dict)
-    ]
-    head = "| " + " | ".join(names) + " |\n|" + "---|" * len(names) + "\n"
-    rows = ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in report["streams"]]
-    return dg.MetadataValue.md(head + "\n".join(rows))
+    streams = read_json(path)["streams"]
+    names = [key for key, value in streams[0].items() if not isinstance(value, list | dict)]
+    return table(names, [[row[name] for name in names] for row in streams])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """Return a Markdown table for the UI."""
+    lines = (" | ".join(map(str, line)) for line in (head, ["---"] * len(head), *rows))
+    return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
 
 
 def _failure(line: LineResult) -> str | None:

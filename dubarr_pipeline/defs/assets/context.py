@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.config.profile_engines import engine, engine_facts
+from dubarr_pipeline.defs.assets.checks import table
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.engines.interfaces import ScriptAnalyzer
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -31,33 +32,30 @@ def make(context: StageContext) -> Outcome:
     with analyzer, WaveFile(work.vocals) as voices:
         memory = work.answers("context")
         reading = analyzer.read(script, who, voices, context.on_progress, memory)
-    write_context(
-        work.context, reading.context, engine=analyzer.identity(), usage=asdict(reading.usage)
-    )
+    usage = asdict(reading.usage)
+    write_context(work.context, reading.context, engine=analyzer.identity(), usage=usage)
     write_speakers(work.speakers, reading.speakers)
-    rows = [
-        f"| {s.speaker} | {s.name or '-'} | {f'{s.pitch_hz:.0f} Hz' if s.pitch_hz else '-'} |"
-        f" {s.gender or '-'} | {s.style or '-'} |"
-        for s in reading.speakers
-    ]
+    rows: list[tuple[str, ...]] = []
+    for s in reading.speakers:
+        pitch = f"{s.pitch_hz:.0f} Hz" if s.pitch_hz else "-"
+        rows.append((s.speaker, s.name or "-", pitch, s.gender or "-", s.style or "-"))
     # What only a language model leaves: gaps, corrections, its speed.
-    found, usage, notes = reading.context, reading.usage, dict[str, Any]()
+    found, speed, notes = reading.context, reading.usage, dict[str, Any]()
     if found.gaps:
         notes["gaps"] = dg.MetadataValue.md("\n".join(f"- {gap}" for gap in found.gaps))
     if found.edits:
         notes["corrections"] = len(found.edits)
         notes["corrections_applied"] = sum(edit.applied for edit in found.edits)
-    if usage.tokens:
-        notes["llm_tokens"] = usage.tokens
-        notes["llm_tokens_per_s"] = round(usage.tokens / max(usage.busy_s, 1e-6), 1)
-    head = "| speaker | name | pitch | gender | style |\n| --- | --- | --- | --- | --- |\n"
+    if speed.tokens:
+        notes["llm_tokens"] = speed.tokens
+        notes["llm_tokens_per_s"] = round(speed.tokens / max(speed.busy_s, 1e-6), 1)
     return Outcome(
         files=[work.context, work.speakers],
         metadata={
             "tone": reading.context.tone,
             "synopsis": dg.MetadataValue.md(reading.context.synopsis),
             "glossary": ", ".join(t.source for t in reading.context.glossary) or "none",
-            "speakers": dg.MetadataValue.md(head + "\n".join(rows)),
+            "speakers": table(("speaker", "name", "pitch", "gender", "style"), rows),
             **notes,
         },
     )

@@ -31,20 +31,15 @@ def make(context: StageContext) -> Outcome:
     """Add the tracks: `final_muxed.mkv`, every original stream copied and proven by its hash."""
     work, video, sound = context.work, context.video, read_sound(context.work.speech)
     targets = checks.dubbed_languages(context)
-    codec = context.settings.mix.codec
+    codec, options = context.settings.mix.codec, context.settings.mux
     offset_s = Fraction(str(sound.audio.offset_s))
-    tracks = [
-        DubTrack(work.track(language, codec), language, offset_s=offset_s) for language in targets
-    ]
+    tracks = [DubTrack(work.track(each, codec), each, offset_s=offset_s) for each in targets]
     # A language in which no line could be dubbed has no subtitles.
-    subtitles = [
-        DubSubtitle(path, language)
-        for language in targets
-        if (path := work.subtitles(video.source.stem, language)).is_file()
-    ]
+    written = {each: work.subtitles(video.source.stem, each) for each in targets}
+    subtitles = [DubSubtitle(path, each) for each, path in written.items() if path.is_file()]
     # All in one film, or a file per language next to it.
     parts = {work.muxed: (tracks, subtitles)}
-    if context.settings.mux.container != "mkv":
+    if options.container != "mkv":
         parts = {
             muxed_sidecar(work, video.source, track.language): (
                 [track],
@@ -53,7 +48,6 @@ def make(context: StageContext) -> Outcome:
             for track in tracks
         }
     # The dubbed stream is the original, unless the settings name another.
-    options = context.settings.mux
     if options.original_stream is None:
         options = replace(options, original_stream=sound.stream)
     # A film never loses its sound to a language that failed.

@@ -4,8 +4,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-import dagster as dg
-
+from dubarr_pipeline.defs.assets.checks import table
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.script.speakers.references import choose_refs, write_ref, write_refs_report
@@ -30,19 +29,17 @@ def make(context: StageContext) -> Outcome:
                 write_ref(voices, ref.chosen, work.ref(ref.speaker))
                 files.append(work.ref(ref.speaker))
     write_refs_report(work.refs_report, chosen, who.rate)
-    rows = [
-        f"| {ref.speaker} | {f'{ref.chosen.length_s:.2f} s' if ref.chosen else '-'} |"
-        f" {ref.chosen.snr_db if ref.chosen else '-'} | {ref.chosen.zcr if ref.chosen else '-'} |"
-        f" {ref.failure or ref.fallback or 'clean'} |"
-        for ref in chosen
-    ]
-    head = "| speaker | length | SNR dB | ZCR | |\n| --- | --- | --- | --- | --- |\n"
+    rows: list[tuple[object, ...]] = []
+    for ref in chosen:
+        found, note = ref.chosen, ref.failure or ref.fallback or "clean"
+        figures = (f"{found.length_s:.2f} s", found.snr_db, found.zcr) if found else ("-",) * 3
+        rows.append((ref.speaker, *figures, note))
     return Outcome(
         files=files,
         metadata={
             "speakers": len(chosen),
             "with_ref": sum(ref.chosen is not None for ref in chosen),
             "candidates": sum(len(ref.candidates) for ref in chosen),
-            "refs": dg.MetadataValue.md(head + "\n".join(rows)),
+            "refs": table(("speaker", "length", "SNR dB", "ZCR", ""), rows),
         },
     )

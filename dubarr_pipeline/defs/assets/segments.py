@@ -1,6 +1,6 @@
 """Stage 6: every line of every language, spoken so that it fits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -41,21 +41,19 @@ from dubarr_pipeline.workdir.artifacts import (
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    source = inspect_source(context.video.source, context.settings, context.video.target_langs)
     targets = context.video.target_langs
+    source = inspect_source(context.video.source, context.settings, targets)
     listener = profile_engines.take_verifier(context.settings)
-    spoken = context.work.transcription
+    script, edited_languages = context.work.transcription, targets
     # A person may have edited the script itself, in the spoken language.
-    edited_languages = (
-        (*targets, str(read_json(spoken).get("language"))) if spoken.is_file() else targets
-    )
+    if script.is_file():
+        edited_languages = (*targets, str(read_json(script).get("language")))
+    known = tuple(source.translations(targets))
     return {
         "targets": targets,
         # The subtitles are named after the video.
         "stem": context.video.source.stem,
-        "translator": profile_engines.translator(
-            context.settings, tuple(source.translations(targets))
-        ).identity(),
+        "translator": profile_engines.translator(context.settings, known).identity(),
         "synthesizer": profile_engines.synthesizer(context.settings).identity(),
         "listener": listener.identity() if listener else None,
         "options": context.settings.segments,
@@ -112,16 +110,13 @@ def make(context: StageContext) -> Outcome:
         raise no_dub(failed, floor)
     write_json(work.lengths, {"model": made.lengths})
     store.keep(made.lengths, voices)
-    written = [
-        _write_subtitles(context, made, language, offset_s, is_dubbed=language not in failed)
-        for language in targets
-    ]
+    dubbed = [language for language in targets if language not in failed]
+    subtitles = [_write_subtitles(context, made, each, offset_s, dubbed) for each in targets]
     takes = [line.path for lines in made.languages.values() for line in lines if line.path]
-    subtitles = [path for path in written if path]
     metadata = _metadata(made, targets)
     for language, placement in translations.placements.items():
         metadata[f"subtitles_{language}"] = f"{placement.verdict}: {placement.words}"
-    return Outcome([*takes, *subtitles, work.segments_report], metadata)
+    return Outcome([*takes, *filter(None, subtitles), work.segments_report], metadata)
 
 
 def _line_refs(context: StageContext, script: Transcript, who: Diarization) -> dict[int, Path]:
@@ -136,7 +131,11 @@ def _line_refs(context: StageContext, script: Transcript, who: Diarization) -> d
 
 
 def _write_subtitles(
-    context: StageContext, made: SegmentsResult, language: str, offset_s: float, *, is_dubbed: bool
+    context: StageContext,
+    made: SegmentsResult,
+    language: str,
+    offset_s: float,
+    dubbed: Sequence[str],
 ) -> Path | None:
     """Write the dubbed text as subtitles, on the player's clock; none where no line is dubbed."""
     path = context.work.subtitles(context.video.source.stem, language)
@@ -144,7 +143,7 @@ def _write_subtitles(
     cues = [
         Cue(Span(max(0, line.start + shift), max(1, line.start + line.length + shift)), line.text)
         for line in made.languages[language]
-        if line.placed and is_dubbed
+        if line.placed and language in dubbed
     ]
     if not cues:
         path.unlink(missing_ok=True)

@@ -68,17 +68,13 @@ def make(context: StageContext) -> Outcome:
         separated = tuple(merge([*heard.speech, *missed]))
         with engine(context.settings, Separator) as separator:
             separator.keep_in(work.temporary / "separation")
-            stems = write_stems(
-                bed, voices, separator, separated, _share(context, 0.4, 1.0, "separating")
-            )
+            on_progress = _share(context, 0.4, 1.0, "separating")
+            stems = write_stems(bed, voices, separator, separated, on_progress)
         with WaveFile(voices) as vocals:
             dual = language_per_channel(vocals, heard.speech)
     shutil.rmtree(work.temporary / "separation", ignore_errors=True)
     write_cues(work.cues, cues)
-    write_sound(
-        work.speech,
-        SourceSound(stream.index, heard.audio, heard.speech, separated, dual),
-    )
+    write_sound(work.speech, SourceSound(stream.index, heard.audio, heard.speech, separated, dual))
     return Outcome(
         files=[work.vocals, work.accompaniment, work.speech, work.cues],
         metadata={
@@ -142,9 +138,8 @@ def _hear(
         NoScript: if the script cannot be read, or is in another language and nothing hears words.
     """
     with engine(context.settings, VoiceActivityDetector) as detector:
-        heard = extract_and_listen(
-            source.info, stream, bed, detector, _share(context, 0.0, 0.4, "listening")
-        )
+        on_progress = _share(context, 0.0, 0.4, "listening")
+        heard = extract_and_listen(source.info, stream, bed, detector, on_progress)
     rate, script = heard.audio.rate, source.script
     read = read_cues(script, source.info, rate, heard.audio.offset_s) if script else ()
     try:

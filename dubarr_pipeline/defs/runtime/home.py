@@ -17,24 +17,14 @@ import yaml
 
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.files import named_disk_errors, write_text
+from dubarr_pipeline.text.tables import read_table
 
 _log = logging.getLogger(__name__)
 
+_HERE = "dubarr_pipeline.defs.runtime"
 VERSION = 1
 """The version that ``dagster.yaml`` carries; raise both together, and add what changed below."""
 _MARK = re.compile(r"^# Version (\d+) of dubarr's part", re.MULTILINE)
-
-_UNMARKED_FILES = {
-    867: "00a615ff4b06289bbcc3c95e58dd61e7",
-    1119: "ace37cd2c43a39fe952ab46cbc265eef",
-    1194: "c5f2ef850ccdf572b0e4080f228140bf",
-    1618: "9535e1ec4b594805d32b77b279201789",
-    1660: "77cd10cef359f6367272cf1afc5e2166",
-    1790: "5a4abcebcf172b66839ebd00185c1a50",
-    1967: "d5a34fac55be6859d9bd1ac94171a2e5",
-    2162: "68a53bc6c4f3e060fd3b5aeca734c0bd",
-}
-"""Bytes and digest of the files that were shipped before there was a mark, oldest first."""
 
 _REPLACED: Mapping[tuple[str, ...], tuple[tuple[int, Any], ...]] = {
     ("run_coordinator",): (
@@ -77,7 +67,7 @@ def bring_up_to_date(path: Path) -> None:
         SettingsError: if the file is not a YAML table.
         DiskFull, NotWritable: if the disk refuses.
     """
-    shipped = files("dubarr_pipeline.defs.runtime").joinpath("dagster.yaml").read_text("utf-8")
+    shipped = files(_HERE).joinpath("dagster.yaml").read_text("utf-8")
     if not path.exists():
         write_text(path, shipped)
         return
@@ -104,13 +94,9 @@ def bring_up_to_date(path: Path) -> None:
         return
     merged = _merged(theirs, ours, (), version)
     # What follows our part, where that is as it was shipped.
-    whole = (
-        size
-        for size, digest in reversed(_UNMARKED_FILES.items())
-        if hashlib.sha256(data[:size]).hexdigest()[:32] == digest
-    )
-    size = next(whole, None)
-    rest = None if size is None else data[size:].decode()
+    known = ((int(size), digest) for size, digest in read_table(_HERE, "unmarked_files").items())
+    sizes = [n for n, digest in known if hashlib.sha256(data[:n]).hexdigest()[:32] == digest]
+    rest = data[sizes[-1] :].decode() if sizes else None
     if rest is None:
         write_text(path.with_name(f"{path.name}.bak"), text)
         head = f"# Version {VERSION} of dubarr's part, with your own values.\n"

@@ -59,14 +59,13 @@ def request_tags(
         if RANK_TAG in run.tags:
             waiting[run.tags.get(LIBRARY_TAG, "")].append(int(run.tags[RANK_TAG]))
     places = ranks(dict(waiting), names)
-    libraries = {name: settings.library(name) for name in names if name in settings.libraries}
-    priority = {name: libraries[name].priority if name in libraries else 0 for name in names}
+    steps = {name: each.priority for name, each in settings.libraries.items()}
     return [
         {
             "dubarr/launcher": "sensor",
             LIBRARY_TAG: name,
             RANK_TAG: str(rank),
-            PRIORITY_TAG: str(SENSOR_PRIORITY + _PER_LIBRARY_PRIORITY * priority[name] - rank),
+            PRIORITY_TAG: str(SENSOR_PRIORITY + _PER_LIBRARY_PRIORITY * steps.get(name, 0) - rank),
         }
         for name, rank in zip(names, places, strict=True)
     ]

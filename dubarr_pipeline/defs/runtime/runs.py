@@ -128,17 +128,13 @@ def _outcome(
         for stage in STAGE_NAMES
         if stage_key(stage) in keys and (last := last_materialization(instance, stage, key))
     }
-    made = tuple(stage for stage in STAGE_NAMES if reused.get(stage) is False)
-    kept = tuple(stage for stage in STAGE_NAMES if reused.get(stage))
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if any(error.cls_name in _INTERRUPTED for error in causes(data)):
-                raise KeyboardInterrupt
-            stage = (event.step_key or "").removeprefix("dub__")
-            return RunOutcome(
-                result.run_id, made, kept, stage, failure_message(data), error_name(data)
-            )
-    if not result.success:
-        return RunOutcome(result.run_id, made, kept, None, "the run did not finish")
-    return RunOutcome(result.run_id, made, kept)
+    made = tuple(stage for stage, was in reused.items() if not was)
+    kept = tuple(stage for stage, was in reused.items() if was)
+    stage, cause, error = None, None if result.success else "the run did not finish", None
+    if failed := next((event for event in result.all_events if event.is_step_failure), None):
+        data = failed.step_failure_data
+        if any(each.cls_name in _INTERRUPTED for each in causes(data)):
+            raise KeyboardInterrupt
+        stage = (failed.step_key or "").removeprefix("dub__")
+        cause, error = failure_message(data), error_name(data)
+    return RunOutcome(result.run_id, made, kept, stage, cause, error)

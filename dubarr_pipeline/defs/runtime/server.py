@@ -205,11 +205,7 @@ def _listens(path: Path) -> bool:
     """Return whether the code server has loaded its code: only then does it listen."""
     with socket.socket(socket.AF_UNIX) as trial:
         trial.settimeout(_PROBE_S)
-        try:
-            trial.connect(str(path))
-        except OSError:
-            return False
-    return True
+        return trial.connect_ex(str(path)) == 0
 
 
 def _answers(address: WebAddress) -> bool:

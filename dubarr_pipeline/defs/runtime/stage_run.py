@@ -257,11 +257,10 @@ def _progress_reporter(stage: str, execution: dg.AssetExecutionContext) -> OnPro
 def as_document(report: Any) -> Any:
     """Return a report as JSON-able values, all of its fields included."""
     if is_dataclass(report) and not isinstance(report, type):
-        return {name: as_document(value) for name, value in asdict(report).items()}
+        report = asdict(report)
     if isinstance(report, Mapping):
         return {str(name): as_document(value) for name, value in report.items()}
-    if isinstance(report, set | frozenset):
-        return sorted(as_document(value) for value in report)
-    if isinstance(report, tuple | list):
-        return [as_document(value) for value in report]
+    if isinstance(report, set | frozenset | tuple | list):
+        values = [as_document(value) for value in report]
+        return sorted(values) if isinstance(report, set | frozenset) else values
     return report if isinstance(report, str | int | float | bool | None) else str(report)

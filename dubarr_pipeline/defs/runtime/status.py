@@ -115,21 +115,15 @@ def _is_done(
     segments, mux, report = made["segments"], made["mux"], made["report"]
     if any(step.recorded_at is None for step in steps) or not (segments and mux and report):
         return False
-    spoken = segments.metadata.get("languages")
-    return bool(
-        spoken
-        and spoken.value == ",".join(video.target_langs)
-        and report.record.inputs.get("mux") == mux.record.production
-    )
+    spoken = getattr(segments.metadata.get("languages"), "value", None)
+    is_newest = report.record.inputs.get("mux") == mux.record.production
+    return is_newest and spoken == ",".join(video.target_langs)
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str, str | None]:
     """Return the stage at which a run failed, the message of our own error, and its name."""
-    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    for entry in logs:
-        event = entry.dagster_event
-        data = event.step_failure_data if event else None
-        if event and data:
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        if (event := entry.dagster_event) and (data := event.step_failure_data):
             stage = event.step_key.removeprefix("dub__") if event.step_key else None
             return stage, failure_message(data), error_name(data)
     return None, "the run was stopped before its end: run `dubarr retry`", None
