@@ -168,7 +168,7 @@ def measure_finished(instance: dg.DagsterInstance, settings: Settings, runs: int
         before = cpu_s()
         found = plan(instance, load_video(key, settings.work_dir), settings)
         planned.append(cpu_s() - before)
-        redone += sum(step.redo for step in found.steps) + bool(found.fault)
+        redone += sum(step.rerun for step in found.steps) + bool(found.fault)
     tenth = max(1, len(keys) // 10)
     each = sum(planned) / len(planned)
     yield Row(

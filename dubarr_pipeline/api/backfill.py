@@ -151,7 +151,7 @@ class Backfill:
         plans: list[BackfillPlan] = []
         with open_instance(self._settings.work_dir) as instance:
             for planned in plan_all(instance, videos, self._settings):
-                redone = {step.stage: step.reason for step in planned.steps if step.redo}
+                redone = {step.stage: step.reason for step in planned.steps if step.rerun}
                 stages = tuple(s for s in STAGE_NAMES if s in redone or s in self.stages)
                 reason = planned.fault or next(iter(redone.values()), "requested")
                 plans.append(BackfillPlan(planned.video, stages, reason, bool(planned.fault)))

@@ -140,13 +140,8 @@ def dub_videos(
 ) -> Iterator[Attempt]:
     """Dub each file in turn; one that fails does not keep the others from their turn.
 
-    Args:
-        paths: the video files.
-        targets: BCP-47 tags of the tracks to make.
-        settings: with the profile to use.
-        watch: callbacks.
-        force: whether every stage reruns.
-        spoken_language: BCP-47 of what is spoken; empty: as the files name it.
+    `targets` and `spoken_language` are BCP-47 tags; what is spoken is as the files name it unless
+    it is given. With `force` every stage reruns.
 
     Raises:
         MissingRequirement, LicenceError: before any work, if the profile lacks something.

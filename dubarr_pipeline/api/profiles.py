@@ -15,6 +15,7 @@ from dubarr_pipeline.engines.registry import KINDS, PROFILES, EngineRow, engine_
 from dubarr_pipeline.models import pull, store
 from dubarr_pipeline.models.manifest import all_models
 from dubarr_pipeline.models.pull import OnFetched, PullOptions
+from dubarr_pipeline.models.store import models_dir as models_dir
 
 
 def read_settings(
@@ -22,12 +23,7 @@ def read_settings(
     config: str | os.PathLike[str] | None = None,
     profile: str | None = None,
 ) -> Settings:
-    """Read and check the settings.
-
-    Args:
-        work_dir: folder of the work folders; default: ``$DUBARR_WORK_DIR``, else the file's.
-        config: a ``dubarr.toml``; default: ``$DUBARR_CONFIG``, else the one in this folder.
-        profile: the engine profile, in place of the file's.
+    """Read and check the settings, as `user_settings`; `profile` is in place of the file's.
 
     Raises:
         SettingsError: at the first mistake.
@@ -134,32 +130,17 @@ def list_models() -> list[ModelListing]:
     listings: list[ModelListing] = []
     for row in (*known.values(), *others):
         record, present = store.read_record(store.folder_of(row.name)), store.is_present(row.name)
-        listings.append(
-            ModelListing(
-                name=row.name,
-                present=present,
-                bytes=record.size if record and present else row.about_mb * 1_000_000,
-                identity=store.model_identity(row.name),
-                summary=row.summary,
-                licence=row.licence,
-                commercial=row.commercial,
-                gated=row.gated,
-                page=row.page,
-                vram_gb=row.vram_gb,
-                used_by=[f"{e.kind} {e.name}" for e in engine_rows() if row.name in e.models],
-            )
-        )
+        size = record.size if record and present else row.about_mb * 1_000_000
+        identity = store.model_identity(row.name)
+        facts = (row.summary, row.licence, row.commercial, row.gated, row.page, row.vram_gb)
+        users = [f"{e.kind} {e.name}" for e in engine_rows() if row.name in e.models]
+        listings.append(ModelListing(row.name, present, size, identity, *facts, users))
     return listings
-
-
-def models_dir() -> Path:
-    """Return the folder of all models."""
-    return store.models_dir()
 
 
 def _models_here() -> list[str]:
     """Return the names of the models in the store, whole or not."""
-    folders = store.models_dir().glob("[!.]*/")
+    folders = models_dir().glob("[!.]*/")
     return sorted(folder.name.replace("--", "/", 1) for folder in folders if folder.is_dir())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from dubarr_pipeline.api.profiles import read_settings
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.jobs import forget_run, old_runs, tidy
-from dubarr_pipeline.defs.runtime.plan import VideoPlan, plan_all
+from dubarr_pipeline.defs.runtime.plan import StageDecision, VideoPlan, plan_all
 from dubarr_pipeline.defs.runtime.records import remove_video
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import Task, task_table
@@ -21,22 +21,6 @@ from dubarr_pipeline.library.videos import Video, load_video, registered, unread
 from dubarr_pipeline.text.languages import parse_languages
 from dubarr_pipeline.workdir import checkpoints
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
-
-
-@dataclass(frozen=True, slots=True)
-class StageDecision:
-    """The fate of one stage in a run.
-
-    Attributes:
-        rerun: True if it would run; else its result is reused.
-        reason: in words for people.
-        last_seconds: its time when it last ran, or None.
-    """
-
-    stage: str
-    rerun: bool
-    reason: str
-    last_seconds: float | None = None
 
 
 def status(
@@ -63,23 +47,19 @@ def plan(
 ) -> list[StageDecision]:
     """Return what a run would do to a registered video. Changes nothing.
 
-    Args:
-        video: its path, its key, or a beginning of its key.
-        to: target languages (BCP-47); default: those it was registered with.
-        work_dir: folder of the work folders.
-        config: a ``dubarr.toml``.
+    The video is given by its path, its key, or a beginning of its key; `to` are target languages
+    (BCP-47), those it was registered with by default.
 
     Raises:
         SettingsError: if no video or several match.
         DubbingError: if the run would fail at once.
     """
     settings = read_settings(work_dir, config)
-    (planned,) = plan_videos(
-        [os.fspath(video)], parse_languages(",".join(to)) if to else (), settings
-    )
+    targets = parse_languages(",".join(to)) if to else ()
+    (planned,) = plan_videos([os.fspath(video)], targets, settings)
     if planned.fault:
         raise DubbingError(planned.fault)
-    return [StageDecision(s.stage, s.redo, s.reason, s.seconds) for s in planned.steps]
+    return list(planned.steps)
 
 
 def plan_videos(

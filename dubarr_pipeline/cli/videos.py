@@ -93,7 +93,12 @@ def plan(
                 **_request(each),
                 "fault": each.fault,
                 "steps": [
-                    {"stage": s.stage, "redo": s.redo, "reason": s.reason, "seconds": s.seconds}
+                    {
+                        "stage": s.stage,
+                        "redo": s.rerun,
+                        "reason": s.reason,
+                        "seconds": s.last_seconds,
+                    }
                     for s in each.steps
                 ],
             }
@@ -106,10 +111,10 @@ def plan(
         if each.fault:
             say(f"  would fail: {each.fault}")
         for step in each.steps:
-            timed = step.redo and step.seconds is not None
-            took = f"  (took {step.seconds:.1f} s)" if timed else ""
-            say(f"  {'rerun' if step.redo else 'reuse'}  {step.stage:12} {step.reason}{took}")
-    say(in_all(plans, (step.stage for each in plans for step in each.steps if step.redo)))
+            timed = step.rerun and step.last_seconds is not None
+            took = f"  (took {step.last_seconds:.1f} s)" if timed else ""
+            say(f"  {'rerun' if step.rerun else 'reuse'}  {step.stage:12} {step.reason}{took}")
+    say(in_all(plans, (step.stage for each in plans for step in each.steps if step.rerun)))
 
 
 @click.command()

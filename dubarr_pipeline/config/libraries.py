@@ -234,43 +234,22 @@ def _pure(path: str) -> PurePath:
     return windows if windows.drive else PurePosixPath(path)
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """A period of the day in local time, `end` excluded; it may pass midnight."""
-
-    start: time
-    end: time
-
-    def hold(self, now: time) -> bool:
-        """Return whether a time of day is within the period."""
-        if self.start <= self.end:
-            return self.start <= now < self.end
-        return now >= self.start or now < self.end
-
-
-def parse_hours(text: str) -> Hours:
-    """Read ``"22:00-07:30"``.
-
-    Raises:
-        ValueError: if the text has another form; the message shows it.
-    """
-    start, _, end = text.partition("-")
+def parse_hours(text: str) -> tuple[time, time]:
+    """Read ``"22:00-07:30"``. Raises `ValueError` with the text if that has another form."""
     try:
-        hours = Hours(_time(start), _time(end))
+        ends = (datetime.strptime(each.strip(), "%H:%M").time() for each in text.split("-", 1))
+        start, end = ends
     except ValueError:
         raise ValueError(f"quiet hours {text!r}: write them as '22:00-07:30'") from None
-    if hours.start == hours.end:
+    if start == end:
         raise ValueError(f"quiet hours {text!r} are empty: leave them out, or correct them")
-    return hours
-
-
-def _time(text: str) -> time:
-    return datetime.strptime(text.strip(), "%H:%M").time()
+    return start, end
 
 
 def is_quiet(written: tuple[str, ...], now: time) -> bool:
-    """Return whether a time of day is within one of the periods."""
-    return any(parse_hours(text).hold(now) for text in written)
+    """Return whether a time of day is within one of the periods, which may pass midnight."""
+    periods = [parse_hours(text) for text in written]
+    return any((a <= now < b) if a < b else (now >= a or now < b) for a, b in periods)
 
 
 def listed_reason(rules: Rules, video: Listed, now_s: float) -> str | None:
@@ -288,10 +267,8 @@ def listed_reason(rules: Rules, video: Listed, now_s: float) -> str | None:
     # A date in the future says nothing about the age of a file.
     age_minutes = (now_s - video.mtime_s) / 60
     if 0 <= age_minutes < rules.min_age_minutes:
-        return (
-            f"it was changed {age_minutes:.0f} minutes ago, and "
-            f"min_age_minutes = {rules.min_age_minutes}"
-        )
+        least = f"min_age_minutes = {rules.min_age_minutes}"
+        return f"it was changed {age_minutes:.0f} minutes ago, and {least}"
     return None
 
 

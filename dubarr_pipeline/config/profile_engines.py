@@ -130,13 +130,10 @@ def phoneme_counter() -> PhonemeCount:
 
 def needs(settings: Settings) -> list[tuple[str, Need]]:
     """Return all that the profile needs as pairs (user, need), each need once."""
-    found = [
-        (
-            "reading and writing media",
-            Need("program", program, shutil.which(program) is not None, f"apt-get install {deb}"),
-        )
-        for program, deb in _PROGRAMS.items()
-    ]
+    found: list[tuple[str, Need]] = []
+    for program, deb in _PROGRAMS.items():
+        need = Need("program", program, bool(shutil.which(program)), f"apt-get install {deb}")
+        found.append(("reading and writing media", need))
     for kind in KINDS:
         chosen = _constructed(settings, kind)
         licences = licence_needs(settings, row(kind, settings.engines[kind]))

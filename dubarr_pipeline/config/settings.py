@@ -187,15 +187,14 @@ def parse_settings(
             raise SettingsError(f"{where}: {name} must be {words} (got {document[name]!r})")
     profile = document.get("profile", "lite")
     data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
+    folder = Path(work_dir or document.get("work_dir") or data / "dubarr").expanduser()
     named = {kind: _named_tables(document, kind, where) for kind in _NAMED_TABLES}
     languages = {
         name: _read(LanguageProfile, table, f"language_profiles.{name}")
         for name, table in named["language_profiles"].items()
     }
     settings = Settings(
-        work_dir=Path(work_dir or document.get("work_dir") or data / "dubarr")
-        .expanduser()
-        .absolute(),
+        work_dir=folder.absolute(),
         config_file=None,
         profile=profile,
         debug_mode=document.get("debug_mode", False),
@@ -203,10 +202,7 @@ def parse_settings(
             name: _read_library(name, table, languages)
             for name, table in named["libraries"].items()
         },
-        rescans={
-            name: _read(RescanOptions, table, f"rescans.{name}")
-            for name, table in named["rescans"].items()
-        },
+        rescans={n: _read(RescanOptions, t, f"rescans.{n}") for n, t in named["rescans"].items()},
         document=document,
         **_read_sections(document, profile, where),
     )
@@ -270,9 +266,8 @@ def _read(option_type: type[_T], values: Mapping[str, Any], section: str) -> _T:
     _check_fields(values, option_type, f"[{section}]")
     _check_numbers(values, section)
     try:
-        options: _T = (
-            _reader(option_type).validate_python(_exact(values)) if values else option_type()
-        )
+        exact = _exact(values)
+        options: _T = _reader(option_type).validate_python(exact) if exact else option_type()
         for fault in ranges.faults_of(options, section):
             raise SettingsError(fault)
         return options

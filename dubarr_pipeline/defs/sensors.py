@@ -210,7 +210,7 @@ def _is_due(instance: dg.DagsterInstance, video: Video, settings: Settings) -> b
         if record.create_timestamp.timestamp() > asked_s and lives:
             return False
     planned = plan(instance, video, settings)
-    return planned.fault is not None or any(step.redo for step in planned.steps)
+    return planned.fault is not None or any(step.rerun for step in planned.steps)
 
 
 @dg.run_status_sensor(

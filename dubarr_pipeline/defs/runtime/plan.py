@@ -19,13 +19,19 @@ from dubarr_pipeline.progress import ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedStage:
-    """Plan of one stage. `seconds`: duration of its last run, if there was one."""
+class StageDecision:
+    """The fate of one stage in a run.
+
+    Attributes:
+        rerun: True if it would run; else its result is reused.
+        reason: in words for people.
+        last_seconds: its time when it last ran, or None.
+    """
 
     stage: str
-    redo: bool
+    rerun: bool
     reason: str
-    seconds: float | None = None
+    last_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class VideoPlan:
     """Plan of a video; `fault` is the error by which a run would fail at once, or None."""
 
     video: Video
-    steps: tuple[PlannedStage, ...]
+    steps: tuple[StageDecision, ...]
     fault: str | None = None
 
 
@@ -63,22 +69,22 @@ def _plan(
         own = settings.for_video(video.profile, video.overrides)
         check_source(video)
         work, valid = video.work(own.work_dir), dict[str, Materialization]()
-        steps: list[PlannedStage] = []
+        steps: list[StageDecision] = []
         for stage in STAGES:
             last = last_of(stage.name)
             seconds = last.number("seconds") if last else None
             changed = [name for name in stage.inputs if name not in valid]
-            redo, reason = True, "not made yet"
+            rerun, reason = True, "not made yet"
             if last and changed:
                 reason = f"{changed[0]} is made again"
             elif last:
                 inputs = {name: valid[name] for name in stage.inputs}
                 context = StageContext(stage, video, work, own, ignore_progress, inputs)
                 decision = decide(context, required(context), last)
-                redo, reason = not decision.keep, decision.reason
+                rerun, reason = not decision.keep, decision.reason
                 if decision.keep:
                     valid[stage.name] = last
-            steps.append(PlannedStage(stage.name, redo, reason, seconds))
+            steps.append(StageDecision(stage.name, rerun, reason, seconds))
         return VideoPlan(video, tuple(steps))
     except DubbingError as error:
         return VideoPlan(video, (), str(error))
