@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,13 +94,8 @@ def plan(
                 **_request(each),
                 "fault": each.fault,
                 "steps": [
-                    {
-                        "stage": s.stage,
-                        "redo": s.rerun,
-                        "reason": s.reason,
-                        "seconds": s.last_seconds,
-                    }
-                    for s in each.steps
+                    dict(zip(("stage", "redo", "reason", "seconds"), astuple(step), strict=True))
+                    for step in each.steps
                 ],
             }
             for each in plans
