@@ -17,28 +17,11 @@ from dubarr_pipeline.script.model import Word
 from dubarr_pipeline.script.recognition.passages import Passage, joined, voiced_share
 from dubarr_pipeline.spans import to_samples
 from dubarr_pipeline.text.sentences import sentence_starts
+from dubarr_pipeline.text.tables import read_table
 
 Reason = Literal["repetition", "silence", "unsure", "outside_speech", "phantom_phrase"]
 
-_PHRASES = frozenset(
-    (
-        "thanks for watching|thank you for watching|thank you so much for watching"
-        "|thank you very much for watching|thanks for listening|please subscribe"
-        "|please subscribe to my channel|please subscribe to the channel"
-        "|dont forget to like and subscribe|like and subscribe|subscribe to my channel"
-        "|see you in the next video|see you next time|ill see you in the next video"
-        "|gracias por ver|gracias por ver el video|gracias por ver el vídeo"
-        "|suscríbete al canal|suscríbete|merci davoir regardé cette vidéo|merci davoir regardé"
-        "|abonnezvous|vielen dank fürs zuschauen|danke fürs zuschauen|bis zum nächsten mal"
-        "|obrigado por assistir|inscrevase no canal|grazie per la visione"
-        "|grazie per aver guardato il video|bedankt voor het kijken|dziękuję za oglądanie"
-        "|dziękuję za uwagę|tack för att ni tittade|спасибо за просмотр|продолжение следует"
-        "|подписывайтесь на канал|ご視聴ありがとうございました|시청해주셔서 감사합니다"
-        "|请不吝点赞订阅转发打赏支持明镜与点点栏目|谢谢观看|謝謝觀看"
-        "|the end"
-    ).split("|")
-)
-"""Without marks and in small letters. They may be said: only weak evidence makes them phantoms."""
+_PHRASES = frozenset(read_table(__package__ or "", "phantoms")["phrases"])
 _AMARA = re.compile(r"amara\.org|transcription outsourcing|castingwords|zeoranger|mbc 뉴스", re.I)
 _MARKS = re.compile(r"[^\w\s]|_")
 

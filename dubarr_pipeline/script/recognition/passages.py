@@ -93,13 +93,12 @@ def overlapping_windows(speech: Sequence[Span], longest: int, overlap: int) -> l
 
 def own_parts(windows: Sequence[Span]) -> list[Span]:
     """Return each window's own part: overlaps of sorted windows are shared in their middle."""
-    cuts = [(a.end + b.start) // 2 for a, b in itertools.pairwise(windows)]
-    starts = [window.start for window in windows]
-    ends = [window.end for window in windows]
-    for i, cut in enumerate(cuts):
-        if windows[i].end > windows[i + 1].start:
-            ends[i] = starts[i + 1] = cut
-    return [Span(start, end) for start, end in zip(starts, ends, strict=True)]
+    parts = list(windows)
+    for i, (a, b) in enumerate(itertools.pairwise(windows)):
+        if a.end > b.start:
+            cut = (a.end + b.start) // 2
+            parts[i : i + 2] = Span(parts[i].start, cut), Span(cut, b.end)
+    return parts
 
 
 def breaths(speech: Sequence[Span], longest: int, pause: int) -> list[Span]:
@@ -152,11 +151,8 @@ class LanguageOptions:
     overrule: float = 0.8
 
 
-DEFAULT = LanguageOptions()
-
-
 def film_language(
-    votes: Sequence[LanguageVote], stated: str | None, options: LanguageOptions = DEFAULT
+    votes: Sequence[LanguageVote], stated: str | None, options: LanguageOptions
 ) -> str | None:
     """Return the language of a film, or None if there is no evidence.
 
@@ -169,17 +165,14 @@ def film_language(
         # Long passages show their language better than short calls.
         weight = vote.probability * vote.seconds
         weights[vote.language] = weights.get(vote.language, 0.0) + weight
-    whole = sum(weights.values())
-    if not whole:
+    if not sum(weights.values()):
         return stated
     best = max(weights, key=lambda language: (weights[language], language))
-    if stated is None:
-        return best
-    seconds = sum(vote.seconds for vote in votes)
-    return best if weights[best] >= options.overrule * seconds else stated
+    needed = options.overrule * sum(vote.seconds for vote in votes)
+    return best if stated is None or weights[best] >= needed else stated
 
 
-def passage_language(vote: LanguageVote, film: str, options: LanguageOptions = DEFAULT) -> str:
+def passage_language(vote: LanguageVote, film: str, options: LanguageOptions) -> str:
     """Return the language of a passage: the film's, unless it clearly is another."""
     clear = vote.probability >= options.sure and vote.seconds >= options.shortest_s
     return vote.language if clear else film

@@ -35,17 +35,12 @@ from dubarr_pipeline.script.recognition.utterances import (
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline.text.language_guess import guess_language
 from dubarr_pipeline.text.sentences import ends_sentence
+from dubarr_pipeline.text.tables import read_table
 
 _NOTE = re.compile("[♪♫♬♩]")
 _BRACKETS = {"[": "]", "(": ")", "*": "*", "（": ")"}  # noqa: RUF001 - a full-width bracket
 _MUSIC = re.compile(r"\b(?:music|música|musik|musique|musica|instrumental)\b", re.I)
-_SOUNDS = frozenset(
-    (
-        "mhm mm mmm mmhm mmhmm hm hmm hmmm uhhuh uhuh huh um umm uhm uh uhh er erm eh ah ahh aah "
-        "aaah argh ugh ow ouch ooh oof phew psst shh shhh tsk grr brr ha haha hahaha hahahaha heh "
-        "hehe hee hihi jaja jajaja achoo whew pff pfft"
-    ).split()
-)
+_SOUNDS = frozenset(read_table(__package__ or "", "phantoms")["sounds"].split())
 """Sounds that are the same in every dub; a line of nothing else stays the actor's own."""
 
 

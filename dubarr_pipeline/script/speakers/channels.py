@@ -1,7 +1,6 @@
 """Recordings with one speaker per channel (interviews, calls), or one language (dual mono)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,64 +12,47 @@ _FRAME_S = 0.05
 _LONGEST_HEARD_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelOptions:
-    """Limits from which two channels count as two speakers.
-
-    Attributes:
-        apart_db: a frame belongs to one channel from this difference.
-        apart_share: share of speech frames that must belong to one channel.
-        each_share: share of speech frames that each channel must own: a voice that is left all the
-            time is one speaker.
-        most_alike: highest correlation of the two waveforms; voices mixed to the centre are alike.
-        at_once_share: share of the frames with speech in one channel that have speech in both, from
-            which each carries the whole film in a language of its own: people who talk to each
-            other take turns.
-    """
-
-    apart_db: float = 10.0
-    apart_share: float = 0.5
-    each_share: float = 0.05
-    most_alike: float = 0.2
-    at_once_share: float = 0.6
+_APART_DB = 10.0
+"""A frame belongs to one channel from this difference."""
+_APART_SHARE, _EACH_SHARE = 0.5, 0.05
+"""Shares of speech frames that must belong to one channel, and that each channel must own: a voice
+that is left all the time is one speaker."""
+_MOST_ALIKE = 0.2
+"""Highest correlation of the two waveforms; voices mixed to the centre are alike."""
+_AT_ONCE_SHARE = 0.6
+"""Share of the frames with speech in one channel that have speech in both, from which each carries
+the whole film in a language of its own: people who talk to each other take turns."""
 
 
-DEFAULT = ChannelOptions()
-
-
-def speaker_per_channel(
-    vocals: SoundReader, speech: Sequence[Span], options: ChannelOptions = DEFAULT
-) -> bool:
+def speaker_per_channel(vocals: SoundReader, speech: Sequence[Span]) -> bool:
     """Return whether each of two channels carries a speaker of its own.
 
     At most five minutes of speech are analysed.
     """
-    moments = _moments(vocals, speech, options)
-    if moments is None or _at_once(*moments) >= options.at_once_share:
+    moments = _moments(vocals, speech)
+    if moments is None or _at_once(*moments) >= _AT_ONCE_SHARE:
         return False
     left, right = moments
     # Pauses belong to no channel.
     loudest = np.maximum(left, right)
     heard = loudest > np.quantile(loudest, 0.9) * 1e-3
     difference_db = 10 * np.log10((left[heard] + 1e-12) / (right[heard] + 1e-12))
-    owned = [float((difference_db * sign > options.apart_db / 2).mean()) for sign in (1, -1)]
-    apart = float((np.abs(difference_db) > options.apart_db).mean())
-    return apart >= options.apart_share and min(owned) >= options.each_share
+    owned = [float((difference_db * sign > _APART_DB / 2).mean()) for sign in (1, -1)]
+    apart = float((np.abs(difference_db) > _APART_DB).mean())
+    return apart >= _APART_SHARE and min(owned) >= _EACH_SHARE
 
 
-def language_per_channel(
-    vocals: SoundReader, speech: Sequence[Span], options: ChannelOptions = DEFAULT
-) -> bool:
+def language_per_channel(vocals: SoundReader, speech: Sequence[Span]) -> bool:
     """Return whether two channels speak at once, each in its own words: dual mono.
 
     At most five minutes of speech are analysed.
     """
-    moments = _moments(vocals, speech, options)
-    return moments is not None and _at_once(*moments) >= options.at_once_share
+    moments = _moments(vocals, speech)
+    return moments is not None and _at_once(*moments) >= _AT_ONCE_SHARE
 
 
 def _moments(
-    vocals: SoundReader, speech: Sequence[Span], options: ChannelOptions
+    vocals: SoundReader, speech: Sequence[Span]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return the power of each frame of speech, left and right; None where both sound alike."""
     if vocals.channels != 2:
@@ -92,7 +74,7 @@ def _moments(
     one, other, product = np.concatenate(frames, axis=1)
     alike = abs(product.sum()) / np.sqrt(max(one.sum() * other.sum(), 1e-18))
     is_silent = not one.size or np.maximum(one, other).max() <= 1e-9
-    return None if is_silent or alike >= options.most_alike else (one, other)
+    return None if is_silent or alike >= _MOST_ALIKE else (one, other)
 
 
 def _at_once(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
