@@ -21,18 +21,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["DubResult", "StageDecision", "dub", "engines", "plan", "status"]
 
-_MODULES = {
-    "DubResult": "dubarr_pipeline.api.dubbing",
-    "StageDecision": "dubarr_pipeline.api.videos",
-    "dub": "dubarr_pipeline.api.dubbing",
-    "plan": "dubarr_pipeline.api.videos",
-    "status": "dubarr_pipeline.api.videos",
-}
-
 
 def __getattr__(name: str) -> Any:
     if name == "engines":
         return import_module("dubarr_pipeline.engines")
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
+    if name in __all__:
+        module = "dubbing" if name in ("DubResult", "dub") else "videos"
+        return getattr(import_module(f"dubarr_pipeline.api.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

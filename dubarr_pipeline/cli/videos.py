@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,10 +35,7 @@ def status(settings: Settings, as_json: bool) -> None:
                     {
                         "stage": step.stage,
                         "status": "DONE" if step.recorded_at else "MISSING",
-                        "recorded_at": step.recorded_at,
-                        "seconds": step.seconds,
-                        "reused": step.reused,
-                        "results": dict(step.results or {}),
+                        **asdict(replace(step, results=dict(step.results or {}))),
                     }
                     for step in task.steps
                 ],

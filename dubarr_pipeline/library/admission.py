@@ -26,7 +26,6 @@ from dubarr_pipeline.library.source import Source, inspect_audio, with_script
 from dubarr_pipeline.library.videos import Video, find_by_digest, last_at, make_video, save_video
 from dubarr_pipeline.media.container.facts import read_facts
 from dubarr_pipeline.media.mix.encode import SoundFormat, check_encoder
-from dubarr_pipeline.media.mux.options import MuxOptions
 from dubarr_pipeline.media.mux.stream_plan import MARK, plan_streams
 from dubarr_pipeline.media.subtitles.sources import find_subtitles, matches
 from dubarr_pipeline.text.languages import display_name, same_language
@@ -59,19 +58,12 @@ def register(
     """
     check_writable(settings.work_dir)
     check_targets(source, targets, settings)
-    mux: MuxOptions = settings.mux
-    if mux.container == "mkv":
+    if settings.mux.container == "mkv":
         # The finished film must be able to keep all streams: plan_streams names one that cannot.
-        plan_streams(read_facts(source.path), mux)
-    video = make_video(
-        source.path,
-        settings.work_dir,
-        source.identity,
-        target_langs=targets,
-        profile=settings.profile,
-        overrides=overrides or {},
-        library=library,
-    )
+        plan_streams(read_facts(source.path), settings.mux)
+    request = {"target_langs": targets, "profile": settings.profile, "library": library}
+    request["overrides"] = overrides or {}
+    video = make_video(source.path, settings.work_dir, source.identity, **request)
     work = video.work(settings.work_dir)
     with exclusive(work):
         before = last_at(source.path, settings.work_dir)
@@ -103,14 +95,13 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
             )
         if source.language and not translator.serves(source.language, target):
             others = ", ".join(translator.targets(source.language)) or "none"
-            unusable = [s for s in find_subtitles(source.info, target) if s.problem]
-            unusable = [s.describe() for s in unusable if matches(s, target)]
+            found = [s for s in find_subtitles(source.info, target) if s.problem]
+            unusable = [f"; not used: {s.describe()}" for s in found if matches(s, target)]
             raise LanguageError(
                 f"{str(source.path)!r}: no translator from {display_name(source.language)} to "
                 f"{display_name(target)} here: "
                 f"put {source.path.stem}.{target}.srt beside the video, or choose another "
-                f"engine ({translator.name} serves: {others})"
-                + "".join(f"; not used: {each}" for each in unusable)
+                f"engine ({translator.name} serves: {others}){''.join(unusable)}"
             )
         if not synthesizer.serves(target):
             raise LanguageError(
@@ -185,8 +176,7 @@ def decide_admission(
 
 def _apply_rules(source: Source, library: Library) -> Admission:
     """Apply a library's rules to a film whose language is known as well as it can be."""
-    reason = spoken_reason(library.rules, source.language)
-    if reason:
+    if reason := spoken_reason(library.rules, source.language):
         return Admission(reason=reason, source=source)
     targets = missing_targets(library.rules, source.info, source.language, library.target_langs)
     if not targets:

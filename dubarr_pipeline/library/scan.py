@@ -87,11 +87,7 @@ class Scan:
 
 @dataclass(slots=True)
 class _Walk:
-    """One pass through the folders of a library.
-
-    Attributes:
-        files: first path and signature of each file, by device and inode.
-    """
+    """One pass through a library; `files`: each one's first path and signature, by its inode."""
 
     library: Library
     avoided: Path

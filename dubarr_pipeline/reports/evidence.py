@@ -13,15 +13,7 @@ from dubarr_pipeline.script.fit.placing import ScriptPlacement
 from dubarr_pipeline.script.fit.values import Coverage, coverage
 from dubarr_pipeline.script.model import ScriptEdit, SpeakerProfile, Transcript
 from dubarr_pipeline.segments.results import LineResult, SegmentsResult, read_segments
-from dubarr_pipeline.workdir.artifacts import (
-    SourceSound,
-    checked,
-    read_context,
-    read_cues_document,
-    read_sound,
-    read_speakers,
-    read_transcript,
-)
+from dubarr_pipeline.workdir import artifacts
 from dubarr_pipeline.workdir.layout import WorkDir
 
 
@@ -117,7 +109,7 @@ class Evidence:
             the file is missing or damaged.
     """
 
-    sound: SourceSound
+    sound: artifacts.SourceSound
     script: Transcript
     production: SegmentsResult
     mixes: Mapping[str, TrackNote]
@@ -160,32 +152,32 @@ def gather(work: WorkDir) -> Evidence:
             length_s = round(chosen["end"] - chosen["start"], 3)
             refs[who] = RefNote(length_s, chosen["snr_db"], chosen["zcr"], count, note)
     placed = [line for lines in production.languages.values() for line in lines if line.placed]
-    sound, script = read_sound(work.speech), read_transcript(work.transcription)
+    sound, script = artifacts.read_sound(work.speech), artifacts.read_transcript(work.transcription)
     return Evidence(
         sound=sound,
         script=script,
         coverage=coverage(script.segments, sound.speech, script.rate),
         production=production,
-        mixes=checked(_MIXES.validate_python, mixes, work.mix_report),
-        heard=checked(_HEARINGS.validate_python, proofs, work.mix_report),
-        mux=checked(_MUX.validate_python, read_json(work.mux_report), work.mux_report),
-        speakers=read_speakers(work.speakers),
+        mixes=artifacts.checked(_MIXES.validate_python, mixes, work.mix_report),
+        heard=artifacts.checked(_HEARINGS.validate_python, proofs, work.mix_report),
+        mux=artifacts.checked(_MUX.validate_python, read_json(work.mux_report), work.mux_report),
+        speakers=artifacts.read_speakers(work.speakers),
         refs=refs,
         sound_samples={(line.language, line.index): _samples(line) for line in placed},
         reading=_reading(work, tuple(production.languages)),
-        placement=read_cues_document(work.cues).placement,
+        placement=artifacts.read_cues_document(work.cues).placement,
     )
 
 
 def _reading(work: WorkDir, languages: tuple[str, ...]) -> ScriptNote:
     """Return the context's gaps and edits, and the gaps of each language's brief, if any."""
-    context, usage = read_context(work.context), read_json(work.context).get("usage", {})
+    context, usage = artifacts.read_context(work.context), read_json(work.context).get("usage", {})
     briefs = {lang: work.brief(lang) for lang in languages if work.brief(lang).is_file()}
     gaps = [
         f"{lang}: {gap}" for lang, path in briefs.items() for gap in read_json(path).get("gaps", ())
     ]
     found = {"gaps": (*context.gaps, *gaps), "edits": context.edits, **usage}
-    return checked(_SCRIPT.validate_python, found, work.context)
+    return artifacts.checked(_SCRIPT.validate_python, found, work.context)
 
 
 def _samples(line: LineResult) -> int | None:

@@ -10,14 +10,8 @@ from itertools import zip_longest
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from dubarr_pipeline.reports import pictures
 from dubarr_pipeline.reports.evidence import TrackNote
-from dubarr_pipeline.reports.pictures import (
-    FAILED_COLOUR,
-    KEPT_COLOUR,
-    clock,
-    speaker_colours,
-    step_s,
-)
 from dubarr_pipeline.reports.quality import LanguageQuality, failure_name, figure
 from dubarr_pipeline.reports.summary import Failure, Report
 from dubarr_pipeline.script.fit.fitting import times
@@ -77,7 +71,7 @@ class LanguagePart:
 def page(report: Report) -> str:
     """Return ``report.html``; every text in it is escaped."""
     speakers = [found.profile.speaker for found in report.speakers]
-    colours = speaker_colours(speakers)
+    colours = pictures.speaker_colours(speakers)
     styles = {who: f"s{rank}" for rank, who in enumerate(sorted(colours))}
     sound, mux = report.evidence.sound.audio, report.evidence.mux
     names = TimelineText(styles, {i: segment.text for i, segment in report.segments.items()})
@@ -98,11 +92,11 @@ def page(report: Report) -> str:
         report=report,
         mux=mux,
         sound=sound,
-        duration=clock(sound.samples / sound.rate),
+        duration=pictures.clock(sound.samples / sound.rate),
         colours={styles[who]: colour for who, colour in colours.items()},
         styles=styles,
-        failed_colour=FAILED_COLOUR,
-        kept_colour=KEPT_COLOUR,
+        failed_colour=pictures.FAILED_COLOUR,
+        kept_colour=pictures.KEPT_COLOUR,
         parts=parts,
         # Covers are attachments, which have no flags.
         streams=zip_longest(mux.streams, mux.flags[: len(mux.streams)]),
@@ -120,7 +114,7 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["figure"] = figure
-    environment.filters["clock"] = clock
+    environment.filters["clock"] = pictures.clock
     source = files("dubarr_pipeline.reports").joinpath("report.html").read_text("utf-8")
     return environment.from_string(source)
 
@@ -131,7 +125,7 @@ def _row(line: LineResult, report: Report, names: TimelineText) -> LineRow:
     late = 1000 * to_seconds(line.start - line.source.start, rate)
     return LineRow(
         line=line,
-        time=clock(line.source.start / rate),
+        time=pictures.clock(line.source.start / rate),
         style=names.styles.get(line.speaker, "k"),
         source=names.texts.get(line.index, ""),
         window_s=line.window.seconds(rate),
@@ -184,12 +178,12 @@ def strips(
     for line in lines:
         for number, bar in _bars(line, length_s, rate, names):
             bars.setdefault(number, []).append(bar)
-    step = step_s(length_s, _TICKS)
+    step = pictures.step_s(length_s, _TICKS)
     marks = [n * step for n in range(int(length_s / step + 1e-9) + 1)]
 
     def strip(start: float, bars: list[Bar]) -> Strip:
-        ticks = ((STRIP_WIDTH * at / length_s, clock(start + at, step)) for at in marks)
-        return Strip(clock(start), tuple(ticks), tuple(bars))
+        ticks = ((STRIP_WIDTH * at / length_s, pictures.clock(start + at, step)) for at in marks)
+        return Strip(pictures.clock(start), tuple(ticks), tuple(bars))
 
     return tuple(strip(number * length_s, bars[number]) for number in sorted(bars))
 

@@ -54,17 +54,9 @@ def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Rep
         )
         for who in sorted({*found.speakers, *lines})
     )
-    report = Report(
-        video=video,
-        stages=tuple(stages),
-        evidence=found,
-        languages=languages,
-        film=film,
-        failures=failures,
-        speakers=speakers,
-        kinds=dict(Counter(segment.kind for segment in found.script.segments)),
-        summary=(),
-    )
+    kinds = dict(Counter(segment.kind for segment in found.script.segments))
+    parts = (found, languages, film, failures, speakers, kinds)
+    report = Report(video, tuple(stages), *parts, summary=())
     missed = sum(row.met == "missed" for row in report.measures)
     _log.info("report: %d lines failed, %d figures missed", len(failures), missed)
     return replace(report, summary=summary(report))
@@ -112,9 +104,7 @@ def document(report: Report) -> dict[str, Any]:
         "summary": list(report.summary),
         "durations": {
             "total_s": report.total_s,
-            "stages": [
-                {"stage": s.stage, "seconds": s.seconds, "reused": s.reused} for s in report.stages
-            ],
+            "stages": [_figures(stage, "stage seconds reused") for stage in report.stages],
         },
         "memory": {s.stage: note_as_json(s.memory) for s in report.stages if s.memory},
         "llm": {"tokens": stats.tokens, "tokens_per_s": round(stats.tokens_per_s, 3)}

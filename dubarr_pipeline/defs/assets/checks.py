@@ -78,20 +78,13 @@ def of_transcript(context: StageContext) -> Sequence[dg.AssetCheckResult]:
     )
     if placement.verdict == "unsure":
         fitting = fitting._replace(severity=dg.AssetCheckSeverity.WARN)
+    unwritten, silent = covered.uncovered_share, covered.unspoken_share
+    where = {"share": round(unwritten, 3), "uncovered": times(covered.uncovered, rate) or "none"}
+    who = {"share": round(silent, 3), "nobody_speaks": times(covered.unspoken, rate) or "none"}
     return [
         fitting,
-        _result(
-            "speech_is_written_down",
-            covered.uncovered_share <= options.uncovered_share,
-            share=round(covered.uncovered_share, 3),
-            uncovered=times(covered.uncovered, rate) or "none",
-        ),
-        _result(
-            "lines_are_spoken",
-            covered.unspoken_share <= options.unspoken_share,
-            share=round(covered.unspoken_share, 3),
-            nobody_speaks=times(covered.unspoken, rate) or "none",
-        ),
+        _result("speech_is_written_down", unwritten <= options.uncovered_share, **where),
+        _result("lines_are_spoken", silent <= options.unspoken_share, **who),
     ]
 
 
@@ -102,16 +95,11 @@ def of_segments(context: StageContext) -> Sequence[dg.AssetCheckResult]:
     failed = [f"{x.language} {x.index}: {_failure(x)} {x.message}" for x in lines if _failure(x)]
     flagged = [f"{x.language} {x.index}: {', '.join(x.flags)}" for x in lines if x.flags]
     placed = [line for line in lines if line.placed]
+    named = {"which": "; ".join(failed[:20]), "flagged": "; ".join(flagged[:20])}
     odd = [x for x in placed if not TEMPO_LOWEST <= x.tempo <= TEMPO_HIGHEST]
     return [
         _result("every_line_has_an_outcome", len(known) == len(lines), lines=len(lines)),
-        _result(
-            "no_line_failed",
-            not failed,
-            failed=len(failed),
-            which="; ".join(failed[:20]),
-            flagged="; ".join(flagged[:20]),
-        ),
+        _result("no_line_failed", not failed, failed=len(failed), **named),
         _result("no_speaker_overlaps_themself", not _overlaps(placed), overlaps=_overlaps(placed)),
         _result("tempo_is_natural", not odd, outside=len(odd)),
     ]
@@ -129,6 +117,7 @@ def of_mix(context: StageContext) -> Sequence[dg.AssetCheckResult]:
         if line["dub_lufs"] <= -70.0 or gain < AUDIBLE_DB + t["report"].get("limited_db", 0.0)
     ]
     together = sum(t["proof"].get("heard_together", 0) for t in tracks.values())
+    unheard = {"silent": "; ".join(silent[:20]), "told_only_with_others_at_once": together}
     options = context.settings.mix
     within = PEAK_WITHIN_DB.get(options.loudness, _PEAK_WITHIN_DB)
     peaks = {name: track["proof"]["true_peak_dbtp"] for name, track in tracks.items()}
@@ -136,12 +125,7 @@ def of_mix(context: StageContext) -> Sequence[dg.AssetCheckResult]:
     passed = all(peak <= limits[name] + within for name, peak in peaks.items())
     figures = {f"dbtp_{name}": round(peak, 2) for name, peak in peaks.items()}
     return [
-        _result(
-            "every_line_is_audible",
-            not silent,
-            silent="; ".join(silent[:20]),
-            told_only_with_others_at_once=together,
-        ),
+        _result("every_line_is_audible", not silent, **unheard),
         _result("no_line_is_cut", not cut, cut=cut),
         _loudness(tracks),
         _result("true_peak_in_bounds", passed, **figures, ceiling_dbtp=max(limits.values())),
@@ -234,28 +218,23 @@ def of_mux(context: StageContext) -> Sequence[dg.AssetCheckResult]:
         asked = {0, 1}
     # Files next to the film hold only new tracks, and the film is not touched.
     alone = options.container == "mka"
+    may_lack = alone or options.original_audio == "replace"
+    identical = (bool(original) or may_lack) and all(row["proof"] for row in original)
+    offset = {"max_offset_ms": round(report["max_offset_ms"], 3)}
+    step = {**offset, "shift_s": round(report["shift_s"], 6)}
+    flagged = languages == dubbed_languages(context) and len(defaults) in asked
+    marks = {"languages": ",".join(languages), "default": ",".join(defaults) or "none"}
     return [
         _result(
             "original_streams_identical",
-            (bool(original) or alone or options.original_audio == "replace")
-            and all(row["proof"] for row in original),
+            identical,
             streams=len(original),
             packets=sum(row["packets"] for row in original),
             converted="; ".join(row["outcome"] for row in report["converted"]) or "none",
-            max_offset_ms=round(report["max_offset_ms"], 3),
+            **offset,
         ),
-        _result(
-            "in_step_with_picture",
-            report["max_offset_ms"] <= STEP_MS,
-            max_offset_ms=round(report["max_offset_ms"], 3),
-            shift_s=round(report["shift_s"], 6),
-        ),
-        _result(
-            "new_tracks_flagged",
-            languages == dubbed_languages(context) and len(defaults) in asked,
-            languages=",".join(languages),
-            default=",".join(defaults) or "none",
-        ),
+        _result("in_step_with_picture", report["max_offset_ms"] <= STEP_MS, **step),
+        _result("new_tracks_flagged", flagged, **marks),
     ]
 
 

@@ -96,12 +96,7 @@ def make(context: StageContext) -> Outcome:
 
 
 def _listen(context: StageContext, source: Source, bed: Path) -> tuple[Stream, Heard, SourceCues]:
-    """Write the sound of the chosen stream, or of another one if nearly nobody speaks in it.
-
-    Raises:
-        NoAudio: if nobody speaks in any stream that may hold the film's speech.
-        NoScript: as `_hear`.
-    """
+    """Write the sound of the chosen stream, or of another one if nearly nobody speaks in it."""
     asked_for = context.settings.audio.stream >= 0
     streams = (source.audio, *(() if asked_for else other_audio(source.info, source.audio)))
     shares: dict[int, float] = {}
@@ -132,11 +127,7 @@ def _listen(context: StageContext, source: Source, bed: Path) -> tuple[Stream, H
 def _hear(
     context: StageContext, source: Source, stream: Stream, bed: Path
 ) -> tuple[Heard, SourceCues]:
-    """Write a stream's sound, find its speech, and read the script on its clock.
-
-    Raises:
-        NoScript: if the script cannot be read, or is in another language and nothing hears words.
-    """
+    """Write a stream's sound, find its speech, and read the script on its clock."""
     with engine(context.settings, VoiceActivityDetector) as detector:
         on_progress = _share(context, 0.0, 0.4, "listening")
         heard = extract_and_listen(source.info, stream, bed, detector, on_progress)
@@ -154,11 +145,7 @@ def _hear(
 
 
 def _placed(context: StageContext, script: SourceCues, film: Timeline) -> SourceCues:
-    """Put the script's cues where the film says them.
-
-    Raises:
-        NoScript: if they belong to another film, and no engine recognises the words.
-    """
+    """Put the script's cues where the film says them, or refuse those of another film."""
     if not script.cues or context.settings.script.fit == "off":
         return script
     cues, placement = place_script(script.cues, film)

@@ -19,12 +19,7 @@ from pathlib import Path
 from dubarr_pipeline.config.libraries import PublishMode, PublishOptions
 from dubarr_pipeline.errors import ArtifactError, SettingsError, VerificationError
 from dubarr_pipeline.files import flush_to_disk, named_disk_errors
-from dubarr_pipeline.library.publishing.naming import (
-    kept_original,
-    mark_of,
-    part_of,
-    published_path,
-)
+from dubarr_pipeline.library.publishing import naming
 from dubarr_pipeline.library.publishing.records import (
     Publication,
     PublishedFile,
@@ -69,7 +64,7 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
     home = options.to if options.mode == "tree" else home
     replaced = original if options.mode == "replace" else None
     copies = {
-        made: published_path(made, original, root, options)
+        made: naming.published_path(made, original, root, options)
         for made in _finished_files(video, work, options.mode)
     }
     for path in copies.values():
@@ -78,7 +73,7 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
     with named_disk_errors(next(iter(copies.values())).parent):
         if replaced:
             ((made, path),) = copies.items()
-            kept = kept_original(original, root, video.key)
+            kept = naming.kept_original(original, root, video.key)
             check_place(kept, root)
             now_s = time.time()
             keep_s = _DAY_S * options.keep_original_days
@@ -176,7 +171,7 @@ def _check_free(path: Path, before: Publication | None, replaced: Path | None) -
     if before and any(file.path == path and _is_intact(file) for file in before.files):
         return
     # A process that was killed before it wrote its record has left a mark of its copy.
-    mark = mark_of(path)
+    mark = naming.mark_of(path)
     if mark.is_file() and mark.read_text("utf-8", errors="replace") == identify(path).digest:
         return
     raise SettingsError(
@@ -191,12 +186,12 @@ def _place(made: Path, path: Path, video: Video) -> PublishedFile:
     if path.exists() and _is_intact(file):
         return file
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(path)
+    part = naming.part_of(path)
     try:
         _copy(made, part)
         _verify(part, digest, video)
         # A killed process must know this file for its own when it comes back.
-        mark = mark_of(path)
+        mark = naming.mark_of(path)
         mark.unlink(missing_ok=True)
         with open(mark, "w", encoding="ascii", opener=_new_file) as stream:
             stream.write(digest)
@@ -250,7 +245,7 @@ def _replace(
 
 def _link_or_copy(source: Path, path: Path) -> None:
     """Give a file a second name; where the file system has none, a copy that is read back."""
-    part = part_of(path)
+    part = naming.part_of(path)
     part.unlink(missing_ok=True)
     try:
         # Of the file itself: a link into another folder may lead nowhere from here.
@@ -304,5 +299,5 @@ def _record(work: WorkDir, publication: Publication) -> Publication:
 def _remove_marks(publication: Publication) -> Publication:
     """Remove the marks of files that the record names."""
     for file in publication.files:
-        mark_of(file.path).unlink(missing_ok=True)
+        naming.mark_of(file.path).unlink(missing_ok=True)
     return publication

@@ -15,15 +15,8 @@ from typing import Any
 import fsspec
 from fsspec.spec import AbstractFileSystem
 
+from dubarr_pipeline import errors
 from dubarr_pipeline.config.libraries import PublishOptions
-from dubarr_pipeline.errors import (
-    ArtifactError,
-    DubbingError,
-    MissingRequirement,
-    ServiceUnavailable,
-    SettingsError,
-    VerificationError,
-)
 from dubarr_pipeline.library.publishing.naming import object_part, object_url
 from dubarr_pipeline.library.publishing.records import (
     Publication,
@@ -55,7 +48,7 @@ def publish_objects(
     work = video.work(work_dir)
     files = [path for path in checkpoints.recorded_files(work, "mux") if path.suffix == ".mkv"]
     if not files or not files[0].is_file():
-        raise ArtifactError(f"{video.key} is not finished as one MKV: dub it first")
+        raise errors.ArtifactError(f"{video.key} is not finished as one MKV: dub it first")
     check_source(video)
     before = read_publication(work)
     made = identify(files[0])
@@ -66,7 +59,7 @@ def publish_objects(
             return before
         ours = [each.digest for each in earlier if each.url == wanted.url]
         if store.exists(path) and _digest(store, path) not in (*ours, wanted.digest):
-            raise SettingsError(
+            raise errors.SettingsError(
                 f"{wanted.url} already exists and was not written by dubarr: move it"
             )
         _send(files[0], store, path, wanted)
@@ -93,7 +86,7 @@ def _send(made: Path, store: Any, path: str, wanted: StoredObject) -> None:
     try:
         store.put_file(str(made), part)
         if store.size(part) != wanted.size or _digest(store, part) != wanted.digest:
-            raise VerificationError(f"{wanted.url} does not hold {name!r} as it was sent")
+            raise errors.VerificationError(f"{wanted.url} does not hold {name!r} as it was sent")
         if type(store).mv is AbstractFileSystem.mv:
             # That method reads a folder "Film [1999]" as a pattern, which matches nothing.
             store.cp_file(part, path)
@@ -102,7 +95,7 @@ def _send(made: Path, store: Any, path: str, wanted: StoredObject) -> None:
             store.mv(part, path)
         if store.size(path) != wanted.size:
             store.rm_file(path)
-            raise VerificationError(f"{wanted.url} was not stored whole")
+            raise errors.VerificationError(f"{wanted.url} was not stored whole")
     # No interruption, Ctrl-C included, leaves anything half sent behind. The first failure is the
     # one to report, not that of a store that is unreachable by now.
     except BaseException:
@@ -161,9 +154,9 @@ def open_store(url: str) -> Iterator[tuple[Any, str]]:
             store.read_timeout = max(store.read_timeout, _PATIENCE_S)
         path = f"{base.rstrip('/')}/{name}"
     except ImportError as error:
-        raise MissingRequirement(f"{url}: {error}") from error
+        raise errors.MissingRequirement(f"{url}: {error}") from error
     except ValueError as error:
-        raise SettingsError(f"publish.url: {error}") from error
+        raise errors.SettingsError(f"publish.url: {error}") from error
     try:
         yield store, path
     except (ValueError, *driver_errors()) as error:
@@ -190,17 +183,17 @@ def drop_unfinished(store: Any, *paths: str) -> None:
                     store.abort_mpu(bucket, key, upload["UploadId"])
 
 
-def _named(error: Exception, url: str) -> DubbingError:
+def _named(error: Exception, url: str) -> errors.DubbingError:
     """Return a driver's error as a `DubbingError`, with the cure."""
     said = str(error) or type(error).__name__
     if isinstance(error, FileNotFoundError):
         cure = "create the bucket, or correct publish.url"
-        return SettingsError(f"{url} does not exist ({said}): {cure}")
+        return errors.SettingsError(f"{url} does not exist ({said}): {cure}")
     if isinstance(error, PermissionError):
-        return SettingsError(
+        return errors.SettingsError(
             f"{url}: access denied ({said}): check the store's keys and their permissions "
             "(docs/storage.md)"
         )
     if isinstance(error, ValueError) or type(error).__name__ in _LASTING:
-        return SettingsError(f"{url}: {said}: check the store's settings (docs/storage.md)")
-    return ServiceUnavailable(f"{url} is not writable: {said}")
+        return errors.SettingsError(f"{url}: {said}: check the store's settings (docs/storage.md)")
+    return errors.ServiceUnavailable(f"{url} is not writable: {said}")

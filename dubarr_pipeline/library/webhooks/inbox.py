@@ -218,9 +218,10 @@ class WebhookIntake:
 def _ours(library: Library, theirs: str) -> str | None:
     """Return our path of a file that a sender names, if it is a possible path in the library."""
     path = Path(os.path.normpath(library.mapped(theirs)))
-    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
-    fits = longest <= _MAX_NAME and len(os.fsencode(path)) < _MAX_PATH
-    return str(path) if fits and path.is_absolute() and library.holds(path) else None
+    if not path.is_absolute() or not library.holds(path):
+        return None
+    longest = max(len(os.fsencode(part)) for part in path.parts)
+    return str(path) if longest <= _MAX_NAME and len(os.fsencode(path)) < _MAX_PATH else None
 
 
 def webhook_token(work_dir: Path) -> tuple[str, Path | None]:
