@@ -27,13 +27,8 @@ from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.timing.length_model import PhonemeCount
 
 _Engine = TypeVar("_Engine", bound=Engine)
-_PROGRAMS = {
-    "ffmpeg": "ffmpeg",
-    "ffprobe": "ffmpeg",
-    "mkvmerge": "mkvtoolnix",
-    "mkvpropedit": "mkvtoolnix",
-}
-"""Program -> the Debian package that brings it."""
+_PROGRAMS = {"ffmpeg": ("ffmpeg", "ffprobe"), "mkvtoolnix": ("mkvmerge", "mkvpropedit")}
+"""Debian package -> the programs that it brings."""
 
 
 _KINDS: Mapping[type[Engine], Kind] = {
@@ -131,9 +126,10 @@ def phoneme_counter() -> PhonemeCount:
 def needs(settings: Settings) -> list[tuple[str, Need]]:
     """Return all that the profile needs as pairs (user, need), each need once."""
     found: list[tuple[str, Need]] = []
-    for program, deb in _PROGRAMS.items():
-        need = Need("program", program, bool(shutil.which(program)), f"apt-get install {deb}")
-        found.append(("reading and writing media", need))
+    for deb, programs in _PROGRAMS.items():
+        for program in programs:
+            need = Need("program", program, bool(shutil.which(program)), f"apt-get install {deb}")
+            found.append(("reading and writing media", need))
     for kind in KINDS:
         chosen = _constructed(settings, kind)
         licences = licence_needs(settings, row(kind, settings.engines[kind]))

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -264,9 +263,8 @@ _reader = cache(TypeAdapter)
 def _read(option_type: type[_T], values: Mapping[str, Any], section: str) -> _T:
     """Validate the values of a section. Raises `SettingsError`."""
     _check_fields(values, option_type, f"[{section}]")
-    _check_numbers(values, section)
+    exact = _exact(values, section)
     try:
-        exact = _exact(values)
         options: _T = _reader(option_type).validate_python(exact) if exact else option_type()
         for fault in ranges.faults_of(options, section):
             raise SettingsError(fault)
@@ -286,22 +284,18 @@ def _read(option_type: type[_T], values: Mapping[str, Any], section: str) -> _T:
         raise named(f"settings of [{section}]: {error}") from None
 
 
-def _check_numbers(values: Mapping[str, Any], where: str) -> None:
-    """Refuse what no number of a setting can be, at any depth, before anything computes with it."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            _check_numbers(value, f"{where}.{name}")
-        elif isinstance(value, int | float) and not abs(value) <= _GREATEST:
-            raise SettingsError(f"setting {where}.{name}: must be a finite number")
+def _exact(value: Any, where: str) -> Any:
+    """Keep numbers as they are written: 0.9 is nine tenths, not the nearest binary fraction.
 
-
-def _exact(value: Any) -> Any:
-    """Keep numbers as they are written: 0.9 is nine tenths, not the nearest binary fraction."""
+    Refuse what no number of a setting can be, at any depth, before anything computes with it.
+    """
     if isinstance(value, Mapping):
-        return {name: _exact(inner) for name, inner in value.items()}
+        return {name: _exact(inner, f"{where}.{name}") for name, inner in value.items()}
     if isinstance(value, list):
-        return [_exact(inner) for inner in value]
-    return Decimal(str(value)) if isinstance(value, float) and isfinite(value) else value
+        return [_exact(inner, where) for inner in value]
+    if isinstance(value, int | float) and not abs(value) <= _GREATEST:
+        raise SettingsError(f"setting {where}: must be a finite number")
+    return Decimal(str(value)) if isinstance(value, float) else value
 
 
 def _check_fields(values: Mapping[str, Any], option_type: type, where: str) -> None:

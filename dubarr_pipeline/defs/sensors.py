@@ -5,7 +5,6 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -36,14 +35,6 @@ _ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIV
 _hasher = BackgroundHasher()
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """Settled file of a library: its signature, and its video unless it was refused."""
-
-    signature: str
-    video: Video | None = None
-
-
 @dg.sensor(
     job=dub, minimum_interval_seconds=_INTERVAL_S, default_status=dg.DefaultSensorStatus.STOPPED
 )
@@ -63,18 +54,17 @@ def media_folder(context: dg.SensorEvaluationContext, dubarr: DubarrResource) ->
         for fault in (seen.gone,) if seen.gone else seen.gaps:
             context.log.warning("library %s (%s): %s", name, library.path, fault)
         taken = list(_take_in(context, seen, name, settings, end))
-        found += [(each.video, each.signature) for each in taken if each.video]
-        cursor[name] = seen.after(each.signature for each in taken).text()
+        found += [(video, signature) for signature, video in taken if video]
+        cursor[name] = seen.after(signature for signature, _ in taken).text()
     return _tick_result(found, settings, context.instance, json.dumps(cursor))
 
 
 def _take_in(
     context: dg.SensorEvaluationContext, seen: Scan, name: str, settings: Settings, end: float
-) -> Iterator[_Taken]:
-    """Register the settled videos; those beyond the time limit wait for the next tick.
+) -> Iterator[tuple[str, Video | None]]:
+    """Register settled videos; those beyond the time limit wait. Yield each signature and video.
 
-    Raises:
-        MissingRequirement, WorkspaceError: faults of the installation, which stop the tick.
+    A refused one has no video. Faults of the installation stop the tick.
     """
     library = settings.library(name)
     if not seen.ready:
@@ -90,7 +80,7 @@ def _take_in(
             identity = _hasher.identify(path, end - time.monotonic())
         except SourceError as error:
             context.log.warning("library %s: not dubbed: %s", name, error)
-            yield _Taken(signature)
+            yield signature, None
             continue
         except DiskFull as error:
             left = len(seen.ready) - count
@@ -103,7 +93,7 @@ def _take_in(
         came = admit(path, name, library, settings, identity)
         if isinstance(came, str):
             context.log.warning("library %s: %r is not dubbed: %s", name, str(path), came)
-        yield _Taken(signature, None if isinstance(came, str) else came)
+        yield signature, None if isinstance(came, str) else came
 
 
 @dg.sensor(job=dub, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.STOPPED)
@@ -120,7 +110,13 @@ def webhook_inbox(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -
     found: list[tuple[Video, str]] = []
     for name in inbox.names():
         try:
-            came = _process(inbox.read(name), settings, end)
+            message = inbox.read(name)
+            try:
+                came = _admit_told(message, settings, end)
+            # No other message waits for a path that cannot be read.
+            except OSError as error:
+                waits = time.time() - message.received_s < _APPEARS_S
+                came = None if waits else str(error)
         except DiskFull as error:
             context.log.warning("message %s waits for room on the disk: %s", name, error)
             came = None
@@ -133,14 +129,6 @@ def webhook_inbox(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -
         if came is not None:
             worked.append(name)
     return _tick_result(found, settings, context.instance, json.dumps(worked))
-
-
-def _process(message: Message, settings: Settings, end: float) -> Video | str | None:
-    """Process a message, as `_admit_told`; no other one waits for a path that cannot be read."""
-    try:
-        return _admit_told(message, settings, end)
-    except OSError as error:
-        return None if time.time() - message.received_s < _APPEARS_S else str(error)
 
 
 def _admit_told(message: Message, settings: Settings, end: float) -> Video | str | None:

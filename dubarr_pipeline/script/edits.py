@@ -43,12 +43,8 @@ def edited(
     """Return the script that is translated: applied edits put in, a person's own on top.
 
     An edit whose `before` is not the text of the script is left out: it was made for another
-    transcript. Of several for one line the first counts.
-
-    Args:
-        transcript: as it was heard; not changed.
-        edits: as `judge_edit` recorded them.
-        by_hand: index -> a person's wording of the source line.
+    transcript. Of several for one line the first counts. `by_hand` has a person's wording of the
+    source line by its index.
     """
     texts = {s.index: s.text for s in transcript.segments}
     wanted: dict[int, str] = {}

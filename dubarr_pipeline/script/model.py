@@ -172,16 +172,6 @@ class Term:
     translations: Mapping[str, str] = field(default_factory=dict[str, str])
     pronunciations: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def with_rendering(self, other: Term | None) -> Term:
-        """Return the term with another's translations and pronunciations added, if there is one."""
-        if other is None:
-            return self
-        return replace(
-            self,
-            translations={**self.translations, **other.translations},
-            pronunciations={**self.pronunciations, **other.pronunciations},
-        )
-
 
 Manner = Literal["familiar", "polite", "unclear"]
 """Form of address: as intimates do, with respect, or unknown from the text."""
@@ -269,11 +259,12 @@ class Context:
     def with_brief(self, brief: LanguageBrief) -> Context:
         """Return this context with a brief's facts of its language added."""
         rendered = {term.source: term for term in brief.terms}
-        return replace(
-            self,
-            glossary=tuple(
-                term.with_rendering(rendered.get(term.source)) for term in self.glossary
-            ),
-            style_guides={**self.style_guides, brief.language: brief.style_guide},
-            addresses={**self.addresses, brief.language: brief.addresses},
-        )
+        glossary: list[Term] = []
+        for term in self.glossary:
+            more = rendered.get(term.source, term)
+            translations = {**term.translations, **more.translations}
+            spoken = {**term.pronunciations, **more.pronunciations}
+            glossary.append(replace(term, translations=translations, pronunciations=spoken))
+        guides = {**self.style_guides, brief.language: brief.style_guide}
+        addresses = {**self.addresses, brief.language: brief.addresses}
+        return replace(self, glossary=tuple(glossary), style_guides=guides, addresses=addresses)

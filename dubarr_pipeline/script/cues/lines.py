@@ -34,11 +34,8 @@ class LineOptions:
     shortest_s: float = 0.4
 
 
-DEFAULT = LineOptions()
-
-
 def join_sentences(
-    lines: Sequence[ScriptLine], rate: int, options: LineOptions = DEFAULT
+    lines: Sequence[ScriptLine], rate: int, options: LineOptions
 ) -> list[ScriptLine]:
     """Join neighbours that are halves of one sentence by one speaker; all else stays as it is."""
     gap, longest = to_samples(options.join_gap_s, rate), to_samples(options.longest_s, rate)
@@ -66,7 +63,7 @@ def join_sentences(
 
 
 def divide_long(
-    lines: Iterable[ScriptLine], speech: SpeechMap, rate: int, options: LineOptions = DEFAULT
+    lines: Iterable[ScriptLine], speech: SpeechMap, rate: int, options: LineOptions
 ) -> list[ScriptLine]:
     """Divide lines between sentences: at every long pause, and where they are too long."""
     parts: list[ScriptLine] = []

@@ -165,12 +165,9 @@ def conventions_of(texts: Iterable[str]) -> Conventions:
 
 
 def read_cue(text: str, script: Conventions = Conventions(), name: str = "") -> CueText:
-    """Take one cue apart into what each speaker says.
+    """Take one cue, with its line breaks and without markup, apart into what each speaker says.
 
-    Args:
-        text: with its line breaks, without markup.
-        script: `conventions_of` the whole script.
-        name: of the speaker, where the file has a field for it.
+    `name` is that of the speaker, where the file has a field for it.
     """
     cleaned = _clean(text)
     if not cleaned:

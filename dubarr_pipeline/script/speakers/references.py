@@ -193,14 +193,13 @@ def _candidates(spans: Iterable[Span], sources: _Sources) -> list[RefCandidate]:
     heard = set(sorted(windows, key=lambda w: -w.length)[: options.most_heard])
     candidates: list[RefCandidate] = []
     for window in sorted(windows):
-        if window.seconds(rate) < options.least_s:
-            why = f"too short: {window.seconds(rate):.1f} s"
-            candidates.append(RefCandidate(window, window.seconds(rate), rejected=why))
-        elif window not in heard:
-            why = f"not measured: {options.most_heard} longer ones are there"
-            candidates.append(RefCandidate(window, window.seconds(rate), rejected=why))
-        else:
+        length_s = window.seconds(rate)
+        if length_s >= options.least_s and window in heard:
             candidates.append(_measured(tighten(sources.vocals, window), sources))
+            continue
+        why = f"not measured: {options.most_heard} longer ones are there"
+        why = why if length_s >= options.least_s else f"too short: {length_s:.1f} s"
+        candidates.append(RefCandidate(window, length_s, rejected=why))
     return candidates
 
 
@@ -219,10 +218,9 @@ def _measured(span: Span, sources: _Sources) -> RefCandidate:
         loud = float(power[power >= np.quantile(power, 0.5)].mean())
         noise = bed_power + float(np.quantile(power, 0.1))
         snr_db = float(np.clip(10 * np.log10((loud + 1e-12) / (noise + 1e-12)), -60, 60))
-    zcr = zero_crossing_rate(voice)
-    candidate = RefCandidate(span, length_s, round(snr_db, 2), round(zcr, 4))
+    options, snr_db, zcr = sources.options, round(snr_db, 2), round(zero_crossing_rate(voice), 4)
+    candidate = RefCandidate(span, length_s, snr_db, zcr)
     # Cleanness counts to 1 at 30 dB, length to 1 at `shortest_s`, ZCR to 0.5 in mid range.
-    options, snr_db, zcr = sources.options, round(snr_db, 2), round(zcr, 4)
     middle = np.sqrt(options.lowest_zcr * options.highest_zcr)
     width = np.log(options.highest_zcr / middle)
     off = abs(np.log(max(zcr, 1e-6) / middle)) / width
@@ -262,10 +260,8 @@ def _choose(speaker: str, candidates: Sequence[RefCandidate], options: RefOption
     if not usable:
         why = "never heard alone: others speak, or sing, in all of their turns"
         if candidates:
-            longest = max(candidates, key=lambda c: c.length_s)
-            why = (
-                f"none of {len(candidates)} stretches is usable; the longest is {longest.rejected}"
-            )
+            worst = max(candidates, key=lambda c: c.length_s).rejected
+            why = f"none of {len(candidates)} stretches is usable; the longest is {worst}"
         return SpeakerRef(speaker, None, None, why, tuple(candidates))
 
     def rank(candidate: RefCandidate) -> tuple[bool, bool, float, float]:
