@@ -73,10 +73,7 @@ class LineBounds:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The end of line `first` is at least `-room` before the start of line `second`.
-
-    ``end(first) <= start(second) + room``; a negative `room` is a gap to be kept.
-    """
+    """``end(first) <= start(second) + room``; a negative `room` is a gap to be kept."""
 
     first: int
     second: int

@@ -71,10 +71,7 @@ def needed_tempo(fit: Fit, limits: TempoLimits | None = None) -> Fraction:
 
 
 def aim_s(wanted: float, limit: float, limits: TempoLimits | None = None) -> float:
-    """Return the seconds that a wording should take: the middle of those that need no tempo.
-
-    So chance may make the take a little longer or shorter and it still fits.
-    """
+    """Return the seconds that a wording should take: the middle of those that need no tempo."""
     limits = limits or TempoLimits()
     upper = min(wanted * float(limits.longer), limit)
     return (min(wanted * float(limits.shorter), upper) + upper) / 2

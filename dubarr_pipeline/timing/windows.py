@@ -60,9 +60,8 @@ def windows(
 ) -> tuple[Window, ...]:
     """Return the window of every dubbed line, in order of the segments.
 
-    Segments of other kinds (songs, foreign speech) get no window, but no line borrows from them.
-
-    `film` is the whole clock: its ends are walls. Nor may a line borrow what is `also_occupied`.
+    `film` is the whole clock: its ends are walls. No line borrows from segments of other kinds
+    (songs, foreign speech), which get no window, nor what is `also_occupied`.
     """
     options = options or WindowOptions()
     occupied = merge([*(s.span for s in segments), *also_occupied])

@@ -63,10 +63,8 @@ class Decision:
 def fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
     """Return 32 hex digits over everything that a stage's result depends on.
 
-    Facts are digests, identities and options as their dataclasses, in any order.
-
-    Raises:
-        TypeError: if a fact has no canonical form.
+    Facts are digests, identities and options as their dataclasses, in any order. Raises as
+    `canonical`.
     """
     document = canonical_json([stage, code_version, facts])
     return hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:32]

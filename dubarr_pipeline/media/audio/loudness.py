@@ -243,8 +243,7 @@ METER_FLAGS = ("-v", "info", "-nostats")
 def meter_said(said: str, path: Path) -> Loudness:
     """Parse the figures that ffmpeg's meter wrote; the peak only if it was measured.
 
-    Raises:
-        MediaToolError: if there is no loudness among them.
+    Raises `MediaToolError` if it was not heard at all.
     """
     if not _RANGE.search(said):
         raise MediaToolError(f"ffmpeg measured no loudness in {path}: {said[-300:]}")

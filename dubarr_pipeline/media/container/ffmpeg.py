@@ -41,13 +41,6 @@ _ALWAYS = {
     "ffmpeg": ("-hide_banner", "-nostdin", "-v", "error"),
     "ffprobe": ("-hide_banner", "-v", "error"),
 }
-_PACKAGES = {
-    "ffmpeg": "ffmpeg",
-    "ffprobe": "ffmpeg",
-    "mkvmerge": "mkvtoolnix",
-    "mkvpropedit": "mkvtoolnix",
-    "mkvextract": "mkvtoolnix",
-}
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
 
@@ -190,7 +183,7 @@ class _Child:
         self._gave_up = ""
         program = shutil.which(tool)
         if program is None:
-            package = _PACKAGES.get(tool, tool)
+            package = "mkvtoolnix" if tool.startswith("mkv") else "ffmpeg"
             raise MissingRequirement(
                 f"{tool} is not installed: apt-get install {package} (or your system's package)"
             )

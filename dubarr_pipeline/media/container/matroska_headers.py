@@ -27,8 +27,6 @@ class HeaderTrack:
 
     number: int
     kind: str
-    uid: int
-    language: str
     properties: dict[str, Any]
 
 
@@ -71,12 +69,9 @@ class MatroskaFile:
             HeaderTrack(
                 number,
                 "subtitle" if found.get("type") == "subtitles" else found.get("type", ""),
-                about.get("uid", 0),
-                about.get("language", ""),
-                about,
+                found.get("properties", {}),
             )
             for number, found in enumerate(document.get("tracks", []), 1)
-            for about in [found.get("properties", {})]
         ]
         attachments = [
             HeaderAttachment(

@@ -18,10 +18,7 @@ from dubarr_pipeline.media.container.transport_streams import BROADCASTS
 def read_timelines(path: Path) -> Timelines:
     """Read the time stamps of a whole broadcast, or of an MP4 that its edit list cuts.
 
-    Of other containers nothing is read.
-
-    Raises:
-        MediaToolError, MissingRequirement: as `ffmpeg.run`.
+    Of other containers nothing is read. Raises as `ffmpeg.run`.
     """
     found = path.stat()
     if read_facts(path).format_name in BROADCASTS:

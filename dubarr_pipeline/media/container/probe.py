@@ -162,8 +162,7 @@ def describe(path: Path, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
     """Return ffprobe's JSON on a file: format, streams, chapters and digests of headers.
 
     Raises:
-        MediaToolError: if the file is not a container that ffmpeg can read.
-        MissingRequirement: if ffprobe is not installed.
+        MediaToolError, MissingRequirement: as `ffmpeg.run`.
     """
     try:
         status = path.stat()

@@ -100,11 +100,9 @@ class StreamTimeline:
 
 @dataclass(frozen=True, slots=True)
 class Timelines:
-    """The timelines of a broadcast.
+    """The timelines of a broadcast's streams, by ffmpeg's numbers.
 
-    Attributes:
-        streams: by ffmpeg's number.
-        jumps: when they are met, in seconds of playback, and from where to where the clock jumps.
+    `jumps` tell when they are met, in seconds of playback, and from where to where the clock jumps.
     """
 
     streams: Mapping[int, StreamTimeline] = field(default_factory=dict[int, StreamTimeline])

@@ -55,15 +55,14 @@ class TrackProof:
 
     Attributes:
         loudness_lufs, true_peak_dbtp: of the file; for a delivery standard by ffmpeg's meter.
-        bed_null_db: level of the difference to the bed (with the programme's gain, folded and
-            resampled as the track is) where nobody speaks, against the bed itself; -120 for no
-            difference; None where there is no such place to compare.
+        bed_null_db: level of the difference to the bed where nobody speaks, against the bed
+            itself; -120 for none; None where there is no such place to compare.
         bed_gain_db: the level there against the bed's.
         offset_ms: the largest displacement of the bed in any piece heard; None as above.
         line_gains_db: of each take in its window, against the gain that the mixer reports; -120
             where the take is not there.
-        heard_together: how many of them could be told only with the others that sound with them:
-            drowned by those, or too much alike. Theirs is the gain of all of them.
+        heard_together: how many of them could be told only with the others that sound with them;
+            theirs is the gain of all.
         speech_s: seconds of detected speech.
         dubbed_s: seconds of it in lines that have a dub.
         muted_s: start and end of speech with neither a dub nor the original voice, in seconds.
@@ -245,10 +244,7 @@ def play_track(
     """Decode a track once, hand out its blocks, and return what it measures.
 
     `on_block` is told every ``(channels, block)``, the last may be shorter. With `strict` it is
-    ffmpeg that measures true peaks, too.
-
-    Raises:
-        MediaToolError: if it cannot be decoded.
+    ffmpeg that measures true peaks, too. Raises as `prove_track`.
     """
     peaks = None if strict else TruePeakMeter(track.channels)
     played = meter(graph.open_input(path).stream("a:0"), peaks=strict)
@@ -266,11 +262,7 @@ def play_track(
 def as_in_track(path: Path, sound: SoundFormat, track: TrackFormat) -> Iterator[Read]:
     """Open a stem as it would sound in a track: folded and resampled as the encoder's input is.
 
-    It is read from its beginning to its end.
-
-    Raises:
-        ArtifactError: if the stem is missing or damaged.
-        MediaToolError: if it cannot be converted.
+    It is read from its beginning to its end. Raises as `prove_track`.
     """
     if not is_converted(sound, track):
         with WaveFile(path) as wave:

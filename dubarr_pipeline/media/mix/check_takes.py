@@ -98,10 +98,7 @@ class TakeDetectors:
         self._sounding: list[_Detector] = []
 
     def hear(self, start: int, heard: Samples, bed: Samples, original: Samples) -> None:
-        """Compare ``(channels, samples)`` of the track with bed, takes and original voices.
-
-        `start` is a multiple of `listening_step`.
-        """
+        """Compare ``(channels, samples)`` of the track, from a whole `listening_step` on."""
         heard, bed, original = (sound[:, :: self._step] for sound in (heard, bed, original))
         here = Span(start // self._step, start // self._step + heard.shape[1])
         while self._waiting and self._waiting[-1].first < here.end:

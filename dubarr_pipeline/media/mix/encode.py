@@ -217,11 +217,7 @@ class MeasuredTrack:
 def measure_track(
     path: Path, track: TrackFormat, voiced: Sequence[Span], rate: int
 ) -> MeasuredTrack:
-    """Decode a track in one pass and measure it; `voiced` and `rate` (Hz) are the film's.
-
-    Raises:
-        MediaToolError: if it cannot be decoded.
-    """
+    """Decode a track in one pass and measure it; `voiced` and `rate` (Hz) are the film's."""
     meter = LoudnessMeter(track.rate, track.channels, track.layout)
     samples = 0
     decoded = graph.output([graph.open_input(path).stream("a:0")], "pipe:1", graph.FLOATS)

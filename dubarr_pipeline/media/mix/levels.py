@@ -44,14 +44,13 @@ class LineLevel:
 
 def measure_lines(takes: Sequence[PlacedTake], vocals: WaveFile) -> list[LineLevel]:
     """Measure every take, and the original voice in its window. Raises as `read_take`."""
+    return [_measure(take, vocals) for take in takes]
+
+
+def _measure(take: PlacedTake, vocals: WaveFile) -> LineLevel:
+    voice = vocals.read(take.window.start, take.window.end)
     weights = loudness_weights(vocals.channels, vocals.layout)
-    return [_measure(take, vocals, weights) for take in takes]
-
-
-def _measure(take: PlacedTake, vocals: WaveFile, weights: Powers) -> LineLevel:
-    original = weights[:, None] * frame_powers(
-        vocals.read(take.window.start, take.window.end), vocals.rate
-    )
+    original = weights[:, None] * frame_powers(voice, vocals.rate)
     summed = original.sum(axis=0)
     spoken = original[:, gate(summed)].sum(axis=1)
     sound, rate = read_take(take)

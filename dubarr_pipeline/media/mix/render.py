@@ -167,8 +167,11 @@ class TakesOnTrack:
             take = self._waiting.pop()
             if take.span.end > start and take.pan.any():
                 self._sounding.append(self._opened(take))
-        for sounding in self._sounding:
-            _add_take(sounding, start, block)
+        for each in self._sounding:
+            first, last = max(start, each.start), min(stop, each.start + each.sound.size)
+            part = each.sound[first - each.start : max(first, last) - each.start]
+            for channel in np.flatnonzero(each.take.pan) if part.size else ():
+                block[channel, first - start : last - start] += part * each.take.pan[channel]
         self._sounding = [s for s in self._sounding if s.start + s.sound.size > stop]
 
     def _opened(self, take: PlacedTake) -> _Sounding:
@@ -185,16 +188,6 @@ class TakesOnTrack:
             sound[:fade] *= slope
             sound[-fade:] *= slope[::-1]
         return _Sounding(sound, take, start)
-
-
-def _add_take(sounding: _Sounding, start: int, block: Samples) -> None:
-    first = max(start, sounding.start)
-    last = min(start + block.shape[1], sounding.start + sounding.sound.size)
-    if first >= last:
-        return
-    part = sounding.sound[first - sounding.start : last - sounding.start]
-    for channel in np.flatnonzero(sounding.take.pan):
-        block[channel, first - start : last - start] += part * sounding.take.pan[channel]
 
 
 def dub_frames(takes: Sequence[PlacedTake], lines: Sequence[LineLevel], hop: float) -> Powers:

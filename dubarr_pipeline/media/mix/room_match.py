@@ -19,12 +19,7 @@ _SLOWEST_TAIL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Acoustic difference between a line and its take.
-
-    Attributes:
-        shelf_db: on the highs, -12 to 0; air and distance take them away.
-        wet: strength of the reflections, 0 to 1.
-    """
+    """How much duller (-12 to 0 dB on the highs) and wetter (reflections, 0 to 1) a line is."""
 
     shelf_db: float
     wet: float

@@ -69,8 +69,8 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
     matches = _counterparts(source, old) if source and original else {}
     origins = tuple(matches.get(track.stream.index) for track in finish.plan.tracks)
     written = result.headers().tracks
-    uids = [(o or w).uid for o, w in zip(origins, written, strict=False)]
-    uids += [track.uid for track in written[len(origins) :]]
+    known = [o or w for o, w in zip(origins, written, strict=False)] + [*written[len(origins) :]]
+    uids = [track.properties.get("uid", 0) for track in known]
     edits = _element_edits(finish, result.path, origins)
     # Players turn the picture as MP4 says: Matroska calls that the projection's roll.
     for number, track in enumerate(finish.plan.tracks, 1):
@@ -129,8 +129,7 @@ def _element_edits(finish: Finish, result: Path, origins: Origins) -> list[str]:
 def check_elements(finish: Finish, result: Path, headers: Headers, origins: Origins) -> None:
     """See that the result's headers say of the source's tracks what the source says.
 
-    Raises:
-        VerificationError: naming the track and the element.
+    Raises `VerificationError`.
     """
     wrong = [
         f"{name}: {text}"

@@ -165,17 +165,14 @@ class _MuxJob:
         if self._source:
             checks = check_file(self._source, self._plan.tracks, result, self._flags, shift_us)
         changed = [
-            Converted(c.stream.describe(), c.stream.index, c.stream.codec, f"became {c.encoder}")
-            for c in self._plan.tracks
-            if c.encoder != "copy"
-        ]
-        left = [
-            Converted(o.stream.describe(), o.stream.index, o.stream.codec, f"left out: {o.reason}")
-            for o in self._plan.left_out
+            *((c.stream, f"became {c.encoder}") for c in self._plan.tracks if c.encoder != "copy"),
+            *((o.stream, f"left out: {o.reason}") for o in self._plan.left_out),
         ]
         return MuxReport(
             streams=rows,
-            converted=(*changed, *left),
+            converted=tuple(
+                Converted(s.describe(), s.index, s.codec, outcome) for s, outcome in changed
+            ),
             flags=self._flags,
             checks=checks,
             shift_s=shift_us / 1e6,

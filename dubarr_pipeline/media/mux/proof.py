@@ -63,10 +63,8 @@ def prove_streams(
 ) -> tuple[StreamProof, ...]:
     """Compare all packets of the sources with those of the result; return a row for each stream.
 
-    `expected` is in the result's order; `source` and `result` are by its numbers.
-
-    Raises:
-        VerificationError: naming the first stream that differs, and where.
+    `expected` is in the result's order; `source` and `result` are by its numbers. Raises
+    `VerificationError` for the first stream that differs.
     """
     rows = [
         _prove_stream(stream, number, source.get(number), result.get(number))
@@ -166,12 +164,9 @@ def check_file(
     wanted: Sequence[TrackFlags],
     shift_us: int,
 ) -> FileChecks:
-    """Compare everything but the packets.
+    """Compare everything but the packets. Raises `VerificationError`.
 
     `tracks` are the source's in the result's order; `shift_us` says how far its clock lies behind.
-
-    Raises:
-        VerificationError: naming what is missing or differs.
     """
     tags = _check_tags(source.path.name, source.tags, result.tags)
     for track, found, flags in zip(tracks, result.streams, wanted, strict=False):
@@ -208,8 +203,7 @@ def check_file(
 def check_new_tracks(headers: Headers, wanted: Sequence[TrackFlags]) -> None:
     """See that players will find the languages, titles and flags that were asked for.
 
-    Raises:
-        VerificationError: naming the track and what is wrong with it.
+    Raises `VerificationError`.
     """
     if len(headers.tracks) != len(wanted):
         raise VerificationError(
@@ -219,7 +213,9 @@ def check_new_tracks(headers: Headers, wanted: Sequence[TrackFlags]) -> None:
         if not flags.new:
             continue
         expected = {
-            "language": legacy_language(flags.language or "") or track.language or "a code",
+            "language": legacy_language(flags.language or "")
+            or track.properties.get("language")
+            or "a code",
             "language_ietf": flags.language,
             "track_name": flags.title,
             "default_track": "default" in flags.flags,

@@ -122,11 +122,7 @@ def _with_original(
 
 
 def language_tag(language: str) -> str:
-    """Return the standard form of a BCP-47 tag (``pt-br`` is ``pt-BR``).
-
-    Raises:
-        LanguageError: if it is none.
-    """
+    """Return a BCP-47 tag in its standard form (``pt-BR``), or raise `LanguageError`."""
     try:
         return langcodes.standardize_tag(language)
     except LanguageTagError as error:

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from dubarr_pipeline.errors import NoScript
 from dubarr_pipeline.spans import Span
+from dubarr_pipeline.text.tables import read_table
 
 _CLOCK = r"(?:(\d{1,3})\s*:\s*)?(\d{1,2})\s*:\s*(\d{1,2})(?:\s*[,.:;]\s*(\d{1,9}))?"
 _SIGNED = rf"([-−]\s*)?{_CLOCK}"
@@ -25,22 +26,14 @@ _ASS_EVENT = re.compile(r"^\s*Dialogue\s*:\s*(.*)$", re.IGNORECASE)
 _ASS_FORMAT = re.compile(r"^\s*Format\s*:\s*(.*)$", re.IGNORECASE)
 _ASS_CLOCK = re.compile(rf"^\s*{_SIGNED}\s*$")
 _ASS_FIELDS = ("layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect")
-_SIGN = re.compile(
-    r"(?<![a-z])(signs?|titles?|typeset|ts|credits?|staff|logo|notes?|eyecatch|preview|caption)(?![a-z])",
-    re.IGNORECASE,
-)
-_SONG = re.compile(
-    r"(?<![a-z])(opening|ending|songs?|lyrics?|karaoke|kara|romaji)(?![a-z])", re.IGNORECASE
-)
-_MAYBE_SONG = re.compile(r"(?<![a-z])(op|ed|insert)(?![a-z])", re.IGNORECASE)
+_NAMES = {
+    of: re.compile(pattern, re.IGNORECASE)
+    for of, pattern in read_table("dubarr_pipeline.media.subtitles", "names")["ass"].items()
+}
 _LONGEST_SONG_MS = 180_000
 """A style named "Ed" that is used for longer is a person's."""
 _PLACED = re.compile(r"\\(?:pos|move|i?clip|org|fr[xyz])\b|\\(?:pos|move|i?clip|org)\(")
 _SUNG = re.compile(r"\\[kK][fot]?\d")
-_NO_NAME = re.compile(
-    r"^(signs?|ntp|default|main|dialog(ue)?|text|actor|alt|top|italics?|flashback|\W*|\d+)$", re.I
-)
-_SIGN_NAME = re.compile(r"^(signs?|typeset|ts)$", re.IGNORECASE)
 _LONGEST_FRAME_MS = 120
 """Signs that move have an event for each frame, or for every second or third."""
 _READING_MS, _SHORTEST_MS = 60, 700
@@ -251,22 +244,23 @@ class _Event:
 
 def _ass(lines: list[str]) -> Iterator[TimedText]:
     events = _standing(event for event in _events(lines) if event.text)
-    names = {event.name for event in events if not _NO_NAME.match(event.name)}
+    names = {event.name for event in events if not _NAMES["no_name"].match(event.name)}
     styles: defaultdict[str, list[_Event]] = defaultdict(list)
     for event in events:
         styles[event.style].append(event)
     signs = {
         style
         for style, used in styles.items()
-        if _SIGN.search(style) or sum(event.placed for event in used) * 2 > len(used)
+        if _NAMES["sign"].search(style) or sum(event.placed for event in used) * 2 > len(used)
     }
     for event in events:
         used = styles[event.style]
         short = used[-1].end_ms - used[0].start_ms <= _LONGEST_SONG_MS
-        song = _SONG.search(event.style) or (short and _MAYBE_SONG.search(event.style))
+        song = _NAMES["song"].search(event.style)
+        song = song or (short and _NAMES["maybe_song"].search(event.style))
         sung = bool(song or event.sung)
         text = f"♪ {event.text} ♪" if sung and "♪" not in event.text else event.text
-        sign = event.placed or event.style in signs or bool(_SIGN_NAME.match(event.name))
+        sign = event.placed or event.style in signs or bool(_NAMES["sign_name"].match(event.name))
         name = event.name if len(names) > 1 and event.name in names else ""
         times = event.start_ms, event.end_ms
         yield TimedText(*times, text, name, event.style, sign and not sung)

@@ -6,11 +6,13 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+from pydantic import TypeAdapter
 
 from dubarr_pipeline.errors import NoScript
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream
@@ -24,6 +26,7 @@ from dubarr_pipeline.text.languages import (
     named_language,
     same_language,
 )
+from dubarr_pipeline.text.tables import read_table
 
 _log = logging.getLogger(__name__)
 
@@ -31,24 +34,8 @@ SubtitleKind = Literal["full", "sdh", "forced", "commentary"]
 Origin = Literal["sidecar", "embedded"]
 
 _TEXT_FILES = {".srt": "srt", ".ass": "ass", ".ssa": "ass", ".vtt": "vtt"}
-_OTHER_FILES = frozenset((".sub", ".idx", ".sup", ".smi", ".ttml", ".dfxp", ".stl", ".mks"))
-_TEXT_CODECS = frozenset(
-    "subrip srt ass ssa mov_text webvtt text subviewer subviewer1 S_TEXT/WEBVTT S_TEXT/USF".split()
-)
-_PICTURES = frozenset(("hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "dvb_teletext"))
-_VIDEO_FILES = frozenset(
-    ".mkv .mp4 .m4v .mov .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .ogm .ogv .vob".split()
-)
-_FOLDERS = frozenset(("subs", "subtitles", "sub"))
-_SDH_WORDS = frozenset(("sdh", "cc", "hi", "hoh"))
-_FORCED_WORDS = frozenset(("forced", "foreign", "signs", "songs", "forzados", "forcés", "forces"))
-_FLAG_WORDS = _SDH_WORDS | _FORCED_WORDS | {"commentary", "default"}
-_SDH_TITLE = re.compile(r"\b(sdh|cc|hoh|hearing.impaired|hard.of.hearing|closed.captions?)\b", re.I)
-_FORCED_TITLE = re.compile(
-    r"\b(forced|foreign|signs?|songs?|forc[ée]s?|forzados?|erzwungen)\b", re.I
-)
-_COMMENTARY_TITLE = re.compile(r"comment(ary|aire|o|ario|ário)|kommentar|коммент", re.I)
-_NEUTRAL_WORDS = _FLAG_WORDS | frozenset(("full", "complete", "subs", "sub", "subtitles", "utf8"))
+_TABLES = read_table("dubarr_pipeline.media.subtitles", "names")
+_WORDS = {name: frozenset(words) for name, words in _TABLES["words"].items()}
 _SEPARATORS = ".-_ [({"
 _SPLIT, _SPLIT_FURTHER = re.compile(r"[.\s\[\](){}]+"), re.compile(r"[-_]+")
 _READ_BYTES = 200_000
@@ -57,6 +44,19 @@ _RECOGNISED = 0.8
 """Confidence from which a file that names no language is in the one that it reads like."""
 _SPARSE_SHARE = 0.2
 """Share of the cues of another stream in its language below which a stream is a forced one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """What tells of a kind: a stream's flags, words in a file's name, a stream's title."""
+
+    flags: frozenset[str]
+    words: frozenset[str]
+    title: re.Pattern[str]
+
+
+_KINDS = TypeAdapter(dict[SubtitleKind, _Signs]).validate_python(_TABLES["kinds"])
+_FLAG_WORDS = frozenset({"default"}).union(*(signs.words for signs in _KINDS.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def _embedded(info: MediaInfo) -> Iterator[SubtitleSource]:
     for stream in streams:
         max_cues[stream.language] = max(max_cues.get(stream.language, 0), _cue_count(stream))
     for stream in streams:
-        kind = _stream_kind(stream)
+        kind = _kind(stream.dispositions, stream.title or "")
         cues = _cue_count(stream)
         if kind == "full" and cues and cues < _SPARSE_SHARE * max_cues[stream.language]:
             kind = "forced"
@@ -210,7 +210,7 @@ def _embedded(info: MediaInfo) -> Iterator[SubtitleSource]:
 
 def is_text(codec: str) -> bool:
     """Return whether an embedded subtitle of this codec can be read as text."""
-    return codec in _TEXT_CODECS
+    return codec in _WORDS["text_codecs"]
 
 
 def stream_form(codec: str) -> str:
@@ -219,23 +219,22 @@ def stream_form(codec: str) -> str:
         return "ass"
     if codec == "webvtt":
         return "vtt"
-    return "srt" if codec in _TEXT_CODECS else codec
+    return "srt" if is_text(codec) else codec
 
 
 def _problem(codec: str) -> str | None:
-    if codec in _PICTURES:
+    if codec in _WORDS["picture_codecs"]:
         return "made of pictures, not of text: convert it with an OCR tool, put the SRT beside it"
-    return None if codec in _TEXT_CODECS else f"{codec} subtitles cannot be read: convert to SRT"
+    return None if is_text(codec) else f"{codec} subtitles cannot be read: convert to SRT"
 
 
-def _stream_kind(stream: Stream) -> SubtitleKind:
-    title, flags = stream.title or "", stream.dispositions
-    if "forced" in flags or _FORCED_TITLE.search(title):
-        return "forced"
-    if "comment" in flags or _COMMENTARY_TITLE.search(title):
-        return "commentary"
-    hearing = "hearing_impaired" in flags or "captions" in flags
-    return "sdh" if hearing or _SDH_TITLE.search(title) else "full"
+def _kind(flags: Set[str], title: str = "", words: Set[str] = frozenset()) -> SubtitleKind:
+    found = (
+        kind
+        for kind, signs in _KINDS.items()
+        if flags & signs.flags or words & signs.words or signs.title.search(title)
+    )
+    return next(found, "full")
 
 
 def _cue_count(stream: Stream) -> int:
@@ -250,13 +249,14 @@ def _sidecars(video: Path) -> Iterator[SubtitleSource]:
     names = _names(video.parent)
     # Other videos whose names begin with this one's have subtitles of their own.
     own = _fold(video.stem)
-    stems = (_fold(name.rsplit(".", 1)[0]) for name in names if _suffix(name) in _VIDEO_FILES)
+    videos = [name for name in names if _suffix(name) in _WORDS["video_files"]]
+    stems = (_fold(name.rsplit(".", 1)[0]) for name in videos)
     rivals = tuple(stem for stem in stems if _rest(stem, own))
     yield from _in_folder(video, video.parent, names, rivals)
-    alone = not any(_suffix(name) in _VIDEO_FILES and name != video.name for name in names)
+    alone = all(name == video.name for name in videos)
     for name in names:
         folder = video.parent / name
-        if name.casefold() not in _FOLDERS or not folder.is_dir():
+        if name.casefold() not in _WORDS["folders"] or not folder.is_dir():
             continue
         yield from _in_folder(video, folder, _names(folder), rivals, anything=alone)
         subfolder = folder / video.stem
@@ -268,7 +268,7 @@ def _in_folder(
     video: Path, folder: Path, names: list[str], rivals: tuple[str, ...], anything: bool = False
 ) -> Iterator[SubtitleSource]:
     for name in names:
-        if _suffix(name) not in (*_TEXT_FILES, *_OTHER_FILES):
+        if _suffix(name) not in _TEXT_FILES.keys() | _WORDS["other_files"]:
             continue
         words = _words_after(name, video.stem, rivals)
         if words is None and anything:
@@ -282,18 +282,12 @@ def _sidecar(path: Path, words: list[str]) -> SubtitleSource:
     suffix = path.suffix.lower()
     language, rest = _language_of([word for word in words if word])
     flags = {word.casefold() for word in rest}
-    kind: SubtitleKind = "full"
-    if flags & _FORCED_WORDS:
-        kind = "forced"
-    elif "commentary" in flags:
-        kind = "commentary"
-    elif flags & _SDH_WORDS:
-        kind = "sdh"
     problem = None
-    if suffix in _OTHER_FILES:
+    if suffix in _WORDS["other_files"]:
         problem = f"{suffix[1:]} files cannot be read as text: convert to SRT"
     form = _TEXT_FILES.get(suffix, suffix[1:])
     title = " ".join(rest) or None
+    kind = _kind(frozenset(), words=flags)
     return SubtitleSource(
         kind, "sidecar", path, form, None, language, title, "default" in flags, problem
     )
@@ -346,7 +340,11 @@ def _parts(word: str) -> list[str]:
 
 
 def _tells(word: str) -> bool:
-    return word.isdigit() or word.casefold() in _NEUTRAL_WORDS or bool(named_language(word))
+    return (
+        word.isdigit()
+        or word.casefold() in _FLAG_WORDS | _WORDS["neutral"]
+        or bool(named_language(word))
+    )
 
 
 def _rest(name: str, stem: str) -> str | None:
