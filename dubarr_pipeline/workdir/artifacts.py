@@ -100,9 +100,13 @@ def timed_document(value: Any, rate: int) -> Any:
         return value
     found: dict[str, Any] = {}
     for name in (each.name for each in fields(value)):
-        part = timed_document(getattr(value, name), rate)
-        is_share = isinstance(part, float) and hasattr(value, "span")
-        found |= part if name == "span" else {name: round(part, 4) if is_share else part}
+        part = getattr(value, name)
+        if name == "span":
+            found |= span_seconds(part, rate)
+        elif isinstance(part, float) and hasattr(value, "span"):
+            found[name] = round(part, 4)
+        else:
+            found[name] = timed_document(part, rate)
     return found
 
 

@@ -229,12 +229,10 @@ def _problem(codec: str) -> str | None:
 
 
 def _kind(flags: Set[str], title: str = "", words: Set[str] = frozenset()) -> SubtitleKind:
-    found = (
-        kind
-        for kind, signs in _KINDS.items()
-        if flags & signs.flags or words & signs.words or signs.title.search(title)
-    )
-    return next(found, "full")
+    for kind, signs in _KINDS.items():
+        if flags & signs.flags or words & signs.words or signs.title.search(title):
+            return kind
+    return "full"
 
 
 def _cue_count(stream: Stream) -> int:
