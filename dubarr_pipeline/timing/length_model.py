@@ -177,10 +177,7 @@ class LengthModel:
         for language, voice in self._takes:
             self._fit(language, voice)
             if language not in self._pools:
-                takes = [
-                    take for key, kept in self._takes.items() if key[0] == language for take in kept
-                ]
-                self._pools[language] = fit(takes, published_weights(language))
+                self._pools[language] = fit(self._of(language), published_weights(language))
         return LengthSnapshot(dict(self._pools), dict(self._fits), self._phonemes)
 
     def to_document(self) -> dict[str, Any]:
@@ -232,16 +229,18 @@ class LengthModel:
         for key in [key for key in self._fits if key[0] == language]:
             del self._fits[key]
 
+    def _of(self, language: str, but: str | None = None) -> list[SpokenLength]:
+        """Return the takes of all voices of a language, or of all but one."""
+        known = [
+            takes for key, takes in self._takes.items() if key[0] == language and key[1] != but
+        ]
+        return [take for takes in known for take in takes]
+
     def _fit(self, language: str, voice: str) -> None:
         if (language, voice) in self._fits:
             return
         own = self._takes.get((language, voice), set())
-        others = [
-            take
-            for key, takes in self._takes.items()
-            if key[0] == language and key[1] != voice
-            for take in takes
-        ]
+        others = self._of(language, but=voice)
         prior = published_weights(language)
         # Fewer takes of other voices say less than the published rate.
         if len(others) >= _POOL_AT_LEAST:

@@ -95,13 +95,3 @@ class MixReport:
     ducking: DuckingReport
     lines: tuple[LineMix, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def silent_lines(self) -> tuple[int, ...]:
-        """Indexes of the takes that cannot be heard."""
-        return tuple(i for i, line in enumerate(self.lines) if line.dub_lufs <= -70.0)
-
-    @property
-    def cut_lines(self) -> tuple[int, ...]:
-        """Indexes of the takes that reach over the film's ends."""
-        return tuple(i for i, line in enumerate(self.lines) if line.lost_samples)

@@ -212,8 +212,4 @@ def _frequent_big5(letter: str) -> bool:
 
 
 def _fits(letter: str, encoding: str) -> bool:
-    try:
-        letter.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
+    return bool(letter.encode(encoding, errors="ignore"))
