@@ -62,13 +62,13 @@ def probe(path: Path, *, timeout_s: float = PROBE_TIMEOUT_S) -> MediaInfo:
 
 
 @lru_cache(maxsize=_KEPT_FILES)
-def _probe(path: Path, version: Version, timeout_s: float) -> MediaInfo:
+def _probe(path: Path, _key: Version, timeout_s: float) -> MediaInfo:
     check_whole(path)
-    info = _info(path, _ffprobe(path, version, (), timeout_s))
+    info = _info(path, _ffprobe(path, (), timeout_s))
     if any(s.kind == "audio" and not (s.rate and s.channels) for s in info.streams):
         # Sound that starts late in a stream without an index: look further, once.
         further = ("-probesize", "100M", "-analyzeduration", "60M")
-        info = _info(path, _ffprobe(path, version, further, timeout_s))
+        info = _info(path, _ffprobe(path, further, timeout_s))
     if info.format_name in _NOT_MEDIA or info.format_name.endswith("_pipe"):
         raise NotAVideo(f"{path} is not a video but {info.format_name}: choose a video file")
     if not info.video and not info.audio:
@@ -158,7 +158,9 @@ def _riff_end(stream: BinaryIO, size: int) -> int:
     return position
 
 
-def describe(path: Path, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
+def describe(
+    path: Path, options: tuple[str, ...] = (), timeout_s: float = PROBE_TIMEOUT_S
+) -> bytes:
     """Return ffprobe's JSON on a file: format, streams, chapters and digests of headers.
 
     Raises:
@@ -168,27 +170,26 @@ def describe(path: Path, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
         status = path.stat()
     except OSError as error:
         raise MediaToolError(f"{path} cannot be read ({error}): check the path") from error
-    return _describe(path, version(status), (), timeout_s)
+    return _describe(path, version(status), options, timeout_s)
 
 
 def version(status: os.stat_result) -> Version:
-    """Return size, dates of content and inode (both in ns), and inode: another file has others."""
+    """Return size, dates (ns) and inode: what tells a file from others and from its former self."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @lru_cache(maxsize=_KEPT_FILES)
 def _describe(path: Path, _key: Version, options: tuple[str, ...], timeout_s: float) -> bytes:
-    wanted = ["-show_format", "-show_streams", "-show_chapters", "-show_data_hash", "murmur3"]
-    wanted += ["-show_programs"]
-    arguments = [*options, *wanted, "-of", "json", *ffmpeg.source_arguments(path)]
+    arguments = [
+        *(*options, "-show_format", "-show_streams", "-show_chapters", "-show_programs"),
+        *("-show_data_hash", "murmur3", "-of", "json", *ffmpeg.source_arguments(path)),
+    ]
     return ffmpeg.run(arguments, tool="ffprobe", timeout_s=timeout_s).stdout
 
 
-def _ffprobe(
-    path: Path, version: Version, options: tuple[str, ...], timeout_s: float
-) -> dict[str, Any]:
+def _ffprobe(path: Path, options: tuple[str, ...], timeout_s: float) -> dict[str, Any]:
     try:
-        document = json.loads(_describe(path, version, options, timeout_s).decode(errors="replace"))
+        document = json.loads(describe(path, options, timeout_s).decode(errors="replace"))
     except MediaToolError as error:
         if "did not finish" in str(error):
             raise MediaToolError(f"{path} cannot be read in time: {error}") from error
