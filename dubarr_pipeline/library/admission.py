@@ -19,7 +19,7 @@ from dubarr_pipeline.errors import (
 )
 from dubarr_pipeline.files import check_writable, whole_file
 from dubarr_pipeline.library.disk_space import check_video
-from dubarr_pipeline.library.publishing.files import publish
+from dubarr_pipeline.library.publishing.files import check_destination, publish
 from dubarr_pipeline.library.publishing.object_store import publish_objects
 from dubarr_pipeline.library.publishing.records import Publication, read_publication
 from dubarr_pipeline.library.source import Source, inspect_audio, with_script
@@ -205,6 +205,9 @@ def admit(
         return admission.reason or "there is nothing to do"
     try:
         settings = settings.for_library(library)
+        source, last = admission.source.path, twin or last_at(path, settings.work_dir)
+        before = read_publication(last.work(settings.work_dir)) if last else None
+        check_destination(source, admission.targets, library.path, library.publish, before)
         return register(admission.source, admission.targets, settings, library.overrides, name)
     except (MissingRequirement, WorkspaceError):
         raise

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -44,17 +45,31 @@ def dagster_home(work_dir: Path) -> Path:
     never touched.
 
     Raises:
-        SettingsError: if ``$DAGSTER_HOME`` is not a folder, or its file is not YAML.
+        SettingsError: if ``$DAGSTER_HOME`` is not a folder, its file is not YAML, or SQLite cannot
+            keep a store at its path.
         DiskFull, NotWritable, WorkspaceError: if it cannot be made.
     """
     own = work_dir / ".dagster"
     named = os.environ.get("DAGSTER_HOME")
+    _check_address(Path(named) if named else own)
     if not named or (own.is_dir() and Path(named).resolve() == own.resolve()):
         bring_up_to_date(own / "dagster.yaml")
     home = named or str(own)
     if not (Path(home).is_absolute() and Path(home).is_dir()):
         raise SettingsError(f"DAGSTER_HOME={home!r} must be the absolute path of a folder: make it")
     return Path(home)
+
+
+def _check_address(home: Path) -> None:
+    """Check that the store's path survives Dagster's URL of its SQLite files."""
+    path, config = str(home), home / "dagster.yaml"
+    if unquote(path) == path and "?" not in path:
+        return
+    if not config.is_file() or "storage:" not in config.read_text("utf-8", errors="replace"):
+        raise SettingsError(
+            f"{path!r} cannot hold Dagster's SQLite store, because of its ? or %: choose another"
+            " work folder (--work-dir, DUBARR_WORK_DIR)"
+        )
 
 
 def bring_up_to_date(path: Path) -> None:

@@ -12,6 +12,7 @@ name that is about to be written or in place of a folder: no file is written thr
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,36 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
             return _replace(video, made, path, intent, work_dir)
         files = tuple(_place(made, path, video) for made, path in copies.items())
     return _record(work, Publication(options.mode, files, original, published_s=time.time()))
+
+
+def check_destination(
+    source: Path,
+    languages: Sequence[str],
+    root: Path,
+    options: PublishOptions,
+    before: Publication | None,
+) -> None:
+    """Check, before any work, that a film can be published where its library wants it.
+
+    `before` is what was published of this film, or of the one that had its path.
+
+    Raises:
+        SettingsError: if a name is too long, a file of others has it, or its folder cannot be
+            written to.
+    """
+    if options.mode == "none":
+        return
+    made = [Path(f"film.{each}.mka") for each in languages if options.mode == "sidecar"]
+    replaced = source if options.mode == "replace" else None
+    for path in (published_path(each, source, root, options) for each in made or [Path("film")]):
+        check_place(path, options.to if options.mode == "tree" else path.parent)
+        _check_free(path, before, replaced)
+        folder = next(each for each in path.parents if each.is_dir())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SettingsError(
+                f"{str(folder)!r} cannot be written to, and {path.name[:60]!r} is to be published"
+                " there: give dubarr's user the right, or choose another publish.mode"
+            )
 
 
 def restore(video: Video, work_dir: Path) -> Publication:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 
@@ -51,6 +52,29 @@ def after(home: Path, text: str) -> dict[str, Any]:
 
 def test_the_shipped_file_carries_its_version() -> None:
     assert f"# Version {VERSION} of dubarr's part" in SHIPPED
+
+
+@pytest.mark.parametrize("name", ["50%41", "what?", "%C3%A9"])
+def test_a_path_that_the_stores_address_cannot_carry_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    work = tmp_path / name / "work"
+    with pytest.raises(SettingsError, match="choose another work folder"):
+        dagster_home(work)
+    assert not work.exists()
+    # A store in PostgreSQL has no such address.
+    (work / ".dagster").mkdir(parents=True)
+    (work / ".dagster" / "dagster.yaml").write_text(SHIPPED + STORAGE)
+    assert dagster_home(work) == work / ".dagster"
+
+
+@pytest.mark.parametrize("name", ["100%", "#1", "a b;c", "%zz"])
+def test_other_odd_paths_hold_a_store(tmp_path: Path, name: str) -> None:
+    home = dagster_home(tmp_path / name)
+    with dg.DagsterInstance.from_config(str(home)) as store:
+        store.add_dynamic_partitions("videos", ["film"])
+        assert list(store.get_dynamic_partitions("videos")) == ["film"]
 
 
 def test_the_file_at_the_top_is_the_shipped_one() -> None:
