@@ -104,11 +104,12 @@ def check_destination(
         return
     made = [Path(f"film.{each}.mka") for each in languages if options.mode == "sidecar"]
     replaced = source if options.mode == "replace" else None
-    for path in (published_path(each, source, root, options) for each in made or [Path("film")]):
+    places = made or [Path("film")]
+    for path in (naming.published_path(each, source, root, options) for each in places):
         check_place(path, options.to if options.mode == "tree" else path.parent)
         _check_free(path, before, replaced)
         folder = next(each for each in path.parents if each.is_dir())
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
             raise SettingsError(
                 f"{str(folder)!r} cannot be written to, and {path.name[:60]!r} is to be published"
                 " there: give dubarr's user the right, or choose another publish.mode"

@@ -24,11 +24,22 @@ from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.publishing import files
 from dubarr_pipeline.library.publishing.files import drop_original, publish, restore
 from dubarr_pipeline.library.publishing.naming import ORIGINALS
-from dubarr_pipeline.library.publishing.records import Publication, read_publication
+from dubarr_pipeline.library.publishing.records import (
+    Publication,
+    PublishedFile,
+    read_publication,
+)
 from dubarr_pipeline.library.videos import Video, load_video, make_video, save_video
 from dubarr_pipeline.workdir import checkpoints
 from dubarr_pipeline.workdir.checkpoints import Wanted
-from dubarr_pipeline_tests.fixtures.bench import Film, contents, make_film, small_disk
+from dubarr_pipeline.workdir.identity import identify
+from dubarr_pipeline_tests.fixtures.bench import (
+    Film,
+    contents,
+    make_film,
+    ordinary_permissions,
+    small_disk,
+)
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +347,35 @@ def test_names_that_cannot_be_are_refused_by_name(finished: Finished, label: str
     with pytest.raises((SettingsError, ValueError), match=r"longer than 255|slash"):
         finished.publish("beside", label=label)
     assert names(finished.root) == ["A film: 100 %/film.mp4"]
+
+
+@pytest.mark.parametrize("mode", ["beside", "tree", "sidecar", "replace"])
+def test_places_are_checked_before_any_work(tmp_path: Path, mode: PublishMode):
+    root, tree = tmp_path / "films", tmp_path / "tree"
+    for folder in (root, tree):
+        folder.mkdir()
+    # The film itself may have the longest name that there is.
+    name = "n" * (248 if mode in ("beside", "sidecar") else 252)
+    options = PublishOptions(mode, to=tree)
+
+    def check(source: Path, before: Publication | None = None) -> None:
+        files.check_destination(source, ("es", "pt-BR"), root, options, before)
+
+    check(root / "film.mp4")
+    with pytest.raises(SettingsError, match="longer than 255 bytes"):
+        check(root / f"{name}.avi")
+    places = {"beside": "film - dubbed.mkv", "sidecar": "film.pt-BR.mka"}
+    place = (tree if mode == "tree" else root) / places.get(mode, "film.mkv")
+    place.write_bytes(b"somebody's")
+    with pytest.raises(SettingsError, match="was not written by dubarr"):
+        check(root / "film.mp4")
+    ours = PublishedFile(place, identify(place).digest)
+    check(root / "film.mp4", Publication(mode, (ours,), root / "film.mp4"))
+    place.unlink()
+    place.parent.chmod(0o500)
+    with ordinary_permissions(), pytest.raises(SettingsError, match="cannot be written to"):
+        check(root / "film.mp4")
+
+
+def test_a_library_that_publishes_nothing_has_no_place_to_check(tmp_path: Path):
+    files.check_destination(Path("/nowhere/film.mkv"), ("es",), tmp_path, PublishOptions(), None)
