@@ -100,11 +100,7 @@ class EngineError(DubbingError):
 
 
 class LineError(EngineError):
-    """One line could not be made.
-
-    Attributes:
-        failure: the short stable name that the report counts, e.g. ``"empty_translation"``.
-    """
+    """One line could not be made; `failure` is the short stable name that the report counts."""
 
     def __init__(self, failure: str, message: str) -> None:
         super().__init__(message)

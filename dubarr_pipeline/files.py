@@ -97,11 +97,7 @@ def write_json(path: Path, document: Any, schema: int = 1) -> None:
 
 
 def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
-    """Read a JSON object that `write_json` wrote.
-
-    Raises:
-        ArtifactError: if it is missing, damaged, or of another schema.
-    """
+    """Read what `write_json` wrote. `ArtifactError`: missing, damaged, or of another schema."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -23,11 +23,7 @@ def to_samples(seconds: float, rate: int) -> int:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A half-open stretch ``[start, end)`` of samples.
-
-    Raises:
-        ValueError: if it ends before it starts.
-    """
+    """A half-open stretch ``[start, end)`` of samples; `ValueError` if it ends before it starts."""
 
     start: int
     end: int

@@ -123,11 +123,7 @@ class Backfill:
         return (self._planned(known) if known else []), skipped
 
     def register(self, watch: Watch) -> tuple[list[BackfillPlan], list[SkippedVideo]]:
-        """Register the videos, then plan.
-
-        Raises:
-            MissingRequirement, LicenceError: if the profile lacks something.
-        """
+        """Register, then plan. Raises `MissingRequirement`, `LicenceError` as `make_ready`."""
         make_ready(self._profiled, watch.fetch)
         videos: dict[str, Video] = {}
         skipped: list[SkippedVideo] = []

@@ -29,12 +29,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """One stage of a run.
-
-    Attributes:
-        reused: True if its earlier result was reused.
-        seconds: its time when it last ran, or None.
-    """
+    """A stage of a run: reused, or not; `seconds` of its last run, or None."""
 
     stage: str
     reused: bool

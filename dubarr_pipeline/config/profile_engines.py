@@ -179,11 +179,7 @@ def licence_needs(settings: Settings, chosen: EngineRow) -> tuple[Need, ...]:
 
 
 def check_engine_licence(settings: Settings, chosen: EngineRow) -> None:
-    """Check that an engine's licence is accepted.
-
-    Raises:
-        LicenceError: with the licence, its page, and the setting that accepts it.
-    """
+    """Raise `LicenceError` with the cure unless an engine's licence is accepted."""
     for need in licence_needs(settings, chosen):
         if not need.present:
             raise _refused(f"{chosen.kind} engine {chosen.name!r}", need.name, need.cure)

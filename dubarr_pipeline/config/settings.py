@@ -173,11 +173,7 @@ def load_settings(config: Path | None = None, work_dir: Path | None = None) -> S
 def parse_settings(
     document: Mapping[str, Any], work_dir: Path | None = None, where: str = "settings"
 ) -> Settings:
-    """Validate the tables of a ``dubarr.toml``, called `where` in messages.
-
-    Raises:
-        SettingsError: at the first mistake.
-    """
+    """Validate a ``dubarr.toml``, called `where`. Raises `SettingsError` at the first mistake."""
     document = with_current_names(document, where)
     _check_names(document, (*TOP_KEYS, *SECTIONS, *_NAMED_TABLES), where)
     for name, kind in TOP_KEYS.items():

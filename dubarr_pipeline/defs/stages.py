@@ -24,10 +24,7 @@ class StageModule(Protocol):
     """Code of a stage, as plain functions around Dagster."""
 
     def facts(self, context: StageContext) -> Mapping[str, Any]:
-        """Return everything that the result depends on besides its inputs.
-
-        Options enter as their dataclasses.
-        """
+        """Return what the result depends on besides its inputs; options as their dataclasses."""
         ...
 
     def make(self, context: StageContext) -> Outcome:

@@ -61,11 +61,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Pending retries, kept between two ticks of the failure sensor.
-
-    Attributes:
-        retries: by video: a newer failure replaces an older one.
-    """
+    """Pending retries by video, kept between two ticks; a newer failure replaces an older one."""
 
     retries: Mapping[str, Retry] = field(default_factory=dict[str, Retry])
 

@@ -33,12 +33,7 @@ _NO_WORK = frozenset((".lock", _ABSENCE_MARK))
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A file or folder that may be removed.
-
-    Attributes:
-        key: the video that it belongs to, if any.
-        size: in bytes.
-    """
+    """A file or folder that may be removed, its size in bytes, and the key of its video, if any."""
 
     kind: Kind
     path: Path

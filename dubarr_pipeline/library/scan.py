@@ -198,10 +198,7 @@ def left_out(library: Library, path: Path) -> str | None:
 
 
 def _subtitles_by_stem(files: list[os.DirEntry[str]]) -> dict[str, list[os.DirEntry[str]]]:
-    """Return subtitles by the stems of films that they can belong to.
-
-    Their names are ``{stem}[.word[.word]].srt``.
-    """
+    """Return subtitles by the film stems they fit; they are named ``{stem}[.word[.word]].srt``."""
     subtitles: dict[str, list[os.DirEntry[str]]] = {}
     for entry in files:
         stem, suffix = _split(entry.name)

@@ -115,11 +115,7 @@ def _place(source: Path, work_dir: Path) -> Path:
 
 
 def load_video(key: str, work_dir: Path) -> Video:
-    """Read ``video.json`` of a partition.
-
-    Raises:
-        ArtifactError: if the video was never registered here, or the file is damaged.
-    """
+    """Read a partition's ``video.json``. Raises `ArtifactError` if it is missing or damaged."""
     if not _is_registered(key, work_dir):
         raise ArtifactError(
             f"no video {key[:120]!r} in {work_dir}: register it with `dubarr dub VIDEO --to LANGS`"

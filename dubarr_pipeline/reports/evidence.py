@@ -134,11 +134,7 @@ _SCRIPT = TypeAdapter(ScriptNote)
 
 
 def gather(work: WorkDir) -> Evidence:
-    """Read the artifacts of a finished video.
-
-    Raises:
-        ArtifactError: if one of them is missing or damaged.
-    """
+    """Read a finished video's artifacts. Raises `ArtifactError` if one is missing or damaged."""
     production = read_segments(work)
     tracks = read_json(work.mix_report).get("tracks", {})
     mixes = {language: track.get("report") for language, track in tracks.items()}

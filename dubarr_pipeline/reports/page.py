@@ -167,10 +167,7 @@ class TimelineText:
 def strips(
     lines: Sequence[LineResult], samples: int, rate: int, names: TimelineText
 ) -> tuple[Strip, ...]:
-    """Lay a language's lines out in strips of equal length over a film of so many samples.
-
-    Silent strips are left out.
-    """
+    """Lay lines out in strips of equal length over a film of so many samples; no silent strips."""
     duration_s = max(samples / rate, 0.1)
     length_s = next((s for s in _STRIP_S if duration_s / s <= _MAX_STRIPS), _STRIP_S[-1])
     length_s = min(float(length_s), duration_s) if duration_s < _STRIP_S[0] else float(length_s)

@@ -34,11 +34,7 @@ _LOUDNESS = (
 
 
 def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Report:
-    """Gather the report of a video from its artifacts, the finished file among them.
-
-    Raises:
-        ArtifactError: if an artifact is missing or damaged.
-    """
+    """Gather a video's report from its artifacts. Raises `ArtifactError` if one is unreadable."""
     found = gather(work)
     languages = tuple(language_quality(found, language) for language in video.target_langs)
     film, failures = film_measures(found), _failures(found, video.target_langs)
@@ -63,11 +59,7 @@ def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Rep
 
 
 def write_report(report: Report, work: WorkDir) -> None:
-    """Write ``report.json`` and ``report.html``, each whole.
-
-    Raises:
-        DiskFull, NotWritable: if the work folder refuses.
-    """
+    """Write ``report.json`` and ``report.html``, each whole. Raises `DiskFull` or `NotWritable`."""
     write_json(work.report, document(report))
     write_text(work.report_page, page(report))
 

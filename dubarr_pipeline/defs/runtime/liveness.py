@@ -26,10 +26,7 @@ LIVE = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRun
 
 
 def process_mark(run_id: str) -> str:
-    """Return the mark of this process for a run.
-
-    The run is part of it, because a run that is executed again inherits the tags of the first.
-    """
+    """Return this process's mark for a run; it names the run, as reruns inherit its tags."""
     return f"{run_id}:{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
 
 

@@ -64,10 +64,7 @@ def mark_of(path: Path) -> Path:
 
 
 def object_part(path: str) -> str:
-    """Return the name of an object that is still being sent.
-
-    It is the same at every try, so that one overwrites what a killed one left.
-    """
+    """Return an object's name while it is sent: the same each time, to overwrite what was left."""
     folder = path.rpartition("/")[0]
     return f"{folder}/.{hashlib.blake2b(path.encode(), digest_size=16).hexdigest()}{_PART}"
 

@@ -52,11 +52,7 @@ _PUBLICATION = TypeAdapter(Publication)
 
 
 def read_publication(work: WorkDir) -> Publication | None:
-    """Return the publication of a video, or None.
-
-    Raises:
-        ArtifactError: if the record is damaged.
-    """
+    """Return the publication of a video, or None. Raises `ArtifactError` if it is damaged."""
     path = record_path(work)
     return read_record(path, _PUBLICATION) if path.is_file() else None
 

@@ -141,10 +141,7 @@ def _two_apart(first: ScriptLine, second: ScriptLine, shortest: int) -> list[Scr
 
 
 class VoicedTime:
-    """A line's time with its pauses taken out: only voiced samples count.
-
-    Where no speech is known the whole span counts as voiced.
-    """
+    """A line's time without its pauses: voiced samples count; all, where no speech is known."""
 
     def __init__(self, span: Span, speech: Sequence[Span]) -> None:
         pieces = [piece for s in speech if (piece := s.clip(span))]

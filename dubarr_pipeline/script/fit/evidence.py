@@ -213,10 +213,7 @@ def _trust(times: Floats, speech: FitSpeech, stretch_s: float) -> Floats:
 
 
 def _disjoint(speech: FitSpeech) -> tuple[Floats, Floats]:
-    """Return starts and ends without overlaps.
-
-    Sorted starts against sorted ends cover the same time as the stretches themselves.
-    """
+    """Return starts and ends without overlaps; sorted apart, they cover the same time."""
     return np.maximum(speech.starts, np.append(-np.inf, speech.ends[:-1])), speech.ends
 
 

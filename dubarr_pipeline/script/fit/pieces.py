@@ -75,10 +75,7 @@ class PieceRules:
         return Measured(run, total, total - rival)
 
     def join(self, runs: Sequence[Run]) -> list[Run]:
-        """Join neighbours at about one offset, always with everything between them.
-
-        A stretch that the detector missed is not a break.
-        """
+        """Join neighbours at about one offset, with all between them: detectors miss stretches."""
         joined = list(runs[:1])
         for run in runs[1:]:
             last = joined[-1]

@@ -122,10 +122,7 @@ class Coverage:
 
 
 def coverage(segments: Sequence[Segment], speech: Sequence[Span], rate: int) -> Coverage:
-    """Lay a script and the detected speech against each other; songs and sounds are written, too.
-
-    Both are in samples at `rate` Hz.
-    """
+    """Lay a script, songs and sounds included, against the detected speech; both at `rate` Hz."""
     reach, shortest = to_samples(_REACH_S, rate), to_samples(_SHORTEST_S, rate)
     uncovered = uncovered_speech(speech, [each.span for each in segments], reach, shortest)
     lines = [each.span for each in segments if each.kind == "speech"]

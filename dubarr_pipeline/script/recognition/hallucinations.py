@@ -135,10 +135,7 @@ _LONGEST_LOOP = 16
 
 
 def cut_loops(words: Sequence[Word], most: int) -> list[Word]:
-    """Cut a run of the same words that comes more than `most` times in a row down to one.
-
-    People do say "no, no, no": such a run stays whole.
-    """
+    """Cut the same words more than `most` times in a row down to one; "no, no, no" stays whole."""
     keys = [plain(word.text) for word in words]
     kept: list[Word] = []
     at = 0

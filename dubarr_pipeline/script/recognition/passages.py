@@ -119,12 +119,7 @@ def breaths(speech: Sequence[Span], longest: int, pause: int) -> list[Span]:
 
 @dataclass(frozen=True, slots=True)
 class LanguageVote:
-    """Language of one passage, as heard.
-
-    Attributes:
-        language: BCP-47, without region.
-        probability: the recogniser's own, 0 to 1.
-    """
+    """A passage's language (BCP-47, no region) as heard, with the recogniser's probability."""
 
     language: str
     probability: float

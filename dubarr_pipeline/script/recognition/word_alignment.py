@@ -22,10 +22,7 @@ _GAP = -0.5
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A heard word and a written one by their numbers; None where the other has no partner.
-
-    `alike` tells that both are the same word, or nearly.
-    """
+    """A heard and a written word, by number or None; `alike`: they are the same, or nearly."""
 
     heard: int | None
     written: int | None

@@ -25,10 +25,7 @@ the whole film in a language of its own: people who talk to each other take turn
 
 
 def speaker_per_channel(vocals: SoundReader, speech: Sequence[Span]) -> bool:
-    """Return whether each of two channels carries a speaker of its own.
-
-    At most five minutes of speech are analysed.
-    """
+    """Return whether each of two channels has a speaker of its own, by five minutes of speech."""
     moments = _moments(vocals, speech)
     if moments is None or _at_once(*moments) >= _AT_ONCE_SHARE:
         return False
@@ -43,10 +40,7 @@ def speaker_per_channel(vocals: SoundReader, speech: Sequence[Span]) -> bool:
 
 
 def language_per_channel(vocals: SoundReader, speech: Sequence[Span]) -> bool:
-    """Return whether two channels speak at once, each in its own words: dual mono.
-
-    At most five minutes of speech are analysed.
-    """
+    """Return whether two channels speak at once in their own words, by five minutes of speech."""
     moments = _moments(vocals, speech)
     return moments is not None and _at_once(*moments) >= _AT_ONCE_SHARE
 

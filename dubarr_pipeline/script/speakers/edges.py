@@ -36,10 +36,7 @@ _FRAME_S = 0.01
 
 
 def tighten(vocals: SoundReader, span: Span, options: EdgeOptions = DEFAULT) -> Span:
-    """Return the span without the quiet at its ends; never grown, never empty.
-
-    A span with no sound in it comes back as it is.
-    """
+    """Return the span without the quiet at its ends; never grown or empty; silence is kept."""
     levels, frame = _levels(vocals, span, options)
     # Too short to tell voice from quiet.
     if levels.size < 4:
