@@ -76,10 +76,6 @@ class BackfillPlan:
     reason: str
     fault: bool = False
 
-    @property
-    def is_due(self) -> bool:
-        return self.fault or bool(self.stages)
-
 
 class Backfill:
     """One request on its way: plan it, then run it here or queue it.
@@ -195,7 +191,7 @@ class Backfill:
 
     def _forgotten(self, plans: Sequence[BackfillPlan]) -> list[str]:
         """Return the keys of what is due, the requested stages' results removed."""
-        keys = [each.video.key for each in plans if each.is_due]
+        keys = [each.video.key for each in plans if each.fault or each.stages]
         for key in keys if self.stages else ():
             work = load_video(key, self._settings.work_dir).work(self._settings.work_dir)
             with exclusive(work):

@@ -8,10 +8,11 @@ from typing import Any
 
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.profile_engines import check_model_licence
+from dubarr_pipeline.config.profile_engines import needs as needs
 from dubarr_pipeline.config.settings import Settings, user_settings
 from dubarr_pipeline.demo.video import demo_video
-from dubarr_pipeline.engines.interfaces import Need
-from dubarr_pipeline.engines.registry import KINDS, PROFILES, EngineRow, engine_rows
+from dubarr_pipeline.engines.registry import KINDS, EngineRow, engine_rows
+from dubarr_pipeline.engines.registry import PROFILES as PROFILES
 from dubarr_pipeline.models import pull, store
 from dubarr_pipeline.models.manifest import all_models
 from dubarr_pipeline.models.pull import OnFetched, PullOptions
@@ -144,11 +145,6 @@ def _models_here() -> list[str]:
     return sorted(folder.name.replace("--", "/", 1) for folder in folders if folder.is_dir())
 
 
-def list_needs(settings: Settings) -> list[tuple[str, Need]]:
-    """Return all that the profile needs as pairs (user, need)."""
-    return profile_engines.needs(settings)
-
-
 @dataclass(frozen=True, slots=True)
 class EngineListing:
     """An engine as `dubarr engines` shows it.
@@ -178,11 +174,6 @@ def list_engines(settings: Settings) -> list[EngineListing]:
         for row in engine_rows()
         if row.kind == kind
     ]
-
-
-def profiles() -> tuple[str, ...]:
-    """Return the names of all profiles."""
-    return tuple(PROFILES)
 
 
 def make_demo_video(settings: Settings) -> Path:

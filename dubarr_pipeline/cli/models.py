@@ -117,7 +117,7 @@ def list_models(as_json: bool, settings: Settings) -> None:  # noqa: ARG001
 @with_settings
 def doctor(settings: Settings) -> int:
     """Show what the profile needs, and how to get what is missing."""
-    needs = api.profiles.list_needs(settings)
+    needs = api.profiles.needs(settings)
     for user, need in needs:
         mark = "ok     " if need.present else "MISSING"
         cure = "" if need.present else f"  → {need.cure}"
@@ -134,7 +134,7 @@ def doctor(settings: Settings) -> int:
 @with_settings
 def engines(settings: Settings) -> None:
     """List the profiles and engines with their licences."""
-    say(f"profiles: {', '.join(api.profiles.profiles())} (chosen: {settings.profile})")
+    say(f"profiles: {', '.join(api.profiles.PROFILES)} (chosen: {settings.profile})")
     listings = api.profiles.list_engines(settings)
     for kind, group in groupby(listings, key=lambda each: each.row.kind):
         say(kind)

@@ -37,7 +37,7 @@ def stage_needs(info: MediaInfo, source_bytes: int, languages: int) -> Mapping[s
 
 
 def check_stage(stage: str, video: Video, settings: Settings) -> None:
-    """Check that there is room for a stage's results. Raises `DiskFull` with needs and cure."""
+    """Check the room for a stage's results. Raises `DiskFull` with the need and the cure."""
     needs = _needs(video.source, len(video.target_langs))
     _check_free(f"{stage} of {video.key}", needs.get(stage, 0), settings)
 

@@ -73,21 +73,17 @@ def page(report: Report) -> str:
     speakers = [found.profile.speaker for found in report.speakers]
     colours = pictures.speaker_colours(speakers)
     styles = {who: f"s{rank}" for rank, who in enumerate(sorted(colours))}
-    sound, mux = report.evidence.sound.audio, report.evidence.mux
+    evidence = report.evidence
+    sound, mux, rate = evidence.sound.audio, evidence.mux, evidence.script.rate
     names = TimelineText(styles, {i: segment.text for i, segment in report.segments.items()})
     parts: list[LanguagePart] = []
     for found in report.languages:
-        lines = report.evidence.lines(found.language)
-        samples, rate = report.evidence.script.samples, report.evidence.production.rate
-        part = LanguagePart(
-            name=display_name(found.language),
-            quality=found,
-            mix=report.evidence.mixes.get(found.language),
-            strips=strips(lines, samples, rate, names),
-            rows=tuple(_row(line, report, names) for line in lines),
-            failures=tuple(f for f in report.failures if f.language == found.language),
-        )
-        parts.append(part)
+        lines = evidence.lines(found.language)
+        shown = strips(lines, evidence.script.samples, evidence.production.rate, names)
+        rows = tuple(_row(line, report, names) for line in lines)
+        lost = tuple(each for each in report.failures if each.language == found.language)
+        name, mix = display_name(found.language), evidence.mixes.get(found.language)
+        parts.append(LanguagePart(name, found, mix, shown, rows, lost))
     return _template().render(
         report=report,
         mux=mux,
@@ -100,8 +96,8 @@ def page(report: Report) -> str:
         parts=parts,
         # Covers are attachments, which have no flags.
         streams=zip_longest(mux.streams, mux.flags[: len(mux.streams)]),
-        uncovered=times(report.evidence.coverage.uncovered, report.evidence.script.rate),
-        unspoken=times(report.evidence.coverage.unspoken, report.evidence.script.rate),
+        uncovered=times(evidence.coverage.uncovered, rate),
+        unspoken=times(evidence.coverage.unspoken, rate),
         strip_width=STRIP_WIDTH,
         open_strips=_OPEN_STRIPS,
     )
@@ -113,8 +109,7 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["figure"] = figure
-    environment.filters["clock"] = pictures.clock
+    environment.filters |= {"figure": figure, "clock": pictures.clock}
     source = files("dubarr_pipeline.reports").joinpath("report.html").read_text("utf-8")
     return environment.from_string(source)
 

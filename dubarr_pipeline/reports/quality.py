@@ -53,12 +53,11 @@ def language_quality(found: Evidence, language: str) -> LanguageQuality:
     """Measure one track."""
     lines, rate = found.lines(language), found.production.rate
     dubbed: list[DubbedLine] = []
-    for line in lines:
-        if line.placed:
-            # As long as its sound really is, by its file.
-            samples = found.sound_samples.get((line.language, line.index)) or 0
-            heard = Span(line.start, line.start + samples)
-            dubbed.append(DubbedLine(line.speaker, line.source, heard, line.window, line.tempo))
+    for line in (line for line in lines if line.placed):
+        # As long as its sound really is, by its file.
+        samples = found.sound_samples.get((line.language, line.index)) or 0
+        heard = Span(line.start, line.start + samples)
+        dubbed.append(DubbedLine(line.speaker, line.source, heard, line.window, line.tempo))
     # Measured on the detected speech, not on the script; songs and sounds stay as they are.
     kept = [each.span for each in found.script.segments if each.kind != "speech"]
     pad = to_samples(DETECTOR_PAD_S, found.sound.audio.rate)
@@ -66,15 +65,9 @@ def language_quality(found: Evidence, language: str) -> LanguageQuality:
     end = max((span.end for span in speech), default=0)
     sync = isochrony.measure(dubbed, rate, intersect(speech, complement(kept, Span(0, end))))
     # Lines of the script that ended neither in an existing sound nor by name.
-    ended = {
-        line.index
-        for line in lines
-        if (
-            found.sound_samples.get((line.language, line.index))
-            if line.placed
-            else line.outcome == KEPT_ORIGINAL or failure_name(line)
-        )
-    }
+    named = {x.index for x in lines if x.outcome == KEPT_ORIGINAL or failure_name(x)}
+    sounding = {x.index for x in lines if found.sound_samples.get((x.language, x.index))}
+    ended = named | (sounding & {x.index for x in lines if x.placed})
     nameless = sum(segment.index not in ended for segment in found.script.lines)
     measures = [
         *_sync_measures(sync),

@@ -163,7 +163,13 @@ def _shared_boundary(
     zone = Span(
         max(left.span.start, low - reach), max(left.span.start, min(right.span.end, high + reach))
     )
-    pause = _best_pause(speech.pauses(zone), Span(low, high), limits)
+    # The pause nearest to the expected boundary; long ones win over short ones near by.
+    fit = [pause for pause in speech.pauses(zone) if pause.length >= limits.shortest_pause]
+    pause = min(
+        fit,
+        key=lambda p: max(0, p.start - high, low - p.end) - 0.5 * min(p.length, limits.tolerance),
+        default=None,
+    )
     if pause is None:
         if gap < 0 and left.cue == right.cue:
             middle = (low + high) // 2
@@ -172,17 +178,6 @@ def _shared_boundary(
         return left.span.end, right.span.start
     end = min(max(pause.start, low - max(reach, limits.linger)), high + reach)
     return end, max(end, min(max(pause.end, low - reach), high + max(reach, limits.lead_in)))
-
-
-def _best_pause(pauses: Sequence[Span], expected: Span, limits: _Limits) -> Span | None:
-    """Return the pause nearest to the expected boundary; long ones win over short ones near by."""
-
-    def cost(pause: Span) -> float:
-        away = max(0, pause.start - expected.end, expected.start - pause.end)
-        return away - 0.5 * min(pause.length, limits.tolerance)
-
-    fit = [pause for pause in pauses if pause.length >= limits.shortest_pause]
-    return min(fit, key=cost, default=None)
 
 
 def _in_order(pieces: Sequence[ScriptLine], moved: Sequence[Span]) -> list[Span]:

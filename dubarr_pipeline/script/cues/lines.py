@@ -211,8 +211,7 @@ class SpeakerLookup:
         sure: dict[str, float] = {}
         first = bisect_left(self._starts, span.start - self._longest)
         for turn in self._turns[first : bisect_right(self._starts, span.end)]:
-            common = turn.span.overlap(span)
-            if not common:
+            if not (common := turn.span.overlap(span)):
                 continue
             scores[turn.speaker] = scores.get(turn.speaker, 0.0) + common / max(1, span.length)
             joint = turn.span.length + span.length - common

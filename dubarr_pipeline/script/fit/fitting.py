@@ -143,8 +143,13 @@ def _with_pieces(
         if number == NO_PIECE and placed.span:
             placed = replace(placed, span=None, left_out="not in the film")
         fitted.append(replace(placed, sure=sure))
+    used = sum(cue.span is not None for cue in fitted)
+    inside = sum(cue.left_out != "outside the film" for cue in fitted)
+    whole: Verdict = "mapped"
+    if used == inside and all(piece.own_time for piece in pieces):
+        whole = "fits"
     return ScriptFit(
-        verdict_of(pieces, fitted),
+        "partly" if used < len(fitted) / 2 else whole,
         pieces,
         tuple(sorted(fitted, key=lambda cue: cue.index)),
         tuple(unheard_runs(match.evidence.tolist(), options.borders.unheard_fall)),
@@ -182,15 +187,6 @@ USELESS = {
     "unsure": "too few lines agree or disagree with the speech: the file's own times are used",
     "refused": "the lines agree with the speech at no offset: the file belongs to another film",
 }
-
-
-def verdict_of(pieces: Sequence[FittedPiece], cues: Sequence[CueFit]) -> Verdict:
-    """Return the verdict on a file with accepted pieces."""
-    used = sum(cue.span is not None for cue in cues)
-    if used < len(cues) / 2:
-        return "partly"
-    inside = sum(cue.left_out != "outside the film" for cue in cues)
-    return "fits" if used == inside and all(piece.own_time for piece in pieces) else "mapped"
 
 
 def in_words(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 
 from dubarr_pipeline.script.cues.lines import time_words
 from dubarr_pipeline.script.model import ScriptLine, Word, WordEdit
@@ -225,37 +225,27 @@ class _Speller:
                 for text, word in zip(texts, like, strict=True)
             ]
         blank = _blank(heard[0])
-        if len(texts) == len(heard):
-            new = [
-                replace(word, text=blank + text) for word, text in zip(heard, texts, strict=True)
-            ]
-        else:
-            span = Span(heard[0].span.start, heard[-1].span.end)
-            sure = sum(word.probability for word in heard) / len(heard)
-            new = [
-                replace(word, text=blank + word.text)
-                for word in time_words(" ".join(texts), span, (), sure)
-            ]
+        span = Span(heard[0].span.start, heard[-1].span.end)
+        sure = sum(word.probability for word in heard) / len(heard)
+        timed = heard
+        if len(texts) != len(heard):
+            timed = time_words(" ".join(texts), span, (), sure)
+            texts = [word.text for word in timed]
+        new = [replace(w, text=blank + text) for w, text in zip(timed, texts, strict=True)]
         for number in block.heard:
             self._instead[number] = []
         self._instead[block.heard[0]] = new
         self._taken.add(block.heard[0])
         before = "".join(word.text for word in heard).strip()
-        span = Span(heard[0].span.start, heard[-1].span.end)
         self._edits.append(WordEdit(span, before, " ".join(texts), "subtitles"))
 
     def spelled(self) -> Spelled:
         """Return all words in order, with the better spelling where there is one."""
-        words: list[Word] = []
-        taken: list[bool] = []
-        origins: list[int] = []
-        for number, word in enumerate(self._words):
-            new = self._instead.get(number, [word])
-            words += new
-            taken += [number in self._taken] * len(new)
-            origins += [number] * len(new)
+        instead = [self._instead.get(at, [word]) for at, word in enumerate(self._words)]
+        origins = tuple(at for at, new in enumerate(instead) for _ in new)
+        taken = tuple(at in self._taken for at in origins)
         edits = sorted(self._edits, key=lambda edit: edit.span)
-        return Spelled(tuple(words), tuple(taken), tuple(origins), tuple(edits))
+        return Spelled(tuple(chain(*instead)), taken, origins, tuple(edits))
 
 
 def _stand_for(
