@@ -146,22 +146,14 @@ def purge(name: str, stage: str | None, settings: Settings) -> Purged:
     return Purged(key, files, work.edits if work.edits.exists() else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """Files that `[housekeeping]` lets go, and the number of old runs."""
-
-    files: tuple[Removal, ...] = ()
-    runs: int = 0
-
-
-def prune(settings: Settings, dry_run: bool) -> Pruned:
-    """Remove what `[housekeeping]` lets go; a dry run only lists it. A source is never touched."""
+def prune(settings: Settings, dry_run: bool) -> tuple[list[Removal], int]:
+    """Remove, or in a dry run list, what `[housekeeping]` lets go: files, and a count of runs."""
     if not settings.work_dir.is_dir():
-        return Pruned()
+        return [], 0
     with open_instance(settings.work_dir) as instance:
         now_s = time.time()
         due = removals(settings, now_s) if dry_run else tidy(instance, settings, now_s)
-        files, runs = tuple(due), old_runs(instance, settings, now_s)
+        files, runs = list(due), old_runs(instance, settings, now_s)
         for run in () if dry_run else runs:
             forget_run(instance, run)
-    return Pruned(files, len(runs))
+    return files, len(runs)

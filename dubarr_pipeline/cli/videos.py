@@ -130,7 +130,7 @@ def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
 
     The section [housekeeping] of the settings says what is old.
     """
-    pruned = api.videos.prune(settings, dry_run)
+    removed, runs = api.videos.prune(settings, dry_run)
     if as_json:
         files = [
             {
@@ -140,16 +140,15 @@ def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
                 "video": each.key or None,
                 "bytes": each.size,
             }
-            for each in pruned.files
+            for each in removed
         ]
-        say_json({"removed": not dry_run, "runs": pruned.runs, "files": files})
+        say_json({"removed": not dry_run, "runs": runs, "files": files})
         return
-    for each in pruned.files:
+    for each in removed:
         say(f"{each.kind:16} {each.path} ({each.size / 1e6:.1f} MB): {each.reason}")
     verb = "would be removed" if dry_run else "removed"
-    size_mb = sum(each.size for each in pruned.files) / 1e6
-    count = len(pruned.files)
-    say(f"{verb}: {count} files and folders ({size_mb:.1f} MB), {pruned.runs} old runs")
+    size_mb = sum(each.size for each in removed) / 1e6
+    say(f"{verb}: {len(removed)} files and folders ({size_mb:.1f} MB), {runs} old runs")
 
 
 COMMANDS = (status, plan, purge, prune)

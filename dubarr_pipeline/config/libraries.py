@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, time
 from fnmatch import fnmatch
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -214,11 +214,6 @@ class Library:
             return Path(theirs)
         _, prefix = max(fitting)
         return self.path_mappings[prefix].joinpath(*path.relative_to(_pure(prefix)).parts)
-
-    def with_languages(self, profile: LanguageProfile) -> Library:
-        """Return this library with a language profile's choices; its own overrides go first."""
-        overrides = {**profile.overrides, **self.overrides}
-        return replace(self, languages="", target_langs=profile.target_langs, overrides=overrides)
 
     def holds(self, path: Path) -> bool:
         """Return whether a path is inside the library, with all links and ``..`` resolved."""

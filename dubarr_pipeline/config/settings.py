@@ -249,7 +249,10 @@ def _read_library(
             f"[libraries.{name}]: unknown language profile {library.languages!r} "
             f"(choices: {', '.join(languages) or 'none'})"
         )
-    return library.with_languages(languages[library.languages])
+    chosen = languages[library.languages]
+    # Its own overrides go before those of the language profile.
+    overrides = {**chosen.overrides, **library.overrides}
+    return replace(library, languages="", target_langs=chosen.target_langs, overrides=overrides)
 
 
 # Made once for each dataclass, because making it costs more than its use.

@@ -45,11 +45,6 @@ class FailedRun:
     cause: str
     attempt: int = 1
 
-    @property
-    def may_pass(self) -> bool:
-        """True if another try may help; also after what has no name of ours."""
-        return may_pass(self.error)
-
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -70,7 +65,7 @@ class Waiting:
         known = dict(self.retries)
         for run in failed:
             known.pop(run.video, None)
-            if run.may_pass and run.attempt <= options.retries:
+            if may_pass(run.error) and run.attempt <= options.retries:
                 known[run.video] = Retry(run, now_s + options.pause_s(run.attempt))
         return replace(self, retries=known)
 
@@ -95,7 +90,7 @@ class Waiting:
 def in_words(run: FailedRun, options: FailureOptions) -> str:
     """Return the message to people about a failed run."""
     where = f"{run.video}, stage {run.stage}" if run.stage else run.video
-    if run.may_pass and run.attempt <= options.retries:
+    if may_pass(run.error) and run.attempt <= options.retries:
         minutes = options.pause_s(run.attempt) / 60
         return f"{where}: {run.cause}\nNext try in {minutes:.0f} minutes."
     tries = f" after {run.attempt} tries" if run.attempt > 1 else ""
@@ -105,19 +100,16 @@ def in_words(run: FailedRun, options: FailureOptions) -> str:
     )
 
 
-def addresses(written: Sequence[str]) -> tuple[str, ...]:
-    """Return all recipients: those of the settings, and those in ``$DUBARR_NOTIFY``."""
-    return tuple(dict.fromkeys([*written, *os.environ.get(NOTIFY_VARIABLE, "").split()]))
-
-
 def notify(written: Sequence[str], title: str, text: str) -> int:
-    """Notify all recipients and return their number. An address holds secrets: never logged.
+    """Notify all recipients, of the settings and of ``$DUBARR_NOTIFY``; return their number.
+
+    An address holds secrets: never logged.
 
     Raises:
         SettingsError: if Apprise has no handler for an address; it is named by its scheme alone.
         ServiceUnavailable: if a channel did not accept the message.
     """
-    recipients = addresses(written)
+    recipients = tuple(dict.fromkeys([*written, *os.environ.get(NOTIFY_VARIABLE, "").split()]))
     if not recipients:
         return 0
     import apprise

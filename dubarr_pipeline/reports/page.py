@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import zip_longest
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
 from dubarr_pipeline.reports import pictures
-from dubarr_pipeline.reports.evidence import TrackNote
-from dubarr_pipeline.reports.quality import LanguageQuality, failure_name, figure
-from dubarr_pipeline.reports.summary import Failure, Report
+from dubarr_pipeline.reports.quality import failure_name, figure
+from dubarr_pipeline.reports.summary import Report
 from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.segments.results import KEPT_ORIGINAL, LineResult
 from dubarr_pipeline.spans import Span, to_seconds
@@ -50,24 +50,6 @@ class LineRow:
     failed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LanguagePart:
-    """Part of the page about one track."""
-
-    name: str
-    quality: LanguageQuality
-    mix: TrackNote | None
-    strips: tuple[Strip, ...]
-    rows: tuple[LineRow, ...]
-    failures: tuple[Failure, ...]
-
-    @property
-    def parts(self) -> tuple[tuple[LineRow, ...], ...]:
-        """Rows in pieces that can be folded."""
-        steps = range(0, len(self.rows), LINES_PER_PART)
-        return tuple(self.rows[at : at + LINES_PER_PART] for at in steps)
-
-
 def page(report: Report) -> str:
     """Return ``report.html``; every text in it is escaped."""
     speakers = [found.profile.speaker for found in report.speakers]
@@ -76,14 +58,13 @@ def page(report: Report) -> str:
     evidence = report.evidence
     sound, mux, rate = evidence.sound.audio, evidence.mux, evidence.script.rate
     names = TimelineText(styles, {i: segment.text for i, segment in report.segments.items()})
-    parts: list[LanguagePart] = []
+    parts: list[dict[str, Any]] = []
     for found in report.languages:
-        lines = evidence.lines(found.language)
+        lines, named = evidence.lines(found.language), display_name(found.language)
         shown = strips(lines, evidence.script.samples, evidence.production.rate, names)
-        rows = tuple(_row(line, report, names) for line in lines)
-        lost = tuple(each for each in report.failures if each.language == found.language)
-        name, mix = display_name(found.language), evidence.mixes.get(found.language)
-        parts.append(LanguagePart(name, found, mix, shown, rows, lost))
+        rows = [_row(line, report, names) for line in lines]
+        mix = evidence.mixes.get(found.language)
+        parts.append({"name": named, "quality": found, "mix": mix, "strips": shown, "rows": rows})
     return _template().render(
         report=report,
         mux=mux,
@@ -100,6 +81,7 @@ def page(report: Report) -> str:
         unspoken=times(evidence.coverage.unspoken, rate),
         strip_width=STRIP_WIDTH,
         open_strips=_OPEN_STRIPS,
+        lines_per_part=LINES_PER_PART,
     )
 
 

@@ -43,8 +43,7 @@ class FitEvidence:
     """Evidence of a file's cues at one frame-rate ratio, at offsets up to `reach_s`.
 
     Attributes:
-        starts: first step of each cue at offset 0, (cues,), counted from the signals' first step.
-        ends: the same for its end.
+        starts, ends: steps of each cue at offset 0, (cues,), counted from the signals' first step.
         reach: furthest offset of the search, in strides.
     """
 
@@ -132,8 +131,7 @@ class FitSpeech:
     """Speech on the film's clock, in seconds.
 
     Attributes:
-        starts: starts of all stretches, sorted, (stretches,).
-        ends: ends of all stretches, sorted, (stretches,); stretches may overlap.
+        starts, ends: of all stretches, each sorted, (stretches,); stretches may overlap.
         film_s: length of the film.
     """
 

@@ -110,11 +110,9 @@ class AcceptOptions:
         alone: bounds of any piece; `total` grows with the logarithm of the file's cues over 300.
         beside: bounds next to a piece that reaches `strong`.
         strong: total and lead of a piece that vouches for its neighbours.
-        bulk: bounds of a piece that holds `bulk_share` of the file.
-        bulk_share: see `bulk`.
+        bulk, bulk_share: bounds of a piece that holds this share of the file.
         own_time: bounds at the file's own times; `total` grows as for `alone`.
-        own_time_short: the same in files of at most `short_cues`.
-        short_cues: see `own_time_short`.
+        own_time_short, short_cues: the same in files of at most so many cues.
         between: bounds of a piece between two pieces that share one offset.
         same_s: offsets at most this far apart are one piece.
         keep_own_s: offsets up to here leave the file's own times untouched.
@@ -123,9 +121,8 @@ class AcceptOptions:
         total: ... and less evidence than this in all of them together count as not accepted.
         least_cues: files of fewer cues are not mapped, and at most unsure: no whole script is
             that short, and few cues fit by chance.
-        own_total: a file without accepted pieces is used as it is if its summed evidence at its own
-            times is above this, or above `own_mean` per cue, whichever is less ...
-        own_mean: see there.
+        own_total, own_mean: a file without accepted pieces is used as it is if its summed evidence
+            at its own times is above the one, or above the other per cue, whichever is less ...
         own_rank: ... and it fits worse at more than this share of other offsets.
         own_rank_few: the same in files of fewer than `least_cues` cues.
     """
@@ -157,8 +154,7 @@ class BorderOptions:
 
     Attributes:
         reach_cues: furthest that a border moves from where the search put it.
-        pause_gain: gain of a break in a pause of `pause_s` or more, less in shorter ones.
-        pause_s: see `pause_gain`.
+        pause_gain, pause_s: gain of a break in a pause so long or longer, less in shorter ones.
         left_out: cost of a left-out cue where the offsets say the script has more than the film.
         left_out_amiss: the same where they do not.
         break_amiss: cost of leaving out any cue where they do not.

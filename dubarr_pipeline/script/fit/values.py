@@ -29,8 +29,7 @@ class FittedPiece:
     """Cues that share one map: film time = file time * `ratio` + `offset`.
 
     Attributes:
-        first: index of the first cue, in order of starts.
-        last: index of the last cue, included.
+        first, last: indexes of the first and the last cue, in order of starts.
         ratio: film time over file time.
         offset: samples.
         total: summed evidence of the cues, in nats.
