@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dubarr_pipeline.api.profiles import read_settings
@@ -118,22 +118,11 @@ def forget_stages(work: WorkDir, stages: Sequence[str]) -> int:
     return len(removed)
 
 
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """A video whose results were removed.
+def purge(name: str, stage: str | None, settings: Settings) -> tuple[str, int, Path | None]:
+    """Remove a video's results, all or from one stage on; the source is never touched.
 
-    Attributes:
-        files: how many were removed.
-        edits: a person's corrections, which stay; None where there are none.
+    Return its key, the number of files, and a person's corrections, which stay, if there are any.
     """
-
-    key: str
-    files: int
-    edits: Path | None
-
-
-def purge(name: str, stage: str | None, settings: Settings) -> Purged:
-    """Remove a video's results, all or from one stage on; the source is never touched."""
     going = stages_from(stage) if stage else STAGE_NAMES
     key = find_key(name, settings)
     work = load_video(key, settings.work_dir).work(settings.work_dir)
@@ -143,7 +132,7 @@ def purge(name: str, stage: str | None, settings: Settings) -> Purged:
             with open_instance(settings.work_dir) as instance:
                 remove_video(instance, key)
             work.remove()
-    return Purged(key, files, work.edits if work.edits.exists() else None)
+    return key, files, work.edits if work.edits.exists() else None
 
 
 def prune(settings: Settings, dry_run: bool) -> tuple[list[Removal], int]:

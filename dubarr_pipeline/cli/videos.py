@@ -116,9 +116,9 @@ def plan(
 @with_settings
 def purge(video: str, stage: str | None, settings: Settings) -> None:
     """Remove a video's results, never its source."""
-    purged = api.videos.purge(video, stage, settings)
-    kept = f"; {purged.edits} is kept" if purged.edits else ""
-    say(f"{purged.key}: {purged.files} files removed; the source is untouched{kept}")
+    key, files, edits = api.videos.purge(video, stage, settings)
+    kept = f"; {edits} is kept" if edits else ""
+    say(f"{key}: {files} files removed; the source is untouched{kept}")
 
 
 @click.command()

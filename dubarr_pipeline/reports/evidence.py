@@ -63,11 +63,6 @@ class TrackNote:
     lines: tuple[HeardLine, ...]
     notes: tuple[str, ...] = ()
 
-    @property
-    def cut_lines(self) -> int:
-        """Takes that reach over the film's ends."""
-        return sum(bool(line.lost_samples) for line in self.lines)
-
 
 @dataclass(frozen=True, slots=True)
 class HearingNote:

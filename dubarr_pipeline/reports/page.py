@@ -28,28 +28,6 @@ _TITLE_CHARACTERS = 90
 _TICKS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class LineRow:
-    """Row of the table of lines.
-
-    Attributes:
-        style: CSS class of the speaker's colour.
-        window_s: the longest it may be; `measured_s` is that of its take.
-        tempo_percent: None unless placed.
-        late_ms: delay of its start against the original; None unless placed.
-    """
-
-    line: LineResult
-    time: str
-    style: str
-    source: str
-    window_s: float
-    measured_s: float | None
-    tempo_percent: float | None
-    late_ms: float | None
-    failed: bool
-
-
 def page(report: Report) -> str:
     """Return ``report.html``; every text in it is escaped."""
     speakers = [found.profile.speaker for found in report.speakers]
@@ -96,21 +74,22 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def _row(line: LineResult, report: Report, names: TimelineText) -> LineRow:
+def _row(line: LineResult, report: Report, names: TimelineText) -> dict[str, Any]:
+    """Return a row of the table of lines; tempo and delay only where it is placed."""
     rate = report.evidence.production.rate
     samples = report.evidence.sound_samples.get((line.language, line.index))
-    late = 1000 * to_seconds(line.start - line.source.start, rate)
-    return LineRow(
-        line=line,
-        time=pictures.clock(line.source.start / rate),
-        style=names.styles.get(line.speaker, "k"),
-        source=names.texts.get(line.index, ""),
-        window_s=line.window.seconds(rate),
-        measured_s=None if samples is None else to_seconds(samples, rate),
-        tempo_percent=round(100 * float(line.tempo), 1) if line.placed else None,
-        late_ms=late if line.placed else None,
-        failed=bool(failure_name(line)),
-    )
+    late_ms = 1000 * to_seconds(line.start - line.source.start, rate)
+    return {
+        "line": line,
+        "time": pictures.clock(line.source.start / rate),
+        "style": names.styles.get(line.speaker, "k"),
+        "source": names.texts.get(line.index, ""),
+        "window_s": line.window.seconds(rate),
+        "measured_s": None if samples is None else to_seconds(samples, rate),
+        "tempo_percent": round(100 * float(line.tempo), 1) if line.placed else None,
+        "late_ms": late_ms if line.placed else None,
+        "failed": bool(failure_name(line)),
+    }
 
 
 @dataclass(frozen=True, slots=True)

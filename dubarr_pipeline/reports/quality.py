@@ -132,7 +132,8 @@ def _loss_measures(found: Evidence, language: str, nameless: int) -> list[Measur
     short = sum(
         found.sound_samples.get((line.language, line.index)) != line.length for line in lines
     )
-    cut = short + (mix.cut_lines if mix else 0)
+    # Those that reach over the film's ends have lost samples.
+    cut = short + sum(bool(line.lost_samples) for line in (mix.lines if mix else ()))
     heard = Counter((line.start, line.speaker) for line in mix.lines) if mix else Counter()
     misplaced = (Counter((line.start, line.speaker) for line in lines) - heard).total()
     return [
