@@ -160,10 +160,10 @@ class CueClusters(Diarizer):
             space.spread,
             pairs_apart(pieces, to_samples(self._options.at_once_s, rate)),
         )
-        found = group_pieces(voiced, self._options.clusters)
+        groups, confidence = group_pieces(voiced, self._options.clusters)
         return [
-            _Voice(piece, f"group {group}", float(confidence))
-            for piece, group, confidence in zip(pieces, found.groups, found.confidence, strict=True)
+            _Voice(piece, f"group {group}", float(sure))
+            for piece, group, sure in zip(pieces, groups, confidence, strict=True)
         ]
 
     def _turns(self, voices: Sequence[_Voice], speech: SpeechMap, rate: int) -> Diarization:

@@ -101,13 +101,13 @@ class Matcher:
     def _match_at(self, ratio: Fraction) -> tuple[Match, float]:
         """Return the match at a ratio, and the score of the search there."""
         evidence, own = self._evidence(ratio), ratio == 1
-        path = best_path(evidence, self._options.search, own_time=own)
+        score, runs = best_path(evidence, self._options.search, own_time=own)
         rules = PieceRules(evidence, own, self._options.accept)
-        pieces, dropped = rules.accepted(path.runs)
+        pieces, dropped = rules.accepted(runs)
         if not pieces:
             none = np.zeros(len(evidence))
             nothing = Match(ratio, (), none.astype(np.int64) + NO_PIECE, none == 0, none)
-            return nothing, path.score
+            return nothing, score
         belongs = memberships(evidence, pieces, self._options.borders)
         begin, end = self._kept_edges(rules, pieces, dropped)
         belongs[:, :begin] = belongs[:, end:] = 0
@@ -115,7 +115,7 @@ class Matcher:
         used = chance >= self._options.borders.used
         piece_of = np.where(used, belongs.argmax(axis=0), NO_PIECE)
         sure = np.maximum(chance, 1 - chance) >= self._options.borders.sure
-        return _measured(ratio, rules, pieces, piece_of, sure), path.score
+        return _measured(ratio, rules, pieces, piece_of, sure), score
 
     def _kept_edges(
         self, rules: PieceRules, pieces: Sequence[Measured], dropped: Sequence[Measured]

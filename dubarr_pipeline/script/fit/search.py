@@ -5,7 +5,6 @@ costs `jump` and is allowed wherever the film time reached so far is not passed 
 between two pieces may be left out for nothing. The score of a path is its summed evidence.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -31,14 +30,6 @@ class Run(NamedTuple):
         return slice(self.first, self.last + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A path through all cues: its score in nats, and its runs in order."""
-
-    score: float
-    runs: tuple[Run, ...]
-
-
 class _Node(NamedTuple):
     """A run that ends with a cue, and the node of the run before it (-1: none)."""
 
@@ -48,8 +39,13 @@ class _Node(NamedTuple):
     parent: int
 
 
-def best_path(evidence: FitEvidence, options: SearchOptions, *, own_time: bool) -> Path:
-    """Return the path with the highest score; `own_time` prefers pieces at the file's own times."""
+def best_path(
+    evidence: FitEvidence, options: SearchOptions, *, own_time: bool
+) -> tuple[float, list[Run]]:
+    """Return the highest score of a path through all cues, in nats, and its runs in order.
+
+    With `own_time`, pieces at the file's own times are preferred.
+    """
     entry = np.full(len(evidence.offsets), options.jump, np.float32)
     if own_time:
         entry[np.abs(evidence.offsets) * STEP_S <= options.own_time_s] -= options.own_time_gain
@@ -58,7 +54,7 @@ def best_path(evidence: FitEvidence, options: SearchOptions, *, own_time: bool) 
     while at >= 0:
         first, last, column, at = nodes[at]
         runs.append(Run(first, last, (column - evidence.reach) * STRIDE))
-    return Path(score, tuple(runs[::-1]))
+    return score, runs[::-1]
 
 
 class _Frontier:

@@ -159,22 +159,16 @@ class VoicedPieces:
     apart: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Speaker of each piece as a group number, and its confidence, 0 to 1."""
-
-    groups: Labels
-    confidence: NDArray[np.float64]
-
-
 def speaker_name(piece: ScriptLine) -> str | None:
     """Return the key of the one person whom the subtitle names, or None (also for choruses)."""
     key = name_key(piece.name) if piece.name else None
     return None if key in CHORUS else key
 
 
-def group_pieces(voiced: VoicedPieces, options: ClusterOptions) -> Assignment:
-    """Decide which pieces one person speaks.
+def group_pieces(
+    voiced: VoicedPieces, options: ClusterOptions
+) -> tuple[Labels, NDArray[np.float64]]:
+    """Decide which pieces one person speaks: each one's group number, and its confidence, 0 to 1.
 
     Pieces of one name are one person and never two; unnamed pieces join the name whose voice is
     theirs, or form speakers of their own. Two voices in one cue's dialogue are two people.
@@ -203,13 +197,13 @@ def group_pieces(voiced: VoicedPieces, options: ClusterOptions) -> Assignment:
     # 1 for a name; else from 0.5 (between two speakers) to 1 (much nearer to this one).
     sure = np.array([name is not None for name in names])
     if groups.max(initial=0) < 1:
-        return Assignment(groups, np.where(sure, 1.0, 0.9))
+        return groups, np.where(sure, 1.0, 0.9)
     centres = centroids(voiced.points, groups, frames.astype(np.float64))
     distances, rows = _distances(voiced.points, centres), np.arange(len(groups))
     own = distances[rows, groups].copy()
     distances[rows, groups] = np.inf
     margin = (distances.min(axis=1) - own) / np.maximum(distances.min(axis=1) + own, 1e-9)
-    return Assignment(groups, np.where(sure, 1.0, np.clip(0.6 + margin, 0.3, 0.99)))
+    return groups, np.where(sure, 1.0, np.clip(0.6 + margin, 0.3, 0.99))
 
 
 def pairs_apart(

@@ -46,10 +46,10 @@ def test_a_path_is_in_order_and_worth_its_score(
     cues: list[tuple[float, float]], speech: list[tuple[float, float]]
 ) -> None:
     evidence = _evidence(_times(cues), _times(speech))
-    path = best_path(evidence, OPTIONS, own_time=True)
-    worth = sum(float(evidence.at(run.offset, run.cues).sum()) - _cost(run) for run in path.runs)
-    assert path.score == pytest.approx(worth, abs=0.01)
-    for left, right in pairwise(path.runs):
+    score, runs = best_path(evidence, OPTIONS, own_time=True)
+    worth = sum(float(evidence.at(run.offset, run.cues).sum()) - _cost(run) for run in runs)
+    assert score == pytest.approx(worth, abs=0.01)
+    for left, right in pairwise(runs):
         assert left.last < right.first
         reached = int(evidence.ends[left.last]) + left.offset
         begun = int(evidence.starts[right.first]) + right.offset
@@ -63,7 +63,7 @@ def test_no_single_run_beats_the_path(
     cues: list[tuple[float, float]], speech: list[tuple[float, float]]
 ) -> None:
     evidence = _evidence(_times(cues), _times(speech))
-    score = best_path(evidence, OPTIONS, own_time=True).score
+    score, _ = best_path(evidence, OPTIONS, own_time=True)
     for offset in evidence.offsets[::7]:
         run = Run(0, len(evidence) - 1, int(offset))
         assert float(evidence.at(run.offset).sum()) - _cost(run) <= score + 0.01
