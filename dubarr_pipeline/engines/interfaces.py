@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
+from dubarr_pipeline.errors import LanguageError
 from dubarr_pipeline.media.audio.reader import Samples, SoundReader
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.progress import OnProgress, ignore_progress
@@ -54,12 +55,18 @@ class Engine(ABC):
     def identity(self) -> str:
         """Return name, version and model, on which results depend. Works without `load`."""
 
-    @abstractmethod
     def needs(self) -> tuple[Need, ...]:
         """Return all requirements, before any work starts. Cheap: imports no heavy library."""
+        return ()
 
     def load(self) -> None:  # noqa: B027 - optional: most small engines hold nothing
-        """Load the model. Raises `MissingRequirement` with the command that installs it."""
+        """Load the model.
+
+        Raises:
+            MissingRequirement: if it, or what it needs, is not here, with the cure.
+            SettingsError: if its device is not here.
+            EngineError: if it cannot be loaded.
+        """
 
     def unload(self) -> None:  # noqa: B027
         """Release all memory. Harmless when nothing is loaded."""
@@ -134,7 +141,12 @@ class Transcriber(Engine):
 
     @abstractmethod
     def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
-        """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2..."""
+        """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2...
+
+        Raises:
+            NoScript: if there is nothing to take the words from.
+            LanguageError: if the model does not know the film's language.
+        """
 
 
 class TakeVerifier(Engine):
@@ -199,6 +211,9 @@ class ScriptAnalyzer(Engine):
         The result does not depend on the languages that the film is dubbed into. An exception of
         `on_progress`, which is called after each part, ends the analysis; `memory` is a folder of
         finished parts, so that a killed one can continue.
+
+        Raises:
+            ServiceTimeout, ServiceUnavailable: if the model's server does not answer.
         """
 
     def brief(
@@ -294,15 +309,30 @@ class Translator(Engine):
     def targets(self, source: str) -> tuple[str, ...]:
         """Return the languages into which it can translate `source`, for messages and choices."""
 
+    def check(self, source: str, target: str) -> None:
+        """Raise `LanguageError` with the choices unless it serves these BCP-47 languages."""
+        if not self.serves(source, target):
+            choices = ", ".join(self.targets(source)) or "none listed"
+            raise LanguageError(
+                f"translator {self.name!r} does not translate {source} into {target}; its "
+                f"targets: {choices}"
+            )
+
     @abstractmethod
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line, in order; a line without translation names its fault."""
+        """Translate every line, in order; a line without translation names its fault.
+
+        Raises:
+            LanguageError: if it does not serve these languages; it lists the choices.
+            ServiceError, EngineError: if its server or its programs do not answer.
+        """
 
     def rewrite(self, request: RewriteRequest) -> str:
         """Return another wording. Only if `can_rewrite`.
 
         Raises:
             LineError: if there is no other wording.
+            ServiceError: if its server does not answer.
         """
         raise NotImplementedError(f"{self.name} cannot rewrite")
 
@@ -371,5 +401,7 @@ class Synthesizer(Engine):
         """Render the line.
 
         Raises:
+            LanguageError: if it does not speak the language; it lists the choices.
             LineError: if this one line cannot be spoken, with the failure's name.
+            ServiceError: if its server does not answer, or sends no sound.
         """

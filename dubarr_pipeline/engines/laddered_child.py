@@ -53,11 +53,6 @@ class LadderedEngine(Engine):
         return tuple(self._ladder.steps) if self._ladder else ()
 
     def load(self) -> None:
-        """Take a device and start the child with the first configuration that fits it.
-
-        Raises:
-            MissingRequirement: if the package or the model is missing.
-        """
         require(self)
         if self._ladder:
             return
@@ -74,7 +69,6 @@ class LadderedEngine(Engine):
             undo.pop_all()
 
     def unload(self) -> None:
-        """End the child, which releases everything, and release the device."""
         self._end()
         self._ladder = None
         self._leases.close()

@@ -38,7 +38,6 @@ class LanguageModelEngine(Engine, Generic[_Options]):
         self._service: LLMService | None = None
 
     def needs(self) -> tuple[Need, ...]:
-        """Return the server, or the program and the model of a process of ours. Cheap."""
         options = self.options
         if options.serve == "url":
             service = LLMService(llm_options(options, None))
@@ -78,7 +77,6 @@ class LanguageModelEngine(Engine, Generic[_Options]):
         try_llm(self._llm())
 
     def usage(self) -> Usage:
-        """Return the tokens written since `load`."""
         service = self._service
         return Usage(service.tokens, service.busy_s) if service else Usage()
 

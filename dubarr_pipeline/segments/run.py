@@ -96,12 +96,7 @@ def _check_languages(request: SegmentsRequest) -> None:
                 f"the film is spoken in {display_name(source)}, whatever its label says: remove "
                 f"{target!r} from the target languages"
             )
-        if not request.translator.serves(source, target):
-            choices = ", ".join(request.translator.targets(source)) or "none"
-            raise LanguageError(
-                f"translator {request.translator.name!r} does not translate {source} to {target} "
-                f"(it serves: {choices})"
-            )
+        request.translator.check(source, target)
         if not request.synthesizer.serves(target):
             raise LanguageError(f"synthesizer {request.synthesizer.name!r} does not speak {target}")
 

@@ -106,7 +106,6 @@ class LLMScriptAnalyzer(LanguageModelEngine[LLMAnalyzerOptions], ScriptAnalyzer)
         self._plain = PlainScriptAnalyzer()
 
     def identity(self) -> str:
-        """Return name, prompts, model and its options."""
         options = self.options
         part = f"{min(options.part_tokens, options.question_tokens)} tokens"
         return f"{self.name}/{VERSION} {options.identity()} in {part}, {self._plain.identity()}"
@@ -119,12 +118,6 @@ class LLMScriptAnalyzer(LanguageModelEngine[LLMAnalyzerOptions], ScriptAnalyzer)
         on_progress: OnProgress = ignore_progress,
         memory: Path | None = None,
     ) -> ScriptAnalysis:
-        """Return the context, and a profile of every speaker of the diarization.
-
-        Raises:
-            ServiceTimeout, ServiceUnavailable: if the model's server does not answer; parts read
-                so far are kept in `memory`.
-        """
         plain = self._plain.read(transcript, diarization, vocals)
         answers = Answers(memory, self.identity())
         options = self.options
@@ -151,11 +144,6 @@ class LLMScriptAnalyzer(LanguageModelEngine[LLMAnalyzerOptions], ScriptAnalyzer)
     def brief(
         self, reading: ScriptAnalysis, source: str, target: str, memory: Path | None = None
     ) -> LanguageBrief:
-        """Return the brief of one language: style, forms of address, glossary.
-
-        Raises:
-            ServiceTimeout, ServiceUnavailable: if the model's server does not answer.
-        """
         answers = Answers(memory, self.identity())
         interview = Interview(self._llm, answers, self.options.answers)
         writer = BriefWriter(interview, self.options.question_tokens, (source, target))

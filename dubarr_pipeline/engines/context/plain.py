@@ -19,7 +19,7 @@ from dubarr_pipeline.engines.context.counting import (
     names_called,
     style_guide,
 )
-from dubarr_pipeline.engines.interfaces import AudioReader, Need, ScriptAnalysis, ScriptAnalyzer
+from dubarr_pipeline.engines.interfaces import AudioReader, ScriptAnalysis, ScriptAnalyzer
 from dubarr_pipeline.media.audio.pitch import median_pitch
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
 from dubarr_pipeline.script.model import Context, Diarization, SpeakerProfile, Term, Transcript
@@ -60,12 +60,7 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
         self._options = options or PlainOptions()
 
     def identity(self) -> str:
-        """Name, version and options."""
         return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
-
-    def needs(self) -> tuple[Need, ...]:
-        """Return nothing: it needs no more than the package itself."""
-        return ()
 
     def read(
         self,
@@ -75,7 +70,6 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
         on_progress: OnProgress = ignore_progress,
         memory: Path | None = None,  # noqa: ARG002 - counting is faster than looking up
     ) -> ScriptAnalysis:
-        """Return the context, and a profile of every speaker of the turns and the transcript."""
         counts = count_speakers(transcript)
         speakers = sorted({*diarization.speakers, *counts})
         profiles = tuple(

@@ -73,11 +73,9 @@ class CueClusters(Diarizer):
         self._options = options or CueClusterOptions()
 
     def identity(self) -> str:
-        """Name, version and options."""
         return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Only numpy and scipy, which come with the package."""
         present = importlib.util.find_spec("scipy") is not None
         return (Need("package", "scipy", present, "pip install dubarr-pipeline"),)
 
@@ -88,7 +86,6 @@ class CueClusters(Diarizer):
         cues: Sequence[Cue],
         on_progress: OnProgress = ignore_progress,
     ) -> Diarization:
-        """Return the turns of every speaker, ids ``SPEAKER_00``... by first appearance."""
         pieces = self._pieces(vocals, speech, cues)
         speech_map = SpeechMap(speech)
         if speaker_per_channel(vocals, speech_map.spans):

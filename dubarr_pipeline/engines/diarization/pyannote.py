@@ -108,12 +108,10 @@ class PyannoteDiarizer(LadderedEngine, Diarizer):
         super().__init__(self._options.device)
 
     def identity(self) -> str:
-        """Name, version, package and weights; how it is driven stands in the options."""
         weights = model_identity(self._options.model)
         return f"{self.name}/{_VERSION}/{_PACKAGE} {package_version(_PACKAGE)}/{weights}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return the library and the pipeline, whose conditions must be accepted on its page."""
         package = package_need(_PACKAGE, "pyannote", STUDIO)
         return (package, model_in_store(self._options.model))
 
@@ -124,7 +122,6 @@ class PyannoteDiarizer(LadderedEngine, Diarizer):
         cues: Sequence[Cue],
         on_progress: OnProgress = ignore_progress,
     ) -> Diarization:
-        """Return the turns of every speaker, ids ``SPEAKER_00``... by first appearance."""
         rate = vocals.rate
         film = Span(0, vocals.samples)
         room = to_samples(_ROOM_S, rate)

@@ -95,14 +95,12 @@ class DemucsSeparator(Separator):
         return f"{Path(self._options.model).name}, {self._windows} windows on {where}{kept}"
 
     def identity(self) -> str:
-        """Name, weights, version, and the options that the result depends on."""
         chosen = self._options
         what = f"{package_version(self.name)}/{model_identity(chosen.model)}"
         how = f"window {chosen.window_s:g} s, overlap {chosen.overlap:g}"
         return f"{self.name}/{_VERSION}/{what}/{how}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return the package, the model's files, and the requested device."""
         package = package_need("demucs", "demucs", STUDIO)
         here = package.present and find_spec("torch") is not None
         return (
@@ -119,17 +117,9 @@ class DemucsSeparator(Separator):
         return ()
 
     def keep_in(self, folder: Path) -> None:
-        """Keep every finished window in a folder, from which a later run takes it."""
         self._finished = ResumeCache(folder)
 
     def load(self) -> None:
-        """Take a device, and start the model on it.
-
-        Raises:
-            MissingRequirement: if demucs or the model is not here.
-            SettingsError: if the device is not here.
-            EngineError: if the model cannot be loaded.
-        """
         if self._ladder:
             return
         self._folder, self._maker = model_folder(self._options.model), self.identity()
@@ -142,7 +132,6 @@ class DemucsSeparator(Separator):
             self._exit = stack.pop_all()
 
     def unload(self) -> None:
-        """End the child, with which all its memory goes."""
         self._exit.close()
 
     def _stop(self) -> None:
@@ -175,11 +164,7 @@ class DemucsSeparator(Separator):
     def separate(
         self, source: AudioReader, speech: Sequence[Span]
     ) -> Iterator[tuple[int, Samples]]:
-        """Yield the voices inside `speech`, window by window.
-
-        Channels that carry no dialogue are exactly zero. No sample of `source` that lies before a
-        block that was yielded is read again.
-        """
+        """No sample of `source` that lies before a block that was yielded is read again."""
         if self._shape is None or self._ladder is None:
             raise EngineError("demucs is not loaded: load it first")
         self._windows = self._kept = 0

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from dubarr_pipeline.engines.interfaces import AudioReader, Need, Samples, Separator
+from dubarr_pipeline.engines.interfaces import AudioReader, Samples, Separator
 from dubarr_pipeline.engines.separation.dialogue import (
     MIDDLE,
     are_apart,
@@ -65,20 +65,11 @@ class LiteSeparator(Separator):
         return ", ".join(f"{name} {count}" for name, count in self.used.most_common()) or "none"
 
     def identity(self) -> str:
-        """Name, version and options."""
         return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
-
-    def needs(self) -> tuple[Need, ...]:
-        """Nothing beyond the program itself."""
-        return ()
 
     def separate(
         self, source: AudioReader, speech: Sequence[Span]
     ) -> Iterator[tuple[int, Samples]]:
-        """Yield the voices inside `speech`, block by block.
-
-        Channels that carry no dialogue are exactly zero. Only a few seconds are held at a time.
-        """
         self.used = Counter()
         film = Span(0, source.samples)
         grid = Grid.at(source.rate)

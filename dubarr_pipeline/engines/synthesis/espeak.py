@@ -52,27 +52,22 @@ class EspeakSynthesizer(Synthesizer):
         self._open = False
 
     def identity(self) -> str:
-        """Engine, the version of the package that carries it, and the version of our voices."""
         return f"espeak {_PACKAGE}={package_version(_PACKAGE)} voices=1"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return its one package."""
         return (package_need(_PACKAGE, "espeakng_loader", CURE),)
 
     def load(self) -> None:
-        """Open the library. Raises `MissingRequirement` where it is not installed."""
         if not self._open:
             ESPEAK.open()
             self._open = True
 
     def unload(self) -> None:
-        """Close the library; the last engine that closes it frees its memory."""
         if self._open:
             self._open = False
             ESPEAK.close()
 
     def serves(self, language: str) -> bool:
-        """Return whether espeak has a voice for this very language."""
         try:
             return find_language(language) is not None
         except MissingRequirement:
@@ -99,11 +94,6 @@ class EspeakSynthesizer(Synthesizer):
             return Speech(samples, session.rate)
 
     def natural_s(self, request: SpeechRequest) -> float:
-        """Return the seconds that the line takes at the natural rate (1 to 2 ms of work).
-
-        Raises:
-            LanguageError, LineError: as `speak`.
-        """
         natural = self.speak(
             SpeechRequest(request.text, request.language, request.voice, duration_s=None)
         )

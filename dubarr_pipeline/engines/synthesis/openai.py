@@ -70,7 +70,6 @@ class OpenAISynthesizer(Synthesizer):
         return f"openai {options.model} voice={options.voice} clones={options.clones}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return the server."""
         service = TTSService(self._tts_options())
         try:
             present = service.reachable()
@@ -80,12 +79,10 @@ class OpenAISynthesizer(Synthesizer):
         return (Need("service", f"TTS at {self.options.url}", present, cure),)
 
     def load(self) -> None:
-        """Open the connections."""
         if self._service is None:
             self._service = TTSService(self._tts_options())
 
     def unload(self) -> None:
-        """Close the connections; calls under way end at once."""
         if self._service is not None:
             self._service.close()
             self._service = None
@@ -109,17 +106,9 @@ class OpenAISynthesizer(Synthesizer):
             try_tts(self._service, self._order(SpeechRequest("", target, voice)))
 
     def serves(self, language: str) -> bool:
-        """Return whether the language was named, or none were."""
         return not self.options.languages or language in self.options.languages
 
     def speak(self, request: SpeechRequest) -> Speech:
-        """Render the line.
-
-        Raises:
-            LanguageError: if it does not speak the language.
-            LineError: ``unspeakable``: there is nothing to pronounce.
-            ServiceError: if the server does not answer, or sends no sound.
-        """
         if self._service is None:
             raise MissingRequirement("the synthesizer is not loaded")
         self._check(request)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dubarr_pipeline.engines.interfaces import Need, Samples, Speech, SpeechRequest, Synthesizer
+from dubarr_pipeline.engines.interfaces import Samples, Speech, SpeechRequest, Synthesizer
 from dubarr_pipeline.engines.synthesis.espeak_voices import speaker_number, speaking_pitch_hz
 from dubarr_pipeline.errors import LanguageError, LineError
 
@@ -39,24 +39,12 @@ class ToneSynthesizer(Synthesizer):
         self.fits_duration = fits_duration  # type: ignore[misc]  # of the instance, here
 
     def identity(self) -> str:
-        """Return the engine and its version."""
         return f"tone hum=1 fits={self.fits_duration}"
 
-    def needs(self) -> tuple[Need, ...]:
-        """Nothing."""
-        return ()
-
     def serves(self, language: str) -> bool:
-        """Accept every language; refuse only an empty one."""
         return bool(language.strip())
 
     def speak(self, request: SpeechRequest) -> Speech:
-        """Hum the line at its natural length, or in `duration_s` where that is honoured.
-
-        Raises:
-            LanguageError: if no language is given.
-            LineError: ``unspeakable`` if there is nothing to pronounce.
-        """
         if not self.serves(request.language):
             raise LanguageError("tone hums in every language, but one must be given")
         if not any(c.isalnum() for c in request.text):

@@ -70,15 +70,12 @@ class XttsSynthesizer(OpenAISynthesizer):
         self._process: ServiceProcess | None = None
 
     def identity(self) -> str:
-        """Return the very weights, and their options."""
         return f"xtts/1 {model_identity(self.xtts.model)} {self.xtts.voice} {self.fits_duration}"
 
     def needs(self) -> tuple[Need, ...]:
-        """coqui-tts and the model."""
         return (package_need("coqui-tts", "TTS", STUDIO), model_in_store(self.xtts.model))
 
     def load(self) -> None:
-        """Make ready; the server's process starts with the first line."""
         if self._service is None:
             host = self._host
             if host is None:
@@ -88,14 +85,12 @@ class XttsSynthesizer(OpenAISynthesizer):
             )
 
     def unload(self) -> None:
-        """End the server, all its memory with it."""
         super().unload()
         if self._process is not None:
             self._process.close()
             self._process = None
 
     def serves(self, language: str) -> bool:
-        """Return whether it speaks this very language."""
         return xtts_language(language) is not None
 
     def _check(self, request: SpeechRequest) -> None:

@@ -113,16 +113,10 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         return f"{self.name}/{_VERSION}/{package_version(_PACKAGE)}/{weights}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return the package and the model."""
         package = package_need(_PACKAGE, "faster_whisper", _CURE)
         return (package, model_in_store(self._options.model))
 
     def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
-        """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2...
-
-        Raises:
-            LanguageError: if the model does not know the film's language.
-        """
         vocals, rate = hearing.vocals, hearing.vocals.rate
         tell = never_back(on_progress)
         spans = self._passages(vocals, hearing.speech)
@@ -155,12 +149,11 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         return transcript
 
     def hears(self, language: str) -> bool:
-        """Return whether it knows a BCP-47 language; models named ``.en`` know only English."""
+        """Models named ``.en`` know only English."""
         code = whisper_code(language)
         return code == "en" if ".en" in self._options.model else code is not None
 
     def hear(self, samples: Samples, rate: int, language: str) -> str:
-        """Return the words of a take; deterministic."""
         code = self._code(language)
         heard = resample(samples, rate, SPEECH_RATE)
         return self._call("hear", heard, code) if heard.size else ""

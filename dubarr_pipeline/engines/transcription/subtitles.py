@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from dubarr_pipeline.engines.interfaces import AudioReader, Hearing, Need, Transcriber
+from dubarr_pipeline.engines.interfaces import AudioReader, Hearing, Transcriber
 from dubarr_pipeline.errors import NoScript
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
@@ -65,19 +65,9 @@ class SubtitleTranscriber(Transcriber):
         self._options = options or SubtitleOptions()
 
     def identity(self) -> str:
-        """Name, version and options."""
         return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
 
-    def needs(self) -> tuple[Need, ...]:
-        """Return nothing: the subtitles are the video's."""
-        return ()
-
     def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
-        """Return the segments in order of their starts, one speaker each, indexes 0, 1, 2...
-
-        Raises:
-            NoScript: if there are no subtitles, or nothing but advertisements in them.
-        """
         vocals, options = hearing.vocals, self._options
         clock = SoundClock(vocals.rate, vocals.samples)
         layout = lay_out(hearing.cues, hearing.speech, clock, options.alignment)

@@ -96,7 +96,6 @@ class ApertiumTranslator(Translator):
         return installed_modes(self._options.modes or modes_folder())
 
     def identity(self) -> str:
-        """Return the engine, the version of our text rules, and the installed dictionaries."""
         data = sorted(
             f"{mode.path.stem}:{mode.path.stat().st_size}:{int(mode.path.stat().st_mtime)}"
             for mode in self._modes.values()
@@ -104,7 +103,6 @@ class ApertiumTranslator(Translator):
         return f"apertium rules=2 {' '.join(data)}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return Apertium's programs and the requested language pairs."""
         programs = tuple(
             Need("program", program, shutil.which(program) is not None, "apt install apertium")
             for program in ("apertium-transfer", "lt-proc", "apertium-tagger")
@@ -120,29 +118,18 @@ class ApertiumTranslator(Translator):
         return programs + pairs
 
     def unload(self) -> None:
-        """End all programs."""
         with self._lock:
             for pipeline in self._pipelines.values():
                 pipeline.close()
             self._pipelines.clear()
 
     def serves(self, source: str, target: str) -> bool:
-        """Return whether the pair is installed in this direction."""
         return find_mode(self._modes, source, target) is not None
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """Return the targets of the installed pairs from `source`."""
         return targets_of(self._modes, source)
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line, or name its fault.
-
-        Faults are ``empty_translation``, ``untranslated`` and ``translator_died``.
-
-        Raises:
-            LanguageError: if the pair is not installed, with the cure.
-            EngineError: if Apertium's programs keep dying.
-        """
         mode = find_mode(self._modes, batch.source, batch.target)
         if mode is None:
             choices = ", ".join(self.targets(batch.source)) or "nothing"

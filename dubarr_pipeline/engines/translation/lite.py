@@ -9,7 +9,6 @@ from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translator
 from dubarr_pipeline.engines.translation.apertium import ApertiumOptions, ApertiumTranslator
-from dubarr_pipeline.errors import LanguageError
 
 
 class LiteTranslator(Translator):
@@ -32,7 +31,6 @@ class LiteTranslator(Translator):
         self._apertium = ApertiumTranslator(missing, options)
 
     def identity(self) -> str:
-        """Return both engines' identities."""
         return f"lite [{self._subtitles.identity()}] [{self._apertium.identity()}]"
 
     def needs(self) -> tuple[Need, ...]:
@@ -40,35 +38,19 @@ class LiteTranslator(Translator):
         return () if self._optional else self._apertium.needs()
 
     def load(self) -> None:
-        """Load Apertium; subtitles need nothing."""
         self._apertium.load()
 
     def unload(self) -> None:
-        """End Apertium's programs."""
         self._apertium.unload()
 
     def serves(self, source: str, target: str) -> bool:
-        """Return whether there are subtitles in the target language, or an Apertium pair."""
         return any(e.serves(source, target) for e in (self._subtitles, self._apertium))
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """Return the languages of either."""
         return tuple(sorted({*self._subtitles.targets(source), *self._apertium.targets(source)}))
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line, from the subtitles where possible, in the order of the batch.
-
-        A line that neither can translate carries the fault of the last one asked.
-
-        Raises:
-            LanguageError: if neither can translate between these languages.
-            EngineError: if Apertium's programs die again and again.
-        """
-        if not self.serves(batch.source, batch.target):
-            choices = ", ".join(self.targets(batch.source)) or "nothing"
-            raise LanguageError(
-                f"lite does not translate {batch.source} into {batch.target} here; it can {choices}"
-            )
+        self.check(batch.source, batch.target)
         translated: dict[int, Draft] = {}
         failed: dict[int, Draft] = {}
         for engine in (self._subtitles, self._apertium):
@@ -77,6 +59,7 @@ class LiteTranslator(Translator):
                 drafts = engine.draft(replace(batch, lines=left))
                 translated |= {draft.index: draft for draft in drafts if draft.versions}
                 failed |= {draft.index: draft for draft in drafts if not draft.versions}
+        # A line that neither can translate carries the fault of the last one asked.
         both = failed | translated
         return [both[line.segment.index] for line in batch.lines]
 
@@ -95,34 +78,20 @@ class SubtitleTranslator(Translator):
         self._languages = languages
 
     def identity(self) -> str:
-        """Return the engine; its texts belong to the lines."""
         return "subtitles cleaning=1"
 
-    def needs(self) -> tuple[Need, ...]:
-        """Return nothing."""
-        return ()
-
     def serves(self, source: str, target: str) -> bool:
-        """Return whether the video has subtitles in the target language."""
         return not same_language(source, target) and any(
             same_language(target, language) for language in self._languages
         )
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """Return the languages of the subtitles, without the source's."""
         return tuple(
             language for language in self._languages if not same_language(source, language)
         )
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Return the subtitles' texts; the other lines' fault is ``no_subtitle``.
-
-        Raises:
-            LanguageError: if the video has no subtitles in the target language.
-        """
-        if not self.serves(batch.source, batch.target):
-            choices = ", ".join(self.targets(batch.source)) or "no other language"
-            raise LanguageError(f"there are no subtitles in {batch.target}; there are in {choices}")
+        self.check(batch.source, batch.target)
         texts = [(line.segment.index, spoken_text(line.existing or "")) for line in batch.lines]
         return [
             Draft(index, (text,)) if text else Draft(index, (), "no_subtitle")

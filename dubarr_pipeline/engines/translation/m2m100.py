@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translator
 from dubarr_pipeline.engines.requirements import model_in_store, package_need
 from dubarr_pipeline.engines.translation.reply_checks import base, find_fault
-from dubarr_pipeline.errors import EngineError, LanguageError, MissingRequirement
+from dubarr_pipeline.errors import EngineError, MissingRequirement
 from dubarr_pipeline.models.store import model_folder, model_identity
 from dubarr_pipeline.text.sentences import sentence_starts
 
@@ -79,23 +79,15 @@ class M2M100Translator(Translator):
         self._pieces: sentencepiece.SentencePieceProcessor | None = None
 
     def identity(self) -> str:
-        """Return name, weights and search."""
         o = self.options
         search = f"{o.precision} beams={o.beams} wordings={o.wordings} most={o.longest_tokens}"
         return f"{self.name}/1 {model_identity(o.model)} {search}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return the tokenizer's package and the model."""
         package = package_need("sentencepiece", "sentencepiece", _CURE)
         return (package, model_in_store(self.options.model))
 
     def load(self) -> None:
-        """Load the model: about 0.5 GB.
-
-        Raises:
-            MissingRequirement: if the package or the model is missing.
-            EngineError: if the folder has no model of this kind.
-        """
         if self._model is not None:
             return
         import ctranslate2
@@ -122,32 +114,19 @@ class M2M100Translator(Translator):
             raise EngineError(f"{folder} is not a CTranslate2 model of M2M100: {error}") from error
 
     def unload(self) -> None:
-        """Release all memory."""
         if self._model is not None:
             self._model.unload_model()
         self._model = self._pieces = None
 
     def serves(self, source: str, target: str) -> bool:
-        """Return whether the model knows both languages, and they differ."""
         codes = (code(source), code(target))
         return None not in codes and codes[0] != codes[1]
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """Return all other languages of the model."""
         return tuple(language for language in LANGUAGES if self.serves(source, language))
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line; a line without a good wording carries its fault.
-
-        Raises:
-            LanguageError: if the model does not know a language.
-        """
-        if not self.serves(batch.source, batch.target):
-            listed = ", ".join(self.targets(batch.source) or LANGUAGES)
-            raise LanguageError(
-                f"m2m100 does not translate {batch.source!r} to {batch.target!r} (it serves: "
-                f"{listed})"
-            )
+        self.check(batch.source, batch.target)
         wordings = self._translate([line.segment.text for line in batch.lines], batch)
         drafts: list[Draft] = []
         for line, found in zip(batch.lines, wordings, strict=True):

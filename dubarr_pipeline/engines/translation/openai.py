@@ -27,7 +27,7 @@ from dubarr_pipeline.engines.translation.prompts import (
     rewrite_messages,
 )
 from dubarr_pipeline.engines.translation.reply_checks import base, find_fault, terms_in
-from dubarr_pipeline.errors import BadReply, LanguageError, LineError
+from dubarr_pipeline.errors import BadReply, LineError
 from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.services.llm_process import LanguageModelOptions
 from dubarr_pipeline.text.printable import plain_words
@@ -73,28 +73,16 @@ class OpenAITranslator(LanguageModelEngine[OpenAIOptions], Translator):
         return f"openai {self.options.identity()} prompt=3"
 
     def serves(self, source: str, target: str) -> bool:
-        """Return whether it may translate into a language: any other, or the configured ones."""
         named = self.options.languages
         return base(source) != base(target) and (not named or target in named)
 
     def targets(self, source: str) -> tuple[str, ...]:
-        """Return the configured languages."""
         return tuple(
             language for language in self.options.languages if self.serves(source, language)
         )
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
-        """Translate every line in three versions; a line that stays wrong carries its fault.
-
-        Raises:
-            LanguageError: if it does not serve these languages.
-            ServiceError: if the server does not answer.
-        """
-        if not self.serves(batch.source, batch.target):
-            choices = ", ".join(self.targets(batch.source)) or "any other language"
-            raise LanguageError(
-                f"the LLM does not translate {batch.source} into {batch.target!r}; it can {choices}"
-            )
+        self.check(batch.source, batch.target)
         drafts, doubtful = dict[int, Draft](), dict[int, Draft]()
         # A model would invent words for a line without any.
         lines = [line for line in batch.lines if any(c.isalnum() for c in line.segment.text)]
@@ -116,12 +104,6 @@ class OpenAITranslator(LanguageModelEngine[OpenAIOptions], Translator):
         return [drafts[line.segment.index] for line in batch.lines]
 
     def rewrite(self, request: RewriteRequest) -> str:
-        """Return another wording of one line.
-
-        Raises:
-            LineError: if every answer was wrong; its name is the last fault.
-            ServiceError: if the server does not answer.
-        """
         line, batch = request.line, request.batch
         fault = "bad_reply"
         reason: str | None = None

@@ -87,13 +87,11 @@ class SileroVoiceActivity(VoiceActivityDetector):
         self._session: onnxruntime.InferenceSession | None = None
 
     def identity(self) -> str:
-        """Name, digest of the model file and options."""
         path = model_path()
         digest = hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest() if path else "absent"
         return f"{self.name}/v6-{digest}/{canonical_json(self._options)}"
 
     def needs(self) -> tuple[Need, ...]:
-        """Return the runtime, and the model file inside faster-whisper."""
         runtime = importlib.util.find_spec("onnxruntime") is not None
         return (
             Need("package", "onnxruntime", runtime, _CURE),
@@ -101,7 +99,6 @@ class SileroVoiceActivity(VoiceActivityDetector):
         )
 
     def load(self) -> None:
-        """Open the model (2 MB, 0.1 s). Raises `MissingRequirement`."""
         missing = [need.name for need in self.needs() if not need.present]
         path = model_path()
         if missing or path is None:
@@ -117,11 +114,9 @@ class SileroVoiceActivity(VoiceActivityDetector):
         )
 
     def unload(self) -> None:
-        """Close the model."""
         self._session = None
 
     def detect(self, blocks: Iterator[Samples]) -> list[Span]:
-        """Return the stretches with speech, in 16 kHz samples: sorted, disjoint, clipped."""
         session = self._session
         if session is None:
             raise EngineError("the speech detector is not loaded: use it inside `with`")
