@@ -3,8 +3,8 @@
 import contextlib
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from dubarr_pipeline.compute.child_process import EngineChild
 from dubarr_pipeline.compute.devices import lease_device
@@ -15,6 +15,7 @@ from dubarr_pipeline.errors import EngineError
 from dubarr_pipeline.progress import OnProgress, Progress
 
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class LadderedEngine(Engine):
@@ -37,7 +38,7 @@ class LadderedEngine(Engine):
         self._held: tuple[int, ...] = ()
         self._ladder: OomFallback | None = None
         self._child: EngineChild | None = None
-        self._standing: EngineConfiguration | None = None
+        self._standing: dict[str, Any] | None = None
 
     @abstractmethod
     def _rungs(self, device: str) -> Sequence[EngineConfiguration]:
@@ -74,7 +75,11 @@ class LadderedEngine(Engine):
         self._leases.close()
 
     def _call(self, method: str, *arguments: Any, on_progress: OnProgress | None = None) -> Any:
-        """Call the worker, again at lower steps while memory runs out.
+        """Call the worker, again at lower steps while memory runs out; errors as in `_run`."""
+        return self._run(lambda child, _: child.call(method, *arguments, on_progress=on_progress))
+
+    def _run(self, work: Callable[[EngineChild, EngineConfiguration], _Result]) -> _Result:
+        """Do work with the child, again at lower steps while memory runs out.
 
         Raises:
             EngineError: if it is not loaded, or fails.
@@ -83,25 +88,24 @@ class LadderedEngine(Engine):
         if self._ladder is None:
             raise EngineError(f"{self.name} is not loaded: use it inside `with`")
 
-        def work(configuration: EngineConfiguration) -> Any:
+        def attempt(configuration: EngineConfiguration) -> _Result:
             child = self._stand(configuration)
             with contextlib.ExitStack() as undo:
                 # Only the end of the process surely releases its memory.
                 undo.callback(self._end)
-                answer = child.call(method, *arguments, on_progress=on_progress)
+                answer = work(child, configuration)
                 undo.pop_all()
             return answer
 
-        return self._ladder.run(work)
+        return self._ladder.run(attempt)
 
     def _stand(self, configuration: EngineConfiguration) -> EngineChild:
-        if self._child is None or self._child.pid is None or self._standing != configuration:
+        arguments = dict(self._arguments(configuration))
+        if self._child is None or self._child.pid is None or self._standing != arguments:
             self._end()
-            child = EngineChild(
-                self.name, self.worker, self._held, **dict(self._arguments(configuration))
-            )
+            child = EngineChild(self.name, self.worker, self._held, **arguments)
             child.load()
-            self._child, self._standing = child, configuration
+            self._child, self._standing = child, arguments
         return self._child
 
     def _end(self) -> None:

@@ -1,6 +1,5 @@
 """Demucs takes the voices out: window by window, in a process of its own."""
 
-import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from dubarr_pipeline.compute.child_process import EngineChild
-from dubarr_pipeline.compute.devices import choose_device, lease_device
-from dubarr_pipeline.compute.oom_fallback import EngineConfiguration, OomFallback, fallback_steps
+from dubarr_pipeline.compute.devices import choose_device
+from dubarr_pipeline.compute.oom_fallback import EngineConfiguration, fallback_steps
 from dubarr_pipeline.engines.interfaces import AudioReader, Need, Samples, Separator
+from dubarr_pipeline.engines.laddered_child import LadderedEngine
 from dubarr_pipeline.engines.requirements import (
     STUDIO,
     model_in_store,
@@ -35,7 +35,6 @@ from dubarr_pipeline.spans import Span, merge
 _log = logging.getLogger(__name__)
 
 _VERSION = "1"
-_WORKER = "dubarr_pipeline.engines.separation.demucs_worker:DemucsModel"
 _SMALLER_WINDOWS_S = (3.9, 1.95)
 """Window lengths where memory is short: a half, and a quarter of 7.8 s."""
 
@@ -67,23 +66,19 @@ class DemucsOptions:
             raise ValueError(f"separation.window_s is {self.window_s}: it must be 0, or 1 or more")
 
 
-class DemucsSeparator(Separator):
+class DemucsSeparator(LadderedEngine, Separator):
     """Takes voices out with a Demucs network; a 3-hour film needs no more memory than a trailer.
 
     Voices are looked for in the channels that carry dialogue; the others stay as they are.
     """
 
     name: ClassVar[str] = "demucs"
+    worker: ClassVar[str] = "dubarr_pipeline.engines.separation.demucs_worker:DemucsModel"
 
     def __init__(self, options: DemucsOptions | None = None) -> None:
         self._options = options or DemucsOptions()
+        super().__init__(self._options.device)
         self._finished = ResumeCache(None)
-        self._exit = contextlib.ExitStack()
-        self._child: EngineChild | None = None
-        self._device = ""
-        self._ladder: OomFallback | None = None
-        self._held: tuple[int, ...] = ()
-        self._folder, self._maker = Path(), ""
         self._shape: ModelShape | None = None
         self._windows = self._kept = 0
 
@@ -103,41 +98,22 @@ class DemucsSeparator(Separator):
     def needs(self) -> tuple[Need, ...]:
         package = package_need("demucs", "demucs", STUDIO)
         here = package.present and find_spec("torch") is not None
-        return (
-            replace(package, present=here),
-            model_in_store(self._options.model),
-            *(self._device_need() if here else ()),
-        )
-
-    def _device_need(self) -> tuple[Need, ...]:
+        needs = [replace(package, present=here), model_in_store(self._options.model)]
         try:
-            choose_device(self._options.device)
+            if here:
+                choose_device(self._options.device)
         except SettingsError as error:
-            return (Need("data", f"device {self._options.device}", False, str(error)),)
-        return ()
+            needs.append(Need("data", f"device {self._options.device}", False, str(error)))
+        return tuple(needs)
 
     def keep_in(self, folder: Path) -> None:
         self._finished = ResumeCache(folder)
 
     def load(self) -> None:
-        if self._ladder:
-            return
-        self._folder, self._maker = model_folder(self._options.model), self.identity()
-        with contextlib.ExitStack() as stack:
-            lease = stack.enter_context(lease_device(self._options.device, on_wait=_log.info))
-            self._held = lease.held
-            self._ladder = OomFallback(self.name, self._rungs(lease.device))
-            stack.callback(self._stop)
-            self._ladder.run(self._stand_on)
-            self._exit = stack.pop_all()
-
-    def unload(self) -> None:
-        self._exit.close()
-
-    def _stop(self) -> None:
-        if self._child:
-            self._child.unload()
-        self._child = self._ladder = self._shape = None
+        # Else a device that is not here would be a need like any other.
+        choose_device(self._options.device)
+        super().load()
+        self._shape = self._call("shape")
 
     def _rungs(self, device: str) -> tuple[EngineConfiguration, ...]:
         return fallback_steps(
@@ -147,19 +123,8 @@ class DemucsSeparator(Separator):
             allow_cpu=self._options.allow_cpu,
         )
 
-    def _stand_on(self, configuration: EngineConfiguration) -> EngineChild:
-        """Return the child for a configuration; a fresh one if the last was killed or differs."""
-        if self._child and self._child.pid and self._device == configuration.device:
-            return self._child
-        if self._child:
-            self._child.kill()
-        self._child = EngineChild(
-            self.name, _WORKER, self._held, folder=str(self._folder), device=configuration.device
-        )
-        self._child.load()
-        self._shape = self._child.call("shape")
-        self._device = configuration.device
-        return self._child
+    def _arguments(self, configuration: EngineConfiguration) -> dict[str, object]:
+        return {"folder": str(model_folder(self._options.model)), "device": configuration.device}
 
     def separate(
         self, source: AudioReader, speech: Sequence[Span]
@@ -174,31 +139,29 @@ class DemucsSeparator(Separator):
         lines = lines_of(spans, source.samples, source.rate, grid)
         groups = dialogue_channels(source, lines, grid, SeparationOptions())
         film = Film(source, groups, self._shape.rate)
-        plan = self._plan(film.samples)
-        yield from film.separated(plan, spans, self._ladder.configuration.batch, self._voices)
-        _log.info("separated %d stretches: %s", len(spans), self.method)
-
-    def _plan(self, samples: int) -> WindowPlan:
-        assert self._shape
         length = self._shape.window_samples
         if self._options.window_s:
             length = min(length, round(self._options.window_s * self._shape.rate))
-        return WindowPlan(samples, length, int((1 - self._options.overlap) * length))
+        plan = WindowPlan(film.samples, length, int((1 - self._options.overlap) * length))
+        yield from film.separated(plan, spans, self._ladder.configuration.batch, self._voices)
+        _log.info("separated %d stretches: %s", len(spans), self.method)
 
     def _voices(self, sounds: Samples) -> Samples:
         """Separate the voices of some windows, ``(windows, channels, samples)`` in and out."""
-        assert self._ladder
         found: dict[int, Samples] = {}
-        self._ladder.run(lambda configuration: self._work(configuration, sounds, found))
+        self._run(lambda child, configuration: self._work(child, configuration, sounds, found))
         self._windows += len(sounds)
         return np.stack([found[row] for row in range(len(sounds))])
 
     def _work(
-        self, configuration: EngineConfiguration, sounds: Samples, found: dict[int, Samples]
+        self,
+        child: EngineChild,
+        configuration: EngineConfiguration,
+        sounds: Samples,
+        found: dict[int, Samples],
     ) -> None:
         """Fill in the windows that are missing: from an earlier run, else from the model."""
-        child = self._stand_on(configuration)
-        how = f"{self._maker}/{configuration.precision}/{configuration.window_s}"
+        how = f"{self.identity()}/{configuration.precision}/{configuration.window_s}"
         keys = [resume_key(how, np.ascontiguousarray(sound).data.cast("B")) for sound in sounds]
         for row in set(range(len(sounds))) - set(found):
             kept = self._finished.find(keys[row])

@@ -14,6 +14,7 @@ import pytest
 
 from dubarr_pipeline.compute.devices import DeviceLease
 from dubarr_pipeline.compute.oom_fallback import recording_steps
+from dubarr_pipeline.engines import laddered_child
 from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.engines.separation import demucs as module
 from dubarr_pipeline.engines.separation.demucs import DemucsOptions, DemucsSeparator
@@ -166,8 +167,8 @@ def test_out_of_memory_it_goes_on_with_less(
     steps: int,
     tolerance_db: float,
 ):
-    monkeypatch.setattr(module, "lease_device", pretended_gpu)
-    monkeypatch.setattr(module, "_WORKER", FAINT + worker)
+    monkeypatch.setattr(laddered_child, "lease_device", pretended_gpu)
+    monkeypatch.setattr(DemucsSeparator, "worker", FAINT + worker)
     sound = music(4.0)
     expected = voices_of(tiny, sound)
     with (
@@ -183,8 +184,8 @@ def test_out_of_memory_it_goes_on_with_less(
 def test_where_nothing_fits_the_error_names_what_may_help(
     tiny_demucs: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "lease_device", pretended_gpu)
-    monkeypatch.setattr(module, "_WORKER", FAINT + "FitsNothing")
+    monkeypatch.setattr(laddered_child, "lease_device", pretended_gpu)
+    monkeypatch.setattr(DemucsSeparator, "worker", FAINT + "FitsNothing")
     with (
         separator(tiny_demucs, device="auto", batch=1) as faint,
         pytest.raises(OutOfMemory, match="allow_cpu = true"),
