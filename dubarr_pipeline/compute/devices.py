@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -57,21 +57,17 @@ class Device:
 
 def devices() -> tuple[Device, ...]:
     """Return the GPUs that this process may use, by number; none without NVIDIA's driver."""
-    rows: list[_GpuRow] = []
+    listed: list[Device] = []
     for line in _nvidia_smi(_QUERY):
         cells = [cell.strip() for cell in line.split(",")]
         if len(cells) == len(_QUERY.split(",")):
-            total, used, free = (int(cell) if cell.isdigit() else None for cell in cells[3:])
-            rows.append(_GpuRow(cells[1], cells[2], total, used, free))
-    shown = _visible(rows, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    gpus: list[Device] = []
-    for number, row in enumerate(shown):
-        total, used = row.total or 0, row.used or 0
-        # Where the tool does not report it, what is unused counts as free.
-        free = row.free if row.free is not None else max(0, total - used)
-        memory = (total * _MIB, used * _MIB, free * _MIB)
-        gpus.append(Device(f"cuda:{number}", row.uuid, row.model, *memory))
-    return tuple(gpus)
+            total, used, free = (int(cell) * _MIB if cell.isdigit() else None for cell in cells[3:])
+            total, used = total or 0, used or 0
+            # Where the tool does not report it, what is unused counts as free.
+            free = max(0, total - used) if free is None else free
+            listed.append(Device("", cells[1], cells[2], total, used, free))
+    shown = _visible(listed, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return tuple(replace(gpu, name=f"cuda:{number}") for number, gpu in enumerate(shown))
 
 
 def choose_device(requested: str, *, torch: bool = True) -> str:
@@ -200,17 +196,6 @@ def _cuda_fault(torch: bool) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _GpuRow:
-    """Line of nvidia-smi; memory in MiB, None where it is not reported."""
-
-    uuid: str
-    model: str
-    total: int | None
-    used: int | None
-    free: int | None
-
-
 def _nvidia_smi(query: str) -> list[str]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
@@ -225,19 +210,19 @@ def _nvidia_smi(query: str) -> list[str]:
     return answer.stdout.splitlines() if answer.returncode == 0 else []
 
 
-def _visible(rows: list[_GpuRow], variable: str | None) -> list[_GpuRow]:
+def _visible(listed: list[Device], variable: str | None) -> list[Device]:
     """Return the GPUs that CUDA shows, in its order: up to the first entry that names none."""
     if variable is None:
-        return rows
-    shown: list[_GpuRow] = []
+        return listed
+    shown: list[Device] = []
     for entry in (part.strip() for part in variable.split(",")):
         if entry.isdigit():
-            found = rows[int(entry) :][:1]
+            found = listed[int(entry) :][:1]
         elif entry.startswith("MIG-"):
             # A part of a GPU; the driver's tool does not report its memory.
-            found = [_GpuRow(entry, "part of a GPU", None, None, None)]
+            found = [Device("", entry, "part of a GPU", 0, 0, 0)]
         else:
-            found = [row for row in rows if entry and row.uuid.startswith(entry)]
+            found = [gpu for gpu in listed if entry and gpu.uuid.startswith(entry)]
         if len(found) != 1 or found[0] in shown:
             break
         shown += found

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.compute.devices import devices
 from dubarr_pipeline.compute.oom_fallback import StepDown, recording_steps
+from dubarr_pipeline.compute.subreaper import descendants
 
 RSS_TOLERANCE_BYTES = 256 << 20
 """Tolerated growth of this process in a stage: libraries stay imported, caches stay warm.
@@ -104,19 +105,6 @@ def rss_of(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
-
-
-def descendants(pid: int) -> tuple[int, ...]:
-    """Return the running descendants of a process."""
-    pids: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in task.read_text(encoding="ascii").split()]
-        except OSError:
-            continue
-        for child in children:
-            pids += [child, *descendants(child)]
-    return tuple(pids)
 
 
 def free_ram_bytes() -> int:

@@ -85,7 +85,7 @@ def end_all(grace_s: float) -> None:
         _reap(None)
 
 
-def descendants(root: int) -> list[int]:
+def descendants(root: int) -> tuple[int, ...]:
     """Return every process below one, except those that have ended but were not reaped."""
     families = children()
     below_root, left = list[int](), [root]
@@ -93,7 +93,7 @@ def descendants(root: int) -> list[int]:
         below = families.get(left.pop(), [])
         below_root += below
         left += below
-    return below_root
+    return tuple(below_root)
 
 
 def children() -> dict[int, list[int]]:

@@ -1,7 +1,7 @@
 """Base of the engines that ask the language model of section ``[llm]``."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -40,11 +40,8 @@ class LanguageModelEngine(Engine, Generic[_Options]):
     def needs(self) -> tuple[Need, ...]:
         options = self.options
         if options.serve == "url":
-            service = LLMService(llm_options(options, None))
-            try:
+            with closing(LLMService(llm_options(options, None))) as service:
                 present = service.reachable()
-            finally:
-                service.close()
             name = f"LLM at {masked(options.url)}"
             return (Need("service", name, present, "start it, or set llm.url"),)
         if options.serve == "transformers" and not options.executable:

@@ -227,6 +227,8 @@ def failure_name(error: Exception, service: str) -> str:
     return f"{service}_{next(known, 'failed')}"
 
 
+_PLAIN = ("index", "speaker", "text", "budget_s", "predicted_s", "chosen", "outcome", "message")
+"""Facts of a line that stand in ``segments.json`` as they are."""
 _TAKES = TypeAdapter(tuple[Take, ...])
 _STATS = TypeAdapter(SegmentsStats)
 
@@ -271,18 +273,11 @@ def _document(line: LineResult, rate: int) -> dict[str, Any]:
             "file": line.path.name,
         }
     return {
-        "index": line.index,
-        "speaker": line.speaker,
+        **{name: getattr(line, name) for name in _PLAIN},
         "source": span_seconds(line.source, rate),
         "window": span_seconds(line.window, rate),
-        "text": line.text,
-        "budget_s": line.budget_s,
-        "predicted_s": line.predicted_s,
         "takes": [asdict(take) for take in line.takes],
-        "chosen": line.chosen,
         "placement": placement,
-        "outcome": line.outcome,
-        "message": line.message,
         "timings": dict(line.timings),
         "flags": list(line.flags),
     }
@@ -297,16 +292,10 @@ def _line(document: Mapping[str, Any], language: str, rate: int, work: WorkDir) 
     )
     return LineResult(
         language=language,
-        index=document["index"],
-        speaker=document["speaker"],
+        **{name: document[name] for name in _PLAIN},
         source=source,
         window=window,
-        outcome=document["outcome"],
-        text=document["text"],
-        budget_s=document["budget_s"],
-        predicted_s=document["predicted_s"],
         takes=_TAKES.validate_python(document["takes"]),
-        chosen=document["chosen"],
         path=work.segments / Path(name).name if name else None,
         start=to_samples(placement["start"], rate),
         length=to_samples(placement["length"], rate),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dubarr_pipeline.engines.interfaces import Samples, Speech
+from dubarr_pipeline.text.sentences import pieces
 from dubarr_pipeline.timing.verdicts import TakeMeasure
 
 _FULL_SCALE = 0.999
@@ -50,10 +51,10 @@ def join(parts: Sequence[Speech]) -> Speech:
         return parts[0]
     rate = parts[0].rate
     pause = np.zeros(round(_PAUSE_S * rate), dtype=np.float32)
-    pieces: list[Samples] = []
+    sounds: list[Samples] = []
     for number, part in enumerate(parts):
         first, last = number == 0, number == len(parts) - 1
-        pieces += [] if first else [pause]
+        sounds += [] if first else [pause]
         # Edges that meet a pause are ramped, so that they meet it at zero: else they click.
         faded = part.samples.astype(np.float32, copy=True)
         width = min(round(_FADE_S * rate), faded.size)
@@ -62,8 +63,8 @@ def join(parts: Sequence[Speech]) -> Speech:
             faded[:width] *= ramp
         if not last and width:
             faded[-width:] *= ramp[::-1]
-        pieces.append(faded)
-    return Speech(np.concatenate(pieces), rate)
+        sounds.append(faded)
+    return Speech(np.concatenate(sounds), rate)
 
 
 def pauses_s(parts: int) -> float:
@@ -81,30 +82,11 @@ _BORDERS = (
 
 
 def clauses(text: str, limit: int) -> tuple[str, ...]:
-    """Return the text in pieces of at most `limit` characters, cut at the best borders there are.
-
-    Nothing but white space at the cuts is lost. Only a single word longer than the limit is cut
-    inside.
+    """Return the text in `pieces` of at most `limit` characters.
 
     Raises:
         ValueError: if the limit is not positive.
     """
     if limit < 1:
         raise ValueError(f"a limit of {limit} characters leaves no room for text")
-    return tuple(_cut(" ".join(text.split()), limit, 0))
-
-
-def _cut(text: str, limit: int, border: int) -> list[str]:
-    if len(text) <= limit:
-        return [text] if text else []
-    if border == len(_BORDERS):
-        return [text[at : at + limit] for at in range(0, len(text), limit)]
-    # Chinese and Japanese part no words by spaces.
-    space = " " if " " in text else ""
-    pieces: list[str] = []
-    for part in filter(None, _BORDERS[border].split(text)):
-        if pieces and len(pieces[-1]) + 1 + len(part) <= limit:
-            pieces[-1] = f"{pieces[-1]}{space}{part}"
-        else:
-            pieces += _cut(part, limit, border + 1)
-    return pieces
+    return tuple(pieces(" ".join(text.split()), limit, _BORDERS))

@@ -54,32 +54,20 @@ class LLMOptions:
     schema: bool = True
 
 
-class LLMService:
+class LLMService(ServiceClient):
     """Client of a language model that answers in JSON; counts tokens. Thread-safe."""
 
-    def __init__(self, options: LLMOptions, host: Host | None = None) -> None:
-        self.options = options
-        self._server, self._host = ServiceClient(options.server, host), host
+    def __init__(self, model: LLMOptions, host: Host | None = None) -> None:
+        super().__init__(model.server, host)
+        self.model = model
         self._lock = threading.Lock()
         self.tokens = 0
         self.busy_s = 0.0
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._server.close()
-
-    def reachable(self) -> bool:
-        """Return whether the server answers at all."""
-        return self._server.reachable()
 
     @property
     def hosted(self) -> bool:
         """True if it runs in a process of ours."""
         return self._host is not None
-
-    def served(self) -> tuple[ServedModel, ...]:
-        """Return the models that the server lists. Raises `ServiceUnavailable`."""
-        return self._server.models()
 
     def ask(
         self,
@@ -110,11 +98,11 @@ class LLMService:
         try:
             named = {"name": form_name(form), "schema": schema or reply_schema(form)}
             document = self._document(messages, named, priority, retry)
-            response = self._server.post("chat/completions", document)
+            response = self.post("chat/completions", document)
         except BadReply as error:
             if not _TOO_LONG.search(str(error)):
                 raise
-            room = f"{self.options.context_tokens} tokens, {self.options.max_tokens} for the answer"
+            room = f"{self.model.context_tokens} tokens, {self.model.max_tokens} for the answer"
             raise ContextTooLong(
                 f"{error}; llm.context_tokens and llm.max_tokens say {room}: set them to the "
                 "window that the server was started with"
@@ -140,7 +128,7 @@ class LLMService:
         self, messages: list[ChatMessage], named: dict[str, Any], priority: int, retry: int
     ) -> dict[str, Any]:
         """Return the request as it is sent; `named` holds the form's name and schema."""
-        options = self.options
+        options = self.model
         form = {"type": "json_schema", "json_schema": {**named, "strict": True}}
         request = ChatRequest(
             model=options.model,
@@ -265,11 +253,11 @@ def try_llm(service: LLMService, setting: str = "llm") -> None:
         MissingRequirement: the fault, its place and the cure: wrong address, key refused, model
             not served (with those that are), window smaller than set, schema not honoured.
     """
-    options = service.options
+    options = service.model
     where = f"the LLM at {options.server.address}"
     try:
         if not service.hosted:
-            _check_served(service.served(), options, where, setting)
+            _check_served(service.models(), options, where, setting)
         service.ask(list(_QUESTION), _Answer, 0)
     except ContextTooLong as error:
         raise MissingRequirement(f"{where}: {error}") from error

@@ -4,7 +4,6 @@ import base64
 import functools
 import io
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import BadReply, MissingRequirement, ServiceError
-from dubarr_pipeline.services.http_client import (
-    Host,
-    ServerOptions,
-    ServiceClient,
-    SpeechOrder,
-    service_cure,
-)
+from dubarr_pipeline.services.http_client import ServiceClient, SpeechOrder, service_cure
 
 _SILENT_DB = -50.0
 """Level below the take's own peak at which an edge counts as silence."""
@@ -26,28 +19,8 @@ _EDGE_S = 0.01
 """Silence kept at each edge, so that soft consonants keep their onset."""
 
 
-@dataclass(frozen=True, slots=True)
-class TTSOptions:
-    """Speech model and its server."""
-
-    server: ServerOptions
-    model: str
-
-
-class TTSService:
+class TTSService(ServiceClient):
     """Client of a speech server. Thread-safe."""
-
-    def __init__(self, options: TTSOptions, host: Host | None = None) -> None:
-        self.options = options
-        self._server = ServiceClient(options.server, host)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._server.close()
-
-    def reachable(self) -> bool:
-        """Return whether the server answers at all."""
-        return self._server.reachable()
 
     def speak(self, order: SpeechOrder) -> tuple[NDArray[np.float32], int]:
         """Return mono float32 ``(samples,)`` and its rate in Hz, the silence at its edges cut.
@@ -57,7 +30,7 @@ class TTSService:
             BadReply: if the answer is not audio.
         """
         document = order.model_dump(mode="json", exclude_none=True)
-        response = self._server.post("audio/speech", document)
+        response = self.post("audio/speech", document)
         try:
             samples, rate = soundfile.read(
                 io.BytesIO(response.content), dtype="float32", always_2d=True
@@ -108,7 +81,7 @@ def try_tts(service: TTSService, order: SpeechOrder, setting: str = "synthesis")
     Raises:
         MissingRequirement: the fault and the cure.
     """
-    where = f"the TTS at {service.options.server.address}"
+    where = f"the TTS at {service.options.address}"
     language = order.language or ""
     word = _WORDS.get(language.partition("-")[0], _LATIN_WORD)
     try:

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from dubarr_pipeline.errors import (
 from dubarr_pipeline.models.store import model_folder
 from dubarr_pipeline.services.speech_client import trim_edges
 from dubarr_pipeline.services.speech_server import LineToSpeak, Samples, SpeechServer
+from dubarr_pipeline.text.sentences import pieces
 
 _log = logging.getLogger(__name__)
 
@@ -139,15 +139,15 @@ class XttsVoice:
         code = self._code(line).partition("-")[0]
         limit = self._model.tokenizer.char_limits.get(code, 200)
         longest = self._model.args.gpt_max_text_tokens - 2
-        pieces, left = list[str](), text_pieces(line.text, limit)
+        fitting, left = list[str](), pieces(line.text, limit, BORDERS)
         while left:
             piece = left.pop(0)
             tokens = len(self._model.tokenizer.encode(piece.lower(), lang=self._code(line)))
             if tokens < longest or len(piece) == 1:
-                pieces.append(piece)
+                fitting.append(piece)
             else:
-                left = [*text_pieces(piece, max(1, len(piece) // 2)), *left]
-        return [piece for piece in pieces if any(c.isalnum() for c in piece)]
+                left = [*pieces(piece, max(1, len(piece) // 2), BORDERS), *left]
+        return [piece for piece in fitting if any(c.isalnum() for c in piece)]
 
     def _piece(self, piece: str, line: LineToSpeak, voice: tuple[Any, Any]) -> tuple[Samples, Any]:
         """Render one piece at its natural tempo; return its latents as well."""
@@ -219,37 +219,12 @@ def _named_memory(device: str) -> Iterator[None]:
         raise OutOfMemory(f"XTTS on {device} ran out of memory: {error}") from error
 
 
-_BORDERS = (
+BORDERS = (
     re.compile(r"(?<=[.!?…。！？؟।])[\"'”’»)\]]*\s*"),
     re.compile(r"(?<=[,;:—、，；：،])\s*"),
     re.compile(r"\s+"),
 )
 """Borders at which a text may be cut, best first: sentences, clauses, words."""
-
-
-def text_pieces(text: str, limit: int) -> list[str]:
-    """Cut a text into pieces of at most `limit` characters, none empty, losing only blanks.
-
-    Pieces end with sentences where possible, else with clauses, else with words; a word is cut
-    only if it is longer than the limit.
-    """
-    return _cut(text.strip(), limit, 0)
-
-
-def _cut(text: str, limit: int, border: int) -> list[str]:
-    if len(text) <= limit:
-        return [text] if text else []
-    if border == len(_BORDERS):
-        return [text[start : start + limit] for start in range(0, len(text), limit)]
-    ends = [cut.end() for cut in _BORDERS[border].finditer(text) if 0 < cut.end() < len(text)]
-    packed: list[str] = []
-    for start, end in pairwise([0, *ends, len(text)]):
-        part = text[start:end].strip()
-        if packed and len(packed[-1]) + 1 + len(part) <= limit:
-            packed[-1] = f"{packed[-1]} {part}"
-        else:
-            packed += _cut(part, limit, border + 1)
-    return packed
 
 
 XTTS_LANGUAGES = tuple("ar cs de en es fr hi hu it ja ko nl pl pt ru tr zh".split())

@@ -1,6 +1,8 @@
-"""Ends of sentences, and subtitles that break off in the middle of one."""
+"""Ends of sentences, subtitles that break off in the middle of one, and texts that are too long."""
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
 _END = re.compile(r"[.!?…。！？؟।]+[\"'”’»)\]]*$")
 _ELLIPSIS_END = re.compile(r"(?:\.{2,}|…)[\"'”’»)\]]*$")
@@ -50,3 +52,30 @@ def join_texts(before: str, after: str) -> str:
         before = re.sub(r"(?:\.{2,}|…)$", "", before).rstrip() or before
         after = after.lstrip(".… ") or after
     return f"{before} {after}"
+
+
+def pieces(text: str, limit: int, borders: Sequence[re.Pattern[str]]) -> list[str]:
+    """Cut a text into pieces of at most `limit` characters, at the best borders there are.
+
+    Nothing but blanks at the cuts is lost. Only a word longer than the limit is cut inside.
+
+    Args:
+        text: the blanks at its ends are dropped.
+        limit: at least 1.
+        borders: patterns at whose ends the text may be cut, best first.
+    """
+    text = text.strip()
+    if len(text) <= limit:
+        return [text] if text else []
+    if not borders:
+        return [text[start : start + limit] for start in range(0, len(text), limit)]
+    # Chinese and Japanese part no words by spaces.
+    space = " " if " " in text else ""
+    packed: list[str] = []
+    for start, end in pairwise([0, *(cut.end() for cut in borders[0].finditer(text)), len(text)]):
+        part = text[start:end].strip()
+        if part and packed and len(packed[-1]) + 1 + len(part) <= limit:
+            packed[-1] = f"{packed[-1]}{space}{part}"
+        else:
+            packed += pieces(part, limit, borders[1:])
+    return packed

@@ -16,11 +16,11 @@ from dubarr_pipeline.compute.memory import (
     MemoryKept,
     MemoryReading,
     VramReading,
-    descendants,
     kept,
     read_memory,
     rss_of,
 )
+from dubarr_pipeline.compute.subreaper import descendants
 from dubarr_pipeline_tests.fakes.graphics_cards import BIG, SMALL, show
 
 MIB = 1 << 20

@@ -12,8 +12,8 @@ import pytest
 
 from dubarr_pipeline.compute.devices import Device
 from dubarr_pipeline.compute.gpu_sharing import Slot
-from dubarr_pipeline.compute.memory import descendants
 from dubarr_pipeline.compute.service_process import ServiceProcess
+from dubarr_pipeline.compute.subreaper import descendants
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings, parse_settings
 from dubarr_pipeline.errors import MissingRequirement, OutOfMemory

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from dubarr_pipeline.errors import OutOfMemory
 from dubarr_pipeline.services.speech_server import BODY_LIMIT, TEXT_LIMIT, LineToSpeak, SpeechServer
-from dubarr_pipeline.services.xtts_model import XTTS_LANGUAGES, text_pieces, xtts_language
+from dubarr_pipeline.services.xtts_model import BORDERS, XTTS_LANGUAGES, xtts_language
+from dubarr_pipeline.text.sentences import pieces
 
 TOKEN = "a-long-random-token"
 
@@ -318,11 +319,15 @@ def test_languages_are_served_as_themselves_or_not_at_all(language: str, code: s
 TEXTS = st.text(st.sampled_from("ab ñ。.,!?… 的、")) | st.text()
 
 
+def text_pieces(text: str, limit: int) -> list[str]:
+    return pieces(text, limit, BORDERS)
+
+
 @given(TEXTS, st.integers(1, 40))
 def test_pieces_lose_nothing_and_are_never_too_long(text: str, limit: int):
-    pieces = text_pieces(text, limit)
-    assert "".join("".join(pieces).split()) == "".join(text.split())
-    assert all(0 < len(piece) <= limit for piece in pieces)
+    parts = text_pieces(text, limit)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(0 < len(piece) <= limit for piece in parts)
 
 
 def test_pieces_end_where_one_breathes():

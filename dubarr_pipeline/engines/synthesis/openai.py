@@ -1,14 +1,15 @@
 """Any voice behind ``POST /v1/audio/speech``: a TTS server of the ecosystem, or ours."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dubarr_pipeline.engines.interfaces import Need, Speech, SpeechRequest, Synthesizer, Voice
 from dubarr_pipeline.errors import LanguageError, LineError, MissingRequirement
 from dubarr_pipeline.script.model import SpeakerProfile
-from dubarr_pipeline.services.http_client import ServerOptions, SpeechOrder, check_url, key_of
-from dubarr_pipeline.services.speech_client import TTSOptions, TTSService, ref_url, try_tts
+from dubarr_pipeline.services.http_client import Host, ServerOptions, SpeechOrder, check_url, key_of
+from dubarr_pipeline.services.speech_client import TTSService, ref_url, try_tts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +71,14 @@ class OpenAISynthesizer(Synthesizer):
         return f"openai {options.model} voice={options.voice} clones={options.clones}"
 
     def needs(self) -> tuple[Need, ...]:
-        service = TTSService(self._tts_options())
-        try:
+        with closing(self._client()) as service:
             present = service.reachable()
-        finally:
-            service.close()
         cure = "start it, or set synthesis.url"
         return (Need("service", f"TTS at {self.options.url}", present, cure),)
 
     def load(self) -> None:
         if self._service is None:
-            self._service = TTSService(self._tts_options())
+            self._service = self._client()
 
     def unload(self) -> None:
         if self._service is not None:
@@ -111,15 +109,12 @@ class OpenAISynthesizer(Synthesizer):
     def speak(self, request: SpeechRequest) -> Speech:
         if self._service is None:
             raise MissingRequirement("the synthesizer is not loaded")
-        self._check(request)
-        return Speech(*self._service.speak(self._order(request)))
-
-    def _check(self, request: SpeechRequest) -> None:
         if not self.serves(request.language):
             choices = ", ".join(self.options.languages)
-            raise LanguageError(f"the TTS does not speak {request.language!r}; it can {choices}")
+            raise LanguageError(f"{self.name} speaks {choices}, not {request.language!r}")
         if not any(character.isalnum() for character in request.text):
             raise LineError("unspeakable", f"there is nothing to pronounce in {request.text!r}")
+        return Speech(*self._service.speak(self._order(request)))
 
     def _order(self, request: SpeechRequest) -> SpeechOrder:
         voice, options = request.voice, self.options
@@ -134,17 +129,14 @@ class OpenAISynthesizer(Synthesizer):
             duration_s=request.duration_s if options.fits_duration else None,
         )
 
-    def _tts_options(self) -> TTSOptions:
-        key = key_of(self.options.key_variable)
-        return TTSOptions(self._server_options(self.options.url, key), self.options.model)
-
-    def _server_options(self, url: str, key: str) -> ServerOptions:
+    def _client(self, host: Host | None = None) -> TTSService:
         options = self.options
-        return ServerOptions(
-            url=url,
-            key=key,
+        server = ServerOptions(
+            url=host.url if host else options.url,
+            key=host.token if host else key_of(options.key_variable),
             timeout_s=options.timeout_s,
             attempts=options.attempts,
             backoff_s=options.backoff_s,
             connections=2 * options.concurrency,
         )
+        return TTSService(server, host)

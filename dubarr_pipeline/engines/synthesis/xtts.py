@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from dubarr_pipeline.compute.service_process import PORT, Launch, ServiceProcess
-from dubarr_pipeline.engines.interfaces import Need, SpeechRequest
+from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.requirements import STUDIO, model_in_store, package_need
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
-from dubarr_pipeline.errors import LanguageError
 from dubarr_pipeline.models.store import model_folder, model_identity
 from dubarr_pipeline.services.http_client import Host
-from dubarr_pipeline.services.speech_client import TTSOptions, TTSService
 from dubarr_pipeline.services.xtts_model import TOKEN_VARIABLE, XTTS_LANGUAGES, xtts_language
 
 _LICENCE = {"COQUI_TOS_AGREED": "1"}
@@ -58,6 +56,7 @@ class XttsSynthesizer(OpenAISynthesizer):
             OpenAISpeechOptions(
                 model=self.xtts.model,
                 voice=self.xtts.voice,
+                languages=XTTS_LANGUAGES,
                 concurrency=2,
                 fits_duration=self.xtts.fit_duration,
                 deterministic=True,
@@ -80,9 +79,7 @@ class XttsSynthesizer(OpenAISynthesizer):
             host = self._host
             if host is None:
                 host = self._process = xtts_process(self.xtts, self._logs)
-            self._service = TTSService(
-                TTSOptions(self._server_options(host.url, host.token), self.xtts.model), host
-            )
+            self._service = self._client(host)
 
     def unload(self) -> None:
         super().unload()
@@ -92,12 +89,6 @@ class XttsSynthesizer(OpenAISynthesizer):
 
     def serves(self, language: str) -> bool:
         return xtts_language(language) is not None
-
-    def _check(self, request: SpeechRequest) -> None:
-        if not self.serves(request.language):
-            served = ", ".join(XTTS_LANGUAGES)
-            raise LanguageError(f"XTTS does not speak {request.language!r}; it speaks: {served}")
-        super()._check(request)
 
 
 def xtts_process(options: XttsOptions, logs: Path) -> ServiceProcess:
