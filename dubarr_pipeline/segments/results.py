@@ -300,7 +300,6 @@ def _line(document: Mapping[str, Any], language: str, rate: int, work: WorkDir) 
         start=to_samples(placement["start"], rate),
         length=to_samples(placement["length"], rate),
         tempo=Fraction(placement["tempo"]),
-        message=document["message"],
         timings=document["timings"],
         flags=tuple(document.get("flags", ())),
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from dubarr_pipeline.compute.oom_fallback import EngineConfiguration, fallback_steps
 from dubarr_pipeline.engines.diarization.cue_clusters import display_name
-from dubarr_pipeline.engines.diarization.pyannote_worker import SpeakerCount, WindowSpeakers
+from dubarr_pipeline.engines.diarization.pyannote_worker import WindowSpeakers
 from dubarr_pipeline.engines.interfaces import AudioReader, Diarizer, Need
 from dubarr_pipeline.engines.laddered_child import LadderedEngine, never_back
 from dubarr_pipeline.engines.requirements import (
@@ -155,11 +155,10 @@ class PyannoteDiarizer(LadderedEngine, Diarizer):
         whole = window.length >= vocals.samples - 1
         # A window may miss some of the film's speakers: no exact number holds for it.
         options = self._options
-        count = SpeakerCount(
-            exactly=options.speakers or None if whole else None,
-            at_least=options.fewest or None if whole else None,
-            at_most=options.limit or None,
-        )
+        bounds = {"max_speakers": options.limit}
+        if whole:
+            bounds |= {"num_speakers": options.speakers, "min_speakers": options.fewest}
+        count = {name: bound for name, bound in bounds.items() if bound}
         found = self._call("diarize", samples, SPEECH_RATE, count, on_progress=on_progress)
         return _Heard(window, own, found)
 

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,6 @@ from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
 
 _STEPS = ("segmentation", "embeddings")
 """The two parts of the work that take time; each is half of a window's progress."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakerCount:
-    """Bounds on the number of speakers; None where unknown."""
-
-    exactly: int | None = None
-    at_least: int | None = None
-    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +64,13 @@ class PyannoteWorker:
         self,
         samples: Samples,
         rate: int,
-        count: SpeakerCount,
+        count: Mapping[str, int],
         on_progress: OnProgress = ignore_progress,
     ) -> WindowSpeakers:
-        """Return who speaks when in mono `samples`, ``(samples,)``; progress as a share of 1."""
+        """Return who speaks when in mono `samples`, ``(samples,)``; progress as a share of 1.
+
+        `count` bounds the number of speakers: num_speakers, min_speakers, max_speakers.
+        """
         import torch
 
         def tell(
@@ -94,13 +89,7 @@ class PyannoteWorker:
         with torch.inference_mode(), warnings.catch_warnings():
             # Of windows with less speakers than were asked for, and of single frames.
             warnings.simplefilter("ignore")
-            found = self._pipeline(
-                {"waveform": waveform, "sample_rate": rate},
-                num_speakers=count.exactly,
-                min_speakers=count.at_least,
-                max_speakers=count.at_most,
-                hook=tell,
-            )
+            found = self._pipeline({"waveform": waveform, "sample_rate": rate}, **count, hook=tell)
         # Labels become numbers in the order of the embeddings.
         labels = {label: i for i, label in enumerate(found.speaker_diarization.labels())}
         chosen = (

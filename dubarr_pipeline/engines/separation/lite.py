@@ -20,7 +20,6 @@ from dubarr_pipeline.engines.separation.dialogue import (
 )
 from dubarr_pipeline.engines.separation.masks import (
     CONTEXT_FRAMES,
-    CentreCaution,
     centre_voice,
     wiener_voice,
 )
@@ -177,6 +176,5 @@ class _LineWork:
 
     def _centre(self, turned: Spectrum, background: Power) -> Spectrum:
         ratio = background[0] / (background[1] + TINY)
-        caution = CentreCaution(3 * self._options.centre_caution, self._options.centre_caution)
-        voice = centre_voice(turned[0], turned[1], ratio, caution)
+        voice = centre_voice(turned[0], turned[1], ratio, self._options.centre_caution)
         return voice * self._place.gains()[:, None, None]

@@ -1,7 +1,5 @@
 """The voice in one channel: what stands out against the sound of the pauses."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from dubarr_pipeline.engines.separation.spectrum import (
@@ -19,8 +17,7 @@ def wiener_voice(spectra: Spectrum, background: Power, caution: float) -> Spectr
 
     A first guess by spectral subtraction with twice the caution, then a Wiener gain against the
     guessed voice, smoothed over three bins and three frames. Measured on mono mixes: the frames
-    give
-    0.1 dB on background and voice; decision-directed gains (Ephraim and Malah, 1984) and
+    give 0.1 dB on background and voice; decision-directed gains (Ephraim and Malah, 1984) and
     log-spectral ones (1985) lose 0.5 dB of both; a profile from the line's own quiet tenth loses
     0.1 to 0.3 dB of the background.
 
@@ -49,31 +46,24 @@ CONTEXT_FRAMES = 4 * (2 * _ROUNDS)
 _MOST_RATIO = np.float32(100.0)
 
 
-@dataclass(frozen=True, slots=True)
-class CentreCaution:
-    """Share of background to expect: in the first guess, and in every round after."""
-
-    first: float = 3.0
-    rounds: float = 1.0
-
-
-def centre_voice(mid: Spectrum, side: Spectrum, ratio: Power, caution: CentreCaution) -> Spectrum:
+def centre_voice(mid: Spectrum, side: Spectrum, ratio: Power, caution: float) -> Spectrum:
     """Return the voice in the middle, ``(frames, bins)``: equal parts of it lie left and right.
 
     Args:
         mid: (left + right) / 2, ``(frames, bins)``.
         side: (left - right) / 2.
         ratio: power of the middle against the side while nobody speaks, ``(frames, bins)``.
-        caution: more leaves more voice behind, less takes more music along.
+        caution: share of background to expect, in the first guess three times as much; more
+            leaves more voice behind, less takes more music along.
     """
     side_power = power(side) + TINY
     mid_power = power(mid) + TINY
-    expected = np.minimum(ratio, _MOST_RATIO) * np.float32(caution.first) * side_power
+    expected = np.minimum(ratio, _MOST_RATIO) * np.float32(3 * caution) * side_power
     gain = np.maximum(1 - expected / mid_power, 0)
     voice, doubt = gain * mid, gain * (1 - gain) * mid_power
     side_mean = over_time(side_power)
     for _ in range(_ROUNDS):
-        voice, doubt = _refine(mid, side, side_mean, (voice, doubt), caution.rounds)
+        voice, doubt = _refine(mid, side, side_mean, (voice, doubt), caution)
     return voice
 
 

@@ -68,44 +68,37 @@ def lines_of(spans: list[Span], samples: int, rate: int, grid: Grid) -> list[Dia
             strict=True,
         )
     ]
+    listen, reach = round(_LISTEN_S * rate), round(_REACH_S * rate)
     least = grid.size + (_LEAST_FRAMES - 1) * grid.hop
-    lines = []
+    lines: list[DialogueLine] = []
     for index, span in enumerate(spans):
-        earlier = [g for g in gaps[max(0, index - _MOST_GAPS + 1) : index + 1] if g.length >= least]
-        later = [g for g in gaps[index + 1 : index + 1 + _MOST_GAPS] if g.length >= least]
-        near = _Near(span, round(_LISTEN_S * rate), round(_REACH_S * rate), least)
-        lines.append(DialogueLine(span, near.before(earlier), near.after(later)))
+        earlier = gaps[max(0, index - _MOST_GAPS + 1) : index + 1]
+        before = Span(max(0, span.start - reach), span.start)
+        after = Span(span.end, span.end + reach)
+        parts_before = [gap.clip(before) for gap in reversed(earlier)]
+        parts_after = [gap.clip(after) for gap in gaps[index + 1 : index + 1 + _MOST_GAPS]]
+        lines.append(
+            DialogueLine(
+                span,
+                _near(parts_before, listen, least, from_end=True),
+                _near(parts_after, listen, least, from_end=False),
+            )
+        )
     return lines
 
 
-@dataclass(frozen=True, slots=True)
-class _Near:
-    """Takes parts of pauses next to a line: `listen` samples, from no further than `reach`."""
-
-    span: Span
-    listen: int
-    reach: int
-    least: int
-
-    def before(self, gaps: list[Span]) -> tuple[Span, ...]:
-        bounds = Span(max(0, self.span.start - self.reach), self.span.start)
-        return self._take([gap.clip(bounds) for gap in reversed(gaps)], from_end=True)
-
-    def after(self, gaps: list[Span]) -> tuple[Span, ...]:
-        bounds = Span(self.span.end, self.span.end + self.reach)
-        return self._take([gap.clip(bounds) for gap in gaps], from_end=False)
-
-    def _take(self, gaps: list[Span | None], *, from_end: bool) -> tuple[Span, ...]:
-        taken: list[Span] = []
-        left = self.listen
-        for gap in gaps:
-            if gap is None or min(gap.length, left) < self.least:
-                continue
-            length = min(gap.length, left)
-            left -= length
-            end = gap.end if from_end else gap.start + length
-            taken.append(Span(end - length, end))
-        return tuple(taken)
+def _near(parts: list[Span | None], listen: int, least: int, *, from_end: bool) -> tuple[Span, ...]:
+    """Take `listen` samples from parts of pauses, none shorter than `least`, nearest first."""
+    taken: list[Span] = []
+    left = listen
+    for part in parts:
+        if part is None or min(part.length, left) < least:
+            continue
+        length = min(part.length, left)
+        left -= length
+        end = part.end if from_end else part.start + length
+        taken.append(Span(end - length, end))
+    return tuple(taken)
 
 
 @dataclass(frozen=True, slots=True)

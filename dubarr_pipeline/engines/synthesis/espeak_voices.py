@@ -8,7 +8,6 @@ pitch; and no flutter, so that the same request gives the same samples.
 import hashlib
 import importlib.util
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -36,30 +35,18 @@ UNKNOWN_HZ = (110.0, 200.0, 145.0, 230.0, 95.0, 170.0)
 """For speakers of whom no pitch is known: far apart, in turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timbre:
-    """Formants of a voice, in per cent of the language's own.
-
-    Attributes:
-        formants: the frequencies of formants 1, 2 and those above.
-        upper: the strength of formants 3 and above.
-    """
-
-    formants: tuple[int, int, int]
-    upper: int
-
-
 TIMBRES = {
-    "plain": Timbre((100, 100, 100), 100),
-    "deep": Timbre((90, 91, 90), 85),
-    "clear": Timbre((108, 108, 107), 150),
-    "dark": Timbre((97, 93, 96), 35),
-    "narrow": Timbre((88, 108, 104), 120),
-    "open": Timbre((116, 95, 97), 75),
-    "thin": Timbre((100, 113, 112), 60),
-    "full": Timbre((94, 97, 106), 140),
+    "plain": (100, 100, 100, 100),
+    "deep": (90, 91, 90, 85),
+    "clear": (108, 108, 107, 150),
+    "dark": (97, 93, 96, 35),
+    "narrow": (88, 108, 104, 120),
+    "open": (116, 95, 97, 75),
+    "thin": (100, 113, 112, 60),
+    "full": (94, 97, 106, 140),
 }
-"""In the order in which speakers get them: neighbours differ most."""
+"""Per cent of the language's own frequencies of formants 1, 2 and those above, and of the strength
+of formants 3 and above; in the order in which speakers get them: neighbours differ most."""
 
 
 @cache
@@ -200,8 +187,8 @@ def voice_definition(language: str, median_hz: float, timbre: str) -> bytes:
     base = base_pitch_hz(median_hz, language)
     raised = max(1 + (base - 82) / 82 / 4, 0.9)
     correction = min(raised, 1.2) / raised
-    first, second, others = (round(f * correction) for f in TIMBRES[timbre].formants)
-    upper = TIMBRES[timbre].upper
+    *formants, upper = TIMBRES[timbre]
+    first, second, others = (round(formant * correction) for formant in formants)
     lines = [
         f"pitch {round(base)} {round(base * RANGE_RATIO)}",
         "flutter 0",

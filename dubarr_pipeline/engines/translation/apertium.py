@@ -6,6 +6,7 @@ cannot rephrase: a line has one wording, and a shorter one if it can lose words.
 
 import json
 import logging
+import os
 import re
 import shutil
 import threading
@@ -22,7 +23,6 @@ from dubarr_pipeline.engines.translation.apertium_pipeline import (
     ProgramPipeline,
     find_mode,
     installed_modes,
-    modes_folder,
     package_for,
     read_programs,
     targets_of,
@@ -93,7 +93,9 @@ class ApertiumTranslator(Translator):
 
     @cached_property
     def _modes(self) -> dict[tuple[str, str], Mode]:
-        return installed_modes(self._options.modes or modes_folder())
+        # The environment may move Apertium's data.
+        data = Path(os.environ.get("APERTIUM_DATADIR", "/usr/share/apertium"))
+        return installed_modes(self._options.modes or data / "modes")
 
     def identity(self) -> str:
         data = sorted(

@@ -16,7 +16,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import langcodes
 from langcodes.tag_parser import LanguageTagError
@@ -50,11 +49,6 @@ class Mode:
     source: str
     target: str
     path: Path
-
-
-def modes_folder() -> Path:
-    """Return the folder of Apertium's mode files; ``APERTIUM_DATADIR`` moves it."""
-    return Path(os.environ.get("APERTIUM_DATADIR", "/usr/share/apertium")) / "modes"
 
 
 def installed_modes(folder: Path) -> dict[tuple[str, str], Mode]:
@@ -166,20 +160,12 @@ class ProgramPipeline:
         except (OSError, MissingRequirement):
             self.close()
             raise
-        os.set_blocking(self._input.fileno(), False)
-        os.set_blocking(self._output.fileno(), False)
-
-    @property
-    def _input(self) -> IO[bytes]:
-        stream = self._processes[0].stdin
-        assert stream is not None
-        return stream
-
-    @property
-    def _output(self) -> IO[bytes]:
-        stream = self._processes[-1].stdout
-        assert stream is not None
-        return stream
+        first, last = self._processes[0].stdin, self._processes[-1].stdout
+        assert first is not None
+        assert last is not None
+        self._input, self._output = first, last
+        os.set_blocking(first.fileno(), False)
+        os.set_blocking(last.fileno(), False)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
