@@ -72,11 +72,7 @@ class RestartPolicy:
 
 
 class Restarts:
-    """Deaths of one process in a row, under a policy.
-
-    Attributes:
-        deaths: since the process last ran steadily.
-    """
+    """Deaths of one process since it last ran steadily, under a policy."""
 
     def __init__(self, policy: RestartPolicy) -> None:
         self.policy = policy

@@ -120,14 +120,14 @@ Reply = Item | Done | Reported | Logged | Failed
 class EngineChild:
     """Worker in a child process; loaded and unloaded like an engine, and a context manager.
 
-    Args:
-        name: the engine's name, for messages.
-        worker: ``module:class`` whose instance answers the calls; it is built in the child.
-        held: descriptors that the child keeps open as long as it lives, e.g. the lease of a device.
-        arguments: arguments of the worker's constructor; anything that can be pickled.
-
     An interrupted call (Ctrl-C, a stream that is not read to its end) ends the child: `load` starts
     a new one. Calls of several threads wait for each other.
+
+    Args:
+        name: for messages.
+        worker: ``module:class`` that is built in the child and answers the calls.
+        held: descriptors that the child keeps open as long as it lives, e.g. the lease of a device.
+        arguments: of the worker's constructor; anything that can be pickled.
     """
 
     def __init__(self, name: str, worker: str, held: Sequence[int] = (), **arguments: Any) -> None:
@@ -178,13 +178,9 @@ class EngineChild:
     def call(
         self, method: str, *arguments: Any, on_progress: OnProgress | None = None, **options: Any
     ) -> Any:
-        """Call a method of the worker and return its result.
+        """Call a method of the worker and return its result; all arguments can be pickled.
 
-        Args:
-            method: the worker's method.
-            arguments: passed on; anything that can be pickled.
-            on_progress: if given, the method gets an ``on_progress`` that reaches this one.
-            options: passed on by name.
+        `on_progress`, if given, is passed on to the method.
 
         Raises:
             OutOfMemory: if it ran out of memory, or the system killed it.

@@ -34,14 +34,7 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A GPU that this process may use.
-
-    Attributes:
-        name: as PyTorch calls it, ``"cuda:0"``.
-        uuid: as the driver calls it, ``"GPU-..."``; the same in every process.
-        model: e.g. ``"NVIDIA H200"``.
-        total_bytes, used_bytes, free_bytes: its memory now, used by any process.
-    """
+    """A GPU that this process may use: PyTorch's name, the driver's uuid, and its memory now."""
 
     name: str
     uuid: str

@@ -29,12 +29,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class GpuRequest:
-    """Request of a service for a place on a GPU.
-
-    Attributes:
-        device: requested device: auto, cpu, cuda or cuda:N.
-        need_bytes: GPU memory that it needs.
-    """
+    """Request of a service for room on a device: auto, cpu, cuda or cuda:N."""
 
     name: str
     device: str

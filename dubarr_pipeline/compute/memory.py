@@ -35,14 +35,7 @@ class VramReading:
 
 @dataclass(frozen=True, slots=True)
 class MemoryReading:
-    """Memory at one moment.
-
-    Attributes:
-        rss_bytes: resident in this process.
-        children: its descendants, by id, with the bytes that they hold.
-        free_ram_bytes: bytes that the system can still give.
-        vram: readings of every GPU that this process may use.
-    """
+    """Memory at one moment: of this process, its descendants by id, the system, and every GPU."""
 
     rss_bytes: int
     children: tuple[tuple[int, int], ...]
@@ -52,12 +45,7 @@ class MemoryReading:
 
 @dataclass(frozen=True, slots=True)
 class MemoryKept:
-    """Memory that is not back at the end of a stage, compared to its beginning.
-
-    Attributes:
-        rss_bytes, vram_bytes: growth of this process, and of the use of all GPUs.
-        child_bytes: held by processes that were started and still run.
-    """
+    """Growth of this process and of all GPUs' use in a stage, and what its left processes hold."""
 
     rss_bytes: int = 0
     child_bytes: int = 0
@@ -139,16 +127,7 @@ _MB = 1e6
 
 @dataclass(frozen=True, slots=True)
 class MemoryNote:
-    """Memory after a stage's work, in MB (10^6 bytes).
-
-    Attributes:
-        rss_mb: resident in this process.
-        free_ram_mb: that the system can still give.
-        free_vram_mb: free on every GPU, by UUID.
-        kept: not given back by the work.
-        faults: violations of the tolerances, in words.
-        steps_down: steps of engines that ran out of memory.
-    """
+    """Memory after a stage's work, in MB (10^6 bytes), and the steps down of its engines."""
 
     rss_mb: float
     free_ram_mb: float

@@ -88,7 +88,7 @@ def fallback_steps(
         precisions: supported ones, finest first; those after `first`'s own are used.
         windows_s: supported ones, longest first; those shorter than `first`'s are used.
         allow_cpu: whether it may leave the GPU.
-        cpu_precision: precision on the CPU.
+        cpu_precision: on the CPU.
     """
     found = [first]
     while found[-1].batch > 1:
@@ -106,13 +106,7 @@ def fallback_steps(
 
 @dataclass(frozen=True, slots=True)
 class StepDown:
-    """One step down of an engine, for the stage's metadata and the report.
-
-    Attributes:
-        engine: name of the engine that ran out of memory.
-        left, taken: the configuration that was too much, and the next.
-        reason: the library's words.
-    """
+    """One step of an engine from a configuration that was too much, with the library's words."""
 
     engine: str
     left: str
@@ -135,11 +129,7 @@ def recording_steps() -> Iterator[list[StepDown]]:
 
 
 class OomFallback:
-    """Configurations of one engine; it stays at the one that it has stepped down to.
-
-    Attributes:
-        steps: the steps taken so far.
-    """
+    """Configurations of one engine; it stays at the one that it has stepped down to."""
 
     def __init__(self, engine: str, configurations: Sequence[EngineConfiguration]) -> None:
         if not configurations:

@@ -10,11 +10,7 @@ _TAIL_LINES, _TAIL_BYTES = 15, 3000
 
 
 class ProcessLog:
-    """The log of one process over all its starts.
-
-    Args:
-        path: the file; its folder is made with the first start.
-    """
+    """The log of one process over all its starts; its folder is made with the first."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -48,7 +48,6 @@ class Launch:
     """Command and conditions of a service's start.
 
     Attributes:
-        name: for messages and its log, e.g. ``"llm"``.
         command: program and arguments; ``{port}`` stands for the port.
         environment: variables in addition to ours.
         token_variable: environment variable that passes its token; empty if it takes none.
@@ -67,13 +66,7 @@ class Launch:
 class ServiceProcess:
     """A service process, for many threads; it starts when `serving` is first entered.
 
-    Args:
-        launch: command and conditions of its start.
-        logs: folder of its log, ``{name}.log``, which has everything it prints.
-        policy: terms of its restarts.
-
-    Attributes:
-        token: bearer token that every call must send.
+    Everything that it prints is in ``{name}.log``; every call must send its `token`.
     """
 
     def __init__(self, launch: Launch, logs: Path, policy: RestartPolicy | None = None) -> None:

@@ -30,14 +30,7 @@ AudioReader = SoundReader
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One requirement of an engine, and its cure.
-
-    Attributes:
-        kind: of the requirement.
-        name: of the program, package, model or service.
-        present: True if it is here now.
-        cure: command or page that provides it.
-    """
+    """One requirement of an engine, and the command or page that provides it."""
 
     kind: Literal["program", "package", "model", "service", "disk", "data", "licence"]
     name: str
@@ -165,12 +158,9 @@ class TakeVerifier(Engine):
 
     @abstractmethod
     def hear(self, samples: Samples, rate: int, language: str) -> str:
-        """Return the words of a take, empty if none were heard for sure; deterministic.
+        """Return the words of a mono float32 take, ``(samples,)`` at `rate` Hz; deterministic.
 
-        Args:
-            samples: mono float32 ``(samples,)`` of any length.
-            rate: samples per second.
-            language: BCP-47 of the line.
+        Empty if none were heard for sure.
         """
 
 

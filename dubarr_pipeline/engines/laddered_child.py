@@ -22,9 +22,6 @@ class LadderedEngine(Engine):
     """An engine whose model works in a child process, on a device of its own.
 
     Where memory runs out, the child is ended and started again at a lower step.
-
-    Args:
-        device: of the settings.
     """
 
     worker: ClassVar[str]

@@ -25,10 +25,7 @@ _Options = TypeVar("_Options", bound=LanguageModelOptions)
 class LanguageModelEngine(Engine, Generic[_Options]):
     """An engine that asks a language model: a server that runs already, or a process of ours.
 
-    Args:
-        options: model, server and sampling.
-        logs: folder for the log of a process of ours.
-        host: a process that serves the model already, shared with other engines.
+    A `host` is such a process, shared with other engines.
     """
 
     def __init__(self, options: _Options, logs: Path | None, host: Host | None) -> None:
@@ -66,11 +63,7 @@ class LanguageModelEngine(Engine, Generic[_Options]):
         self._open.close()
 
     def try_out(self, targets: Sequence[str]) -> None:  # noqa: ARG002 - a model has no list of them
-        """Ask the model one small question, the same for all target languages.
-
-        Raises:
-            MissingRequirement: the fault and the cure.
-        """
+        """Ask the model one small question. Raises `MissingRequirement` with the cure."""
         try_llm(self._llm())
 
     def usage(self) -> Usage:

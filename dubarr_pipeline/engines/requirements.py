@@ -29,21 +29,13 @@ def package_need(package: str, module: str, cure: str) -> Need:
 
 
 def model_in_store(name: str) -> Need:
-    """Return the need for a model of the store or a local folder. Cheap.
-
-    Raises:
-        SettingsError: if there is no such model.
-    """
+    """Return the need for a model of the store or a local folder. Cheap."""
     model = model_need(name)
     return Need("model", model.name, model.present, model.cure)
 
 
 def require(engine: Engine) -> None:
-    """Check an engine's requirements.
-
-    Raises:
-        MissingRequirement: everything that is missing, each with its cure.
-    """
+    """Raise `MissingRequirement` with everything that an engine lacks, each with its cure."""
     missing = [f"{n.kind} {n.name} ({n.cure})" for n in engine.needs() if not n.present]
     if missing:
         raise MissingRequirement(f"{engine.name} lacks {' and '.join(missing)}")

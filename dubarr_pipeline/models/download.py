@@ -274,8 +274,6 @@ class RemoteFile:
 
     Attributes:
         path: its name within the model's folder.
-        url: where it is fetched.
-        size: bytes.
         sha256: hex, whole or its first digits; empty where the host does not tell.
         git_sha1: git's own checksum, which the hub tells of small files instead; or empty.
         version: what the host calls this very content (ETag), where it tells no checksum.

@@ -33,8 +33,6 @@ class ModelRow:
 
     Attributes:
         name: how settings and commands call it.
-        summary: what it does, for the person who reads `dubarr models list`.
-        licence: the licence of the weights, by its usual short name.
         commercial: whether the licence allows commercial use; None where nobody has said.
         page: where a person reads the licence, or accepts it.
         gated: whether the hub gives it only to accounts that have accepted its conditions.

@@ -78,13 +78,7 @@ def ignore_fetched(_: Fetched) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
-    """Options of a pull.
-
-    Attributes:
-        update: take what the host holds now, instead of what was pinned.
-        patience: time-outs and attempts.
-        on_fetched: called with every block that arrives.
-    """
+    """Options of a pull; `update` takes what the host holds now, instead of what was pinned."""
 
     update: bool = False
     patience: Patience = field(default_factory=Patience)

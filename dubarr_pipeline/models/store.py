@@ -141,11 +141,7 @@ def is_present(name: str) -> bool:
 
 
 def model_need(name: str) -> ModelState:
-    """Return a model as something that an engine needs, for the engine's `needs`.
-
-    Raises:
-        SettingsError: if there is no such model.
-    """
+    """Return a model's presence and its cure. Raises `SettingsError` if there is no such model."""
     present = is_present(name)
     if present:
         return ModelState(name, True, "")

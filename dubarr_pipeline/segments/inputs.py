@@ -67,12 +67,7 @@ def briefed_context(
 
 @dataclass(frozen=True, slots=True)
 class Translations:
-    """Wordings from the film's own subtitles in the target languages.
-
-    Attributes:
-        lines: language -> index of a line -> its wording.
-        placements: how each language's file was put on the film.
-    """
+    """Wordings from existing subtitles, by language and line, and how each file was placed."""
 
     lines: Lines
     placements: Mapping[str, ScriptPlacement]

@@ -175,11 +175,7 @@ class SegmentsResult:
     lengths: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def failed_languages(self, least_placed: float) -> dict[str, str]:
-        """Return the languages with too few placed lines, and for each what failed.
-
-        Args:
-            least_placed: share of the lines to dub, and of their time, that must be placed.
-        """
+        """Return the languages with too few placed lines, or too little of their time, and why."""
         found: dict[str, str] = {}
         for language, made in self.languages.items():
             lines = [line for line in made if line.outcome != KEPT_ORIGINAL]

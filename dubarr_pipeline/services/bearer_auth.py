@@ -51,14 +51,7 @@ async def _refuse(_scope: _Message, _receive: _Receive, send: _Send) -> None:
 def guarded(
     app: App, token: str, refuse: App = _refuse, open_paths: Collection[str] = frozenset()
 ) -> App:
-    """Return the application behind its token.
-
-    Args:
-        app: answers the requests that show the token.
-        token: must not be empty.
-        refuse: answers all others with 401.
-        open_paths: paths that need no token.
-    """
+    """Return the application behind its token; `refuse` answers calls that do not show it."""
 
     async def gate(scope: _Message, receive: _Receive, send: _Send) -> None:
         is_open = scope["type"] != "http" or scope["path"] in open_paths

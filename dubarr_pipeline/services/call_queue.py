@@ -46,13 +46,7 @@ class QueueLoad:
 
 
 class ServiceQueue:
-    """Calls to one service: at most `concurrency` at once, the most urgent first. Thread-safe.
-
-    Args:
-        name: of the service in messages and failures, e.g. ``"tts"``.
-        concurrency: calls that may run at once.
-        dead_after: failures in a row (server unreachable or silent) after which it counts as dead.
-    """
+    """Calls to one service: at most `concurrency` at once, the most urgent first. Thread-safe."""
 
     def __init__(self, name: str, concurrency: int, dead_after: int = 6) -> None:
         if concurrency < 1:

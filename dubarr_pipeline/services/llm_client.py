@@ -83,7 +83,7 @@ class LLMService(ServiceClient):
             messages: the question.
             form: of the reply.
             priority: of the call.
-            schema: that the server is asked to hold its reply to; not set: the form's own.
+            schema: asked of the server; not set: the form's own.
             retry: how often the same was asked before: each time warmer, by another seed.
 
         Raises:

@@ -102,13 +102,7 @@ class _Order(BaseModel):
 
 
 class SpeechServer:
-    """Endpoints of one loaded model.
-
-    Args:
-        model: speaks one line at a time.
-        host: address to listen on.
-        port: 0: a free one.
-        token: bearer token that every call but ``/health`` must show; empty: none.
+    """Endpoints of one loaded model, behind a token if it is not empty. Port 0 is a free one.
 
     Raises:
         OSError: if the address cannot be listened on.

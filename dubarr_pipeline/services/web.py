@@ -84,11 +84,7 @@ async def read_body(request: Request, limits: WebLimits) -> bytes:
 class WebApp:
     """ASGI application that answers every refusal in JSON, and then hangs up.
 
-    Args:
-        routes: endpoints by method and path (Starlette's patterns).
-        token: required for all paths but `OPEN_PATH`; empty: for none.
-        limits: for all clients.
-        error_document: makes the body of a refusal.
+    All paths but `OPEN_PATH` need the token, if it is not empty.
     """
 
     def __init__(

@@ -48,12 +48,7 @@ _PIECE_S = 6
 
 
 class XttsVoice:
-    """A loaded XTTS model. Not thread-safe.
-
-    Args:
-        folder: with ``config.json``, ``model.pth``, ``vocab.json``, ``speakers_xtts.pth``.
-        name: the model's name for clients.
-        device: auto, cpu, cuda or cuda:N.
+    """A loaded XTTS model, by the name that clients use. Not thread-safe.
 
     Raises:
         MissingRequirement: if coqui-tts is not installed, or the folder has no XTTS model.
@@ -246,15 +241,7 @@ def xtts_language(language: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class SpeechServing:
-    """Model and address of `dubarr serve tts`.
-
-    Attributes:
-        model: a name of `dubarr models`, or a folder.
-        name: the model's name for clients; empty: that of `model`.
-        device: auto, cpu, cuda or cuda:N.
-        port: 0: a free one.
-        accepted: licences that the operator accepts.
-    """
+    """Model and address of `dubarr serve tts`; port 0 is a free one, no name the model's own."""
 
     model: str = "coqui/XTTS-v2"
     name: str = ""

@@ -49,13 +49,7 @@ def is_spoken(language: str) -> bool:
 
 
 def words(number: int, language: str, form: str = "cardinal") -> str:
-    """Put a number into words; digits where num2words lacks the language or the number.
-
-    Args:
-        number: any, also a negative one.
-        language: BCP-47.
-        form: ``cardinal``, ``ordinal`` or ``year``.
-    """
+    """Put a number into words (cardinal, ordinal or year); digits where none are known."""
     base = language.split("-")[0].lower()
     if base not in _SPOKEN:
         return str(number)
@@ -118,13 +112,7 @@ def ordinal(number: int, language: str, *, feminine: bool = False, noun: str = "
 
 
 def agreeing(said: str, noun: str, language: str) -> str:
-    """Inflect a cardinal for its noun: "una casa", "veintiún libros", "dues hores".
-
-    Args:
-        said: the number alone.
-        noun: what it counts, or empty; only its first word is looked at.
-        language: BCP-47.
-    """
+    """Inflect a cardinal for its noun, whose first word counts: "una casa", "dues hores"."""
     base = language.split("-")[0]
     noun = noun.split(" ")[0]
     if not noun or noun.casefold() in _NO_NOUNS or (base == "de" and not noun[:1].isupper()):

@@ -25,13 +25,7 @@ Check = Callable[[_F], str | None]
 
 @dataclass(slots=True)
 class Answers:
-    """Right answers of earlier runs, one small file each. Thread-safe.
-
-    Attributes:
-        folder: of the files; None: nothing is kept.
-        identity: of the model.
-        used: names of the files that this run has read or written.
-    """
+    """Right answers of earlier runs, one small file each; none without a folder. Thread-safe."""
 
     folder: Path | None
     identity: str
@@ -73,11 +67,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Interview:
-    """A language model with its earlier answers. Thread-safe.
-
-    Attributes:
-        tries: answers to request until one is right.
-    """
+    """A language model with its earlier answers, asked until one is right. Thread-safe."""
 
     service: Callable[[], LLMService]
     answers: Answers

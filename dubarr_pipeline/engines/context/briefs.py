@@ -43,12 +43,7 @@ _SPLITS = 2
 
 @dataclass(frozen=True, slots=True)
 class BriefWriter:
-    """Asks a language model for everything about one target language.
-
-    Attributes:
-        question_tokens: longest question.
-        languages: BCP-47 of the source and of the target.
-    """
+    """Asks a language model for everything about one target language, after the source."""
 
     interview: Interview
     question_tokens: int

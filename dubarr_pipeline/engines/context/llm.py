@@ -226,12 +226,7 @@ class PartRead:
 
 @dataclass(frozen=True, slots=True)
 class MapReduce:
-    """Reads a script with a model of a smaller window.
-
-    Attributes:
-        question_tokens: longest question, its instructions included.
-        concurrency: questions asked at once.
-    """
+    """Reads a script with a model of a smaller window, part by part."""
 
     interview: Interview
     question_tokens: int
@@ -239,11 +234,7 @@ class MapReduce:
     gaps: list[str] = field(default_factory=list[str])
 
     def read(self, segments: Sequence[Segment], tick: Tick) -> tuple[PartRead, ...]:
-        """Return notes on every part, in order; each segment is in exactly one of them.
-
-        Raises:
-            ServiceTimeout, ServiceUnavailable: if the model's server does not answer.
-        """
+        """Return notes on every part, in order; each segment is in exactly one of them."""
         parts = script_parts(segments, self._room())
         befores = [parts[at - 1][-_BEFORE:] if at else () for at in range(len(parts))]
         pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="reader")
@@ -295,8 +286,7 @@ class MapReduce:
     def reduce(self, parts: Sequence[PartRead], speakers: frozenset[str]) -> Digest | None:
         """Condense the notes of all parts into one digest, level by level; None without notes.
 
-        People whom a model leaves out of a digest are put back; where it gives none, the parts'
-        own are joined, and `gaps` says so.
+        People whom a model leaves out are put back; without its answer the digests are joined.
         """
         digests = [digest_of(part.notes, speakers) for part in parts if part.notes]
         room = max(1, self.question_tokens - _tokens(reduce_messages([])) - _MARGIN)

@@ -34,14 +34,7 @@ class WindowSpeakers:
 
 
 class PyannoteWorker:
-    """The loaded pipeline.
-
-    Args:
-        folder: of the pipeline, with its ``config.yaml``.
-        device: ``"cpu"``, ``"mps"`` or ``"cuda:N"``.
-        batch: pieces of sound that the networks hear at once.
-        exclusive: whether nobody speaks at the same time as another.
-    """
+    """The loaded pipeline; `exclusive`: nobody speaks at the same time as another."""
 
     def __init__(self, folder: Path, device: str, batch: int, exclusive: bool = False) -> None:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "0"

@@ -101,11 +101,7 @@ class EspeakSynthesizer(Synthesizer):
 
 
 def check_speakable(text: str, language: str) -> None:
-    """Refuse what espeak would read as something else.
-
-    Raises:
-        LineError: ``unspeakable``.
-    """
+    """Raise `LineError` (``unspeakable``) for what espeak would read as something else."""
     if not any(c.isalnum() for c in text):
         raise LineError("unspeakable", f"there is nothing to pronounce in {text[:80]!r}")
     if MARKUP.search(text):
@@ -120,23 +116,15 @@ def check_speakable(text: str, language: str) -> None:
 def phonemes(text: str, language: str) -> str:
     """Return how espeak would pronounce a text: IPA, words parted by spaces, clauses by ``", "``.
 
-    Args:
-        text: what is to be pronounced; other signs are left out or spelled, as espeak does.
-        language: BCP-47.
-
     Raises:
-        LanguageError: if espeak does not speak it.
+        LanguageError: if espeak does not speak the BCP-47 language.
         MissingRequirement: if espeak is not installed.
     """
     return ", ".join(clause.replace("_", "") for clause in _clauses(text, language))
 
 
 def phoneme_count(text: str, language: str) -> int:
-    """Return how many phonemes a text has: the best single predictor of its spoken length.
-
-    Raises:
-        LanguageError, MissingRequirement: as `phonemes`.
-    """
+    """Return how many phonemes a text has: the best single predictor of its spoken length."""
     sounds = re.split(r"[_\s]+", " ".join(_clauses(text, language)))
     return sum(1 for sound in sounds if any(c.isalpha() for c in sound))
 

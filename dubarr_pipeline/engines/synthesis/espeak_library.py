@@ -70,7 +70,10 @@ class Loaded:
 
 
 class EspeakLibrary:
-    """Opens and closes the one library of this process, and hands it to one caller at a time."""
+    """Opens and closes the one library of this process, and hands it to one caller at a time.
+
+    Raises `MissingRequirement` if it is not installed, or cannot be loaded on this machine.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -78,11 +81,7 @@ class EspeakLibrary:
         self._loaded: Loaded | None = None
 
     def open(self) -> None:
-        """Count one more user, and initialise the library for the first.
-
-        Raises:
-            MissingRequirement: if it is not installed, or cannot be loaded on this machine.
-        """
+        """Count one more user, and initialise the library for the first."""
         with self._lock:
             if self._loaded is None:
                 self._loaded = _initialise()
@@ -99,11 +98,7 @@ class EspeakLibrary:
 
     @contextmanager
     def session(self) -> Iterator[EspeakSession]:
-        """Hand the library to the caller alone; opens it for the time if nobody has.
-
-        Raises:
-            MissingRequirement: if it is not installed.
-        """
+        """Hand the library to the caller alone; opens it for the time if nobody has."""
         with self._lock:
             self.open()
             try:
@@ -125,11 +120,7 @@ class EspeakSession:
         return self._loaded.rate
 
     def set_voice(self, definition: bytes) -> None:
-        """Take this voice definition from here on.
-
-        Raises:
-            EngineError: if espeak refuses it.
-        """
+        """Take this voice definition from here on. Raises `EngineError` if espeak refuses it."""
         path = Path(self._loaded.folder.name) / hashlib.sha256(definition).hexdigest()[:NAME_BYTES]
         if not path.exists():
             path.write_bytes(definition)

@@ -51,11 +51,7 @@ of formants 3 and above; in the order in which speakers get them: neighbours dif
 
 @cache
 def package_folder() -> Path:
-    """Find the package that carries espeak-ng.
-
-    Raises:
-        MissingRequirement: if it is not installed.
-    """
+    """Find the package that carries espeak-ng, or raise `MissingRequirement`."""
     spec = importlib.util.find_spec("espeakng_loader")
     if spec is None or spec.origin is None:
         raise MissingRequirement("espeak-ng is not here: pip install espeakng-loader")
@@ -200,11 +196,7 @@ def voice_definition(language: str, median_hz: float, timbre: str) -> bytes:
 
 
 def require_language(tag: str) -> str:
-    """Return espeak's name for the language.
-
-    Raises:
-        LanguageError: if espeak does not speak it; the message lists what it does.
-    """
+    """Return espeak's name for the language, or raise `LanguageError` with all that it speaks."""
     found = find_language(tag)
     if found is None:
         choices = ", ".join(served_languages())

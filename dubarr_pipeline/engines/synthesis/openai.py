@@ -86,11 +86,7 @@ class OpenAISynthesizer(Synthesizer):
             self._service = None
 
     def try_out(self, targets: Sequence[str]) -> None:
-        """Have one short word spoken in every language.
-
-        Raises:
-            MissingRequirement: what is wrong, and the cure.
-        """
+        """Have a short word spoken in every language. Raises `MissingRequirement` with the cure."""
         if self._service is None:
             raise MissingRequirement("the synthesizer is not loaded")
         foreign = [target for target in targets if not self.serves(target)]

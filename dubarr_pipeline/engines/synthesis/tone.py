@@ -25,11 +25,7 @@ VOWEL_GROUPS = re.compile(r"[aeiouyàáâäãåæèéêëìíîïòóôöõøœ�
 
 
 class ToneSynthesizer(Synthesizer):
-    """Hums a line.
-
-    Args:
-        fits_duration: whether it takes the time that it is asked for, or its natural time always.
-    """
+    """Hums a line, in the time that it is asked for if it `fits_duration`."""
 
     name: ClassVar[str] = "tone"
     deterministic: ClassVar[bool] = True

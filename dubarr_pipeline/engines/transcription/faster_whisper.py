@@ -311,12 +311,7 @@ class WhisperConfiguration(EngineConfiguration):
 def whisper_rungs(
     first: WhisperConfiguration, smaller: str | None, allow_cpu: bool
 ) -> tuple[EngineConfiguration, ...]:
-    """Return the configurations of a model, from the requested one down.
-
-    Args:
-        first: with the precision as it is set, "auto" included.
-        smaller: a smaller model that is here, or None.
-        allow_cpu: whether it may leave the GPU.
+    """Return the configurations of a model, from the requested one down to the `smaller` model.
 
     Raises:
         SettingsError: if the CPU does not support the precision.

@@ -46,15 +46,7 @@ class HeardPassage:
 
 
 class WhisperWorker:
-    """The loaded model.
-
-    Args:
-        folder: of the model, converted for CTranslate2.
-        device: ``"cpu"`` or ``"cuda:N"``.
-        precision: one of CTranslate2's compute types.
-        batch: passages that are heard at once.
-        beam: wordings that are followed at once; 1: the likeliest word each time.
-    """
+    """The loaded model, from a folder that CTranslate2 reads, on ``"cpu"`` or ``"cuda:N"``."""
 
     def __init__(self, folder: Path, device: str, precision: str, batch: int, beam: int) -> None:
         kind, _, number = device.partition(":")
@@ -169,11 +161,7 @@ def _heard(segment: Any, offset_s: float) -> HeardPassage:
 
 
 def _preload_cuda() -> None:
-    """Load the CUDA libraries that CTranslate2 would not find by itself.
-
-    Raises:
-        MissingRequirement: if they are missing, with the packages that provide them.
-    """
+    """Load the CUDA libraries that CTranslate2 would not find by itself."""
     for package, libraries in _CUDA_LIBRARIES:
         for library in libraries:
             if not _loadable(package, library):

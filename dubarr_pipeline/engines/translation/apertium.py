@@ -72,11 +72,7 @@ class ApertiumOptions:
 
 
 class ApertiumTranslator(Translator):
-    """Translates by the installed Apertium pairs, of which `needs` lists some, or any.
-
-    Attributes:
-        unknown_words: words of the last answer that no dictionary has.
-    """
+    """Translates by the installed Apertium pairs, of which `needs` lists some, or any."""
 
     name: ClassVar[str] = "apertium"
     can_rewrite: ClassVar[bool] = False
@@ -254,11 +250,9 @@ def to_stream(text: str) -> str:
 
 
 def read_stream(answer: str) -> tuple[str, int]:
-    """Read a text back from the stream format.
+    """Read a text back from the stream format, and count its marked words.
 
-    Returns:
-        The text without marks, and the number of marked words: in no dictionary (``*``, ``@``), or
-        without the required form (``#``).
+    They are in no dictionary (``*``, ``@``), or lack the required form (``#``).
     """
     tokens = list(STREAM_TOKEN.finditer(answer))
     text = "".join(
@@ -293,11 +287,7 @@ def phrasebook(source: str, target: str) -> dict[str, str]:
 
 
 def set_phrase(sentence: str, source: str, target: str) -> str | None:
-    """Translate a sentence of set phrases only, with an optional name after them.
-
-    Returns:
-        The translation with the sentence's own end mark, or None for other sentences.
-    """
+    """Translate a sentence of set phrases, with a name after them or none; None for others."""
     parts = SENTENCE_PARTS.match(re.sub(r"[\"()]", "", sentence).strip())
     if parts is None:
         return None

@@ -37,13 +37,7 @@ ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Sr|Sra|Jr|Lt|Sgt|Capt)\.\s+
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A word or phrase that must not be translated word by word.
-
-    Attributes:
-        source: its spelling in the script.
-        target: its spelling in the translation.
-        gender: ``female``, or anything else.
-    """
+    """A word or phrase that must not be translated word by word, and its target spelling."""
 
     source: str
     target: str
@@ -158,12 +152,9 @@ def restore_names(text: str, stands: Mapping[str, str]) -> str | None:
 
 
 def polish(text: str, language: str, source: str) -> str:
-    """Return a translation as a line to be spoken: spacing, sentence case, Spanish's opening marks.
+    """Return a translation as a line to be spoken: spacing, case, Spanish's opening marks.
 
-    Args:
-        text: the translator's output.
-        language: the target's base language.
-        source: the source text, for its end and its first letter.
+    Its first letter is large where that of the `source` text is.
     """
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r"\s+([,.;:!?…)])", r"\1", text)

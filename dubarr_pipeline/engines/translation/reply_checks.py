@@ -43,11 +43,7 @@ def find_fault(
 ) -> Fault | None:
     """Return the fault of a translation, or None.
 
-    Args:
-        text: the translation.
-        source_text: of the translation.
-        languages: BCP-47 of the source and of the translation.
-        terms: the glossary terms that occur in the source text.
+    `languages` are the source's and its own, `terms` the glossary's in the source text.
     """
     source, target = languages
     if not any(character.isalnum() for character in text):
