@@ -43,7 +43,7 @@ from dubarr_pipeline.media.mix.options import MixOptions
 from dubarr_pipeline.media.mux.options import MuxOptions
 from dubarr_pipeline.models.store import ModelOptions, use_models
 from dubarr_pipeline.script.speakers.references import RefOptions
-from dubarr_pipeline.services.llm_process import LanguageModelOptions
+from dubarr_pipeline.services.llm_client import LanguageModelOptions
 
 _T = TypeVar("_T")
 

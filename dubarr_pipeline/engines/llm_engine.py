@@ -10,10 +10,8 @@ from dubarr_pipeline.engines.interfaces import Engine, Need, Usage
 from dubarr_pipeline.engines.requirements import STUDIO
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.services.http_client import Host, masked
-from dubarr_pipeline.services.llm_client import LLMService, try_llm
+from dubarr_pipeline.services.llm_client import LanguageModelOptions, LLMService, try_llm
 from dubarr_pipeline.services.llm_process import (
-    LanguageModelOptions,
-    llm_options,
     missing_model,
     missing_program,
     open_llm,
@@ -37,7 +35,7 @@ class LanguageModelEngine(Engine, Generic[_Options]):
     def needs(self) -> tuple[Need, ...]:
         options = self.options
         if options.serve == "url":
-            with closing(LLMService(llm_options(options, None))) as service:
+            with closing(LLMService(options)) as service:
                 present = service.reachable()
             name = f"LLM at {masked(options.url)}"
             return (Need("service", name, present, "start it, or set llm.url"),)

@@ -15,8 +15,8 @@ from dubarr_pipeline.compute.gpu_sharing import (
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.engines.synthesis.xtts import XttsOptions, xtts_process
 from dubarr_pipeline.services.http_client import Host
+from dubarr_pipeline.services.llm_client import LanguageModelOptions
 from dubarr_pipeline.services.llm_process import (
-    LanguageModelOptions,
     llm_memory_bytes,
     llm_process,
     llm_sleeps,

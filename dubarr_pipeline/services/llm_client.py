@@ -6,19 +6,21 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dubarr_pipeline.errors import BadReply, ContextTooLong, MissingRequirement, ServiceError
+from dubarr_pipeline.models.store import is_present, model_folder, model_identity
 from dubarr_pipeline.services.http_client import (
     ChatMessage,
     ChatReply,
     ChatRequest,
     Host,
-    ServedModel,
     ServerOptions,
     ServiceClient,
+    check_url,
+    key_of,
     service_cure,
 )
 
@@ -34,31 +36,93 @@ _TOO_LONG = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class LLMOptions:
-    """Language model and its sampling.
+class LanguageModelOptions:
+    """Language model for reading and translating: its server, sampling and retries.
 
     Attributes:
-        server_priority: send each call's priority along (vLLM: ``--scheduling-policy priority``);
-            off by default, because some servers refuse unknown fields.
-        context_tokens: the model's window; question and answer must fit it together.
-        schema: ask the server to hold its reply to the schema; the reply is checked in any case.
+        serve: ``url``: a server that runs already (Ollama, llama.cpp, a cloud); ``vllm`` or
+            ``transformers``: a process of dubarr's own while it is used.
+        url: address of a server that runs already, with its version part.
+        model: the server's name of the model; for a process of dubarr's own a name of `dubarr
+            models`, or a folder.
+        key_variable: environment variable that holds the key for `url`.
+        executable: for "vllm" the program `vllm` of its own environment (empty: the one on the
+            path); for "transformers" the Python of the environment that holds it (empty: ours).
+        arguments: more arguments for `vllm serve` or `transformers serve`.
+        device: device of a process of dubarr's own: auto, cpu, cuda or cuda:N.
+        context_tokens: context window of the model in tokens, for question and answer together.
+        memory_gb: GPU memory that it needs, in GB; 0: that of the model's row.
+        memory_share: share (above 0, up to 1) of the GPU's memory that vLLM may take.
+        sleep: let vLLM sleep instead of restarting it, where services take turns on one GPU.
+        start_deadline_s: longest start of a process of dubarr's own, in seconds.
+        concurrency: calls that it answers at once, at least 1.
+        temperature: freedom of its wording; 0: always the likeliest.
+        seed: seed of its answers, where the server honours it.
+        max_tokens: longest answer, in tokens; less than context_tokens.
+        timeout_s: longest wait for one answer, in seconds.
+        attempts: calls for one answer, the first included; at least 1.
+        backoff_s: pause before the second call, in seconds; doubled each time.
+        server_priority: send each call's priority along; vLLM of dubarr's own always gets it.
+        schema: ask the server to hold its answer to a JSON schema; it is checked in any case.
     """
 
-    server: ServerOptions
-    model: str
-    temperature: float = 0.3
-    seed: int | None = None
-    max_tokens: int = 4096
+    serve: Literal["url", "transformers", "vllm"] = "url"
+    url: str = "http://127.0.0.1:8000/v1"
+    model: str = "default"
+    key_variable: str = "DUBARR_LLM_KEY"
+    executable: str = ""
+    arguments: tuple[str, ...] = ()
+    device: str = "auto"
     context_tokens: int = 8192
+    memory_gb: float = 0.0
+    memory_share: float = 0.9
+    sleep: bool = True
+    start_deadline_s: float = 900.0
+    concurrency: int = 4
+    temperature: float = 0.3
+    seed: int | None = 1
+    max_tokens: int = 4096
+    timeout_s: float = 120.0
+    attempts: int = 4
+    backoff_s: float = 0.5
     server_priority: bool = False
     schema: bool = True
+
+    def __post_init__(self) -> None:
+        check_url(self.url)
+        if self.max_tokens >= self.context_tokens:
+            raise ValueError(
+                f"max_tokens ({self.max_tokens}) must be less than context_tokens "
+                f"({self.context_tokens}), which hold question and answer together"
+            )
+
+    def identity(self) -> str:
+        """Return the model and its sampling, without the address, which may change freely."""
+        named = self.model if self.serve == "url" else model_identity(self.model)
+        return f"{named} t={self.temperature} seed={self.seed}"
+
+    @property
+    def sends_priority(self) -> bool:
+        """True if each call's priority is sent along."""
+        return self.server_priority or self.serve == "vllm"
 
 
 class LLMService(ServiceClient):
     """Client of a language model that answers in JSON; counts tokens. Thread-safe."""
 
-    def __init__(self, model: LLMOptions, host: Host | None = None) -> None:
-        super().__init__(model.server, host)
+    def __init__(self, model: LanguageModelOptions, host: Host | None = None) -> None:
+        server = ServerOptions(
+            url=host.url if host else model.url,
+            key=host.token if host else key_of(model.key_variable),
+            timeout_s=model.timeout_s,
+            attempts=model.attempts,
+            backoff_s=model.backoff_s,
+            connections=2 * model.concurrency,
+        )
+        super().__init__(server, host)
+        # `transformers serve` names a model by its folder.
+        by_folder = model.serve == "transformers" and is_present(model.model)
+        self.name = str(model_folder(model.model)) if by_folder else model.model
         self.model = model
         self._lock = threading.Lock()
         self.tokens = 0
@@ -131,13 +195,13 @@ class LLMService(ServiceClient):
         options = self.model
         form = {"type": "json_schema", "json_schema": {**named, "strict": True}}
         request = ChatRequest(
-            model=options.model,
+            model=self.name,
             messages=messages,
             temperature=min(max(1.0, options.temperature), options.temperature + _WARMER * retry),
             seed=(options.seed or 0) + retry if retry else options.seed,
             max_tokens=options.max_tokens,
             response_format=form if options.schema else None,
-            priority=priority if options.server_priority else None,
+            priority=priority if options.sends_priority else None,
         )
         return request.model_dump(mode="json", exclude_none=True)
 
@@ -253,17 +317,16 @@ def try_llm(service: LLMService, setting: str = "llm") -> None:
         MissingRequirement: the fault, its place and the cure: wrong address, key refused, model
             not served (with those that are), window smaller than set, schema not honoured.
     """
-    options = service.model
-    where = f"the LLM at {options.server.address}"
+    where = f"the LLM at {service.options.address}"
     try:
         if not service.hosted:
-            _check_served(service.models(), options, where, setting)
+            _check_served(service, where, setting)
         service.ask(list(_QUESTION), _Answer, 0)
     except ContextTooLong as error:
         raise MissingRequirement(f"{where}: {error}") from error
     except BadReply as error:
         words = str(error)
-        if "priority" in words and options.server_priority:
+        if "priority" in words and service.model.sends_priority:
             cure = f"refuses priorities: set {setting}.server_priority = false ({words})"
         elif "answered 4" in words:
             cure = f"refuses the question: {words}; correct {setting}.model or {setting}.url"
@@ -277,21 +340,20 @@ def try_llm(service: LLMService, setting: str = "llm") -> None:
         raise MissingRequirement(service_cure(where, setting, error)) from error
 
 
-def _check_served(
-    served: tuple[ServedModel, ...], options: LLMOptions, where: str, setting: str
-) -> None:
+def _check_served(service: LLMService, where: str, setting: str) -> None:
     """Check that the server lists the model, with the window that is set."""
+    served, tokens = service.models(), service.model.context_tokens
     names = [model.id for model in served]
-    if options.model not in names:
+    if service.name not in names:
         if names:
             raise MissingRequirement(
-                f"{where} does not serve {options.model!r}; it serves: {', '.join(names[:20])}: "
+                f"{where} does not serve {service.name!r}; it serves: {', '.join(names[:20])}: "
                 f"set {setting}.model"
             )
         return
-    window = served[names.index(options.model)].max_model_len
-    if window is not None and window < options.context_tokens:
+    window = served[names.index(service.name)].max_model_len
+    if window is not None and window < tokens:
         raise MissingRequirement(
             f"{where} has a window of {window} tokens, but {setting}.context_tokens is "
-            f"{options.context_tokens}: set it to {window} or start the server with a longer one"
+            f"{tokens}: set it to {window} or start the server with a longer one"
         )

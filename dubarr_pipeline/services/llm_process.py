@@ -7,90 +7,19 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dubarr_pipeline.compute.service_process import PORT, Launch, ServiceProcess
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.models.store import (
-    is_present,
     known_model,
     local_folder,
     model_folder,
-    model_identity,
     model_need,
 )
 from dubarr_pipeline.services import bearer_auth
-from dubarr_pipeline.services.http_client import Host, ServerOptions, check_url, key_of
-from dubarr_pipeline.services.llm_client import LLMOptions, LLMService
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageModelOptions:
-    """Language model for reading and translating: its server, sampling and retries.
-
-    Attributes:
-        serve: ``url``: a server that runs already (Ollama, llama.cpp, a cloud); ``vllm`` or
-            ``transformers``: a process of dubarr's own while it is used.
-        url: address of a server that runs already, with its version part.
-        model: the server's name of the model; for a process of dubarr's own a name of `dubarr
-            models`, or a folder.
-        key_variable: environment variable that holds the key for `url`.
-        executable: for "vllm" the program `vllm` of its own environment (empty: the one on the
-            path); for "transformers" the Python of the environment that holds it (empty: ours).
-        arguments: more arguments for `vllm serve` or `transformers serve`.
-        device: device of a process of dubarr's own: auto, cpu, cuda or cuda:N.
-        context_tokens: context window of the model in tokens, for question and answer together.
-        memory_gb: GPU memory that it needs, in GB; 0: that of the model's row.
-        memory_share: share (above 0, up to 1) of the GPU's memory that vLLM may take.
-        sleep: let vLLM sleep instead of restarting it, where services take turns on one GPU.
-        start_deadline_s: longest start of a process of dubarr's own, in seconds.
-        concurrency: calls that it answers at once, at least 1.
-        temperature: freedom of its wording; 0: always the likeliest.
-        seed: seed of its answers, where the server honours it.
-        max_tokens: longest answer, in tokens; less than context_tokens.
-        timeout_s: longest wait for one answer, in seconds.
-        attempts: calls for one answer, the first included; at least 1.
-        backoff_s: pause before the second call, in seconds; doubled each time.
-        server_priority: send each call's priority along; vLLM of dubarr's own always gets it.
-        schema: ask the server to hold its answer to a JSON schema; it is checked in any case.
-    """
-
-    serve: Literal["url", "transformers", "vllm"] = "url"
-    url: str = "http://127.0.0.1:8000/v1"
-    model: str = "default"
-    key_variable: str = "DUBARR_LLM_KEY"
-    executable: str = ""
-    arguments: tuple[str, ...] = ()
-    device: str = "auto"
-    context_tokens: int = 8192
-    memory_gb: float = 0.0
-    memory_share: float = 0.9
-    sleep: bool = True
-    start_deadline_s: float = 900.0
-    concurrency: int = 4
-    temperature: float = 0.3
-    seed: int | None = 1
-    max_tokens: int = 4096
-    timeout_s: float = 120.0
-    attempts: int = 4
-    backoff_s: float = 0.5
-    server_priority: bool = False
-    schema: bool = True
-
-    def __post_init__(self) -> None:
-        check_url(self.url)
-        if self.max_tokens >= self.context_tokens:
-            raise ValueError(
-                f"max_tokens ({self.max_tokens}) must be less than context_tokens "
-                f"({self.context_tokens}), which hold question and answer together"
-            )
-
-    def identity(self) -> str:
-        """Return the model and its sampling, without the address, which may change freely."""
-        named = self.model if self.serve == "url" else model_identity(self.model)
-        return f"{named} t={self.temperature} seed={self.seed}"
+from dubarr_pipeline.services.http_client import Host
+from dubarr_pipeline.services.llm_client import LanguageModelOptions, LLMService
 
 
 @contextmanager
@@ -105,7 +34,7 @@ def open_llm(
         MissingRequirement: if the model or the program that serves it is missing.
     """
     own = llm_process(options, logs) if host is None and options.serve != "url" else None
-    service = LLMService(llm_options(options, host or own), host or own)
+    service = LLMService(options, host or own)
     try:
         yield service
     finally:
@@ -148,30 +77,6 @@ def missing_program(options: LanguageModelOptions) -> str | None:
 def missing_model(options: LanguageModelOptions) -> str | None:
     """Return the cure for the missing model of a process of ours, or None."""
     return None if options.serve == "url" else model_need(options.model).cure or None
-
-
-def llm_options(options: LanguageModelOptions, host: Host | None) -> LLMOptions:
-    """Return the options of the client."""
-    server = ServerOptions(
-        url=host.url if host else options.url,
-        key=host.token if host else key_of(options.key_variable),
-        timeout_s=options.timeout_s,
-        attempts=options.attempts,
-        backoff_s=options.backoff_s,
-        connections=2 * options.concurrency,
-    )
-    # `transformers serve` names a model by its folder.
-    by_folder = options.serve == "transformers" and is_present(options.model)
-    return LLMOptions(
-        server=server,
-        model=str(model_folder(options.model)) if by_folder else options.model,
-        temperature=options.temperature,
-        seed=options.seed,
-        max_tokens=options.max_tokens,
-        context_tokens=options.context_tokens,
-        server_priority=options.server_priority or options.serve == "vllm",
-        schema=options.schema,
-    )
 
 
 def llm_sleeps(options: LanguageModelOptions) -> bool:

@@ -20,7 +20,7 @@ from dubarr_pipeline.config.settings import load_settings
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.library.webhooks.inbox import TOKEN_VARIABLE
 from dubarr_pipeline.services.http_client import ServerOptions
-from dubarr_pipeline.services.llm_process import LanguageModelOptions
+from dubarr_pipeline.services.llm_client import LanguageModelOptions
 from dubarr_pipeline.services.xtts_model import SpeechServing
 
 PACKAGE = Path(dubarr_pipeline.__file__).parent

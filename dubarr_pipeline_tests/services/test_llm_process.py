@@ -18,9 +18,8 @@ from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings, parse_settings
 from dubarr_pipeline.errors import MissingRequirement, OutOfMemory
 from dubarr_pipeline.segments.gpu_services import service_hosts
-from dubarr_pipeline.services.llm_client import try_llm
+from dubarr_pipeline.services.llm_client import LanguageModelOptions, try_llm
 from dubarr_pipeline.services.llm_process import (
-    LanguageModelOptions,
     llm_process,
     missing_program,
     open_llm,

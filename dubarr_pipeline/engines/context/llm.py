@@ -54,7 +54,7 @@ from dubarr_pipeline.script.model import (
     Transcript,
 )
 from dubarr_pipeline.services.http_client import ChatMessage, Host
-from dubarr_pipeline.services.llm_process import LanguageModelOptions
+from dubarr_pipeline.services.llm_client import LanguageModelOptions
 
 _log = logging.getLogger(__name__)
 

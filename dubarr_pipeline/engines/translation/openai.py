@@ -29,7 +29,7 @@ from dubarr_pipeline.engines.translation.prompts import (
 from dubarr_pipeline.engines.translation.reply_checks import base, find_fault, terms_in
 from dubarr_pipeline.errors import BadReply, LineError
 from dubarr_pipeline.services.http_client import Host
-from dubarr_pipeline.services.llm_process import LanguageModelOptions
+from dubarr_pipeline.services.llm_client import LanguageModelOptions
 from dubarr_pipeline.text.printable import plain_words
 
 _log = logging.getLogger(__name__)
