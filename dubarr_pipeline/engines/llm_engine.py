@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from dubarr_pipeline.engines.interfaces import Engine, Need, Usage
-from dubarr_pipeline.engines.requirements import STUDIO
+from dubarr_pipeline.engines.requirements import STUDIO, model_in_store
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.services.http_client import Host, masked
 from dubarr_pipeline.services.llm_client import LanguageModelOptions, LLMService, try_llm
 from dubarr_pipeline.services.llm_process import (
-    missing_model,
     missing_program,
     open_llm,
 )
@@ -46,8 +45,7 @@ class LanguageModelEngine(Engine, Generic[_Options]):
             name, here = options.executable or options.serve, missing_program(options) is None
             cure = f"install {options.serve} in an environment of its own, and set llm.executable"
             server = Need("program", name, here, cure)
-        cure = missing_model(options)
-        return (server, Need("model", options.model, cure is None, cure or ""))
+        return (server, model_in_store(options.model))
 
     def load(self) -> None:
         """Open the client; a process of ours starts with the first question."""

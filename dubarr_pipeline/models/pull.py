@@ -21,6 +21,7 @@ from dubarr_pipeline.errors import (
     SettingsError,
 )
 from dubarr_pipeline.files import check_writable, flush_to_disk, named_disk_errors
+from dubarr_pipeline.models import store
 from dubarr_pipeline.models.download import (
     Listing,
     Patience,
@@ -33,25 +34,6 @@ from dubarr_pipeline.models.download import (
     mirrored,
 )
 from dubarr_pipeline.models.manifest import ModelRow
-from dubarr_pipeline.models.store import (
-    ChecksumRecord,
-    FileChecksum,
-    Pin,
-    fault,
-    folder_of,
-    forget_record,
-    held,
-    is_offline,
-    is_present,
-    known_model,
-    local_folder,
-    models_dir,
-    pin,
-    pins,
-    read_record,
-    sha256_of,
-    write_record,
-)
 from dubarr_pipeline.text.printable import megabytes
 
 _log = logging.getLogger(__name__)
@@ -113,7 +95,7 @@ class _Plan:
         return min(file.size, found.stat().st_size) if found else 0
 
 
-def pull(name: str, options: PullOptions | None = None) -> ChecksumRecord:
+def pull(name: str, options: PullOptions | None = None) -> store.ChecksumRecord:
     """Bring a model into the store if it is not there; return its checksum record.
 
     Raises:
@@ -125,13 +107,13 @@ def pull(name: str, options: PullOptions | None = None) -> ChecksumRecord:
         DiskFull: if there is no room; nothing is fetched then.
     """
     options = options or PullOptions()
-    if local_folder(name) is not None:
+    if store.local_folder(name) is not None:
         raise SettingsError(f"{name!r} is a folder of your own: there is nothing to pull")
-    row = known_model(name)
-    check_writable(models_dir(), "models.dir in dubarr.toml, or DUBARR_MODELS_DIR")
-    with held(name):
-        found = read_record(folder_of(name))
-        if found is not None and is_present(name) and not options.update:
+    row = store.known_model(name)
+    check_writable(store.models_dir(), "models.dir in dubarr.toml, or DUBARR_MODELS_DIR")
+    with store.held(name):
+        found = store.read_record(store.folder_of(name))
+        if found is not None and store.is_present(name) and not options.update:
             return found
         _check_online(name)
         return _pull(row, options)
@@ -140,8 +122,8 @@ def pull(name: str, options: PullOptions | None = None) -> ChecksumRecord:
 def to_fetch(name: str, options: PullOptions | None = None) -> int:
     """Return the bytes that a pull would fetch now, as the host states. Raises as `pull` does."""
     options = options or PullOptions()
-    row = known_model(name)
-    if is_present(name) and not options.update:
+    row = store.known_model(name)
+    if store.is_present(name) and not options.update:
         return 0
     _check_online(name)
     with Wire(endpoint(), hub_token(), options.patience) as wire, _named_refusals(row):
@@ -156,53 +138,53 @@ def verify(name: str) -> list[str]:
     Raises:
         MissingRequirement: if it is not here at all.
     """
-    folder = folder_of(name)
-    with held(name):
-        record = read_record(folder)
+    folder = store.folder_of(name)
+    with store.held(name):
+        record = store.read_record(folder)
         if record is None:
             raise MissingRequirement(
-                f"model {name!r} is not in {models_dir()}: dubarr models pull {name}"
+                f"model {name!r} is not in {store.models_dir()}: dubarr models pull {name}"
             )
         faults: list[str] = []
         for file, known in record.files.items():
             wanted, here = RemoteFile(file, "", known.size, known.sha256), folder / file
-            wrong = fault(here, wanted)[1] if here.is_file() else "is missing"
+            wrong = store.fault(here, wanted)[1] if here.is_file() else "is missing"
             faults += [f"{file}: {wrong}"] if wrong else []
         if faults:
-            forget_record(folder)
+            store.forget_record(folder)
     return faults
 
 
 def remove(name: str) -> int:
     """Remove a model and what was fetched of it; return the bytes freed. Its pin stays."""
-    folders = (folder_of(name), _waiting(name))
-    with held(name):
+    folders = (store.folder_of(name), _waiting(name))
+    with store.held(name):
         freed = sum(
             path.stat().st_size
             for folder in folders
             for path in folder.rglob("*")
             if path.is_file()
         )
-        forget_record(folder_of(name))
+        store.forget_record(store.folder_of(name))
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
     return freed
 
 
 def _check_online(name: str) -> None:
-    if is_offline():
+    if store.is_offline():
         raise MissingRequirement(
-            f"model {name!r} is not in {models_dir()}, and nothing may be fetched "
+            f"model {name!r} is not in {store.models_dir()}, and nothing may be fetched "
             "(HF_HUB_OFFLINE, or models.offline): pull it where there is a network, and copy its "
-            f"folder {folder_of(name).name} here"
+            f"folder {store.folder_of(name).name} here"
         )
 
 
-def _pull(row: ModelRow, options: PullOptions) -> ChecksumRecord:
+def _pull(row: ModelRow, options: PullOptions) -> store.ChecksumRecord:
     with (
         Wire(endpoint(), hub_token(), options.patience) as wire,
         _named_refusals(row),
-        named_disk_errors(models_dir()),
+        named_disk_errors(store.models_dir()),
     ):
         plan = _plan(row, wire, options.update)
         _adopt(plan)
@@ -211,27 +193,27 @@ def _pull(row: ModelRow, options: PullOptions) -> ChecksumRecord:
         if plan.lacking + _SPARE_BYTES > free:
             raise DiskFull(
                 f"model {row.name!r} needs {megabytes(plan.lacking)} more on the disk of "
-                f"{models_dir()}, which has {megabytes(free)}: free some, or choose another folder "
-                "with models.dir in dubarr.toml or DUBARR_MODELS_DIR"
+                f"{store.models_dir()}, which has {megabytes(free)}: free some, or choose another "
+                "folder with models.dir in dubarr.toml or DUBARR_MODELS_DIR"
             )
         checksums = {
-            file.path: FileChecksum(file.size, _fetch(plan, file, wire, options.on_fetched))
+            file.path: store.FileChecksum(file.size, _fetch(plan, file, wire, options.on_fetched))
             for file in plan.listing.files
         }
         for path, text in row.texts.items():
             content = text.encode()
             (plan.stage / path).write_bytes(content)
-            checksums[path] = FileChecksum(len(content), hashlib.sha256(content).hexdigest())
-        record = ChecksumRecord(plan.listing.revision, checksums)
+            checksums[path] = store.FileChecksum(len(content), hashlib.sha256(content).hexdigest())
+        record = store.ChecksumRecord(plan.listing.revision, checksums)
         _place(plan, record)
-    pin(row.name, Pin(_asked(row), record))
+    store.pin(row.name, store.Pin(_asked(row), record))
     _log.info("model %s: %d files, %d bytes", row.name, len(record.files), record.size)
     return record
 
 
 def _plan(row: ModelRow, wire: Wire, update: bool) -> _Plan:
     """Return the plan to fetch the pinned files, or those that the host holds now."""
-    pinned = pins().get(row.name)
+    pinned = store.pins().get(row.name)
     if pinned and pinned.asked == _asked(row) and not update:
         addresses = {url.rpartition("/")[2]: mirrored(url) for url in row.urls}
         revision = pinned.seal.revision
@@ -266,12 +248,12 @@ def _adopt(plan: _Plan) -> None:
 
     This repairs a damaged model, and uses files that a person copied there.
     """
-    folder = folder_of(plan.row.name)
+    folder = store.folder_of(plan.row.name)
     for file in plan.listing.files:
         there, staged = folder / file.path, plan.stage / file.path
         if staged.exists() or not there.is_file() or not (file.sha256 or file.git_sha1):
             continue
-        if there.stat().st_size == file.size and not fault(there, file)[1]:
+        if there.stat().st_size == file.size and not store.fault(there, file)[1]:
             staged.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(there, plan.part(file))
             plan.part(file).replace(staged)
@@ -286,13 +268,13 @@ def _fetch(plan: _Plan, file: RemoteFile, wire: Wire, on_fetched: OnFetched) -> 
         on_fetched(Fetched(plan.row.name, file.path, before + size, plan.total))
 
     if staged.exists():
-        return sha256_of(staged)
+        return store.sha256_of(staged)
     staged.parent.mkdir(parents=True, exist_ok=True)
     problem = ""
     for _ in range(2):
         part.touch()
         wire.fetch(file.url, file.size, part, tell)
-        sha256, problem = fault(part, file)
+        sha256, problem = store.fault(part, file)
         if not problem:
             flush_to_disk(part)
             part.replace(staged)
@@ -307,10 +289,10 @@ def _fetch(plan: _Plan, file: RemoteFile, wire: Wire, on_fetched: OnFetched) -> 
     )
 
 
-def _place(plan: _Plan, record: ChecksumRecord) -> None:
+def _place(plan: _Plan, record: store.ChecksumRecord) -> None:
     """Give the folder its name, in place of an earlier one."""
-    folder, aside = folder_of(plan.row.name), _waiting(plan.row.name) / "replaced"
-    write_record(plan.stage, record)
+    folder, aside = store.folder_of(plan.row.name), _waiting(plan.row.name) / "replaced"
+    store.write_record(plan.stage, record)
     flush_to_disk(plan.stage)
     if folder.exists():
         shutil.rmtree(aside, ignore_errors=True)
@@ -322,7 +304,7 @@ def _place(plan: _Plan, record: ChecksumRecord) -> None:
 
 def _waiting(name: str) -> Path:
     """Return the folder of a model's files until all are there."""
-    return models_dir() / ".partial" / name.replace("/", "--")
+    return store.models_dir() / ".partial" / name.replace("/", "--")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -69,15 +69,10 @@ class AnswerCache:
         language = drafts[0][0].language
         self._journal.write({"kind": "draft", "language": language, "lines": lines})
 
-    def rewording(self, task: LineTask, key: str, ask: Callable[[], str]) -> str:
-        """Return the wording that answered this request, asking for it if there is none yet."""
-        return self._text("rewrite", task, key, ask)
-
-    def hearing(self, task: LineTask, key: str, ask: Callable[[], str]) -> str:
-        """Return the words that were heard in this sound, listening if there are none yet."""
-        return self._text("heard", task, key, ask)
-
-    def _text(self, kind: str, task: LineTask, key: str, ask: Callable[[], str]) -> str:
+    def text(
+        self, kind: Literal["rewrite", "heard"], task: LineTask, key: str, ask: Callable[[], str]
+    ) -> str:
+        """Return the wording, or the words heard, that answered this request, else ask for them."""
         entry = self._journal.find(kind, task.language, task.index, key)
         if entry is not None and isinstance(entry.get("text"), str):
             return str(entry["text"])

@@ -17,9 +17,7 @@ from dubarr_pipeline.engines.synthesis.xtts import XttsOptions, xtts_process
 from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.services.llm_client import LanguageModelOptions
 from dubarr_pipeline.services.llm_process import (
-    llm_memory_bytes,
     llm_process,
-    llm_sleeps,
     memory_need_bytes,
 )
 
@@ -45,7 +43,11 @@ def service_hosts(
     if not (here and isinstance(translator, LanguageModelOptions)):
         yield {}
         return
-    needs = {"llm": llm_memory_bytes(translator), "tts": memory_need_bytes(synthesizer.model)}
+    set_bytes = round(translator.memory_gb * 1e9)
+    needs = {
+        "llm": set_bytes or memory_need_bytes(translator.model),
+        "tts": memory_need_bytes(synthesizer.model),
+    }
     asked = {"llm": translator.device, "tts": synthesizer.device}
     plan = plan_share([GpuRequest(name, asked[name], needs[name]) for name in needs], here)
     # vLLM's share of its GPU's memory: the free part, less the voice's need there.
@@ -60,7 +62,9 @@ def service_hosts(
     if plan.time_sliced:
         slicing = TimeSlicing(lambda: next(d.free_bytes for d in meter() if d.name == place))
         hosts = {
-            "translation": slicing.slot(llm, needs["llm"], llm_sleeps(translator)),
+            "translation": slicing.slot(
+                llm, needs["llm"], translator.serve == "vllm" and translator.sleep
+            ),
             "synthesis": slicing.slot(tts, needs["tts"], True),
         }
     try:

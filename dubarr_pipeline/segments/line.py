@@ -280,7 +280,7 @@ def verified(take: Take, task: LineTask, deps: LineDeps, priority: Priority) -> 
         return deps.asr.call(priority, lambda: listener.hear(samples, rate, task.language))
 
     try:
-        heard = deps.cache.hearing(task, digest(listener.identity(), take.sound), listen)
+        heard = deps.cache.text("heard", task, digest(listener.identity(), take.sound), listen)
     except (EngineError, ServiceError) as error:
         _log.warning("%s: its take could not be verified: %s", task.name, error)
         return take

@@ -181,7 +181,7 @@ class Wordings:
 
         self.asking = "llm"
         try:
-            text = deps.cache.rewording(task, digest(task.draft_key, *facts), ask)
+            text = deps.cache.text("rewrite", task, digest(task.draft_key, *facts), ask)
         except LineError:
             deps.gain.note(task.language, is_gain=False)
             raise

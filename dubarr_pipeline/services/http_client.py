@@ -43,11 +43,13 @@ _LONGEST_ANSWER = 64 * 1024 * 1024
 _MOST_TOKENS = 10_000_000
 
 
-class _Schema(BaseModel):
+class Schema(BaseModel):
+    """A document from a server or a model, in which unknown fields are ignored."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class ChatMessage(_Schema):
+class ChatMessage(Schema):
     """One turn of a conversation with a language model."""
 
     role: Literal["system", "user", "assistant"]
@@ -60,7 +62,7 @@ def question(system: str, facts: Mapping[str, object]) -> list[ChatMessage]:
     return [ChatMessage(role="system", content=system), ChatMessage(role="user", content=document)]
 
 
-class ChatRequest(_Schema):
+class ChatRequest(Schema):
     """The body of ``POST /v1/chat/completions``; `priority` only for servers that know it."""
 
     model: str
@@ -72,14 +74,14 @@ class ChatRequest(_Schema):
     priority: int | None = None
 
 
-class ChatChoice(_Schema):
+class ChatChoice(Schema):
     """One completion."""
 
     message: ChatMessage
     finish_reason: str | None = None
 
 
-class ChatReply(_Schema):
+class ChatReply(Schema):
     """The answer of ``POST /v1/chat/completions``."""
 
     choices: list[ChatChoice] = Field(min_length=1)
@@ -93,20 +95,20 @@ class ChatReply(_Schema):
         return count if type(count) is int and 0 <= count <= _MOST_TOKENS else 0
 
 
-class ServedModel(_Schema):
+class ServedModel(Schema):
     """One row of ``GET /v1/models``; vLLM also gives its window in tokens."""
 
     id: str
     max_model_len: int | None = None
 
 
-class ServedModels(_Schema):
+class ServedModels(Schema):
     """The answer of ``GET /v1/models``."""
 
     data: list[ServedModel] = Field(default_factory=list[ServedModel])
 
 
-class SpeechOrder(_Schema):
+class SpeechOrder(Schema):
     """The body of ``POST /v1/audio/speech``; the last four fields are our extensions."""
 
     model: str

@@ -6,7 +6,7 @@ Context and translation share it; section ``[llm]`` chooses it.
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from dubarr_pipeline.compute.service_process import PORT, Launch, ServiceProcess
@@ -15,7 +15,6 @@ from dubarr_pipeline.models.store import (
     known_model,
     local_folder,
     model_folder,
-    model_need,
 )
 from dubarr_pipeline.services import bearer_auth
 from dubarr_pipeline.services.http_client import Host
@@ -33,14 +32,10 @@ def open_llm(
     Raises:
         MissingRequirement: if the model or the program that serves it is missing.
     """
-    own = llm_process(options, logs) if host is None and options.serve != "url" else None
-    service = LLMService(options, host or own)
-    try:
-        yield service
-    finally:
-        service.close()
-        if own is not None:
-            own.close()
+    with ExitStack() as opened:
+        if host is None and options.serve != "url":
+            host = opened.enter_context(closing(llm_process(options, logs)))
+        yield opened.enter_context(closing(LLMService(options, host)))
 
 
 def llm_process(
@@ -72,21 +67,6 @@ def missing_program(options: LanguageModelOptions) -> str | None:
     if options.serve == "url" or shutil.which(_program(options)):
         return None
     return _program(options)
-
-
-def missing_model(options: LanguageModelOptions) -> str | None:
-    """Return the cure for the missing model of a process of ours, or None."""
-    return None if options.serve == "url" else model_need(options.model).cure or None
-
-
-def llm_sleeps(options: LanguageModelOptions) -> bool:
-    """Return whether a process of ours can be put to sleep."""
-    return options.serve == "vllm" and options.sleep
-
-
-def llm_memory_bytes(options: LanguageModelOptions) -> int:
-    """Return the GPU memory that it requires: as set, else as its row or its weights say."""
-    return round(options.memory_gb * 1e9) or memory_need_bytes(options.model)
 
 
 def _program(options: LanguageModelOptions) -> str:

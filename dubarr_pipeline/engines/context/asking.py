@@ -74,7 +74,11 @@ class Interview:
     tries: int = 3
 
     def ask(
-        self, messages: list[ChatMessage], form: type[_F], check: Check[_F], priority: int = 0
+        self,
+        messages: list[ChatMessage],
+        form: type[_F],
+        check: Check[_F] = lambda _: None,
+        priority: int = 0,
     ) -> _F | str:
         """Return the right answer, or the last fault as text.
 
@@ -102,7 +106,3 @@ class Interview:
             _log.info("%s: %s", form_name(form), fault)
             question = with_fault(messages, fault)
         return fault
-
-
-def any_answer(_: object) -> None:
-    """Accept every answer of the right form."""

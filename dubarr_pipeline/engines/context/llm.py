@@ -14,21 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from dubarr_pipeline.engines.context.asking import Answers, Interview, any_answer
+from dubarr_pipeline.engines.context import prompts
+from dubarr_pipeline.engines.context.asking import Answers, Interview
 from dubarr_pipeline.engines.context.briefs import BriefWriter
 from dubarr_pipeline.engines.context.counting import find_terms
 from dubarr_pipeline.engines.context.plain import PlainScriptAnalyzer
-from dubarr_pipeline.engines.context.prompts import (
-    VERSION,
-    clip_tokens,
-    cut,
-    estimate_tokens,
-    part_document,
-    part_messages,
-    reduce_messages,
-    script_line,
-    script_parts,
-)
 from dubarr_pipeline.engines.context.replies import (
     Digest,
     PartNotes,
@@ -107,8 +97,8 @@ class LLMScriptAnalyzer(LanguageModelEngine[LLMAnalyzerOptions], ScriptAnalyzer)
 
     def identity(self) -> str:
         options = self.options
-        part = f"{min(options.part_tokens, options.question_tokens)} tokens"
-        return f"{self.name}/{VERSION} {options.identity()} in {part}, {self._plain.identity()}"
+        part = f"{options.identity()} in {min(options.part_tokens, options.question_tokens)} tokens"
+        return f"{self.name}/{prompts.VERSION} {part}, {self._plain.identity()}"
 
     def read(
         self,
@@ -235,7 +225,7 @@ class MapReduce:
 
     def read(self, segments: Sequence[Segment], tick: Tick) -> tuple[PartRead, ...]:
         """Return notes on every part, in order; each segment is in exactly one of them."""
-        parts = script_parts(segments, self._room())
+        parts = prompts.script_parts(segments, self._room())
         befores = [parts[at - 1][-_BEFORE:] if at else () for at in range(len(parts))]
         pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="reader")
         try:
@@ -255,23 +245,23 @@ class MapReduce:
 
     def _room(self) -> int:
         """Return the tokens that instructions and context leave to the lines of a part."""
-        taken = _tokens(part_messages([], ())) + _MARGIN + _BEFORE * 140
+        taken = _tokens(prompts.part_messages([], ())) + _MARGIN + _BEFORE * 140
         return max(1, self.question_tokens - taken)
 
     def _part(
         self, segments: tuple[Segment, ...], before: Sequence[Segment], splits: int
     ) -> tuple[PartRead, ...]:
         """Ask for notes on a part, or on its halves if there is no answer."""
-        lines = [script_line(segment) for segment in segments]
-        clipped = [clip_tokens(line, self._room()) for line in lines]
+        lines = [prompts.script_line(segment) for segment in segments]
+        clipped = [prompts.clip_tokens(line, self._room()) for line in lines]
         gaps = tuple(
             f"line {s.index} is longer than the model's window: only its beginning was read"
             for s, line, short in zip(segments, lines, clipped, strict=True)
             if len(short) < len(line)
         )
         try:
-            messages = part_messages(clipped, before)
-            notes = self.interview.ask(messages, PartNotes, any_answer, segments[0].index)
+            messages = prompts.part_messages(clipped, before)
+            notes = self.interview.ask(messages, PartNotes, priority=segments[0].index)
         except ContextTooLong as error:
             notes, splits = str(error), max(splits, 1)
         if isinstance(notes, PartNotes):
@@ -289,17 +279,17 @@ class MapReduce:
         People whom a model leaves out are put back; without its answer the digests are joined.
         """
         digests = [digest_of(part.notes, speakers) for part in parts if part.notes]
-        room = max(1, self.question_tokens - _tokens(reduce_messages([])) - _MARGIN)
+        room = max(1, self.question_tokens - _tokens(prompts.reduce_messages([])) - _MARGIN)
         while len(digests) > 1:
-            groups = [*cut(digests, lambda d: estimate_tokens(str(part_document(d))) + 8, room)]
+            groups = list(prompts.cut(digests, prompts.digest_tokens, room))
             if len(groups) == len(digests):
-                groups = [*cut(digests, lambda _: 1, 2)]
+                groups = list(prompts.cut(digests, lambda _: 1, 2))
             digests = [self._reduced(group) if group[1:] else group[0] for group in groups]
         return digests[0] if digests else None
 
     def _reduced(self, group: Sequence[Digest]) -> Digest:
         try:
-            answer = self.interview.ask(reduce_messages(group), Digest, any_answer)
+            answer = self.interview.ask(prompts.reduce_messages(group), Digest)
         except ContextTooLong as error:
             answer = str(error)
         if isinstance(answer, Digest):
@@ -314,4 +304,4 @@ def _lines(segments: Sequence[Segment]) -> str:
 
 
 def _tokens(messages: Sequence[ChatMessage]) -> int:
-    return sum(estimate_tokens(message.content) for message in messages)
+    return sum(prompts.estimate_tokens(message.content) for message in messages)

@@ -7,18 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
-from dubarr_pipeline.engines.context.counting import (
-    SpeakerTally,
-    count_speakers,
-    count_tone,
-    describe_tone,
-    find_exchanges,
-    find_repeated,
-    find_terms,
-    guided_languages,
-    names_called,
-    style_guide,
-)
+from dubarr_pipeline.engines.context import counting
 from dubarr_pipeline.engines.interfaces import AudioReader, ScriptAnalysis, ScriptAnalyzer
 from dubarr_pipeline.media.audio.pitch import median_pitch
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
@@ -45,7 +34,7 @@ class PlainOptions:
     """
 
     leading_lines: int = 5
-    targets: tuple[str, ...] = field(default_factory=guided_languages)
+    targets: tuple[str, ...] = field(default_factory=counting.guided_languages)
     low_hz: float = 145.0
     high_hz: float = 175.0
     longest_heard_s: float = 60.0
@@ -70,7 +59,7 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
         on_progress: OnProgress = ignore_progress,
         memory: Path | None = None,  # noqa: ARG002 - counting is faster than looking up
     ) -> ScriptAnalysis:
-        counts = count_speakers(transcript)
+        counts = counting.count_speakers(transcript)
         speakers = sorted({*diarization.speakers, *counts})
         profiles = tuple(
             self._profile(speaker, counts.get(speaker), diarization, vocals) for speaker in speakers
@@ -81,19 +70,22 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
         return ScriptAnalysis(context, profiles)
 
     def _context(
-        self, transcript: Transcript, diarization: Diarization, counts: Mapping[str, SpeakerTally]
+        self,
+        transcript: Transcript,
+        diarization: Diarization,
+        counts: Mapping[str, counting.SpeakerTally],
     ) -> Context:
-        counted = count_tone(transcript)
-        tone = describe_tone(counted) if transcript.lines else "nothing is said"
+        counted = counting.count_tone(transcript)
+        tone = counting.describe_tone(counted) if transcript.lines else "nothing is said"
         named = (Term(name, "name") for name in diarization.names.values())
-        terms = (*named, *find_terms(transcript), *find_repeated(transcript))
-        guides = {t: style_guide(t, counted.register, tone) for t in self._options.targets}
-        exchanges = find_exchanges(transcript).most_common(40)
+        terms = (*named, *counting.find_terms(transcript), *counting.find_repeated(transcript))
+        guides = {t: counting.style_guide(t, counted.register, tone) for t in self._options.targets}
+        exchanges = counting.find_exchanges(transcript).most_common(40)
         talks = [
             f"{_label(a, diarization)} and {_label(b, diarization)} answer each other {n} times"
             for (a, b), n in sorted(exchanges, key=lambda item: (-item[1], item[0]))
         ]
-        calls = names_called(transcript.lines, diarization.names)
+        calls = counting.names_called(transcript.lines, diarization.names)
         called = [
             f"{_label(a, diarization)} calls {_label(b, diarization)} by name {n} times"
             for (a, b), n in sorted(calls.items(), key=lambda item: (-item[1], item[0]))
@@ -109,7 +101,7 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
     def _profile(
         self,
         speaker: str,
-        count: SpeakerTally | None,
+        count: counting.SpeakerTally | None,
         diarization: Diarization,
         vocals: AudioReader,
     ) -> SpeakerProfile:
@@ -153,7 +145,7 @@ def _label(speaker: str, diarization: Diarization) -> str:
 def _synopsis(
     transcript: Transcript,
     diarization: Diarization,
-    counts: Mapping[str, SpeakerTally],
+    counts: Mapping[str, counting.SpeakerTally],
     leading: int,
 ) -> str:
     if not counts:

@@ -34,11 +34,10 @@ def part_messages(lines: Sequence[str], before: Sequence[Segment]) -> list[ChatM
 
 def reduce_messages(parts: Sequence[Digest]) -> list[ChatMessage]:
     """Ask for one digest of several, in the order of the film."""
-    return _question("reduce", {"parts": [part_document(part) for part in parts]})
+    return _question("reduce", {"parts": [_document(part) for part in parts]})
 
 
-def part_document(part: Digest) -> dict[str, object]:
-    """Return a digest in the model's form, without unknown facts."""
+def _document(part: Digest) -> dict[str, object]:
     return part.model_dump(mode="json", exclude_none=True)
 
 
@@ -129,6 +128,11 @@ def script_parts(segments: Sequence[Segment], most_tokens: int) -> tuple[tuple[S
 def segment_tokens(segment: Segment) -> int:
     """Return the tokens of a segment's line in quotes, with a comma and a line break."""
     return estimate_tokens(script_line(segment)) + 4
+
+
+def digest_tokens(digest: Digest) -> int:
+    """Return the tokens of a digest in the model's form."""
+    return estimate_tokens(str(_document(digest))) + 8
 
 
 def clip_tokens(text: str, most: int) -> str:

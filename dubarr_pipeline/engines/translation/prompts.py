@@ -3,19 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from dubarr_pipeline.engines.interfaces import DraftBatch, LineToDraft, RewriteRequest
-from dubarr_pipeline.services.http_client import ChatMessage, question
+from dubarr_pipeline.services.http_client import ChatMessage, Schema, question
 from dubarr_pipeline.services.llm_client import reply_schema
 from dubarr_pipeline.text.tables import read_table
 
 
-class _ReplyForm(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class DraftedLine(_ReplyForm):
+class DraftedLine(Schema):
     """Three versions of one line, of different length."""
 
     id: int
@@ -24,14 +20,14 @@ class DraftedLine(_ReplyForm):
     long: str
 
 
-class DraftedLines(_ReplyForm):
+class DraftedLines(Schema):
     """Reply to a request for drafts."""
 
     model_config = ConfigDict(title="DraftedLines")
     lines: list[DraftedLine]
 
 
-class Rewording(_ReplyForm):
+class Rewording(Schema):
     """Reply to a request for another wording."""
 
     model_config = ConfigDict(title="Rewording")
