@@ -150,11 +150,7 @@ class EngineChild:
         return self._process.pid if self._process else None
 
     def load(self) -> None:
-        """Start the child and build the worker in it, unless it runs already.
-
-        Raises:
-            DubbingError: whatever the worker's constructor raises; the child is ended then.
-        """
+        """Start the child and build the worker in it; an error of its constructor ends it."""
         if self._process:
             return
         self._process = _RunningChild(self.name, self._held)

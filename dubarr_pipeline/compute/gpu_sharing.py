@@ -45,11 +45,7 @@ class SharePlan:
 
 
 def plan_share(requests: Sequence[GpuRequest], here: Sequence[Device]) -> SharePlan:
-    """Place services on GPUs of their own, else together on one, else time-sliced on one.
-
-    Raises:
-        OutOfMemory: if a service does not fit even alone.
-    """
+    """Place services on GPUs of their own, else on one, else in turns; else raise `OutOfMemory`."""
     places = {r.name: "cpu" for r in requests if not _choices(r, here)}
     on_gpu = [r for r in requests if r.name not in places]
     free = {device.name: device.free_bytes * (1 - MARGIN) for device in here}
@@ -88,13 +84,7 @@ def _choices(request: GpuRequest, here: Sequence[Device]) -> list[str]:
 
 
 class TimeSlicing:
-    """Services that share one GPU, one at a time; for many threads.
-
-    Args:
-        free_bytes: measures the GPU's free memory.
-        slice_s: longest that a service may go on while another waits.
-        release_wait_s: longest wait until memory that was given back is measured to be free.
-    """
+    """Services that share one GPU, one at a time, for `slice_s` while others wait. Thread-safe."""
 
     def __init__(
         self, free_bytes: Callable[[], int], slice_s: float = 20.0, release_wait_s: float = 30.0
@@ -116,11 +106,7 @@ class TimeSlicing:
 
     @contextmanager
     def holding(self, slot: Slot) -> Iterator[None]:
-        """Hold the GPU for one call.
-
-        Raises:
-            OutOfMemory: if the memory that the service needs does not get free.
-        """
+        """Hold the GPU for one call; raise `OutOfMemory` if its memory does not get free."""
         with self._changed:
             self._waiting[slot.name] += 1
             try:

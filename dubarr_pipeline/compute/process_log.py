@@ -17,11 +17,7 @@ class ProcessLog:
         self._start = 0
 
     def open(self, head: str = "") -> BinaryIO:
-        """Open the log for the next start, whose output follows `head` and gives the tail.
-
-        Raises:
-            OSError: if the disk refuses.
-        """
+        """Open the log for the next start, whose output follows `head` and gives the tail."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.rotate()
         log = self.path.open("ab")

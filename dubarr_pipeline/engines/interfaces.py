@@ -77,11 +77,7 @@ class VoiceActivityDetector(Engine):
 
     @abstractmethod
     def detect(self, blocks: Iterator[Samples]) -> list[Span]:
-        """Return the stretches with speech in 16 kHz samples.
-
-        Args:
-            blocks: mono float32 at 16 kHz, ``(samples,)`` each, of any length; read once, in order.
-        """
+        """Return the stretches with speech in 16 kHz mono float32 blocks, read once in order."""
 
 
 class Separator(Engine):
@@ -209,10 +205,7 @@ class ScriptAnalyzer(Engine):
     def brief(
         self, reading: ScriptAnalysis, source: str, target: str, memory: Path | None = None
     ) -> LanguageBrief:
-        """Return the brief of a target language (BCP-47) after `read`. Only if `briefs`.
-
-        `memory` is a folder of earlier answers.
-        """
+        """Return the brief of a target language after `read`. Only if `briefs`."""
         raise NotImplementedError(f"{self.name} has no briefs")
 
 

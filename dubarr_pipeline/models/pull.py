@@ -244,10 +244,7 @@ def _asked(row: ModelRow) -> str:
 
 
 def _adopt(plan: _Plan) -> None:
-    """Take over whole files that are in the model's folder, so that only the rest is fetched.
-
-    This repairs a damaged model, and uses files that a person copied there.
-    """
+    """Take over whole files in the model's folder: a repair, or files that a person copied."""
     folder = store.folder_of(plan.row.name)
     for file in plan.listing.files:
         there, staged = folder / file.path, plan.stage / file.path

@@ -227,11 +227,7 @@ class Pin:
 
 
 def pins() -> dict[str, Pin]:
-    """Return all pins, by model.
-
-    Raises:
-        ModelDamaged: if the file cannot be understood.
-    """
+    """Return all pins, by model. Raises `ModelDamaged` if the file cannot be understood."""
     path = models_dir() / "models.lock"
     if not path.exists():
         return {}

@@ -110,11 +110,7 @@ def existing_digests(source: Source, targets: tuple[str, ...]) -> Mapping[str, s
 
 
 def read_edits(work: WorkDir, film: Source, script: Transcript, offset_s: float) -> Lines:
-    """Read the corrections that people wrote.
-
-    Raises:
-        ArtifactError: if a file is not readable.
-    """
+    """Read people's corrections. Raises `ArtifactError` if a file is not readable."""
     edits: dict[str, dict[int, str]] = {}
     for target in sorted({path.stem for path in work.edits.glob("*")}):
         srt, document = _files(work, target)

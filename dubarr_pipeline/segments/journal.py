@@ -54,11 +54,7 @@ def digest(*facts: object) -> str:
 
 
 class Journal:
-    """The journal of one video, open for reading and appending. For many threads; context manager.
-
-    Raises:
-        ArtifactError: if it was written by another version of the format.
-    """
+    """The journal of one video, for many threads; raises `ArtifactError` for another format."""
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path

@@ -51,10 +51,7 @@ def voice_key(task: LineTask) -> str:
 
 
 class Lengths:
-    """Generations of the length model of one run. For many threads.
-
-    `prior` is the model as earlier films left it.
-    """
+    """Generations of the length model of one run, begun with a `prior` one. For many threads."""
 
     def __init__(
         self,
@@ -87,11 +84,7 @@ class Lengths:
                 self._frontier[task.language] += 1
 
     def snapshot(self, task: LineTask) -> LengthSnapshot:
-        """Return the model as this line sees it.
-
-        Raises:
-            ValueError: if the line is not `ready`.
-        """
+        """Return the model as this line sees it. Raises `ValueError` if it is not `ready`."""
         if not self.ready(task):
             raise ValueError(f"{task.name} is not ready: the model has not learned enough yet")
         place = (task.language, generation(task.ordinal))
@@ -140,10 +133,7 @@ def stock_voices(
 
 
 class VoiceLengthStore:
-    """Lengths that the voices of one synthesizer have shown, one file per voice.
-
-    Another engine's voice of the same name is another voice.
-    """
+    """Lengths that the voices of one synthesizer have shown, one file per voice."""
 
     def __init__(self, folder: Path, engine: str) -> None:
         self._cache, self._folder, self._engine = ResumeCache(folder), folder, engine

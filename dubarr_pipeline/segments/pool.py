@@ -44,10 +44,7 @@ class PoolState:
 
 
 class Pool:
-    """Workers for one list of tasks, which they work through once.
-
-    `cancel` is set by another thread to stop the pool; finished lines stay in the journal.
-    """
+    """Workers for one list of tasks, worked through once, or until another thread sets `cancel`."""
 
     def __init__(self, tasks: Sequence[LineTask], deps: LineDeps, cancel: threading.Event) -> None:
         self._tasks, self._deps, self._cancel = tasks, deps, cancel
@@ -60,11 +57,7 @@ class Pool:
         self._languages = tuple(dict.fromkeys(task.language for task in tasks))
 
     def run(self, on_tick: Callable[[PoolState], None]) -> list[LineResult]:
-        """Work through all tasks, and return their results in the order of the tasks.
-
-        Raises:
-            Cancelled: if it was stopped.
-        """
+        """Work through all tasks; return results in their order. Raises `Cancelled` if stopped."""
         # Lines that earlier runs finished count as done before the first thread starts.
         for task in self._tasks:
             finished = self._deps.cache.finished(task)

@@ -207,10 +207,7 @@ UNSERVED = ("llm_timeout", "llm_unavailable", "tts_timeout", "tts_unavailable")
 
 
 def failure_name(error: Exception, service: str) -> str:
-    """Return the failure's name for a line that an error ended.
-
-    `service` was being called: ``"llm"`` or ``"tts"``.
-    """
+    """Return the failure's name for a line that an error of a service (llm, tts) ended."""
     if isinstance(error, LineError):
         return error.failure
     names = {
@@ -240,11 +237,7 @@ def write_segments(work: WorkDir, result: SegmentsResult, **details: Any) -> Non
 
 
 def read_segments(work: WorkDir) -> SegmentsResult:
-    """Read ``segments.json``.
-
-    Raises:
-        ArtifactError: if it is missing, damaged, or of another schema.
-    """
+    """Read ``segments.json``. Raises `ArtifactError` if it is missing or damaged."""
     document = read_json(work.segments_report)
     try:
         rate = int(document["rate"])

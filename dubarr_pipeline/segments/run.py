@@ -231,10 +231,7 @@ def place_language(
 
 
 def at_clock(samples: Samples, rate: int, placed: TimedTake, clock_rate: int) -> Samples:
-    """Return a take at the clock's rate and its placement's tempo: `placed.length` samples.
-
-    `samples` is mono ``(samples,)`` at `rate` Hz.
-    """
+    """Return a mono take at the clock's rate, with its placement's tempo and length."""
     resampled = resample(samples, rate, clock_rate)
     # Resampling may miss the placement's length by a sample.
     natural = np.zeros(placed.natural, dtype=np.float32)

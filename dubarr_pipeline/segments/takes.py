@@ -40,11 +40,7 @@ def clipped_samples(samples: Samples) -> int:
 
 
 def join(parts: Sequence[Speech]) -> Speech:
-    """Join clauses that were spoken apart, with a breath between them and without a click.
-
-    Raises:
-        ValueError: if there is nothing to join, or the rates differ.
-    """
+    """Join clauses that were spoken apart, with a breath between them and without a click."""
     if not parts or len({part.rate for part in parts}) != 1:
         raise ValueError("only clauses of one rate can be joined, and at least one")
     if len(parts) == 1:
@@ -82,11 +78,7 @@ _BORDERS = (
 
 
 def clauses(text: str, limit: int) -> tuple[str, ...]:
-    """Return the text in `pieces` of at most `limit` characters.
-
-    Raises:
-        ValueError: if the limit is not positive.
-    """
+    """Return the text in `pieces` of at most `limit` characters, which must be positive."""
     if limit < 1:
         raise ValueError(f"a limit of {limit} characters leaves no room for text")
     return tuple(pieces(" ".join(text.split()), limit, _BORDERS))

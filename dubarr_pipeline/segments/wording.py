@@ -68,11 +68,7 @@ class Wordings:
     unanswered: str = ""
 
     def open(self, texts: Sequence[str]) -> Wording:
-        """Prepare the versions of a draft, and return the one to begin with.
-
-        Raises:
-            LineError: if none of them can be spoken.
-        """
+        """Prepare the versions of a draft and return the first, or raise `LineError`."""
         versions: list[Wording] = []
         failure = LineError("empty_translation", f"{self.task.name}: there is no version")
         for text in texts:
@@ -193,11 +189,7 @@ class Wordings:
         return wording
 
     def wording(self, text: str) -> Wording:
-        """Return a text prepared for speech, and its predicted length.
-
-        Raises:
-            LineError: if nothing in it can be spoken.
-        """
+        """Return a text prepared for speech with its length, or raise `LineError`."""
         task, deps = self.task, self.deps
         terms = deps.film.context.glossary
         spoken = speakable(pronounced(text, terms, task.language), task.language)

@@ -167,11 +167,7 @@ def check_url(url: str) -> None:
 
 
 def key_of(variable: str) -> str:
-    """Return the key in an environment variable; empty if there is none.
-
-    Raises:
-        SettingsError: if it cannot be sent. It is never shown.
-    """
+    """Return the key in a variable, or empty; raise `SettingsError` if it cannot be sent."""
     key = os.environ.get(variable, "").strip()
     if not key.isascii() or not key.isprintable():
         raise SettingsError(

@@ -76,11 +76,7 @@ _LATIN_WORD = "no"
 
 
 def try_tts(service: TTSService, order: SpeechOrder, setting: str = "synthesis") -> None:
-    """Have one short word spoken as ordered, before hours of work depend on it.
-
-    Raises:
-        MissingRequirement: the fault and the cure.
-    """
+    """Have one short word spoken as ordered, or raise `MissingRequirement` with the cure."""
     where = f"the TTS at {service.options.address}"
     language = order.language or ""
     word = _WORDS.get(language.partition("-")[0], _LATIN_WORD)

@@ -239,10 +239,7 @@ def _error_document(error: RequestRefused) -> dict[str, Any]:
 
 
 def encoded(samples: Samples, rate: int, kind: str) -> tuple[bytes, str]:
-    """Encode mono samples; return the bytes and their media type.
-
-    ``pcm`` is raw 16 bit little endian.
-    """
+    """Encode mono samples (``pcm``: raw 16 bit little endian); return bytes and media type."""
     whole = np.clip(samples, -1.0, 1.0)
     if kind == "pcm":
         return np.round(whole * 32767).astype("<i2").tobytes(), f"audio/pcm; rate={rate}"

@@ -97,11 +97,7 @@ def base_language(tag: str | None) -> str | None:
 
 
 def parse_languages(text: str) -> tuple[str, ...]:
-    """Return the target languages of ``"es,ca"``, in their order and without repeats.
-
-    Raises:
-        LanguageError: if there is none, or one that does not exist.
-    """
+    """Return the target languages of ``"es,ca"``, each once, or raise `LanguageError`."""
     tags = [standard_tag(part) for part in text.split(",") if part.strip()]
     if not tags:
         raise LanguageError("no target language: name one or more, e.g. --to es,ca")
@@ -109,11 +105,7 @@ def parse_languages(text: str) -> tuple[str, ...]:
 
 
 def standard_tag(text: str) -> str:
-    """Return a language as a BCP-47 tag: ``spa`` → ``es``, ``pt_br`` → ``pt-BR``.
-
-    Raises:
-        LanguageError: if there is no such language.
-    """
+    """Return a language as BCP-47 (``spa`` → ``es``), or raise `LanguageError` if none exists."""
     try:
         tag = langcodes.standardize_tag(text.strip().replace("_", "-"))
     except LanguageTagError:

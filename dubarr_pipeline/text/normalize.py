@@ -212,10 +212,7 @@ def _decimal(language: str, known: Reading | None) -> str:
 
 
 def _number(digits: str, language: str, known: Reading | None, *, counted: bool = False) -> str:
-    """Put a number into words, as the language writes it: grouped, decimals, a year, a code.
-
-    A number that is `counted`, before a currency or a unit, is no year.
-    """
+    """Put a number into words as the language writes it; a `counted` one is no year."""
     negative = digits[0] in "-−"
     whole, _, decimals = digits.lstrip("-−").partition(_decimal(language, known))
     plain = re.sub(r"\D", "", whole)

@@ -36,10 +36,7 @@ def _table(name: str) -> Mapping[str, Any]:
 
 
 def syllables(text: str, language: str) -> float:
-    """Return about how many syllables a text has when spoken; 0 for one with nothing to say.
-
-    Of an unknown language, the script alone is counted.
-    """
+    """Return about how many syllables a text has when spoken; 0 with nothing to say."""
     base = language.split("-")[0].lower()
     count = 0.0
     for word in _WORD.findall(text):

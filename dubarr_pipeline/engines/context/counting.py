@@ -203,11 +203,7 @@ def guided_languages() -> tuple[str, ...]:
 
 
 def style_guide(language: str, register: Register, tone: str) -> str:
-    """Say in two or three sentences how to translate into a language (BCP-47).
-
-    The guess is worded as one: a counted register of the whole script is not the relation of two
-    people.
-    """
+    """Say in two or three sentences how to translate into a language, worded as a guess."""
     known = _table("address")
     informal, formal = known.get(language) or known.get(language.split("-")[0]) or ("", "")
     if not formal:

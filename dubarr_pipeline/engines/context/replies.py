@@ -199,10 +199,7 @@ def merged_relations(parts: Iterable[PartNotes], speakers: frozenset[str]) -> tu
 def merged_terms(
     parts: Iterable[PartNotes], names: Mapping[str, str], script: str
 ) -> tuple[tuple[Term, ...], tuple[str, ...]]:
-    """Merge the notes of all parts with the known names, by speaker.
-
-    Returns each term once, and the noted terms that the script lacks.
-    """
+    """Return each noted term and known name once, and the noted terms that the script lacks."""
     kinds: dict[str, Counter[str]] = {}
     spelled: dict[str, str] = {}
     for part in parts:

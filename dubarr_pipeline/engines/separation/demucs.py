@@ -67,10 +67,7 @@ class DemucsOptions:
 
 
 class DemucsSeparator(LadderedEngine, Separator):
-    """Takes voices out with a Demucs network; a 3-hour film needs no more memory than a trailer.
-
-    Voices are looked for in the channels that carry dialogue; the others stay as they are.
-    """
+    """Takes voices out with a Demucs network, in the channels that carry dialogue."""
 
     name: ClassVar[str] = "demucs"
     worker: ClassVar[str] = "dubarr_pipeline.engines.separation.demucs_worker:DemucsModel"

@@ -45,10 +45,6 @@ class DemucsModel:
     A bag such as htdemucs_ft has a network for each stem; those that say nothing about voices are
     not loaded, which takes a quarter of the time and memory.
 
-    Args:
-        folder: with ``NAME.yaml`` (a bag) or a single ``SIGNATURE-CHECKSUM.th``.
-        device: as PyTorch calls it.
-
     Raises:
         MissingRequirement: if demucs is not installed, or the folder holds no model.
         EngineError: if a file is damaged, or the model knows no voices.

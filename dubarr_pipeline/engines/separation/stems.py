@@ -131,11 +131,7 @@ class _Split:
             self._writer.write(zeros[:, :missing])
 
     def finish(self) -> None:
-        """Write the silence after the last voice.
-
-        Raises:
-            EngineError: if some speech was left out.
-        """
+        """Write the silence after the last voice; raise `EngineError` if speech was left out."""
         if self._covered != self._speech:
             raise EngineError(
                 f"the separator left out {self._speech - self._covered} of {self._speech} samples "

@@ -74,15 +74,7 @@ class EspeakSynthesizer(Synthesizer):
             return False
 
     def speak(self, request: SpeechRequest) -> Speech:
-        """Render the line, in `duration_s` where that is asked.
-
-        Where it would need a rate at which espeak is no longer clear, the nearest that can be had
-        is returned; whoever asked judges it.
-
-        Raises:
-            LanguageError: if espeak does not speak the language.
-            LineError: ``unspeakable``: nothing to pronounce, markup, or signs it would spell.
-        """
+        """Render the line, in `duration_s` if that is asked, or as near as espeak stays clear."""
         language = require_language(request.language)
         check_speakable(request.text, language)
         with ESPEAK.session() as session:

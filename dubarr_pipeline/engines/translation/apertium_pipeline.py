@@ -108,11 +108,7 @@ def package_for(source: str, target: str) -> str | None:
 
 
 def read_programs(mode: Mode) -> list[list[str]]:
-    """Return the commands of a mode, set to flush after every NUL and to mark unknown words.
-
-    Raises:
-        EngineError: if the file is not the pipeline that Apertium writes.
-    """
+    """Return the commands of a mode, set to flush after every NUL and to mark unknown words."""
     programs: list[list[str]] = [[]]
     for word in shlex.split(mode.path.read_text("utf-8"), comments=True):
         if word == "|":
