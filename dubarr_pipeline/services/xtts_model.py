@@ -131,13 +131,13 @@ class XttsVoice:
 
     def _pieces(self, line: LineToSpeak) -> list[str]:
         """Split the text into pieces within the model's limits of characters and of tokens."""
-        code = self._code(line).partition("-")[0]
-        limit = self._model.tokenizer.char_limits.get(code, 200)
+        code = xtts_language(line.language) or ""
+        limit = self._model.tokenizer.char_limits.get(code.partition("-")[0], 200)
         longest = self._model.args.gpt_max_text_tokens - 2
         fitting, left = list[str](), pieces(line.text, limit, BORDERS)
         while left:
             piece = left.pop(0)
-            tokens = len(self._model.tokenizer.encode(piece.lower(), lang=self._code(line)))
+            tokens = len(self._model.tokenizer.encode(piece.lower(), lang=code))
             if tokens < longest or len(piece) == 1:
                 fitting.append(piece)
             else:
@@ -152,7 +152,7 @@ class XttsVoice:
         facts = "\0".join((piece, line.language, line.voice, line.ref_digest))
         digest = hashlib.sha256(facts.encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:6], "big"))
-        rendered = self._model.inference(piece, self._code(line), *voice)
+        rendered = self._model.inference(piece, xtts_language(line.language) or "", *voice)
         return np.asarray(rendered["wav"], np.float32), torch.from_numpy(rendered["gpt_latents"])
 
     def _at_tempo(self, latents: Any, voice: tuple[Any, Any], tempo: float) -> Samples:
@@ -169,16 +169,8 @@ class XttsVoice:
     def _joined(self, sounds: list[Samples]) -> Samples:
         """Join pieces with a pause between them, their silent edges cut."""
         pause = np.zeros(round(_PAUSE_S * self.rate), np.float32)
-        parts: list[Samples] = []
-        for sound in sounds:
-            parts += (
-                [pause, trim_edges(sound, self.rate)] if parts else [trim_edges(sound, self.rate)]
-            )
-        return np.concatenate(parts) if parts else pause[:0]
-
-    @staticmethod
-    def _code(line: LineToSpeak) -> str:
-        return xtts_language(line.language) or ""
+        parts = [part for sound in sounds for part in (pause, trim_edges(sound, self.rate))]
+        return np.concatenate(parts[1:]) if parts else pause[:0]
 
 
 def _load(folder: Path, device: str) -> Any:

@@ -21,9 +21,8 @@ from dubarr_pipeline.engines.requirements import (
     package_version,
 )
 from dubarr_pipeline.engines.separation.demucs_worker import ModelShape
-from dubarr_pipeline.engines.separation.dialogue import dialogue_channels
+from dubarr_pipeline.engines.separation.dialogue import SeparationOptions, dialogue_channels
 from dubarr_pipeline.engines.separation.film import Film
-from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import lines_of
 from dubarr_pipeline.engines.separation.spectrum import Grid
 from dubarr_pipeline.engines.separation.windows import WindowPlan

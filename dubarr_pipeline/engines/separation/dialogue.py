@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import AudioReader
-from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import DialogueLine, pause_power, sound_of
 from dubarr_pipeline.engines.separation.spectrum import TINY, Grid, Spectrum, power
 from dubarr_pipeline.spans import Span
@@ -23,6 +23,40 @@ _ONE_PLACE = 0.85
 """Share of a line's voices at one place; music as loud as a voice in the middle leaves it that."""
 _CENTRE_CHANNEL = 2
 """In the order of WAV files: left, right, centre..."""
+
+
+Method = Literal["auto", "centre", "wiener"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeparationOptions:
+    """Options of separation without a trained model.
+
+    Attributes:
+        method: ``auto`` measures each line; ``centre`` and ``wiener`` force one.
+        most_spread_db: spread of a voice beside its own position in the stereo picture, in dB,
+            above which it is not a point and the Wiener filter is taken (a point under equally loud
+            music: -12 dB or less).
+        least_side_db: level beside that position in the pauses, against that at it, in dB, below
+            which left and right are one and the same sound.
+        centre_caution: how many times (above 0) the expected background is kept out of the centre's
+            voice.
+        wiener_caution: how many times (above 0) the expected background is kept out by the Wiener
+            filter; more leaves more of the voice in the accompaniment, less takes more music into
+            the vocals.
+        dialogue_rise_db: rise of a channel's voice band inside speech, in dB, from which it carries
+            dialogue; for three channels and more.
+        dialogue_reach_db: how far under the strongest channel another dialogue channel may lie, in
+            dB (negative).
+    """
+
+    method: Method = "auto"
+    most_spread_db: float = -10.0
+    least_side_db: float = -30.0
+    centre_caution: float = 1.0
+    wiener_caution: float = 4.0
+    dialogue_rise_db: float = 3.0
+    dialogue_reach_db: float = -15.0
 
 
 def dialogue_channels(

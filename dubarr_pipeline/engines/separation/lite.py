@@ -12,6 +12,7 @@ import numpy as np
 from dubarr_pipeline.engines.interfaces import AudioReader, Samples, Separator
 from dubarr_pipeline.engines.separation.dialogue import (
     MIDDLE,
+    SeparationOptions,
     are_apart,
     dialogue_channels,
     position,
@@ -23,7 +24,6 @@ from dubarr_pipeline.engines.separation.masks import (
     centre_voice,
     wiener_voice,
 )
-from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import (
     Background,
     DialogueLine,

@@ -56,6 +56,10 @@ _GPU_ALONE = ("float16", "bfloat16", "int8_float16", "int8_bfloat16")
 """CTranslate2 rejects them on a CPU, or silently calculates in float32."""
 
 
+_Sound = tuple[Span, Samples]
+"""A passage of the film, and its sound at 16 kHz."""
+
+
 @dataclass(frozen=True, slots=True)
 class FasterWhisperOptions:
     """Options of recognition, and of the script made from it.
@@ -86,14 +90,6 @@ class FasterWhisperOptions:
     languages: LanguageOptions = field(default_factory=LanguageOptions)
     script: TranscribingOptions = field(default_factory=TranscribingOptions)
     allow_cpu: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Sounds:
-    """Passages of the film with their sound at 16 kHz."""
-
-    spans: tuple[Span, ...]
-    samples: tuple[Samples, ...]
 
 
 class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
@@ -208,40 +204,37 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
             votes += self._votes(_read(vocals, [spans[i]]), vocals.rate)
         return votes
 
-    def _votes(self, sounds: _Sounds, rate: int) -> list[LanguageVote]:
-        heard = self._call("languages", sounds.samples)
+    def _votes(self, sounds: Sequence[_Sound], rate: int) -> list[LanguageVote]:
+        heard = self._call("languages", [samples for _, samples in sounds])
         return [
             LanguageVote(language_of(code), probability, span.length / rate)
-            for span, (code, probability) in zip(sounds.spans, heard, strict=True)
+            for (span, _), (code, probability) in zip(sounds, heard, strict=True)
         ]
 
-    def _hear_passages(self, sounds: _Sounds, film: str, rate: int) -> list[Passage]:
+    def _hear_passages(self, sounds: Sequence[_Sound], film: str, rate: int) -> list[Passage]:
         """Recognise some passages, each in its own language."""
-        languages = [film] * len(sounds.spans)
+        languages = [film] * len(sounds)
         if self._options.foreign:
             votes = self._votes(sounds, rate)
-            own = [passage_language(v, film, self._options.languages) for v in votes]
-            languages = [film if same_language(language, film) else language for language in own]
+            told = [passage_language(v, film, self._options.languages) for v in votes]
+            languages = [film if same_language(language, film) else language for language in told]
         passages: list[Passage] = []
         for language in dict.fromkeys(languages):
-            chosen = [i for i, spoken in enumerate(languages) if spoken == language]
-            samples = [sounds.samples[i] for i in chosen]
+            own = [s for s, spoken in zip(sounds, languages, strict=True) if spoken == language]
+            samples = [samples for _, samples in own]
             written = self._call("write", samples, self._code(language))
-            for i, parts in zip(chosen, written, strict=True):
-                heard = [_passage(part, sounds.spans[i], language, rate) for part in parts]
-                passages += self._surely(heard, sounds, i, rate)
+            for sound, parts in zip(own, written, strict=True):
+                heard = [_passage(part, sound[0], language, rate) for part in parts]
+                passages += self._surely(heard, sound, rate)
         return passages
 
-    def _surely(
-        self, heard: list[Passage], sounds: _Sounds, number: int, rate: int
-    ) -> list[Passage]:
+    def _surely(self, heard: list[Passage], sound: _Sound, rate: int) -> list[Passage]:
         """Recognise doubtful passages again, and return the better result."""
         phantoms = self._options.script.phantoms
         if not any(needs_second_hearing(passage, phantoms) for passage in heard):
             return heard
-        language = heard[0].language
-        again = self._call("write_again", sounds.samples[number], self._code(language))
-        span = sounds.spans[number]
+        language, (span, samples) = heard[0].language, sound
+        again = self._call("write_again", samples, self._code(language))
         second = [_passage(part, span, language, rate) for part in again]
         fewer = sum(needs_second_hearing(p, phantoms) for p in second)
         return second if second and fewer < len(second) else heard
@@ -277,8 +270,8 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         }
 
 
-def _read(vocals: AudioReader, spans: Sequence[Span]) -> _Sounds:
-    return _Sounds(tuple(spans), tuple(read_speech(vocals, span) for span in spans))
+def _read(vocals: AudioReader, spans: Sequence[Span]) -> list[_Sound]:
+    return [(span, read_speech(vocals, span)) for span in spans]
 
 
 def _passage(heard: HeardPassage, span: Span, language: str, rate: int) -> Passage:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.engines.separation.dialogue import (
+    SeparationOptions,
     are_apart,
     dialogue_channels,
     position,
     sides,
     tells_apart,
 )
-from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.engines.separation.pauses import lines_of
 from dubarr_pipeline.engines.separation.spectrum import Grid
 from dubarr_pipeline.spans import Span

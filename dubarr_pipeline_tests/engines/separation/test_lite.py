@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from dubarr_pipeline.engines.interfaces import AudioReader, Samples
+from dubarr_pipeline.engines.separation.dialogue import SeparationOptions
 from dubarr_pipeline.engines.separation.lite import LiteSeparator
-from dubarr_pipeline.engines.separation.options import SeparationOptions
 from dubarr_pipeline.spans import Span, intersect, merge, total
 from dubarr_pipeline_tests.fixtures.separation_sounds import Hiss, Sound, si_sdr, voice, wide
 
