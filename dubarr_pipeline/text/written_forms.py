@@ -9,39 +9,19 @@ from collections.abc import Callable
 
 from dubarr_pipeline.text.language_tables import Reading
 from dubarr_pipeline.text.numbers import ordinal, words
+from dubarr_pipeline.text.tables import read_table
 
-_DOMAIN = re.compile(
-    r"(?:https?://)?(?:[\w.+-]+@)?(?:[a-z0-9-]+\.)+"
-    r"(?:com|net|org|info|edu|gov|eu|es|cat|fr|de|it|pt|br|uk|us|tv|io)\b(?:/[\w/.-]*\w)?",
-    re.I,
-)
 _PHONE = re.compile(
     r"(?<![\d.,:/-])\+?\(?(?:\d{1,3}|0\d{3})\)?(?:[ -]\d{2,4}){2,5}(?![\d/:])"
     r"|(?<![\d-])\d{3}-\d{4}(?![\d-])"
 )
 _ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{0,3})|XL(?:IX|IV|V?I{0,3}))"
-_CENTURY = "siglos?|segles?|séculos?"
-_CHAPTER = (
-    "cap[ií]tulos?|capítols?|chapters?|chapitres?|kapitel|capitol[oi]|actos?|actes?|"
-    "volum\\w*|tom[oe]s?"
-)
-_CENTURY_AFTER = "secolo|siècles?|century"
-_RULER = re.compile(
-    r"^(?:llu[ií]s|lu[ií]s|louis|ludwig|luigi|carl\w*|charles|karl|fel[ií]pe?|phil\w+|fili\w+|"
-    r"enri\w+|henr\w+|heinrich|juan|joan|jean|john|johannes|giovanni|joão|pablo|pau|paul|paolo|"
-    r"paulo|alfonso?|isabel\w*|elizabeth|elis\w+|jorge|jordi|georg\w*|giorgio|napol\w+|p[ií]o|pius|"
-    r"bened\w+|nic[hk]?ol\w+|nikolaus|guill\w+|william|wilhelm|edward|eduardo?|édouard|ri[ck]+ard\w*|"
-    r"richard|jaime|jaume|james|giacomo|pedro|pere|pierre|peter|pietro|fern?an\w+|ferdinand\w*|"
-    r"catalina|cat[he]\w+|katharina|mar[ií]a|marie|mary|v[ií]ctor|vittorio|umberto|fr[ei]\w*deri\w+|"
-    r"friedrich|otto|leopold\w*|alejandro|alexand\w+|alessandro)$",
-    re.I,
-)
-_QUEEN = re.compile(r"^(?:isabel|eli[sz]|cat[ah]|cater|kath|mar[ií]a|marie|mary)", re.I)
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
-_GERMAN_COUNTED = (
-    "Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|"
-    "Jahrhundert|Stock|Mal|Klasse|Geburtstag|Weltkrieg|Etage|Platz|Tag|Kapitel|Teil"
-)
+
+
+def _any(name: str) -> str:
+    """Return the alternatives of a list in `written_forms.toml`, for a pattern."""
+    return "|".join(read_table("dubarr_pipeline.text", "written_forms")[name])
 
 
 def plain_forms(text: str, language: str, known: Reading) -> str:
@@ -61,7 +41,8 @@ def _addresses(text: str, base: str, known: Reading) -> str:  # noqa: ARG001
         bare = re.sub(r"^https?://", "", match.group())
         return bare.replace(".", f" {known.dot} ").replace("@", at).replace("-", " ")
 
-    return _DOMAIN.sub(said, text)
+    host = rf"(?:[a-z0-9-]+\.)+(?:{_any('domains')})\b"
+    return re.sub(rf"(?:https?://)?(?:[\w.+-]+@)?{host}(?:/[\w/.-]*\w)?", said, text, flags=re.I)
 
 
 def _phones(text: str, base: str, known: Reading) -> str:
@@ -88,16 +69,15 @@ def _romans(text: str, base: str, known: Reading) -> str:  # noqa: ARG001
 
     def named(match: re.Match[str]) -> str:
         name, numeral = match[1], match[2]
-        ruler = _RULER.match(name) is not None
+        ruler = re.match(rf"^(?:{_any('rulers')})$", name, re.I) is not None
         if len(numeral) == 1 and not (ruler and numeral in "IVX"):
             return match.group()
         said = _reign(name, _value(numeral), base) if ruler else words(_value(numeral), base)
         return f"{name} {said}"
 
-    text = re.sub(rf"(?i:\b({_CENTURY}|{_CHAPTER}))\s+({_ROMAN})\b(?<=[IVX])", after, text)
-    text = re.sub(
-        rf"(?<!\w)({_ROMAN})(?<=[IVX])(?:e|º|°|th)?\s+((?i:{_CENTURY_AFTER}))\b", before, text
-    )
+    nouns, later = f"{_any('centuries')}|{_any('chapters')}", _any("centuries_after")
+    text = re.sub(rf"(?i:\b({nouns}))\s+({_ROMAN})\b(?<=[IVX])", after, text)
+    text = re.sub(rf"(?<!\w)({_ROMAN})(?<=[IVX])(?:e|º|°|th)?\s+((?i:{later}))\b", before, text)
     if base == "fr":
         text = re.sub(r"\bIer\b", "premier", re.sub(r"\bIre\b", "première", text))
     stop = r"\.?" if base == "de" else ""
@@ -113,7 +93,7 @@ def _value(numeral: str) -> int:
 
 def _reign(name: str, number: int, base: str) -> str:
     """Put a ruler's number into words: the fourteenth, quatorze, decimoquarto..."""
-    queen = _QUEEN.match(name) is not None
+    queen = re.match(rf"^(?:{_any('queens')})", name, re.I) is not None
     if base == "en":
         return f"the {ordinal(number, base)}"
     if base == "de":
@@ -207,4 +187,4 @@ def _german(text: str) -> str:
         lambda m: f"{m[1]} {ordinal(int(m[2]), 'de')}n",
         text,
     )
-    return re.sub(rf"(\b[A-Za-z]+ )?(?<!\d)(\d{{1,2}})\. ({_GERMAN_COUNTED})\b", said, text)
+    return re.sub(rf"(\b[A-Za-z]+ )?(?<!\d)(\d{{1,2}})\. ({_any('german_counted')})\b", said, text)
