@@ -1,9 +1,7 @@
 """A service that we start ourselves, with its first request, and watch until it is closed.
 
-It gets a loopback port and a token of its own. The port stays reserved for as long as the service
-may be restarted, by a socket that is bound and never listens: `SO_REUSEADDR` lets the service bind
-the same port, and the kernel gives it to no other process. `subreaper` makes sure that nothing
-survives a killed run.
+How its port stays reserved, and why nothing of it survives a killed run:
+`docs/decisions/0013-services.md`.
 """
 
 import logging
@@ -77,7 +75,7 @@ class ServiceProcess:
         self.starts = 0
         self._policy = policy or RestartPolicy()
         self._restarts = Restarts(self._policy)
-        # Reserved, not used: see the module's docstring.
+        # Bound, but never listening: the service binds it too, and nobody else gets it.
         self._reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind((_LOOPBACK, 0))

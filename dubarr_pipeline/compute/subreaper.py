@@ -1,9 +1,7 @@
 """Subreaper between a run and its service: nothing of the service outlives the run.
 
-A run that is killed by `kill -9` can end nothing itself, and a server's own workers outlive the
-server. So this small process is the service's parent: it notices that the run is gone (its standard
-input ends), and it adopts whatever the service leaves behind (`PR_SET_CHILD_SUBREAPER`), so that
-all of it can be found and ended. It runs as a script, without this package.
+It notices that the run is gone (its standard input ends), adopts what the service leaves behind,
+and ends it all: see `docs/decisions/0013-services.md`. A script, without this package.
 """
 
 import ctypes

@@ -4,9 +4,8 @@
 folder adds others, or replaces rows, by the same keys. Any other ``owner/name`` is taken for a
 repository of the hub, of which nothing is known beforehand.
 
-The manifest states a checksum only where it is surely known. Where it is not, the store takes size
-and sha256 from the hub's own listing at the first pull and keeps to them ever after
-(`models.lock`, see `docs/decisions`).
+It states a checksum only where that is surely known; the others are pinned at the first pull:
+`docs/decisions/0016-models-are-pinned-at-the-first-pull.md`.
 """
 
 import difflib

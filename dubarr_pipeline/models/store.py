@@ -2,9 +2,8 @@
 
 The folder is ``$DUBARR_MODELS_DIR``, else that of the settings, else ``models`` in dubarr's data
 folder. Each model has a folder of its own, which appears whole, after every file has been checked
-by its sha256. ``models.lock`` names, for each model, its commit, and size and sha256 of every file:
-every later pull must bring the bytes of the first. It outlives the removal of a model;
-``dubarr models pull --update`` takes what the hub holds now, and pins that.
+by its sha256. ``models.lock`` pins each model's commit and files at the first pull, and outlives
+its removal; ``dubarr models pull --update`` takes what the hub holds now, and pins that.
 """
 
 from __future__ import annotations

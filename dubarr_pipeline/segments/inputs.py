@@ -1,8 +1,5 @@
 """Inputs of the stage beyond its artifacts: briefs, existing subtitles, and corrections by people.
 
-Briefs are written here and not with the context, so that another language redoes nothing before the
-lines: its own brief is asked for, the others are read from their kept answers.
-
 ``edits/{lang}.srt`` is a corrected copy of the dubbed subtitles, matched to the lines by time;
 ``edits/{lang}.json`` names lines by index: ``{"lines": {"3": {"text": "..."}}}``. Both are
 read, and never written.

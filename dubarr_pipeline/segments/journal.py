@@ -12,9 +12,7 @@ the answer depends on:
 - ``line``: a finished line, with its takes and the position of the chosen one;
 - ``final``: the digest of its final sound, so that it is not rendered again.
 
-The loop asks the journal before it asks a server, and otherwise depends only on its input. So
-a run that was killed is resumed: the next one repeats at most the calls that were in progress.
-Failures are never journaled: a later run tries those lines again, from the answers that they have.
+Failures are never journaled: see `docs/decisions/0004-production.md`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """The length model as each line sees it, and its memory of the voices across films.
 
-The model learns from the takes of this very film, while threads finish lines in any order and a run
-may be killed. So that neither shows in the result, a line never sees the current model but a
-*generation* of it: the takes of the first 2, 4, 8, 16... lines of its language. The generation
-depends on the line's place alone; it waits, parked, until all those lines have a first take. The
-lag between a generation and its first reader keeps that wait short.
+So that neither threads nor kills show in the result, a line never sees the current model but a
+*generation* of it: the takes of the first 2, 4, 8, 16... lines of its language. It waits, parked,
+until all those lines have a first take; the lag before its first reader keeps that short.
 
 A stock voice (chosen by its name in a speaker's profile) is the same in every film; a cloned one,
 or one chosen by pitch, is known by its speaker and stays with its film. The state that a film

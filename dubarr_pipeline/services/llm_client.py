@@ -310,7 +310,7 @@ class _Answer(BaseModel):
     answer: int
 
 
-def try_llm(service: LLMService, setting: str = "llm") -> None:
+def try_llm(service: LLMService) -> None:
     """Ask a language model one small question in JSON, before hours of work depend on it.
 
     Raises:
@@ -320,27 +320,27 @@ def try_llm(service: LLMService, setting: str = "llm") -> None:
     where = f"the LLM at {service.options.address}"
     try:
         if not service.hosted:
-            _check_served(service, where, setting)
+            _check_served(service, where)
         service.ask(list(_QUESTION), _Answer, 0)
     except ContextTooLong as error:
         raise MissingRequirement(f"{where}: {error}") from error
     except BadReply as error:
         words = str(error)
         if "priority" in words and service.model.sends_priority:
-            cure = f"refuses priorities: set {setting}.server_priority = false ({words})"
+            cure = f"refuses priorities: set llm.server_priority = false ({words})"
         elif "answered 4" in words:
-            cure = f"refuses the question: {words}; correct {setting}.model or {setting}.url"
+            cure = f"refuses the question: {words}; correct llm.model or llm.url"
         else:
             cure = (
-                f"does not return the requested JSON: {words}; set {setting}.model to one that "
+                f"does not return the requested JSON: {words}; set llm.model to one that "
                 "follows instructions, or a server that enforces schemas (vLLM, llama.cpp)"
             )
         raise MissingRequirement(f"{where} {cure}") from error
     except ServiceError as error:
-        raise MissingRequirement(service_cure(where, setting, error)) from error
+        raise MissingRequirement(service_cure(where, "llm", error)) from error
 
 
-def _check_served(service: LLMService, where: str, setting: str) -> None:
+def _check_served(service: LLMService, where: str) -> None:
     """Check that the server lists the model, with the window that is set."""
     served, tokens = service.models(), service.model.context_tokens
     names = [model.id for model in served]
@@ -348,12 +348,12 @@ def _check_served(service: LLMService, where: str, setting: str) -> None:
         if names:
             raise MissingRequirement(
                 f"{where} does not serve {service.name!r}; it serves: {', '.join(names[:20])}: "
-                f"set {setting}.model"
+                "set llm.model"
             )
         return
     window = served[names.index(service.name)].max_model_len
     if window is not None and window < tokens:
         raise MissingRequirement(
-            f"{where} has a window of {window} tokens, but {setting}.context_tokens is "
+            f"{where} has a window of {window} tokens, but llm.context_tokens is "
             f"{tokens}: set it to {window} or start the server with a longer one"
         )

@@ -75,7 +75,7 @@ _WORDS: dict[str, str] = dict(
 _LATIN_WORD = "no"
 
 
-def try_tts(service: TTSService, order: SpeechOrder, setting: str = "synthesis") -> None:
+def try_tts(service: TTSService, order: SpeechOrder) -> None:
     """Have one short word spoken as ordered, or raise `MissingRequirement` with the cure."""
     where = f"the TTS at {service.options.address}"
     language = order.language or ""
@@ -85,11 +85,11 @@ def try_tts(service: TTSService, order: SpeechOrder, setting: str = "synthesis")
     except BadReply as error:
         raise MissingRequirement(
             f"{where} does not speak {language}: {error}; choose another target language, or "
-            f"another {setting}.engine or {setting}.model"
+            "another synthesis.engine or synthesis.model"
         ) from error
     except ServiceError as error:
-        raise MissingRequirement(service_cure(where, setting, error)) from error
+        raise MissingRequirement(service_cure(where, "synthesis", error)) from error
     if not samples.size:
         raise MissingRequirement(
-            f"{where} sent only silence for {word!r} in {language}: choose another {setting}.voice"
+            f"{where} sent only silence for {word!r} in {language}: choose another synthesis.voice"
         )

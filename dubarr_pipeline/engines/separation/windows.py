@@ -1,9 +1,7 @@
 """A film cut into overlapping windows, and their results blended into one sound again.
 
-The windows lie where Demucs itself would cut the whole film (``demucs.apply.apply_model``): at
-multiples of a stride from the film's first sample, each weighted by a triangle. So what is put
-together here window by window is what Demucs would make of the film in one piece, and no seam is
-added; but only one stretch of it is held at a time.
+The windows lie where Demucs itself would cut the whole film (``demucs.apply.apply_model``), each
+weighted by a triangle, so that no seam is added: see `docs/decisions/0012-demucs-windows.md`.
 """
 
 from collections.abc import Iterator, Sequence

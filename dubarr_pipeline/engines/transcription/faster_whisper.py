@@ -40,6 +40,7 @@ from dubarr_pipeline.script.recognition.passages import (
 from dubarr_pipeline.script.recognition.transcript import HeardFilm, TranscribingOptions, transcribe
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.text.languages import base_language, same_language
+from dubarr_pipeline.text.tables import read_table
 
 _log = logging.getLogger(__name__)
 _VERSION = 2
@@ -329,24 +330,16 @@ def whisper_rungs(
     return tuple(steps)
 
 
-CODES = frozenset(
-    (
-        "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no "
-        "th ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw "
-        "gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl "
-        "mg as tt haw ln ha ba jw su yue"
-    ).split()
-)
-"""The 99 languages of the first models, and Cantonese of the third."""
 _OWN_CODES = {"jv": "jw", "fil": "tl", "nb": "no", "iw": "he", "in": "id", "cmn": "zh"}
 _STANDARD = {"jw": "jv", "tl": "fil"}
 
 
 def whisper_code(language: str) -> str | None:
     """Return Whisper's code for a BCP-47 language; None if it does not know it."""
+    known = read_table("dubarr_pipeline.engines", "languages")["whisper"].split()
     for tag in (language.partition("-")[0].lower(), base_language(language) or ""):
         code = _OWN_CODES.get(tag, tag)
-        if code in CODES:
+        if code in known:
             return code
     return None
 

@@ -21,6 +21,7 @@ import langcodes
 from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.errors import EngineError, MissingRequirement
+from dubarr_pipeline.text.tables import read_table
 
 CHUNK_BYTES = 4096
 """Size of a write: less than a pipe holds, so that a write to a ready pipe never blocks."""
@@ -33,13 +34,6 @@ ALIKE = {"bs": "sh", "hr": "sh", "sr": "sh", "no": "nb", "nn": "nb"}
 """Language -> the one under which Apertium's pairs have it."""
 HOMES = {"pt": None, "en": "GB"}
 """Territory of a language's general mode, if it is not that of the most speakers."""
-PACKAGED = (
-    "afr-nld arg-cat bel-rus br-fr cat-ita cat-srd dan-nor en-gl eng-cat eng-spa eo-ca eo-en eo-es "
-    "eo-fr es-gl es-pt es-ro eu-en eu-es fra-cat fr-es hbs-eng hbs-mkd hbs-slv ind-zlm isl-eng "
-    "isl-swe mkd-bul mkd-eng nno-nob oc-ca oc-es oci-fra pol-szl por-cat pt-gl rus-ukr spa-arg "
-    "spa-ast spa-cat spa-ita srd-ita swe-dan swe-nor urd-hin"
-).split()
-"""The pairs that Debian 12 packages, as ``apertium-NAME``; most translate both ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,8 @@ def package_for(source: str, target: str) -> str | None:
         return {ALIKE.get(language, language) for language in found}
 
     wanted = pair_of(source, target)
-    packages = (pair for pair in PACKAGED if pair_of(*pair.split("-")) == wanted)
+    packaged = read_table("dubarr_pipeline.engines", "languages")["apertium"].split()
+    packages = (pair for pair in packaged if pair_of(*pair.split("-")) == wanted)
     return next((f"apertium-{pair}" for pair in packages), None)
 
 

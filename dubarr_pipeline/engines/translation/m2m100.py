@@ -21,6 +21,7 @@ from dubarr_pipeline.engines.translation.reply_checks import base, find_fault
 from dubarr_pipeline.errors import EngineError, MissingRequirement
 from dubarr_pipeline.models.store import model_folder, model_identity
 from dubarr_pipeline.text.sentences import sentence_starts
+from dubarr_pipeline.text.tables import read_table
 
 if TYPE_CHECKING:
     import ctranslate2
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LANGUAGES = (
-    "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu "
-    "ha he hi hr ht hu hy id ig ilo is it ja jv ka kk km kn ko lb lg ln lo lt lv mg mk ml mn mr ms "
-    "my ne nl no ns oc or pa pl ps pt ro ru sd si sk sl so sq sr ss su sv sw ta th tl tn tr uk ur "
-    "uz vi wo xh yi yo zh zu"
-).split()
-"""Languages by the model's names."""
 _ALIASES = {"nb": "no", "nn": "no", "iw": "he", "fil": "tl", "nso": "ns", "cmn": "zh"}
 _END = "</s>"
 _CURE = "pip install 'dubarr-pipeline[laptop]'"
@@ -123,7 +117,7 @@ class M2M100Translator(Translator):
         return None not in codes and codes[0] != codes[1]
 
     def targets(self, source: str) -> tuple[str, ...]:
-        return tuple(language for language in LANGUAGES if self.serves(source, language))
+        return tuple(language for language in _languages() if self.serves(source, language))
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
         self.check(batch.source, batch.target)
@@ -181,4 +175,8 @@ def code(language: str) -> str | None:
     """Return the model's name of a BCP-47 language, or None if it does not know it."""
     name = base(language)
     name = _ALIASES.get(name, name)
-    return name if name in LANGUAGES else None
+    return name if name in _languages() else None
+
+
+def _languages() -> list[str]:
+    return read_table("dubarr_pipeline.engines", "languages")["m2m100"].split()
