@@ -107,7 +107,9 @@ class OpenAISynthesizer(Synthesizer):
             raise MissingRequirement("the synthesizer is not loaded")
         if not self.serves(request.language):
             choices = ", ".join(self.options.languages)
-            raise LanguageError(f"{self.name} speaks {choices}, not {request.language!r}")
+            raise LanguageError(
+                f"{self.name} does not speak {request.language!r}; it speaks: {choices}"
+            )
         if not any(character.isalnum() for character in request.text):
             raise LineError("unspeakable", f"there is nothing to pronounce in {request.text!r}")
         return Speech(*self._service.speak(self._order(request)))
