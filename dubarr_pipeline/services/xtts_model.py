@@ -9,8 +9,7 @@ import os
 import re
 import signal
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,9 @@ class XttsVoice:
         is rendered, measured, and rendered again from the same latents at the tempo that fits,
         within 0.75-1.35.
         """
-        with _named_memory(self._device):
+        import torch
+
+        try:
             voice = self._voice(line)
             spoken = [self._piece(piece, line, voice) for piece in self._pieces(line)]
             tempo = line.speed
@@ -108,6 +109,9 @@ class XttsVoice:
                 for sound, latents in spoken
             ]
             return self._joined(sounds)
+        except torch.cuda.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise OutOfMemory(f"XTTS on {self._device} ran out of memory: {error}") from error
 
     def _voice(self, line: LineToSpeak) -> tuple[Any, Any]:
         """Return a voice's conditioning, computed once for each reference."""
@@ -193,17 +197,6 @@ def _load(folder: Path, device: str) -> Any:
     model = Xtts.init_from_config(config)
     model.load_checkpoint(config, checkpoint_dir=str(folder), eval=True)
     return model.to(device)
-
-
-@contextmanager
-def _named_memory(device: str) -> Iterator[None]:
-    import torch
-
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise OutOfMemory(f"XTTS on {device} ran out of memory: {error}") from error
 
 
 BORDERS = (
