@@ -65,7 +65,8 @@ def _converted(number: int, language: str, form: str = "cardinal") -> str:
         # Each language is a converter of its own: they raise what they like.
         except Exception:
             return ""
-    return re.sub(*_table("repairs").get(language.split("-")[0].lower(), ("", "")), said)
+    wrong, right = _table("repairs").get(language.split("-")[0].lower(), ("", ""))
+    return re.sub(wrong, right, said)
 
 
 def _rules(language: str) -> Mapping[str, Any]:
