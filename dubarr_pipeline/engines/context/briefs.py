@@ -13,14 +13,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from dubarr_pipeline.engines.context import prompts
 from dubarr_pipeline.engines.context.asking import Check, Interview
-from dubarr_pipeline.engines.context.prompts import (
-    clip_tokens,
-    cut,
-    estimate_tokens,
-    style_messages,
-    terms_messages,
-)
 from dubarr_pipeline.engines.context.replies import RenderedTerms, StyleNotes
 from dubarr_pipeline.engines.interfaces import ScriptAnalysis
 from dubarr_pipeline.errors import ContextTooLong
@@ -54,7 +48,7 @@ class BriefWriter:
         """Return the brief; missing parts are named in its gaps."""
         context = reading.context
         room = self.question_tokens // 4
-        film = {"synopsis": clip_tokens(context.synopsis, room), "tone": context.tone[:500]}
+        film = {"synopsis": prompts.clip_tokens(context.synopsis, room), "tone": context.tone[:500]}
         styles = self._styles(reading, film)
         target, guides = self.languages[1], context.style_guides
         # Without an answer, the guide that `plain` has counted for the language.
@@ -65,7 +59,7 @@ class BriefWriter:
         }
         pairs = [(relation.speaker, relation.to) for relation in context.relations]
         term_groups = self._groups(
-            context.glossary, lambda term: estimate_tokens(term.source) + _TOKENS_PER_TERM
+            context.glossary, lambda term: prompts.estimate_tokens(term.source) + _TOKENS_PER_TERM
         )
         brief = LanguageBrief(
             language=target,
@@ -82,7 +76,7 @@ class BriefWriter:
         styles: list[StyleNotes] = []
         groups = self._groups(
             reading.context.relations,
-            lambda relation: estimate_tokens(relation.relation) + _TOKENS_PER_PAIR,
+            lambda relation: prompts.estimate_tokens(relation.relation) + _TOKENS_PER_PAIR,
         )
 
         def missing(group: Sequence[Relation], answer: StyleNotes) -> str | None:
@@ -93,7 +87,7 @@ class BriefWriter:
         for group in groups or [()]:
             wanted = {speaker for r in group for speaker in (r.speaker, r.to)}
             speakers = [profile for profile in reading.speakers if profile.speaker in wanted]
-            messages = style_messages(self.languages, film, speakers, group)
+            messages = prompts.style_messages(self.languages, film, speakers, group)
             answer = self._ask(messages, StyleNotes, partial(missing, group))
             if isinstance(answer, StyleNotes):
                 styles.append(answer)
@@ -105,7 +99,7 @@ class BriefWriter:
         self, group: Sequence[Term], film: Mapping[str, str], splits: int
     ) -> tuple[Term, ...]:
         listed = {term.source: term.kind for term in group}
-        messages = terms_messages(self.languages, film, listed)
+        messages = prompts.terms_messages(self.languages, film, listed)
         answer = self._ask(messages, RenderedTerms, partial(_wrong_terms, listed))
         if isinstance(answer, RenderedTerms):
             target, terms = self.languages[1], list[Term]()
@@ -126,7 +120,7 @@ class BriefWriter:
     def _groups(self, items: Sequence[_T], weigh: Callable[[_T], int]) -> list[tuple[_T, ...]]:
         """Return groups of items for one question each, limited in tokens and in number."""
         most = self.question_tokens // 2
-        return list(cut(items, lambda item: max(weigh(item), most // _AT_ONCE), most))
+        return list(prompts.cut(items, lambda item: max(weigh(item), most // _AT_ONCE), most))
 
     def _ask(self, messages: list[ChatMessage], form: type[_F], check: Check[_F]) -> _F | str:
         try:

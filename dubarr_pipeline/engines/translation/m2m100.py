@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translator
-from dubarr_pipeline.engines.requirements import model_in_store, package_need
+from dubarr_pipeline.engines.requirements import model_in_store, package_need, require
 from dubarr_pipeline.engines.translation.reply_checks import base, find_fault
 from dubarr_pipeline.errors import EngineError, MissingRequirement
 from dubarr_pipeline.models.store import model_folder, model_identity
@@ -84,14 +84,10 @@ class M2M100Translator(Translator):
     def load(self) -> None:
         if self._model is not None:
             return
+        require(self)
         import ctranslate2
+        import sentencepiece
 
-        try:
-            import sentencepiece
-        except ImportError as error:
-            raise MissingRequirement(
-                f"the translator m2m100 needs sentencepiece: {_CURE}"
-            ) from error
         folder = model_folder(self.options.model)
         spelling = folder / "sentencepiece.bpe.model"
         if not spelling.is_file():

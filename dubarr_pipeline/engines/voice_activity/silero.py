@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Need, Samples, VoiceActivityDetector
-from dubarr_pipeline.errors import EngineError, MissingRequirement
+from dubarr_pipeline.engines.requirements import require
+from dubarr_pipeline.errors import EngineError
 from dubarr_pipeline.spans import Span, merge
 from dubarr_pipeline.workdir.canonical import canonical_json
 
@@ -99,10 +100,7 @@ class SileroVoiceActivity(VoiceActivityDetector):
         )
 
     def load(self) -> None:
-        missing = [need.name for need in self.needs() if not need.present]
-        path = model_path()
-        if missing or path is None:
-            raise MissingRequirement(f"the speech detector lacks {', '.join(missing)}: run {_CURE}")
+        require(self)
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -110,7 +108,7 @@ class SileroVoiceActivity(VoiceActivityDetector):
         options.intra_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            str(model_path()), options, providers=["CPUExecutionProvider"]
         )
 
     def unload(self) -> None:
