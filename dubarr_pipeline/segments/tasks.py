@@ -117,15 +117,19 @@ def line_tasks(request: SegmentsRequest) -> tuple[LineTask, ...]:
     transcript = request.transcript
     film = Span(0, transcript.samples)
     line_windows = windows(transcript.segments, film, transcript.rate, request.options.window)
-    references = ReferencePicker(request.refs, request.line_refs)
+    latest: dict[str, tuple[Path, str]] = {}
     tasks: list[LineTask] = []
     for ordinal, (segment, window) in enumerate(zip(transcript.lines, line_windows, strict=True)):
+        # A sample of this very line keeps its emotion; else the speaker's last good one is nearest
+        # in mood and place; else their golden reference, whose words are not known.
+        if segment.index in request.line_refs:
+            latest[segment.speaker] = (request.line_refs[segment.index], segment.text)
+        reference = latest.get(segment.speaker) or (request.refs.get(segment.speaker), None)
         for rank, language in enumerate(request.targets):
             place = (ordinal, ordinal * len(request.targets) + rank)
             profile = request.speakers.get(segment.speaker) or SpeakerProfile(segment.speaker)
-            voice = Voice(segment.speaker, profile, *references.choose(segment))
+            voice = Voice(segment.speaker, profile, *reference)
             tasks.append(_task(request, language, place, window, voice))
-        references.pass_line(segment)
     return tuple(tasks)
 
 
@@ -202,34 +206,3 @@ def voice_digest(voice: Voice, language: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _content(path: Path, _mtime_ns: int) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-
-
-@dataclass(slots=True)
-class ReferencePicker:
-    """Picks voice references while one goes through the script in order.
-
-    Attributes:
-        golden: speaker -> the best sample of them in the whole film.
-        of_lines: index -> a sample of that very line, where it is long and clean enough.
-    """
-
-    golden: Mapping[str, Path]
-    of_lines: Mapping[int, Path]
-    _last: dict[str, tuple[Path, str]] = field(default_factory=dict[str, tuple[Path, str]])
-
-    def choose(self, segment: Segment) -> tuple[Path | None, str | None]:
-        """Return the sample for a line, and the words in it if they are known.
-
-        A sample of this very line keeps its emotion; else the speaker's last good one is nearest in
-        mood and place; else their golden reference.
-        """
-        if segment.index in self.of_lines:
-            return self.of_lines[segment.index], segment.text
-        if segment.speaker in self._last:
-            return self._last[segment.speaker]
-        return self.golden.get(segment.speaker), None
-
-    def pass_line(self, segment: Segment) -> None:
-        """Go on to the next line; remember this one's sample as the speaker's last good one."""
-        if segment.index in self.of_lines:
-            self._last[segment.speaker] = (self.of_lines[segment.index], segment.text)
