@@ -14,33 +14,21 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dubarr_pipeline.engines.interfaces import Draft
+from dubarr_pipeline.progress import OnProgress, Progress
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.line import make_line
 from dubarr_pipeline.segments.results import FAILED, LINE_FAILURES, LineResult, failure_name
 from dubarr_pipeline.segments.tasks import LineTask
-from dubarr_pipeline.services.call_queue import DRAFTING, Cancelled, Priority, QueueLoad
+from dubarr_pipeline.services.call_queue import DRAFTING, Cancelled, Priority
 
 _TICK_S = 0.25
 _GRACE_S = 10.0
 """After a cancellation, calls that are under way may take this long to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """Progress of the pool: finished lines per language, takes, and both services' queues."""
-
-    done: int
-    total: int
-    per_language: dict[str, tuple[int, int]]
-    takes: int
-    spoken_lines: int
-    llm: QueueLoad
-    tts: QueueLoad
 
 
 class Pool:
@@ -56,7 +44,7 @@ class Pool:
         self._stopped = False
         self._languages = tuple(dict.fromkeys(task.language for task in tasks))
 
-    def run(self, on_tick: Callable[[PoolState], None]) -> list[LineResult]:
+    def run(self, on_progress: OnProgress) -> list[LineResult]:
         """Work through all tasks; return results in their order. Raises `Cancelled` if stopped."""
         # Lines that earlier runs finished count as done before the first thread starts.
         for task in self._tasks:
@@ -64,6 +52,7 @@ class Pool:
             if finished is not None:
                 self._deps.lengths.settle(task, finished.natural)
                 self._results[task.position] = finished
+        began_s, before = time.monotonic(), len(self._results)
         # Enough threads for a call running and one waiting in every slot of both services.
         slots = self._deps.llm.concurrency + self._deps.tts.concurrency
         threads = min(self._deps.options.threads or 2 * slots + 2, max(1, len(self._tasks)))
@@ -83,29 +72,35 @@ class Pool:
                     raise Cancelled(
                         "stopped: finished lines are kept, and a new run resumes from there"
                     )
-                on_tick(self.state())
+                on_progress(self._progress(began_s, before))
         finally:
             self._stop()
             # A call that hangs must not hold up the end of the run.
             workers.shutdown(wait=False, cancel_futures=True)
         return [self._results[task.position] for task in self._tasks]
 
-    def state(self) -> PoolState:
-        """Return the progress so far."""
+    def _progress(self, began_s: float, before: int) -> Progress:
+        """Return lines done per language, takes per line, both queues' depths, and time left.
+
+        `before` lines were done when it began.
+        """
         with self._changed:
             results = list(self._results.values())
-        done = Counter(result.language for result in results)
-        total = Counter(task.language for task in self._tasks)
+        done, total = len(results), len(self._tasks)
         spoken = [result for result in results if result.takes]
-        return PoolState(
-            done=len(results),
-            total=len(self._tasks),
-            per_language={name: (done[name], total[name]) for name in self._languages},
-            takes=sum(len(result.takes) for result in spoken),
-            spoken_lines=len(spoken),
-            llm=self._deps.llm.load(),
-            tts=self._deps.tts.load(),
-        )
+        per_language = Counter(result.language for result in results)
+        wanted = Counter(task.language for task in self._tasks)
+        notes = [", ".join(f"{name} {per_language[name]}/{wanted[name]}" for name in wanted)]
+        if spoken:
+            takes = sum(len(result.takes) for result in spoken) / len(spoken)
+            notes.append(f"{takes:.2f} takes/line")
+        llm, tts = self._deps.llm.load(), self._deps.tts.load()
+        notes.append(f"waiting: llm {llm.waiting}, tts {tts.waiting}")
+        if before < done < total:
+            each_s = (time.monotonic() - began_s) / (done - before)
+            minutes, seconds = divmod(round(each_s * (total - done)), 60)
+            notes.append(f"{minutes}:{seconds:02d} left")
+        return Progress(done, total, "; ".join(notes))
 
     def _stop(self) -> None:
         self._deps.llm.close()
@@ -170,28 +165,6 @@ class Pool:
             while parked and self._deps.lengths.ready(parked[0][1]):
                 heapq.heappush(self._ready, heapq.heappop(parked))
                 self._changed.notify()
-
-
-class CallPace:
-    """The pool's progress in words, with the time left."""
-
-    def __init__(self) -> None:
-        self._began: tuple[float, int] | None = None
-
-    def words(self, state: PoolState) -> str:
-        """Return lines done per language, takes per line, both queues' depths, and time left."""
-        if self._began is None:
-            self._began = (time.monotonic(), state.done)
-        languages = ", ".join(f"{name} {d}/{n}" for name, (d, n) in state.per_language.items())
-        takes = f"{state.takes / state.spoken_lines:.2f} takes/line" if state.spoken_lines else ""
-        queues = f"waiting: llm {state.llm.waiting}, tts {state.tts.waiting}"
-        since, done = self._began
-        left = ""
-        if done < state.done < state.total:
-            each_s = (time.monotonic() - since) / (state.done - done)
-            minutes, seconds = divmod(round(each_s * (state.total - state.done)), 60)
-            left = f"{minutes}:{seconds:02d} left"
-        return "; ".join(part for part in (languages, takes, queues, left) if part)
 
 
 _log = logging.getLogger(__name__)

@@ -17,12 +17,12 @@ from dubarr_pipeline.errors import LanguageError
 from dubarr_pipeline.media.audio.resample import resample
 from dubarr_pipeline.media.audio.stretch import stretch
 from dubarr_pipeline.media.audio.wav import write_wave
-from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.progress import OnProgress, ignore_progress
 from dubarr_pipeline.segments.cache import AnswerCache
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.journal import Journal, digest
 from dubarr_pipeline.segments.lengths import Lengths
-from dubarr_pipeline.segments.pool import CallPace, Pool, PoolState
+from dubarr_pipeline.segments.pool import Pool
 from dubarr_pipeline.segments.results import (
     FAILED,
     KEPT_ORIGINAL,
@@ -57,13 +57,7 @@ def run(request: SegmentsRequest, on_progress: OnProgress = ignore_progress) -> 
     with Journal(request.work.journal, fresh=request.force) as journal:
         cache = AnswerCache(request.work, journal)
         deps = line_deps(request, tasks, cache)
-        pace, spoken = CallPace(), list[LineResult]()
-
-        def tick(state: PoolState) -> None:
-            on_progress(Progress(state.done, state.total, pace.words(state)))
-
-        if tasks:
-            spoken = Pool(tasks, deps, request.cancel).run(tick)
+        spoken = Pool(tasks, deps, request.cancel).run(on_progress) if tasks else []
         lines = _place(request, tasks, spoken, cache)
         cache.sweep(spoken)
     stats = _stats(request, lines, spoken, time.monotonic() - began)
