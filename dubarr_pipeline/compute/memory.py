@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from dubarr_pipeline.compute.devices import devices
+from dubarr_pipeline.compute.devices import Device, devices
 from dubarr_pipeline.compute.oom_fallback import StepDown, recording_steps
 from dubarr_pipeline.compute.subreaper import descendants
 
@@ -25,22 +25,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
-class VramReading:
-    """Memory of one GPU, used by any process."""
-
-    uuid: str
-    used_bytes: int
-    free_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class MemoryReading:
     """Memory at one moment: of this process, its descendants by id, the system, and every GPU."""
 
     rss_bytes: int
     children: tuple[tuple[int, int], ...]
     free_ram_bytes: int
-    vram: tuple[VramReading, ...] = ()
+    vram: tuple[Device, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +63,7 @@ def read_memory() -> MemoryReading:
         rss_of(os.getpid()),
         tuple((pid, rss_of(pid)) for pid in descendants(os.getpid())),
         free_ram_bytes(),
-        tuple(VramReading(d.uuid, d.used_bytes, d.free_bytes) for d in devices()),
+        devices(),
     )
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.compute import memory
+from dubarr_pipeline.compute.devices import Device
 from dubarr_pipeline.compute.memory import (
     CHILD_TOLERANCE_BYTES,
     RSS_TOLERANCE_BYTES,
     VRAM_TOLERANCE_BYTES,
     MemoryKept,
     MemoryReading,
-    VramReading,
     kept,
     read_memory,
     rss_of,
@@ -71,7 +71,7 @@ def test_a_containers_limit_bounds_what_is_free(tmp_path: Path):
 
 def reading(rss: int = 0, child: int | None = None, vram: int = 0) -> MemoryReading:
     children = () if child is None else ((4711, child),)
-    return MemoryReading(rss, children, 0, (VramReading("GPU-a", vram, 0),))
+    return MemoryReading(rss, children, 0, (Device("cuda:0", "GPU-a", "", vram, vram, 0),))
 
 
 @pytest.mark.parametrize(
