@@ -8,8 +8,8 @@ model gives no answer, plain's facts are used, and the context says so under `ga
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -52,9 +52,6 @@ _BEFORE = 3
 """Segments of the previous part that are shown for context."""
 _MARGIN = 64
 """Tokens that a chat template puts around the messages."""
-
-Tick = Callable[[int, int], None]
-"""Receives the parts read and their total; an exception ends the reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +111,7 @@ class LLMScriptAnalyzer(LanguageModelEngine[LLMAnalyzerOptions], ScriptAnalyzer)
         interview = Interview(self._llm, answers, options.answers)
         most = min(options.part_tokens, options.question_tokens)
         reader = MapReduce(interview, most, options.concurrency)
-
-        def tick(done: int, parts: int) -> None:
-            on_progress(Progress(done, parts + 1, f"part {done} of {parts} read"))
-
-        parts = reader.read(transcript.segments, tick)
+        parts = reader.read(transcript.segments, on_progress)
         speakers = frozenset(profile.speaker for profile in plain.speakers)
         digest = reader.reduce(parts, speakers)
         gaps = (*(gap for part in parts for gap in part.gaps), *reader.gaps)
@@ -223,7 +216,7 @@ class MapReduce:
     concurrency: int = 1
     gaps: list[str] = field(default_factory=list[str])
 
-    def read(self, segments: Sequence[Segment], tick: Tick) -> tuple[PartRead, ...]:
+    def read(self, segments: Sequence[Segment], on_progress: OnProgress) -> tuple[PartRead, ...]:
         """Return notes on every part, in order; each segment is in exactly one of them."""
         parts = prompts.script_parts(segments, self._room())
         befores = [parts[at - 1][-_BEFORE:] if at else () for at in range(len(parts))]
@@ -233,12 +226,10 @@ class MapReduce:
                 pool.submit(self._part, part, before, 1)
                 for part, before in zip(parts, befores, strict=True)
             ]
-            waiting = set(futures)
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for part in done:
-                    part.result()  # the first that fails ends the reading
-                tick(len(futures) - len(waiting), len(futures))
+            for done, part in enumerate(as_completed(futures), start=1):
+                part.result()  # the first that fails ends the reading
+                note = f"part {done} of {len(futures)} read"
+                on_progress(Progress(done, len(futures) + 1, note))
             return tuple(read for part in futures for read in part.result())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
