@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def extract_and_listen(
 
     def listen() -> None:
         try:
-            found.extend(detector.detect(iter(blocks.get, None)))
+            found.extend(detector.detect(_until_end(blocks)))
         # An error in a thread would be lost: it is raised where the decoding is waited for.
         except BaseException as error:
             failed.append(error)
@@ -84,3 +85,8 @@ def extract_and_listen(
         for span in found
     )
     return Heard(audio, tuple(merge(part for span in scaled if (part := span.clip(film)))))
+
+
+def _until_end(blocks: queue.Queue[Samples | None]) -> Iterator[Samples]:
+    while (block := blocks.get()) is not None:
+        yield block
