@@ -14,6 +14,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+OnSeconds = Callable[[float, float], None]
+"""Told the seconds of film that are done, and of how many."""
 
 
 def ignore_progress(_: Progress) -> None:

@@ -27,7 +27,7 @@ from dubarr_pipeline.library.videos import Video, find_by_digest, last_at, make_
 from dubarr_pipeline.media.container.facts import read_facts
 from dubarr_pipeline.media.mix.encode import SoundFormat, check_encoder
 from dubarr_pipeline.media.mux.stream_plan import MARK, plan_streams
-from dubarr_pipeline.media.subtitles.sources import find_subtitles, matches
+from dubarr_pipeline.media.subtitles.sources import find_subtitles
 from dubarr_pipeline.text.languages import display_name, same_language
 from dubarr_pipeline.workdir.identity import FileIdentity
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
@@ -96,7 +96,9 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
         if source.language and not translator.serves(source.language, target):
             others = ", ".join(translator.targets(source.language)) or "none"
             found = [s for s in find_subtitles(source.info, target) if s.problem]
-            unusable = [f"; not used: {s.describe()}" for s in found if matches(s, target)]
+            unusable = [
+                f"; not used: {s.describe()}" for s in found if same_language(s.language, target)
+            ]
             raise LanguageError(
                 f"{str(source.path)!r}: no translator from {display_name(source.language)} to "
                 f"{display_name(target)} here: "

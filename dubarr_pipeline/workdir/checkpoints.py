@@ -32,7 +32,6 @@ class Record:
     """Checkpoint of a stage's last result, as the store records it.
 
     Attributes:
-        fingerprint: digest of everything that the result depends on.
         production: id of this very result; a reused result keeps the id it was made under.
         manifest: digest of the manifest with the files' checksums.
         inputs: input stage -> the production that this result was made from.

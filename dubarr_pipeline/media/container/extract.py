@@ -27,6 +27,7 @@ from dubarr_pipeline.media.container.packet_times import read_timelines
 from dubarr_pipeline.media.container.probe import PROBE_TIMEOUT_S
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream
 from dubarr_pipeline.media.container.timelines import Timelines
+from dubarr_pipeline.progress import OnSeconds
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,6 @@ input), and music there does not mask the centre. Measured in test_surround.py."
 _BLOCK_SAMPLES = SPEECH_RATE * 4
 
 OnMono = Callable[[Samples], None]
-OnSeconds = Callable[[float, float], None]
-"""Called with the seconds that are done, and their total."""
 
 
 @dataclass(frozen=True, slots=True)

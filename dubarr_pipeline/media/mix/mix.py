@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,11 +35,9 @@ from dubarr_pipeline.media.mix.options import MixOptions, MixSources, PlacedTake
 from dubarr_pipeline.media.mix.plan import MixPlan, OpenFilm, open_film, plan_mix
 from dubarr_pipeline.media.mix.render import Rendering, dub_frames, levelled_by_trial, render
 from dubarr_pipeline.media.mix.report import DuckingReport, LineMix, MixReport
+from dubarr_pipeline.progress import OnSeconds
 
 logger = logging.getLogger(__name__)
-
-OnSeconds = Callable[[float, float], None]
-"""Callback that receives the seconds done, and the total."""
 
 TOLERANCE_LU = 0.2
 """Broadcasters' quality control of EBU R 128: further off than this, it is mixed again."""

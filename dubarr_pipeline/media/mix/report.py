@@ -12,11 +12,9 @@ class LineMix:
 
     Attributes:
         start, samples: where it lies on the film and how long it is, at the film's rate.
-        speaker: who speaks.
         original_lufs: the original line, -70 where there was no voice.
         dub_lufs: the take as it sounds in the track, -70 where nothing is heard.
         gain_db: on the samples of its file.
-        pan: gain in each channel.
         lost_samples: what lay before the film's start or after its end and could not be heard.
     """
 

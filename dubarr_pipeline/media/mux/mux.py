@@ -22,7 +22,7 @@ from dubarr_pipeline.media.container.timelines import Timelines
 from dubarr_pipeline.media.mux import copy_pass
 from dubarr_pipeline.media.mux.copy_pass import AddedFile, MuxPass
 from dubarr_pipeline.media.mux.headers import Finish, check_elements, finish_headers
-from dubarr_pipeline.media.mux.options import DubSubtitle, DubTrack, MuxOptions, OnSeconds
+from dubarr_pipeline.media.mux.options import DubSubtitle, DubTrack, MuxOptions
 from dubarr_pipeline.media.mux.proof import (
     Expected,
     FileChecks,
@@ -34,6 +34,7 @@ from dubarr_pipeline.media.mux.proof import (
 )
 from dubarr_pipeline.media.mux.stream_plan import StreamPlan, carry, plan_streams
 from dubarr_pipeline.media.mux.track_flags import TrackFlags, track_flags
+from dubarr_pipeline.progress import OnSeconds
 
 # The result is read back once after it was written; writing takes the larger part of the time.
 _WRITING_SHARE = 0.7
@@ -80,7 +81,6 @@ def mux(
     """Write `destination`: every stream of `source` bit for bit, and the new tracks behind them.
 
     Players list the dubbed tracks in their order. `destination` appears whole, or stays as it was.
-    `on_progress` receives the seconds of film done, and the total.
 
     Raises:
         VerificationError: if the finished file is not what it must be; it names the stream.

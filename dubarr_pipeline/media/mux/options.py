@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
-
-OnSeconds = Callable[[float, float], None]
-"""Told the seconds that are done, and of how many."""
 
 DefaultPolicy = Literal["keep", "dub"]
 """``keep``: the original's default flags stay as they are and new tracks are no default. ``dub``:

@@ -19,12 +19,11 @@ from dubarr_pipeline.media.subtitles.sources import (
     find_subtitles,
     is_text,
     language_problem,
-    matches,
     stream_form,
 )
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline.text.language_guess import guess_language
-from dubarr_pipeline.text.languages import closeness
+from dubarr_pipeline.text.languages import closeness, same_language
 
 _LARGEST_BYTES = 50 << 20
 """Size limit: the subtitles of a 10-hour film are 1 MB."""
@@ -52,12 +51,12 @@ def choose_script(
     usable = [s for s in subtitles if _is_script(s)]
     if language:
         for source in usable:
-            if source.language is None or matches(source, language):
+            if source.language is None or same_language(source.language, language):
                 return source
         raise _no_script(info, subtitles, f"no usable subtitles in {language!r}", language)
     if not usable:
         raise _no_script(info, subtitles, "no usable subtitles", "en")
-    usable = [s for s in usable if not any(matches(s, t) for t in targets)] or usable
+    usable = [s for s in usable if not any(same_language(s.language, t) for t in targets)] or usable
     default = [s for s in usable if s.is_default and s.language]
     languages = {s.language for s in usable if s.language}
     if len(languages) > 1 and len({s.language for s in default}) != 1:
@@ -71,9 +70,9 @@ def existing_translation(info: MediaInfo, target: str) -> SubtitleSource | None:
 
     The exact region goes first; plain ones go before SDH, whose names and sounds are not spoken.
     """
-    subtitles = [s for s in find_subtitles(info, target) if _is_script(s) and matches(s, target)]
+    scripts = (s for s in find_subtitles(info, target) if _is_script(s))
     return min(
-        (s for s in subtitles if s.language),
+        (s for s in scripts if same_language(s.language, target)),
         key=lambda s: (-closeness(s.language, target), s.kind != "full", s.rank),
         default=None,
     )

@@ -69,7 +69,6 @@ class SubtitleSource:
         index: the stream's number in the container; None for sidecars.
         form: ``srt``, ``ass`` or ``vtt``; another name for an unusable one.
         language: BCP-47, or None where none is named.
-        is_default: flagged as default.
         problem: the reason why it cannot be used as text, or None.
         rank: its place in `find_subtitles`, 0 for the best.
     """
@@ -365,8 +364,3 @@ def _suffix(name: str) -> str:
 def _fold(name: str) -> str:
     """Compose accents: macOS decomposes them, other systems do not; both are the same name."""
     return unicodedata.normalize("NFC", name)
-
-
-def matches(source: SubtitleSource, language: str) -> bool:
-    """Return whether a subtitle is in a language, regions apart."""
-    return same_language(source.language, language)
