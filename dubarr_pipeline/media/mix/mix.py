@@ -212,7 +212,10 @@ def _encode(job: _MixJob, plan: MixPlan, dialnorm: int) -> _Pass:
 
 def _report(job: _MixJob, done: _Pass, passes: int) -> MixReport:
     film, track, plan, heard = job.film, job.track, done.plan, done.measured
-    size = job.path.stat().st_size
+    size, ducker = job.path.stat().st_size, done.rendering.ducker
+    dips = ducker.dips if ducker else ()
+    lowered_s = round(sum(dip.edge - dip.top for dip in dips) / film.rate, 3)
+    depth_db = plan.options.ducking.depth_db if ducker else 0.0
     return MixReport(
         samples=film.samples,
         rate=film.rate,
@@ -242,18 +245,10 @@ def _report(job: _MixJob, done: _Pass, passes: int) -> MixReport:
         decoded_samples=heard.decoded_samples,
         passes=passes,
         dialogue_channels=plan.dialogue,
-        ducking=_ducking(done.rendering, plan, film.rate),
+        ducking=DuckingReport(len(dips), depth_db, lowered_s),
         lines=tuple(_line(t, line) for t, line in zip(plan.takes, plan.lines, strict=True)),
         notes=(*track.notes, *_shortfalls(done)),
     )
-
-
-def _ducking(rendering: Rendering, plan: MixPlan, rate: int) -> DuckingReport:
-    if rendering.ducker is None:
-        return DuckingReport()
-    dips = rendering.ducker.dips
-    lowered = sum(dip.edge - dip.top for dip in dips)
-    return DuckingReport(len(dips), plan.options.ducking.depth_db, round(lowered / rate, 3))
 
 
 def _line(take: PlacedTake, line: LineLevel) -> LineMix:
