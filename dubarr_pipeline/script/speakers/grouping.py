@@ -1,7 +1,7 @@
 """Speakers from groups of like voices and the names in the subtitles."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dubarr_pipeline.script.cues.text import name_key
 from dubarr_pipeline.script.cues.vocabulary import CHORUS
 from dubarr_pipeline.script.model import ScriptLine, Turn
-from dubarr_pipeline.spans import Span, intersect, merge, total
+from dubarr_pipeline.spans import Span, merge
 
 Points = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -224,7 +224,9 @@ def pairs_apart(
 
 
 def _distances(points: Points, centres: Points) -> NDArray[np.float64]:
-    return np.sqrt(np.square(points[:, None, :] - centres[None, :, :]).sum(axis=2))
+    from scipy.spatial.distance import cdist
+
+    return cdist(points, centres)
 
 
 def _with_names(voiced: VoicedPieces, labels: Labels, names: Sequence[str | None]) -> Labels:
@@ -289,15 +291,34 @@ def names_of(turns: Sequence[Turn], pieces: Sequence[ScriptLine]) -> dict[str, s
     own: dict[str, list[Span]] = {}
     for turn in turns:
         own.setdefault(turn.speaker, []).append(turn.span)
-    votes: Counter[tuple[str, str]] = Counter()
+    votes = _common_time(own, named)
     whole: Counter[str] = Counter()
-    for speaker, spans in own.items():
-        for key, lines in named.items():
-            votes[speaker, key] = total(intersect(merge(spans), merge(lines)))
-            whole[speaker] += votes[speaker, key]
+    for (speaker, _), common in votes.items():
+        whole[speaker] += common
     pairs: dict[str, str] = {}
+    taken: set[str] = set()
     for (speaker, key), common in votes.most_common():
         believed = common >= max(1, _CLEAR_SHARE * whole[speaker])
-        if believed and speaker not in pairs and key not in pairs.values():
+        if believed and speaker not in pairs and key not in taken:
             pairs[speaker] = key
+            taken.add(key)
     return {speaker: written[key] for speaker, key in pairs.items()}
+
+
+def _common_time(
+    own: Mapping[str, Sequence[Span]], named: Mapping[str, Sequence[Span]]
+) -> Counter[tuple[str, str]]:
+    """Return how many samples each speaker and each name share, in one pass over the film."""
+    turns = sorted((span.start, span.end, who) for who in own for span in merge(own[who]))
+    lines = sorted((span.start, span.end, key) for key in named for span in merge(named[key]))
+    votes: Counter[tuple[str, str]] = Counter()
+    begun, read = list[tuple[int, int, str]](), 0
+    for start, end, key in lines:
+        while read < len(turns) and turns[read][0] < end:
+            begun.append(turns[read])
+            read += 1
+        begun = [turn for turn in begun if turn[1] > start]
+        for first, last, who in begun:
+            if (common := min(end, last) - max(start, first)) > 0:
+                votes[who, key] += common
+    return votes

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import random
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from dubarr_pipeline.script.model import ScriptLine, Turn
 from dubarr_pipeline.script.speakers.grouping import (
     ClusterOptions,
+    VoicedPieces,
     centroids,
     cluster,
     distance_matrix,
+    group_pieces,
+    names_of,
     silhouette,
 )
+from dubarr_pipeline.spans import Span, intersect, merge, total
 
 
 def clouds(groups: int, size: int, apart: float = 10.0) -> np.ndarray:
@@ -67,3 +75,50 @@ def test_centroids_are_weighted_means() -> None:
 def test_no_more_groups_than_the_options_allow() -> None:
     labels = cluster(clouds(6, 10), ClusterOptions())
     assert len(set(labels)) == 6
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_name_belongs_to_the_voice_with_which_it_shares_most_time(seed: int) -> None:
+    chance = random.Random(seed)
+
+    def spans() -> list[Span]:
+        starts = sorted(chance.sample(range(1000), 30))
+        return [Span(start, start + chance.randint(1, 60)) for start in starts]
+
+    turns = [Turn(span, f"SPEAKER_{chance.randrange(4):02d}") for span in spans()]
+    pieces = [
+        ScriptLine(i, span, "Words.", name=f"NAME {chance.choice('ABC')}")
+        for i, span in enumerate(spans())
+    ]
+    shared = {
+        (who, name): total(
+            intersect(
+                merge([turn.span for turn in turns if turn.speaker == who]),
+                merge([piece.span for piece in pieces if piece.name == name]),
+            )
+        )
+        for who in {turn.speaker for turn in turns}
+        for name in {piece.name for piece in pieces}
+    }
+    found = names_of(turns, pieces)
+    assert len(set(found.values())) == len(found)
+    for who, name in found.items():
+        whole = sum(common for (other, _), common in shared.items() if other == who)
+        assert shared[who, name] >= 0.6 * whole
+
+
+def test_thousands_of_named_speakers_take_no_cube_of_memory() -> None:
+    count = 1500
+    pieces = tuple(
+        ScriptLine(i, Span(i * 10, i * 10 + 8), "Words.", name=f"PERSON {i}") for i in range(count)
+    )
+    points = np.random.default_rng(1).normal(size=(count, 30))
+    frames = np.full(count, 100, np.int64)
+    voiced = VoicedPieces(pieces, points, frames, np.full(count, 7.0))
+    tracemalloc.start()
+    groups, _ = group_pieces(voiced, ClusterOptions())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(set(groups)) == count
+    # Some matrices of n squared; with the features of every pair it was 30 times one of them.
+    assert peak < 8 * 8 * count**2
