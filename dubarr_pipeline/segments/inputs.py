@@ -6,11 +6,13 @@ read, and never written.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
@@ -35,6 +37,8 @@ from dubarr_pipeline.workdir.layout import WorkDir
 
 _log = logging.getLogger(__name__)
 
+_MOST_BYTES, _LONGEST_TEXT = 20_000_000, 4000
+"""Size of a file of corrections, and letters of one: what subtitles may have."""
 Lines = Mapping[str, Mapping[int, str]]
 """Language -> index of a line -> its wording."""
 
@@ -101,6 +105,16 @@ def existing_translations(
     return Translations(lines, placements)
 
 
+class _Edit(BaseModel):
+    text: Annotated[str, StringConstraints(max_length=_LONGEST_TEXT)]
+
+
+class _Edits(BaseModel):
+    """A person's wordings: the index of a line, and its text."""
+
+    lines: dict[int, _Edit]
+
+
 def existing_digests(source: Source, targets: tuple[str, ...]) -> Mapping[str, str]:
     """Return a digest of each target language's existing subtitles, if there are any."""
     return {t: subtitle_digest(each) for t, each in source.translations(targets).items()}
@@ -119,13 +133,15 @@ def read_edits(work: WorkDir, film: Source, script: Transcript, offset_s: float)
             lines |= {index: text for index, text in matched.items() if text}
         if document.is_file():
             try:
-                listed = json.loads(document.read_text(encoding="utf-8"))["lines"]
-                lines |= {int(index): str(line["text"]) for index, line in listed.items()}
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                listed = _Edits.model_validate_json(document.read_bytes())
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(map(str, first["loc"])) or "the file"
                 raise ArtifactError(
-                    f"{document} is not readable ({error!r}): "
+                    f"{document} is not readable ({where}: {first['msg']}): "
                     'write {"lines": {"3": {"text": "..."}}}'
                 ) from error
+            lines |= {index: line.text for index, line in listed.lines.items()}
         if lines:
             edits[target] = lines
     return edits
@@ -138,4 +154,10 @@ def edits_digest(work: WorkDir, targets: tuple[str, ...]) -> str | None:
 
 
 def _files(work: WorkDir, target: str) -> tuple[Path, Path]:
-    return work.edits / f"{target}.srt", work.edits / f"{target}.json"
+    files = work.edits / f"{target}.srt", work.edits / f"{target}.json"
+    for path in files:
+        if path.is_file() and path.stat().st_size > _MOST_BYTES:
+            raise ArtifactError(
+                f"{path} has more than {_MOST_BYTES // 1_000_000} MB: keep corrections alone in it"
+            )
+    return files
