@@ -4,12 +4,14 @@ A message is written whole and flushed before its sender gets an answer, so that
 crash on either side; and it stays until its outcome is recorded.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -63,7 +65,7 @@ def file_events(sender: str, document: Any) -> list[FileEvent]:
 
 def _files(document: Mapping[str, Any], sender: str) -> list[str]:
     one = "movieFile" if sender == "radarr" else "episodeFile"
-    single = {one: [document[one]]} if one in document else {}
+    single = {} if document.get(one) is None else {one: [document[one]]}
     files = [*_objects(document, f"{one}s"), *_objects(single, one)]
     paths = [_path(file, "path", one) for file in files]
     if not paths:
@@ -85,7 +87,9 @@ def _generic(document: Mapping[str, Any]) -> list[FileEvent]:
 
 
 def _objects(document: Mapping[str, Any], name: str) -> Iterable[Mapping[str, Any]]:
-    listed = document.get(name, [])
+    listed = document.get(name)
+    if listed is None:
+        return []
     if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
         raise ValueError(f"{name} must be a list of objects")
     return listed
@@ -125,28 +129,55 @@ class Inbox:
         self.folder = work_dir / ".inbox"
 
     def put(self, library: str, event: FileEvent) -> Message:
-        """Write a message, flushed to the disk; it replaces an equal one.
+        """Write one message, as `put_all` does."""
+        (message,) = self.put_all([(library, event)])
+        return message
+
+    def put_all(self, events: Sequence[tuple[str, FileEvent]]) -> list[Message]:
+        """Write messages of libraries, flushed to the disk; each replaces an equal one.
 
         Raises:
-            DiskFull, NotWritable: if it cannot be written: the sender must learn of it.
+            DiskFull, NotWritable, WorkspaceError: if they cannot be written: the sender must learn
+                of it.
             ArtifactError: if the inbox is full, because no sensor processes it.
         """
-        known = self.names()
-        if len(known) >= MOST_MESSAGES:
-            raise ArtifactError(
-                f"{len(known)} unprocessed messages in {self.folder}: "
-                "is the webhook_inbox sensor on?"
-            )
+        with self._alone():
+            known: dict[str, list[str]] = {}
+            for name in self.names():
+                known.setdefault(name.partition("-")[2], []).append(name)
+            waiting = sum(map(len, known.values()))
+            if waiting + len(events) > MOST_MESSAGES:
+                raise ArtifactError(
+                    f"{waiting} unprocessed messages in {self.folder}: "
+                    "is the webhook_inbox sensor on?"
+                )
+            return [self._put(library, event, known) for library, event in events]
+
+    def _put(self, library: str, event: FileEvent, known: dict[str, list[str]]) -> Message:
         facts = f"{library}\0{event.kind}\0{event.path}\0{event.previous}"
         digest = hashlib.blake2b(facts.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         name = f"{time.time_ns():020d}-{digest}.json"
         message = Message(name, library, event, time.time())
         document = {"library": library, "received_s": message.received_s, "event": asdict(event)}
         write_json(self.folder / name, document)
-        for older in known:
-            if older.endswith(f"-{digest}.json"):
-                (self.folder / older).unlink(missing_ok=True)
+        self.drop(known.pop(f"{digest}.json", ()))
+        known[f"{digest}.json"] = [name]
         return message
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one sender at a time look for equal messages and write its own."""
+        try:
+            with named_disk_errors(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock = (self.folder / ".lock").open("ab")
+        except OSError as error:
+            raise WorkspaceError(
+                f"{self.folder} cannot hold messages ({error.strerror}): move what is there"
+            ) from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def names(self) -> list[str]:
         """Return the names of all messages, the oldest first."""
@@ -208,9 +239,8 @@ class WebhookIntake:
                     f"{event.path[:_QUOTED]!r} is not inside any library (see path_mappings)",
                 )
         try:
-            for name, event in placed:
-                self._inbox.put(name, event)
-        except WorkspaceError as error:
+            self._inbox.put_all(placed)
+        except (WorkspaceError, OSError) as error:
             raise RequestRefused(507, "inbox_not_writable", str(error)) from error
         return len(placed)
 
@@ -218,7 +248,8 @@ class WebhookIntake:
 def _ours(library: Library, theirs: str) -> str | None:
     """Return our path of a file that a sender names, if it is a possible path in the library."""
     path = Path(os.path.normpath(library.mapped(theirs)))
-    if not path.is_absolute() or not library.holds(path):
+    inside = path.is_relative_to(library.path) if library.outside_links else library.holds(path)
+    if not path.is_absolute() or not inside:
         return None
     longest = max(len(os.fsencode(part)) for part in path.parts)
     return str(path) if longest <= _MAX_NAME and len(os.fsencode(path)) < _MAX_PATH else None

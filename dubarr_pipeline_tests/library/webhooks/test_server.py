@@ -8,6 +8,8 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,12 @@ import pytest
 from dubarr_pipeline.config.options import WebhookOptions
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.errors import SettingsError
-from dubarr_pipeline.library.webhooks.inbox import FileEvent, Inbox, webhook_token
+from dubarr_pipeline.library.webhooks.inbox import (
+    FileEvent,
+    Inbox,
+    WebhookIntake,
+    webhook_token,
+)
 from dubarr_pipeline.library.webhooks.server import webhook_server
 from dubarr_pipeline.services.web import WebServer
 from dubarr_pipeline_tests.fixtures.bench import small_disk
@@ -148,6 +155,68 @@ def test_what_cannot_be_taken_is_refused_by_name(
     assert told(settings) == []
     again = httpx.post(f"{server.url}/generic", json={"path": "/movies/a.mkv"}, headers=BEARER)
     assert again.status_code == 200, "one bad request does not harm the next"
+
+
+def test_a_film_behind_a_link_is_taken_where_the_library_follows_links(settings: Settings):
+    library = settings.libraries["films"]
+    (library.path / "link").symlink_to("/etc")
+    open_settings = replace(settings, libraries={"films": replace(library, outside_links=True)})
+    servers = served(open_settings)
+    server = next(servers)
+    for path, status in (("/movies/link/x.mkv", 200), ("/movies/../x.mkv", 422)):
+        answer = httpx.post(f"{server.url}/generic", json={"path": path}, headers=BEARER)
+        assert answer.status_code == status, answer.text
+    next(servers, None)
+    assert [event.path for event in told(settings)] == [str(library.path / "link" / "x.mkv")]
+
+
+def test_a_list_that_is_null_is_none(server: WebServer, settings: Settings):
+    told_twice = {**radarr("/movies/a.mkv"), "movieFiles": None}
+    answer = httpx.post(f"{server.url}/radarr", json=told_twice, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    assert len(told(settings)) == 1
+
+
+def test_the_same_news_from_many_at_once_is_one_message(server: WebServer, settings: Settings):
+    def send(_: int) -> int:
+        body = radarr("/movies/a.mkv")
+        return httpx.post(f"{server.url}/radarr", json=body, headers=BEARER).status_code
+
+    with ThreadPoolExecutor(8) as senders:
+        answers = list(senders.map(send, range(40)))
+    assert answers == [200] * 40
+    assert len(told(settings)) == 1
+
+
+def test_many_paths_list_the_inbox_once(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    listed: list[int] = []
+    names = Inbox.names
+    monkeypatch.setattr(Inbox, "names", lambda box: listed.append(1) or names(box))
+    body = json.dumps({"paths": [f"/movies/{n}.mkv" for n in range(300)]}).encode()
+    assert WebhookIntake(settings).take("generic", body) == 300
+    assert len(listed) == 1
+    assert len(told(settings)) == 300
+
+
+def test_something_else_in_the_inboxs_place_is_named(server: WebServer, settings: Settings):
+    settings.work_dir.mkdir(exist_ok=True)
+    (settings.work_dir / ".inbox").write_text("a file")
+    answer = httpx.post(f"{server.url}/generic", json={"path": "/movies/a.mkv"}, headers=BEARER)
+    assert answer.status_code == 507
+    assert "cannot hold messages" in answer.json()["error"]
+
+
+def test_a_token_of_any_letters_opens(settings: Settings):
+    token = "Schlüssel für alle Filme"
+    found = webhook_server(settings, OPTIONS, token)
+    thread = threading.Thread(target=found.serve)
+    thread.start()
+    shown = {b"X-Dubarr-Token": token.encode()}
+    answer = httpx.post(f"{found.url}/generic", json={"path": "/movies/a.mkv"}, headers=shown)
+    found.stop()
+    thread.join()
+    found.close()
+    assert answer.status_code == 200
 
 
 def test_one_wrong_path_of_several_takes_none(server: WebServer, settings: Settings):
