@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +16,9 @@ from dubarr_pipeline.defs.runtime.records import last_materialization
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline_tests.fixtures.bench import write_config
-from dubarr_pipeline_tests.fixtures.dagster_server import Server
+from dubarr_pipeline_tests.fixtures.dagster_server import Server, free_port
 from dubarr_pipeline_tests.fixtures.film_shelf import made_again, make_shelf, register
-from dubarr_pipeline_tests.fixtures.postgres import Postgres
+from dubarr_pipeline_tests.fixtures.postgres import SCRIPT, Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 DUBARR = Path(sys.executable).with_name("dubarr")
@@ -83,3 +85,20 @@ def _done(server: Server) -> set[str]:
     wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
     with open_instance(server.work_dir) as store:
         return {run.tags["dagster/partition"] for run in store.get_runs(wanted)}
+
+
+def test_a_home_that_the_servers_user_cannot_enter_is_no_obstacle(tmp_path: Path):
+    home = tmp_path / "closed"
+    home.mkdir(mode=0o700)
+    folder = home / "store"
+    kept = folder / "data"
+    try:
+        for _ in range(2):
+            subprocess.run([SCRIPT, "start", folder, str(free_port())], check=True, timeout=240)
+        if os.geteuid() == 0:
+            kept = Path((folder / "place").read_text().strip())
+        assert (kept / "PG_VERSION").is_file()
+        assert "postgres_url" in (folder / "dagster.yaml").read_text()
+    finally:
+        subprocess.run([SCRIPT, "stop", folder], check=True, timeout=240)
+        shutil.rmtree(kept)
