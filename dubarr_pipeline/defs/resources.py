@@ -36,10 +36,3 @@ class DubarrResource(dg.ConfigurableResource):
             config = Path(self.config_file) if self.config_file else None
             self._settings = user_settings(config, Path(self.work_dir) if self.work_dir else None)
         return self._settings
-
-
-def resource_config(settings: Settings) -> dict[str, object]:
-    """Return the run config by which a run works with these settings."""
-    config_file = str(settings.config_file or "")
-    config = {"config_file": config_file, "work_dir": str(settings.work_dir)}
-    return {"dubarr": {"config": config}}

@@ -122,7 +122,12 @@ class _Walk:
         folders = {entry.path for entry in seen if entry.is_dir(follow_symlinks=False)}
         yield from (Path(each) for each in folders if each != str(self.avoided))
         files = [entry for entry in seen if entry.path not in folders]
-        beside = _subtitles_by_stem(files)
+        # Subtitles by the stems of films that they fit: their names are {stem}[.word[.word]].srt.
+        beside: dict[str, list[os.DirEntry[str]]] = {}
+        for entry in files:
+            stem, suffix = _split(entry.name)
+            for words in range(min(stem.count("."), 2) + 1) if suffix in SUBTITLE_SUFFIXES else ():
+                beside.setdefault(stem.rsplit(".", words)[0], []).append(entry)
         for entry in files:
             stem, suffix = _split(entry.name)
             if suffix in VIDEO_SUFFIXES and stem + SKIP_MARK in names:
@@ -195,16 +200,6 @@ def left_out(library: Library, path: Path) -> str | None:
         return f"it cannot be read ({error.strerror})"
     rules = replace(library.rules, min_age_minutes=0)
     return listed_reason(rules, Listed(below, found.st_size, found.st_mtime), time.time())
-
-
-def _subtitles_by_stem(files: list[os.DirEntry[str]]) -> dict[str, list[os.DirEntry[str]]]:
-    """Return subtitles by the film stems they fit; they are named ``{stem}[.word[.word]].srt``."""
-    subtitles: dict[str, list[os.DirEntry[str]]] = {}
-    for entry in files:
-        stem, suffix = _split(entry.name)
-        for words in range(min(stem.count("."), 2) + 1) if suffix in SUBTITLE_SUFFIXES else ():
-            subtitles.setdefault(stem.rsplit(".", words)[0], []).append(entry)
-    return subtitles
 
 
 def _split(name: str) -> tuple[str, str]:

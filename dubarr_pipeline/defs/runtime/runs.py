@@ -12,7 +12,6 @@ from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.resources import resource_config
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
 from dubarr_pipeline.defs.runtime.records import add_video, last_materialization, stage_key
@@ -104,13 +103,14 @@ def dub_video(
     add_video(instance, video.key)
     job = definitions.resolve_job_def("dub")
     run_id = str(uuid.uuid4())
+    where = {"config_file": str(settings.config_file or ""), "work_dir": str(settings.work_dir)}
     result = job.execute_in_process(
         instance=instance,
         partition_key=video.key,
         raise_on_error=False,
         run_config={
             "ops": {f"dub__{stage}": {"config": {"force": force}} for stage in STAGE_NAMES},
-            "resources": resource_config(settings),
+            "resources": {"dubarr": {"config": where}},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
         run_id=run_id,

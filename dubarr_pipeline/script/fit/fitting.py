@@ -119,7 +119,9 @@ def _without_pieces(
     few = len(cues) < options.least_cues
     least_rank = options.own_rank_few if few else options.own_rank
     least_total = min(options.own_total, options.own_mean * len(cues))
-    if matcher.own_time_total() > least_total and matcher.own_time_rank() > least_rank:
+    own = float(matcher.own_times.at(0).sum())
+    # The rank is the share of other offsets at which the file fits worse.
+    if own > least_total and float((matcher.own_times.totals() < own).mean()) > least_rank:
         kept = tuple(replace(_placed(i, span, film), sure=False) for i, span in enumerate(cues))
         return ScriptFit("unsure", (), kept, (), USELESS["unsure"])
     return _refused(len(cues), USELESS["refused"])

@@ -86,14 +86,6 @@ class Matcher:
         best = closer(self._evidence(match.ratio), others, match.pieces, costs)
         return match if best is None else self._match_at(near[best])[0]
 
-    def own_time_total(self) -> float:
-        """Return the summed evidence of all cues at the file's own times."""
-        return float(self.own_times.at(0).sum())
-
-    def own_time_rank(self) -> float:
-        """Return the share of other offsets at which the file fits worse than at its own times."""
-        return float((self.own_times.totals() < self.own_time_total()).mean())
-
     def _evidence(self, ratio: Fraction) -> FitEvidence:
         reach_s = self._options.search.reach_s
         return FitEvidence(self._signals, self._cues, ratio, self._options.evidence, reach_s)

@@ -66,7 +66,12 @@ def place_translation(
     fits: dict[int, CueFit] = {}
     for each in fit.cues:
         # Without a map only a cue that stands where the script has one says the same words.
-        agrees = bool(fit.pieces) or (said and each.span and _stands_on(each.span, said))
+        agrees = bool(fit.pieces)
+        if each.span and not agrees:
+            at = bisect_right(said, each.span)
+            both = [(near, each.span.overlap(near)) for near in said[max(0, at - 1) : at + 1]]
+            whole = each.span.length
+            agrees = any(n >= _SAME_PLACE * (whole + near.length - n) for near, n in both)
         lost = replace(each, span=None, left_out="no agreement")
         fits[spoken[each.index]] = _settled(lost if each.span and not agrees else each, fit)
     return _placed(cues, spoken, fits, fit, film.length)
@@ -82,12 +87,6 @@ def _spoken(cues: Sequence[Cue], rate: int) -> list[int]:
     """Return the indices of the cues with spoken words, in order."""
     texts = read_cues(cues, SpeechMap(()), rate)
     return [at for at, text in enumerate(texts) if any(p.kind == "speech" for p in text.parts)]
-
-
-def _stands_on(span: Span, script: Sequence[Span]) -> bool:
-    at = bisect_right(script, span)
-    common = ((near, span.overlap(near)) for near in script[max(0, at - 1) : at + 1])
-    return any(n >= _SAME_PLACE * (span.length + near.length - n) for near, n in common)
 
 
 def _placed(
