@@ -80,11 +80,7 @@ class MissingRequirement(DubbingError):
 
 
 class ModelRefused(MissingRequirement):
-    """A model's host has no such model, or does not give it to us.
-
-    Attributes:
-        forbidden: whether it is there, but not for us: a token or an accepted page may help.
-    """
+    """A model's host lacks it, or (`forbidden`) wants a token or its conditions accepted first."""
 
     def __init__(self, message: str, forbidden: bool = False) -> None:
         super().__init__(message)
@@ -132,13 +128,7 @@ class ContextTooLong(BadReply):
 
 
 class RequestRefused(DubbingError):
-    """A request to one of our servers cannot be served.
-
-    Args:
-        status: of HTTP.
-        code: short name of the reason, for programs.
-        message: the reason and the cure.
-    """
+    """A request to a server of ours is refused: HTTP status, code for programs, reason and cure."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from dubarr_pipeline.media.audio.wav import WaveFile
+from dubarr_pipeline.script.fit.fitting import clock_time
 from dubarr_pipeline.script.model import Diarization
 from dubarr_pipeline.segments.results import FAILED, KEPT_ORIGINAL, SegmentsResult
 from dubarr_pipeline.spans import Span, total
@@ -150,9 +151,7 @@ def clock(seconds: float, step: float = 1.0) -> str:
     """Return a time as people read it: ``0.25 s``, ``0:07``, ``1:02:03``."""
     if step < 1:
         return f"{seconds:.{max(1, math.ceil(-math.log10(step)))}f} s"
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    return clock_time(round(seconds), 1)
 
 
 FAILED_COLOUR = "#e5322d"

@@ -14,6 +14,7 @@ import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote
 from dubarr_pipeline.files import read_json
+from dubarr_pipeline.reports.quality import failure_name
 from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.script.fit.values import coverage
 from dubarr_pipeline.segments.results import LineResult, read_segments
@@ -91,8 +92,10 @@ def of_transcript(context: StageContext) -> Sequence[dg.AssetCheckResult]:
 def of_segments(context: StageContext) -> Sequence[dg.AssetCheckResult]:
     """Check the lines."""
     lines = [line for made in read_segments(context.work).languages.values() for line in made]
-    known = [x for x in lines if x.outcome in ("placed", "kept_original") or _failure(x)]
-    failed = [f"{x.language} {x.index}: {_failure(x)} {x.message}" for x in lines if _failure(x)]
+    known = [x for x in lines if x.outcome in ("placed", "kept_original") or failure_name(x)]
+    failed = [
+        f"{x.language} {x.index}: {failure_name(x)} {x.message}" for x in lines if failure_name(x)
+    ]
     flagged = [f"{x.language} {x.index}: {', '.join(x.flags)}" for x in lines if x.flags]
     placed = [line for line in lines if line.placed]
     named = {"which": "; ".join(failed[:20]), "flagged": "; ".join(flagged[:20])}
@@ -260,11 +263,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownM
     """Return a Markdown table for the UI."""
     lines = (" | ".join(map(str, line)) for line in (head, ["---"] * len(head), *rows))
     return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
-
-
-def _failure(line: LineResult) -> str | None:
-    name = line.outcome.removeprefix("failed:")
-    return name if name != line.outcome and name else None
 
 
 def _overlaps(placed: Sequence[LineResult]) -> int:

@@ -221,8 +221,8 @@ def clock_time(samples: int, rate: int) -> str:
     seconds = abs(samples) // rate
     hours, minutes = divmod(seconds // 60, 60)
     sign = "-" if samples < 0 else ""
-    short = f"{minutes}:{seconds % 60:02}"
-    return f"{sign}{hours}:{minutes:02}:{seconds % 60:02}" if hours else sign + short
+    clock = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{sign}{clock}:{seconds % 60:02}"
 
 
 def times(spans: Sequence[Span], rate: int, most: int = 20) -> str:
