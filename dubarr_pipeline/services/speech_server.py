@@ -226,6 +226,7 @@ async def _in_daemon_thread(work: Callable[[], _Result]) -> _Result:
     def run() -> None:
         try:
             future.set_result(work())
+        # An error in a thread would be lost: it is raised where the answer is awaited.
         except BaseException as error:
             future.set_exception(error)
 

@@ -67,7 +67,7 @@ class SourceCues:
     placement: ScriptPlacement = field(default_factory=ScriptPlacement)
 
 
-class _Clock(BaseModel):
+class _ClockNumbers(BaseModel):
     """Numbers of a file that a type alone does not bound."""
 
     rate: int = Field(gt=0)
@@ -138,7 +138,7 @@ def _on_clock(found: Any, rate: int, names: frozenset[str] = _TIMED, earliest: f
 
 def _read(kind: TypeAdapter[_Value], path: Path, found: Mapping[str, Any]) -> _Value:
     """Return the value that a file holds on its clock. Raises `ArtifactError`."""
-    rate = checked(_Clock.model_validate, found, path).rate
+    rate = checked(_ClockNumbers.model_validate, found, path).rate
     return checked(kind.validate_python, _on_clock(found, rate), path)
 
 

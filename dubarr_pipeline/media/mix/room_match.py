@@ -19,7 +19,7 @@ _SLOWEST_TAIL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much duller (-12 to 0 dB on the highs) and wetter (reflections, 0 to 1) a line is."""
+    """Room of a line: how much duller (-12 to 0 dB on the highs) and wetter (0 to 1) it sounds."""
 
     shelf_db: float
     wet: float

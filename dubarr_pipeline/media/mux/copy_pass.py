@@ -69,7 +69,7 @@ class MuxPass:
 
     @property
     def shifts(self) -> Mapping[int, str]:
-        """How copied streams are moved, as `StreamTimeline.packet_shift`, by the track's number."""
+        """Moves of copied streams, as `StreamTimeline.packet_shift`, by the track's number."""
         return {n: line.packet_shift() for n, line in self.lines.items() if line.steps}
 
     @property

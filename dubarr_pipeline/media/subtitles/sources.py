@@ -48,7 +48,7 @@ _SPARSE_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Signs:
-    """What tells of a kind: a stream's flags, words in a file's name, a stream's title."""
+    """Signs of a kind: a stream's flags, words in a file's name, a stream's title."""
 
     flags: frozenset[str]
     words: frozenset[str]
