@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dubarr_pipeline import engines as engines
     from dubarr_pipeline.api.dubbing import DubResult as DubResult
     from dubarr_pipeline.api.dubbing import dub as dub
     from dubarr_pipeline.api.videos import StageDecision as StageDecision

@@ -1,4 +1,4 @@
-"""Parts that all commands share: options, settings, exit codes, and the lines and bars of a terminal."""
+"""Parts that all commands share: options, settings, exit codes, lines and bars of a terminal."""
 
 from __future__ import annotations
 

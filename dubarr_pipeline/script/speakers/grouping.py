@@ -226,7 +226,7 @@ def pairs_apart(
 def _distances(points: Points, centres: Points) -> NDArray[np.float64]:
     from scipy.spatial.distance import cdist
 
-    return cdist(points, centres)
+    return np.asarray(cdist(points, centres), np.float64)
 
 
 def _with_names(voiced: VoicedPieces, labels: Labels, names: Sequence[str | None]) -> Labels:
