@@ -262,8 +262,8 @@ _reader = cache(TypeAdapter)
 def _read(option_type: type[_T], values: Mapping[str, Any], section: str) -> _T:
     """Validate the values of a section. Raises `SettingsError`."""
     _check_fields(values, option_type, f"[{section}]")
-    exact = _exact(values, section)
     try:
+        exact = _exact(values, section)
         options: _T = _reader(option_type).validate_python(exact) if exact else option_type()
         for fault in ranges.faults_of(options, section):
             raise SettingsError(fault)
@@ -278,6 +278,8 @@ def _read(option_type: type[_T], values: Mapping[str, Any], section: str) -> _T:
         got = "" if hidden else f" (got {shown})"
         said = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"setting {name}: {said}{got}") from None
+    except RecursionError:
+        raise SettingsError(f"settings of [{section}] are nested too deeply") from None
     except (ValueError, RuntimeError, LanguageError) as error:
         named = LanguageError if isinstance(error, LanguageError) else SettingsError
         raise named(f"settings of [{section}]: {error}") from None

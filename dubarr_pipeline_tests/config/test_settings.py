@@ -79,6 +79,7 @@ def test_settings_that_are_handed_in_ignore_the_environment(
         ("[transcript.lines]\nlongest=2", ["transcript.lines", "did you mean 'longest_s'"]),
         ("[[mix]]\ncodec='ac3'", ["mix", "table"]),
         ("[libraries.films]\npath='/f'\nlangs=['es']", ["langs", "target_langs"]),
+        ("[libraries.films.overrides." + ".".join("a" * 900) + "]", ["libraries.films", "nested"]),
     ],
 )
 def test_mistakes_are_named_with_the_choices(tmp_path: Path, text: str, words: list[str]) -> None:

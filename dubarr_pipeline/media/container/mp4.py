@@ -100,12 +100,15 @@ def _boxes(stream: BinaryIO, within: tuple[int, int], *kinds: bytes) -> Iterator
         return
     start, end = within
     for _ in range(_BOXES_LIMIT):
+        # A false length leads anywhere, beyond all places that can be sought as well.
+        if start + 8 > end:
+            return
         stream.seek(start)
         head = stream.read(16)
         length = int.from_bytes(head[:4], "big") or end - start
         large = length == 1 and len(head) == 16
         length = int.from_bytes(head[8:], "big") if large else length
-        if len(head) < 8 or length < 8 or start + 8 > end:
+        if len(head) < 8 or length < 8:
             return
         if head[4:8] == kinds[0]:
             inner = start + (16 if large else 8), min(end, start + length)

@@ -14,6 +14,7 @@ import pytest
 from dubarr_pipeline.errors import DubbingError, MediaToolError, NotAVideo, SourceMissing
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.facts import read_facts
+from dubarr_pipeline.media.container.mp4 import track_names
 from dubarr_pipeline.media.container.probe import probe, probe_video
 from dubarr_pipeline_tests.fixtures.synthetic_media import Film, make_film, noise
 
@@ -34,6 +35,13 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         make_film(folder / name, noise(2, 48_000), Film(codec=codec, extra=extra))
     return folder
+
+
+def test_a_box_that_leads_beyond_all_places_ends_the_search(tmp_path: Path):
+    path = tmp_path / "film.mp4"
+    box = b"\0\0\0\1" + b"free" + (2**63).to_bytes(8, "big")
+    path.write_bytes(b"\0\0\0\x18" + b"moov" + box + bytes(32))
+    assert track_names(path, "mov,mp4") == {}
 
 
 CONTAINERS = ("a.mkv", "a.webm", "front.mp4", "back.mp4", "fragments.mp4", "a.mov", "a.avi", "a.ts")
