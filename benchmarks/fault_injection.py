@@ -56,19 +56,27 @@ class Scene:
     def supervise(self) -> None:
         """Start the server again if it has ended, as systemd would; see to its code server.
 
-        `dagster dev` does not notice that the inner process of its code server was killed: a
-        watchdog has to reload it, as the button in the UI does.
+        `dagster dev` notices no killed code server. Where its inner process was killed, a watchdog
+        has to reload it, as the button in the UI does; where the outer one was, nothing but a start
+        of the whole helps (and the inner one lives on for a while, heard by nobody).
         """
         process = self.server.process
         if process is not None and process.poll() is not None:
             self.server.start()
             self.restarts += 1
-        if any("api grpc" in command for command in self.server.processes().values()):
+            self.deaf_since = time.monotonic()
+        commands = " ".join(self.server.processes().values())
+        has_outer = self.server.supervised or "code-server start" in commands
+        if has_outer and "api grpc" in commands:
             self.deaf_since = time.monotonic()
         elif time.monotonic() - self.deaf_since > DEAF_S:
-            with contextlib.suppress(OSError):
-                self.server.ask(_RELOAD)
-                self.suffered["code servers reloaded by the watchdog"] += 1
+            if has_outer:
+                with contextlib.suppress(OSError):
+                    self.server.ask(_RELOAD)
+                    self.suffered["code servers reloaded by the watchdog"] += 1
+            else:
+                self.server.interrupt()
+                self.suffered["servers ended by the watchdog"] += 1
             self.deaf_since = time.monotonic()
 
 

@@ -118,7 +118,9 @@ def ask_again(scene: Scene, keys: list[str], lonely: dict[str, float]) -> None:
             lonely[key] = now
         elif now - since > PATIENCE_S:
             scene.forgotten.append(story(scene, key))
-            scene.server.launch(key)
+            # Who asks a server that is down asks again later.
+            with contextlib.suppress(OSError, AssertionError):
+                scene.server.launch(key)
             lonely[key] = now
 
 
