@@ -107,9 +107,13 @@ def check_destination(
     places = made or [Path("film")]
     for path in (naming.published_path(each, source, root, options) for each in places):
         check_place(path, options.to if options.mode == "tree" else path.parent)
-        _check_free(path, before, replaced)
-        folder = next(each for each in path.parents if each.is_dir())
-        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        try:
+            _check_free(path, before, replaced)
+            folder = next(each for each in path.parents if each.is_dir())
+            is_open = os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+        except PermissionError:
+            folder, is_open = path.parent, False
+        if not is_open:
             raise SettingsError(
                 f"{str(folder)!r} cannot be written to, and {path.name[:60]!r} is to be published"
                 " there: give dubarr's user the right, or choose another publish.mode"

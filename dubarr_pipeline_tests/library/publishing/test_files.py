@@ -372,9 +372,10 @@ def test_places_are_checked_before_any_work(tmp_path: Path, mode: PublishMode):
     ours = PublishedFile(place, identify(place).digest)
     check(root / "film.mp4", Publication(mode, (ours,), root / "film.mp4"))
     place.unlink()
-    place.parent.chmod(0o500)
-    with ordinary_permissions(), pytest.raises(SettingsError, match="cannot be written to"):
-        check(root / "film.mp4")
+    for rights in (0o500, 0o000):
+        place.parent.chmod(rights)
+        with ordinary_permissions(), pytest.raises(SettingsError, match="cannot be written to"):
+            check(root / "film.mp4")
 
 
 def test_a_library_that_publishes_nothing_has_no_place_to_check(tmp_path: Path):
