@@ -44,6 +44,18 @@ def extract(path: Path, **options) -> tuple[ExtractedAudio, NDArray[np.float32]]
         return found, wave.read(0, wave.samples)
 
 
+def test_avi_counts_empty_blocks_before_late_sound(tmp_path: Path) -> None:
+    path = tmp_path / "late.avi"
+    picture = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=10"]
+    sound = ["-itsoffset", "6", "-f", "lavfi", "-i", "sine=frequency=440:duration=4"]
+    ffmpeg.run([*picture, *sound, "-c:v", "mpeg4", "-c:a", "libmp3lame", ffmpeg.file_url(path)])
+    found, heard = extract(path)
+    assert found.samples / found.rate == pytest.approx(4.0, abs=0.1)
+    assert float(np.sqrt(np.mean(heard**2))) > 0.05
+    (note,) = found.notes
+    assert note.startswith("10.0 s of sound are declared, 4.0")
+
+
 def plain_decode(path: Path, channels: int) -> NDArray[np.float32]:
     arguments = ["-i", ffmpeg.file_url(path), "-map", "0:a:0", "-f", "f32le", "pipe:1"]
     return np.frombuffer(ffmpeg.run(arguments).stdout, np.float32).reshape(-1, channels).T
