@@ -20,7 +20,8 @@ from dubarr_pipeline.media.mux.stream_plan import Carried, StreamPlan
 
 # AVI, and video from AVI in other containers, has only decoding times.
 _READING: graph.Options = {"fflags": "+genpts"}
-_COPY: graph.Options = {"c": "copy"}
+_COPY: graph.Options = {"c": "copy", "copyinkf": None}
+"""Packets before the first key picture too: a broadcast is cut anywhere."""
 _REFUSED_CODEC = re.compile(
     r"No wav codec tag found for codec (\w+)|Raw RGB is not supported|codec (\w+) .*not supported"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,22 @@ def test_only_broadcasts_are_looked_through(late: Path, tmp_path: Path) -> None:
     ffmpeg("-i", late, "-map", "0:0", "-map", "0:1", "-c", "copy", "-f", "vob", tmp_path / "a.vob")
     assert reading_options(tmp_path / "a.vob")
     assert [s.pid for s in read_facts(late).streams] == [0x100, 0x101, THIRD_PID]
+
+
+def test_a_recording_cut_between_key_pictures_keeps_all_that_is_in_it(tmp_path: Path) -> None:
+    whole, cut, result = (tmp_path / name for name in ("whole.ts", "cut.ts", "out.mkv"))
+    picture = ["-f", "lavfi", "-i", "testsrc=size=192x108:rate=25:duration=8"]
+    sound = ["-f", "lavfi", "-i", "sine=duration=8"]
+    # A key picture every four seconds.
+    ffmpeg(*picture, *sound, "-c:v", "libx264", "-g", "100", "-bf", "2", "-c:a", "ac3", whole)
+    data = whole.read_bytes()
+    middle = len(data) // 188 // 4 * 188
+    cut.write_bytes(data[: 3 * 188] + data[middle:])
+    counted = ["-select_streams", "v", "-count_packets", "-show_entries", "stream=nb_read_packets"]
+    command = ["ffprobe", "-v", "quiet", *counted, "-of", "json", cut]
+    read = subprocess.run(command, check=True, capture_output=True).stdout
+    there = json.loads(read)["streams"][0]["nb_read_packets"]
+    report = mux(cut, [DubTrack(dub(tmp_path), "es")], [], result)
+    assert report.streams[0].packets == int(there) > 100
+    assert all(row.proof for row in report.streams)
+    assert report.max_offset_ms < 1
