@@ -64,7 +64,9 @@ def lay_out(
     that write the transcript both start here. Cues may be in any order, and overlap; those that
     start after the end of the clock's sound are dropped.
     """
-    speech_map = SpeechMap(speech)
+    # Detectors round: speech may end a sample after the sound does.
+    film = Span(0, clock.samples)
+    speech_map = SpeechMap([part for span in speech if (part := span.clip(film))])
     texts = read_cues(cues, speech_map, clock.rate)
     # Files may hold cues in any order.
     order = sorted(range(len(cues)), key=lambda i: (cues[i].span.start, cues[i].span.end, i))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters
@@ -72,6 +72,11 @@ speakers = st.lists(st.integers(0, 2), min_size=12, max_size=12)
 
 @settings(max_examples=120, deadline=None)
 @given(scripts(), spans, speakers)
+@example(
+    [cue(325_868 / RATE, 525_868 / RATE, "Word0x0 and0x0 more0x0.")],
+    [Span(456_001, 60 * RATE + 1)],
+    [0],
+)
 def test_every_word_is_in_exactly_one_segment_and_nobody_speaks_twice_at_once(cues, speech, who):
     turns = [Turn(s, f"SPEAKER_{who[i]:02d}") for i, s in enumerate(speech)]
     transcript = transcribe(cues, speech, Diarization(RATE, tuple(turns)))
