@@ -1,7 +1,7 @@
 """How the cost of files that somebody else may write grows: CPU for twice as much, against once.
 
-Twice as many cues, named speakers, corrections or paths of a webhook may cost a little more than
-twice as much; anything that compares each with each would cost four times.
+Twice as many cues, named speakers or paths of a webhook may cost a little more than twice as much;
+anything that compares each with each would cost four times.
 
     python benchmarks/growth.py [--quick] [--json]
 """
@@ -27,9 +27,7 @@ from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters
 from dubarr_pipeline.library.webhooks.inbox import WebhookIntake
 from dubarr_pipeline.media.subtitles.parse import Cue, parse_cues
 from dubarr_pipeline.script.cues.layout import SoundClock, lay_out
-from dubarr_pipeline.segments.inputs import read_edits
 from dubarr_pipeline.spans import Span
-from dubarr_pipeline.workdir.layout import WorkDir
 
 RATE = 16_000
 REPEATS = 3
@@ -85,14 +83,6 @@ def speakers(count: int, _: Path) -> Callable[[], object]:
     return lambda: CueClusters().diarize(sound, spans, said)
 
 
-def corrections(count: int, folder: Path) -> Callable[[], object]:
-    work = WorkDir(folder)
-    work.edits.mkdir()
-    lines = {str(n): {"text": f"Esta es la línea {n}."} for n in range(20 * count)}
-    (work.edits / "es.json").write_text(json.dumps({"lines": lines}))
-    return lambda: read_edits(work, None, None, 0.0)  # pyright: ignore[reportArgumentType]
-
-
 def paths(count: int, folder: Path) -> Callable[[], object]:
     (folder / "films").mkdir()
     config = folder / "dubarr.toml"
@@ -105,7 +95,6 @@ def paths(count: int, folder: Path) -> Callable[[], object]:
 KINDS: dict[str, tuple[Work, int]] = {
     "cues": (cues, 10_000),
     "named speakers": (speakers, 1_000),
-    "corrections": (corrections, 2_000),
     "paths of a webhook": (paths, 1_000),
 }
 """Kind -> its work, and the larger of the two sizes."""
