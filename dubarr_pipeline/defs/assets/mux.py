@@ -47,17 +47,13 @@ def make(context: StageContext) -> Outcome:
             )
             for track in tracks
         }
-    # The dubbed stream is the original, unless the settings name another.
-    if options.original_stream is None:
+    # The dubbed stream is the original, unless the settings name another; only it is replaced.
+    if options.original_stream is None or options.original_audio == "replace":
         options = replace(options, original_stream=sound.stream)
     # A film never loses its sound to a language that failed.
     failed = [language for language in video.target_langs if language not in targets]
-    if options.original_audio == "replace":
-        options = replace(
-            options,
-            original_stream=sound.stream,
-            original_audio="keep" if failed else "replace",
-        )
+    if failed:
+        options = replace(options, original_audio="keep")
     made = [
         container.mux(
             video.source,
