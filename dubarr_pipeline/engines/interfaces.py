@@ -20,6 +20,7 @@ from dubarr_pipeline.script.model import (
     LanguageBrief,
     Segment,
     SpeakerProfile,
+    StockVoice,
     Transcript,
 )
 from dubarr_pipeline.spans import Span
@@ -326,12 +327,13 @@ class Translator(Engine):
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Voice of a line: the speaker's profile, and a sample of the voice if there is one."""
+    """Voice of a line: the speaker's profile, a sample of it if any, the stock voice dealt."""
 
     speaker: str
     profile: SpeakerProfile
     ref: Path | None = None
     ref_text: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +376,10 @@ class Synthesizer(Engine):
     @abstractmethod
     def serves(self, language: str) -> bool:
         """Return whether it speaks this BCP-47 language itself."""
+
+    def voices(self, language: str) -> tuple[StockVoice, ...]:  # noqa: ARG002
+        """Return the voices to deal to speakers of this BCP-47 language, the best first. Cheap."""
+        return ()
 
     def natural_s(self, request: SpeechRequest) -> float | None:  # noqa: ARG002
         """Return the seconds of the line at its natural rate, if the engine knows them cheaply."""

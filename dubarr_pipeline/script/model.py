@@ -158,6 +158,30 @@ class SpeakerProfile:
     voices: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+Sex = Literal["male", "female", "neutral"]
+"""Sex of a voice as it is heard; neutral: it passes for either."""
+Age = Literal["child", "adult", "old"]
+
+
+@dataclass(frozen=True, slots=True)
+class StockVoice:
+    """A voice that an engine has by itself.
+
+    Attributes:
+        name: as the engine calls it.
+        sex, age: as it is heard; None where nobody has said.
+        pitch_hz: median fundamental frequency of its speech, or None if unmeasured.
+        native: whether it was made for the language that was asked for; a voice made for another
+            speaks with an accent.
+    """
+
+    name: str
+    sex: Sex | None = None
+    age: Age | None = None
+    pitch_hz: float | None = None
+    native: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A glossary entry. Without a translation for a language, the term stays as it is.
