@@ -1,7 +1,8 @@
 """The Python API; the command line calls nothing else.
 
 `dubbing` dubs, `videos` tells how far the registered videos are, `libraries` and `backfill` work on
-watched folders, `profiles` reads the settings and fetches models. ``dub``, ``plan`` and ``status``
+watched folders, `profiles` reads the settings and fetches models, `voices`
+brings the neural ones. ``dub``, ``plan`` and ``status``
 are offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
@@ -12,9 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dubarr_pipeline.api import backfill, dubbing, libraries, profiles, videos
+    from dubarr_pipeline.api import backfill, dubbing, libraries, profiles, videos, voices
 
-__all__ = ["backfill", "dubbing", "libraries", "profiles", "videos"]
+__all__ = ["backfill", "dubbing", "libraries", "profiles", "videos", "voices"]
 
 
 def __getattr__(name: str) -> Any:

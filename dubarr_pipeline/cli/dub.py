@@ -11,6 +11,7 @@ import click
 
 from dubarr_pipeline import api
 from dubarr_pipeline.cli.models import print_fetches
+from dubarr_pipeline.cli.setup import offer_voices
 from dubarr_pipeline.cli.terminal import (
     EXIT_CODES,
     PATH,
@@ -39,6 +40,7 @@ def dub(
     paths: Sequence[Path], targets: tuple[str, ...], spoken: str, force: bool, settings: Settings
 ) -> int:
     """Dub videos into other languages; finished work is reused."""
+    settings = offer_voices(settings, click.get_current_context().params["profile"])
     return _print_attempts(
         lambda watch: api.dubbing.dub_videos(paths, targets, settings, watch, force, spoken)
     )

@@ -1,0 +1,89 @@
+"""The command `dubarr setup`, and the one question that a first dub asks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dubarr_pipeline import api
+from dubarr_pipeline.cli.models import print_fetches
+from dubarr_pipeline.cli.terminal import EXIT_CODES, exit_code, say, with_settings
+from dubarr_pipeline.errors import MissingRequirement, SettingsError
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.api.profiles import Settings
+    from dubarr_pipeline.api.voices import VoicesOffer
+
+
+@click.group()
+def setup() -> None:
+    """Set this machine up for better dubs."""
+
+
+@setup.command(epilog=EXIT_CODES)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@with_settings
+def voices(yes: bool, settings: Settings) -> int:
+    """Get neural voices, speech recognition and translation for the CPU, and use them."""
+    offer = api.voices.voices_offer(settings)
+    for name, licence, size in offer.models:
+        say(f"  {name}: about {size} MB, {licence}")
+    for package in offer.packages:
+        say(f"  {package}: by pip, into {sys.prefix}")
+    where = settings.config_file or Path("dubarr.toml").absolute()
+    say(f'  profile = "{api.voices.BETTER}" in {where}')
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SettingsError("nobody is here to say yes: add --yes")
+        if not click.confirm("Get all this?", err=True):
+            return 0
+    _get(offer, settings)
+    return exit_code(MissingRequirement) if _tell_what_is_missing(settings) else 0
+
+
+COMMANDS = (setup,)
+
+
+def offer_voices(settings: Settings, profile: str | None) -> Settings:
+    """Ask once, in a terminal, whether better voices are wanted; return the settings to dub with.
+
+    `profile` is what the command line chose. Nobody is asked who has chosen a profile or a voice.
+    """
+    in_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if profile or not in_terminal or not api.voices.is_to_be_asked(settings):
+        return settings
+    offer = api.voices.voices_offer(settings)
+    cost = f"about {offer.about_mb} MB once ({', '.join(offer.licences)})" if offer.models else ""
+    click.echo(
+        f"These voices are a robot's. Natural ones, and speech recognition, run on this CPU: "
+        f"{cost or 'their models are here already'}.\n"
+        "`dubarr setup voices` gets them at any time.",
+        err=True,
+    )
+    wanted = click.confirm("Get them now?", err=True)
+    api.voices.remember_answer(settings)
+    if not wanted:
+        return settings
+    _get(offer, settings)
+    return api.voices.better_settings(settings)
+
+
+def _get(offer: VoicesOffer, settings: Settings) -> None:
+    if offer.packages:
+        api.voices.install(offer.packages)
+    better = api.voices.better_settings(settings)
+    if fetches := api.profiles.models_to_fetch(better):
+        print_fetches(better.profile, fetches)
+    say(f'profile = "{better.profile}" in {api.voices.choose_profile(settings)}')
+
+
+def _tell_what_is_missing(settings: Settings) -> bool:
+    """Print the needs that are still unmet, with their cures; return whether there are any."""
+    needs = api.profiles.needs(api.voices.better_settings(settings))
+    missing = [need for _, need in needs if not need.present]
+    for need in missing:
+        say(f"MISSING {need.kind} {need.name}  → {need.cure}")
+    return bool(missing)
