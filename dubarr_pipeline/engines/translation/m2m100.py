@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _ALIASES = {"nb": "no", "nn": "no", "iw": "he", "fil": "tl", "nso": "ns", "cmn": "zh"}
 _END = "</s>"
-_CURE = "pip install 'dubarr-pipeline[laptop]'"
+_CURE = "dubarr setup voices, or pip install 'dubarr-pipeline[laptop]'"
 
 
 @dataclass(frozen=True, slots=True)
