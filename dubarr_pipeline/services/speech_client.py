@@ -11,12 +11,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import BadReply, MissingRequirement, ServiceError
+from dubarr_pipeline.media.audio.edges import EDGE_S, trim_edges
 from dubarr_pipeline.services.http_client import ServiceClient, SpeechOrder, service_cure
-
-_SILENT_DB = -50.0
-"""Level below the take's own peak at which an edge counts as silence."""
-_EDGE_S = 0.01
-"""Silence kept at each edge, so that soft consonants keep their onset."""
 
 
 class TTSService(ServiceClient):
@@ -42,17 +38,7 @@ class TTSService(ServiceClient):
             ) from error
         if not np.isfinite(samples).all():
             raise BadReply("the speech server sent samples that are not finite numbers")
-        return trim_edges(samples.mean(axis=1), int(rate)), int(rate)
-
-
-def trim_edges(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Cut the silence off both ends; mono ``(samples,)``. All silence gives an empty array."""
-    peak = float(np.abs(samples).max(initial=0.0))
-    if peak == 0.0:
-        return samples[:0]
-    loud = np.flatnonzero(np.abs(samples) > peak * 10 ** (_SILENT_DB / 20))
-    edge = round(_EDGE_S * rate)
-    return samples[max(0, int(loud[0]) - edge) : int(loud[-1]) + 1 + edge]
+        return trim_edges(samples.mean(axis=1), round(EDGE_S * rate)), int(rate)
 
 
 def ref_url(path: Path) -> str:

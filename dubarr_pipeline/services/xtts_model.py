@@ -24,8 +24,8 @@ from dubarr_pipeline.errors import (
     SettingsError,
     WorkspaceError,
 )
+from dubarr_pipeline.media.audio.edges import EDGE_S, trim_edges
 from dubarr_pipeline.models.store import model_folder
-from dubarr_pipeline.services.speech_client import trim_edges
 from dubarr_pipeline.services.speech_server import LineToSpeak, Samples, SpeechServer
 from dubarr_pipeline.text.sentences import pieces
 
@@ -173,7 +173,8 @@ class XttsVoice:
     def _joined(self, sounds: list[Samples]) -> Samples:
         """Join pieces with a pause between them, their silent edges cut."""
         pause = np.zeros(round(_PAUSE_S * self.rate), np.float32)
-        parts = [part for sound in sounds for part in (pause, trim_edges(sound, self.rate))]
+        edge = round(EDGE_S * self.rate)
+        parts = [part for sound in sounds for part in (pause, trim_edges(sound, edge))]
         return np.concatenate(parts[1:]) if parts else pause[:0]
 
 

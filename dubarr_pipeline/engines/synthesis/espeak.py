@@ -8,8 +8,6 @@ import re
 import unicodedata
 from typing import ClassVar
 
-import numpy as np
-
 from dubarr_pipeline.engines.interfaces import Need, Samples, Speech, SpeechRequest, Synthesizer
 from dubarr_pipeline.engines.requirements import package_need, package_version
 from dubarr_pipeline.engines.synthesis.espeak_library import CURE, ESPEAK, EspeakSession
@@ -21,6 +19,7 @@ from dubarr_pipeline.engines.synthesis.espeak_voices import (
     voice_definition,
 )
 from dubarr_pipeline.errors import LineError, MissingRequirement
+from dubarr_pipeline.media.audio.edges import trim_edges
 
 _PACKAGE = "espeakng-loader"
 NATURAL_WPM = 175
@@ -30,8 +29,6 @@ SLOWEST_WPM, FASTEST_WPM = 120, 250
 RENDERS = 3
 """The natural one, and two corrections: 7 ms median error, 31 ms at the 90th percentile."""
 CLOSE_ENOUGH_S = 0.004
-EDGE_THRESHOLD = 10 ** (-50 / 20)
-"""Below -50 dB of its own peak, the edge of a rendering is silence."""
 MARKUP = re.compile(r"[<>{}]|\[\[|\]\]")
 UNSPEAKABLE_CATEGORIES = ("So", "Cc", "Cs", "Co", "Cn")
 """Emoji, control characters, lone surrogates: espeak would read their names aloud."""
@@ -112,16 +109,17 @@ def phonemes(text: str, language: str) -> str:
         LanguageError: if espeak does not speak the BCP-47 language.
         MissingRequirement: if espeak is not installed.
     """
-    return ", ".join(clause.replace("_", "") for clause in _clauses(text, language))
+    return ", ".join(clause.replace("_", "") for clause in phoneme_clauses(text, language))
 
 
 def phoneme_count(text: str, language: str) -> int:
     """Return how many phonemes a text has: the best single predictor of its spoken length."""
-    sounds = re.split(r"[_\s]+", " ".join(_clauses(text, language)))
+    sounds = re.split(r"[_\s]+", " ".join(phoneme_clauses(text, language)))
     return sum(1 for sound in sounds if any(c.isalpha() for c in sound))
 
 
-def _clauses(text: str, language: str) -> list[str]:
+def phoneme_clauses(text: str, language: str) -> list[str]:
+    """Return the IPA of each clause, phonemes parted by ``_``; raises as `phonemes` does."""
     name = require_language(language)
     plain = HEBREW_POINTS.sub("", text.replace("\0", " ")).encode("utf-8", "replace").decode()
     with ESPEAK.session() as session:
@@ -171,10 +169,3 @@ def _spoken(session: EspeakSession, text: str, rate_wpm: int) -> Samples:
     if not samples.size:
         raise LineError("unspeakable", f"espeak-ng is silent for {text[:80]!r}")
     return samples
-
-
-def trim_edges(samples: Samples) -> Samples:
-    """Cut the silence off both ends of a mono sound; empty where it is silent throughout."""
-    peak = float(np.abs(samples).max(initial=0.0))
-    loud = np.flatnonzero(np.abs(samples) > peak * EDGE_THRESHOLD)
-    return samples[loud[0] : loud[-1] + 1].copy() if loud.size else samples[:0]

@@ -19,7 +19,6 @@ from dubarr_pipeline.engines.synthesis.espeak import (
     EspeakSynthesizer,
     phoneme_count,
     phonemes,
-    trim_edges,
 )
 from dubarr_pipeline.engines.synthesis.espeak_library import EspeakLibrary
 from dubarr_pipeline.engines.synthesis.espeak_voices import (
@@ -205,13 +204,6 @@ def test_no_line_is_rendered_more_than_three_times(monkeypatch: pytest.MonkeyPat
         EspeakSynthesizer().speak(request(LINES["es"], duration_s=duration_s))
         assert 1 <= len(rates) <= 3
         assert len(set(rates)) == len(rates)
-
-
-def test_edges_are_trimmed_at_a_fiftieth_decibel_below_the_peak() -> None:
-    sound = np.concatenate([np.zeros(50), [0.001, 0.5, 0.0, -0.5, 0.002], np.zeros(50)])
-    assert trim_edges(sound.astype(np.float32)).tolist() == pytest.approx([0.5, 0, -0.5, 0.002])
-    assert trim_edges(np.zeros(10, dtype=np.float32)).size == 0
-    assert trim_edges(np.zeros(0, dtype=np.float32)).size == 0
 
 
 def test_phonemes_are_espeaks_own() -> None:

@@ -12,7 +12,7 @@ from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAI
 from dubarr_pipeline.errors import BadReply, LineError, ServiceTimeout, ServiceUnavailable
 from dubarr_pipeline.media.audio.wav import write_wave
 from dubarr_pipeline.script.model import SpeakerProfile
-from dubarr_pipeline.services.speech_client import ref_url, trim_edges
+from dubarr_pipeline.services.speech_client import ref_url
 from dubarr_pipeline_tests.fakes.simulated_services import SimulatedOptions, SimulatedServer
 
 
@@ -76,11 +76,3 @@ def test_a_reference_goes_along_as_a_data_url(tmp_path: Path) -> None:
     assert first.startswith("data:audio/wav;base64,")
     write_wave(path, np.ones(480, np.float32), 24000)
     assert ref_url(path) != first
-
-
-@pytest.mark.parametrize(("before", "after"), [(0, 0), (800, 0), (0, 1600), (4000, 4000)])
-def test_silent_edges_are_cut(before: int, after: int) -> None:
-    voice = 0.4 * np.sin(np.arange(8000) / 5).astype(np.float32)
-    sound = np.concatenate([np.zeros(before, np.float32), voice, np.zeros(after, np.float32)])
-    assert 8000 - 10 <= trim_edges(sound, 16000).size <= 8000 + 2 * 161
-    assert trim_edges(np.zeros(100, np.float32), 16000).size == 0
