@@ -1,0 +1,98 @@
+"""Text as Kokoro reads it: phonemes of espeak-ng in the spelling that the model was trained on."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from dubarr_pipeline.engines.synthesis.espeak import phoneme_clauses
+from dubarr_pipeline.text.languages import closeness, same_language
+from dubarr_pipeline.text.tables import read_table
+
+MOST_TOKENS = 510
+"""Of one rendering: the model's context of 512, less the silence before and behind."""
+_SAME_ACCENT = 2
+"""Least `closeness` of languages that are not parted by their regions."""
+_MARK = re.compile(r'([;:,!?¡¿—–…"“”„«»()।。、，！？]|\.(?!\w))')
+_WITHIN = re.compile(r"(?<=[^\s_ˈˌ])(?![\u02b0-\u036f])(?=[^\W_])")
+"""Before the second letter of a phoneme, where espeak would write a tie; not before a diacritic."""
+_BORDERS = ("—.!?…;:", ",", " ")
+"""Where a text that is too long is cut, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accent:
+    """A language that Kokoro speaks, as one country does.
+
+    Attributes:
+        tag: its BCP-47 tag.
+        phonemes: espeak's name of it; empty: the language that is asked for.
+        spelling: table by which its phonemes are spelled.
+    """
+
+    tag: str
+    phonemes: str = ""
+    spelling: str = "general"
+
+
+@cache
+def accents() -> Mapping[str, Accent]:
+    """Return the accent of every voice, by the first letter of the voice's name."""
+    table = read_table("dubarr_pipeline.engines.synthesis", "kokoro")["accents"]
+    return {letter: Accent(**facts) for letter, facts in table.items()}
+
+
+def find_accent(language: str, voice: str = "") -> Accent | None:
+    """Return the accent in which a voice speaks a BCP-47 language; None if Kokoro does not.
+
+    It is the voice's own where it has the language, else the nearest. Portuguese of Portugal is
+    none of Kokoro's, though Brazil's is.
+    """
+    own = accents().get(voice[:1])
+    if own and same_language(own.tag, language):
+        return own
+    found = max(accents().values(), key=lambda accent: closeness(accent.tag, language))
+    return found if closeness(found.tag, language) >= _SAME_ACCENT else None
+
+
+def spell(text: str, language: str, accent: Accent) -> str:
+    """Return the phonemes of a text with stress and punctuation, in Kokoro's vocabulary.
+
+    Raises:
+        MissingRequirement: if espeak-ng is not here.
+    """
+    table = read_table("dubarr_pipeline.engines.synthesis", "kokoro")
+    spelled, spoken = list[str](), accent.phonemes or language
+    for part in _MARK.split(" ".join(text.replace("...", "…").split())):
+        if _MARK.fullmatch(part):
+            spelled.append(table["marks"].get(part, part))
+            continue
+        sounds = " ".join(phoneme_clauses(part, spoken)) if part.strip() else ""
+        sounds = _WITHIN.sub("^", sounds).replace("_", "")
+        for written, said in (*table["spellings"][accent.spelling], ("^", "")):
+            sounds = sounds.replace(written, said)
+        before, behind = part[:1].isspace(), part[-1:].isspace()
+        spelled.append(f"{' ' * before}{sounds}{' ' * (behind and bool(sounds))}")
+    return "".join(spelled).strip()
+
+
+def tokens(spelled: str, vocabulary: Mapping[str, int]) -> list[int]:
+    """Return the numbers of a spelling's signs; those that the model does not know are left out."""
+    known = [
+        unicodedata.normalize("NFD", sign) if sign not in vocabulary else sign for sign in spelled
+    ]
+    return [vocabulary[sign] for sign in "".join(known) if sign in vocabulary]
+
+
+def split(spelled: str, most: int = MOST_TOKENS) -> Sequence[str]:
+    """Cut a spelling into parts of at most `most` signs, at the best borders there are."""
+    parts, rest = list[str](), spelled
+    while len(rest) > most:
+        found = (max(rest.rfind(sign, most // 3, most) for sign in border) for border in _BORDERS)
+        at = next((place + 1 for place in found if place > 0), most)
+        parts.append(rest[:at].strip())
+        rest = rest[at:].strip()
+    return [*parts, rest]
