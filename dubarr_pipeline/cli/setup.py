@@ -27,7 +27,7 @@ def setup() -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @with_settings
 def voices(yes: bool, settings: Settings) -> int:
-    """Get neural voices, speech recognition and translation for the CPU, and use them."""
+    """Get neural voices and recognition for the CPU, and use them."""
     offer = api.voices.voices_offer(settings)
     for name, licence, size in offer.models:
         say(f"  {name}: about {size} MB, {licence}")
