@@ -8,16 +8,19 @@ WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
 DUBARR_CONFIG ?= $(wildcard $(CURDIR)/dubarr.toml)
 
-.PHONY: demo test lint ui postgres bench settings example clean help
+.PHONY: demo test test-weights lint ui postgres bench settings example clean help
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## dub the demo video into Spanish and Catalan
 	@$(VENV)/bin/dubarr demo
 
 test: $(VENV)/.installed-tests ## run every test, the end-to-end ones included
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+test-weights: $(VENV)/.installed-tests ## measure real voices: FOLDER=weights, FILM=folder of a known film
+	$(VENV)/bin/python benchmarks/real_weights.py "$(FOLDER)" $(if $(FILM),--film "$(FILM)")
 
 lint: $(VENV)/.installed-tests ## style, types, floors
 	$(VENV)/bin/ruff check .
