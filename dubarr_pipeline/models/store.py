@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.errors import ArtifactError, MissingRequirement, ModelDamaged
 from dubarr_pipeline.files import named_disk_errors, read_json, write_json
-from dubarr_pipeline.models.manifest import ModelRow, find_model
+from dubarr_pipeline.models.manifest import ModelRow, all_models, find_model
 
 if TYPE_CHECKING:
     from dubarr_pipeline.models.download import RemoteFile
@@ -112,8 +112,8 @@ def model_folder(name: str) -> Path:
     """Return the local folder with a model's checked files.
 
     Args:
-        name: a name of the manifest, ``owner/name`` of the hub, or the path of a local folder,
-            which is returned as it is.
+        name: a name of the manifest, ``owner/name`` of the hub, or the path of a local folder
+            (`local_folder` tells them apart).
 
     Raises:
         MissingRequirement: if it is not here, whole; it names the command that brings it.
@@ -176,9 +176,17 @@ def own_manifest() -> Path:
 
 
 def local_folder(name: str) -> Path | None:
-    """Return the folder that a name means as a path: absolute, or starting with ``.`` or ``~``."""
+    """Return the folder that a name means as a path; None for a model of the store or the hub.
+
+    What starts with ``/``, ``.`` or ``~`` is always a path. Any other name is one if a folder lies
+    there, seen from the working directory, unless the manifest has a model of that name.
+
+    Raises:
+        MissingRequirement: if it can only be a path, and nothing is there.
+    """
     if not name.startswith(("/", ".", "~")):
-        return None
+        here = Path(name).is_dir() and name not in all_models(own_manifest())
+        return Path(name).absolute() if here else None
     folder = Path(name).expanduser().absolute()
     if not folder.is_dir():
         raise MissingRequirement(f"model folder {name!r} is not there: correct the path")

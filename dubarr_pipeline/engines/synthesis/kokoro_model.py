@@ -21,8 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Samples
+from dubarr_pipeline.engines.synthesis.espeak_library import ESPEAK
+from dubarr_pipeline.engines.synthesis.kokoro_text import find_accent, spell, split, tokens
+from dubarr_pipeline.engines.synthesis.stock_synthesizer import Passage, StockModel
 from dubarr_pipeline.errors import EngineError, MissingRequirement
+from dubarr_pipeline.media.audio.edges import EDGE_S
 from dubarr_pipeline.models.onnx_graph import OnnxGraph, follow
+from dubarr_pipeline.text.tables import read_table
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -39,27 +44,39 @@ _NUMPY = {
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
 }
+_LEAD = 0.88
+"""Share of the first token's frames that is silent (measured over all voices)."""
+_TAIL = 0.85
+"""That of the last three tokens' frames, for voices that have not been measured."""
 _PASSES_ON = frozenset({"Cast", "Unsqueeze", "Squeeze", "Reshape", "Identity", "Expand"})
 
 
-class KokoroModel:
-    """A loaded model, with its vocabulary and its voices. Thread-safe.
+class KokoroModel(StockModel):
+    """A loaded model, with its vocabulary and its voices."""
 
-    Attributes:
-        vocabulary: sign of a spelling -> its number.
-        is_random: whether the network draws random numbers, so that no two renderings are alike.
-    """
+    rate = RATE
 
     def __init__(self, folder: Path) -> None:
         path = model_file(folder)
-        self.vocabulary = read_vocabulary(folder)
+        self._vocabulary = read_vocabulary(folder)
         self._style_of = _styles(folder)
         self._styles: dict[str, NDArray[np.float32]] = {}
-        self._sound = _session(path, str(path))
+        self._sound = open_session(path, str(path))
         self._check(path)
         graph = _parsed(path)
         self.is_random = any(node.operator.startswith("Random") for node in graph.nodes)
         self._frames = self._cut_frames(path, graph)
+        ESPEAK.open()
+
+    def close(self) -> None:
+        ESPEAK.close()
+
+    def passages(self, text: str, language: str, voice: str) -> list[Passage]:
+        accent = find_accent(language, voice)
+        assert accent is not None
+        spelled = split(spell(text, language, accent))
+        numbers = [found for part in spelled if (found := tokens(part, self._vocabulary))]
+        return [KokoroPassage(self, each, voice) for each in numbers]
 
     def _check(self, path: Path) -> None:
         ranks = [len(given.shape) for given in self._sound.get_inputs()]
@@ -76,7 +93,7 @@ class KokoroModel:
         speed = self._sound.get_inputs()[2].name
         for node in follow(graph.nodes, speed, _PASSES_ON):
             if node.operator == "Div":
-                return _session(path, graph.cut(node.inputs[0]))
+                return open_session(path, graph.cut(node.inputs[0]))
         return None
 
     def style(self, voice: str, signs: int) -> NDArray[np.float32]:
@@ -116,6 +133,26 @@ class KokoroModel:
             given.name: value.astype(_NUMPY[given.type])
             for given, value in zip(inputs, values, strict=True)
         }
+
+
+class KokoroPassage(Passage):
+    """At most 510 phonemes in one voice."""
+
+    def __init__(self, model: KokoroModel, tokens: Sequence[int], voice: str) -> None:
+        self._model, self._tokens, self._voice = model, tokens, voice
+        self._frames = model.frames(tokens, voice)
+        voices = read_table("dubarr_pipeline.engines.synthesis", "kokoro_voices")["voices"]
+        self._tail = float(voices.get(voice, {}).get("tail", _TAIL))
+
+    def length_s(self, speed: float) -> float | None:
+        if self._frames is None:
+            return None
+        lasting = np.maximum(np.round(self._frames / speed), 1)
+        silent = _LEAD * lasting[0] + self._tail * lasting[-3:].sum()
+        return max(1.0, float(lasting.sum() - silent)) * FRAME / RATE + 2 * EDGE_S
+
+    def sound(self, speed: float) -> Samples:
+        return self._model.sound(self._tokens, self._voice, speed)
 
 
 def model_file(folder: Path) -> Path:
@@ -177,7 +214,8 @@ def _parsed(path: Path) -> OnnxGraph:
         raise EngineError(f"{path}: {error}: fetch the model again") from error
 
 
-def _session(path: Path, model: str | bytes) -> onnxruntime.InferenceSession:
+def open_session(path: Path, model: str | bytes) -> onnxruntime.InferenceSession:
+    """Load a network, for one CPU thread a call. Raises `EngineError` if it is damaged."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
