@@ -131,3 +131,9 @@ def tiny_xtts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_m2m100(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An M2M100 with one sentence for each language; never to be changed."""
     return built("m2m100", tmp_path_factory) / "m2m100"
+
+
+@pytest.fixture(scope="session")
+def tiny_marian(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Firefox's models of four pairs, one sentence each; never to be changed."""
+    return built("marian", tmp_path_factory)

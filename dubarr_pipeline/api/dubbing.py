@@ -11,7 +11,7 @@ import dagster as dg
 from dubarr_pipeline import errors
 from dubarr_pipeline.api.profiles import Fetch, fetch_all, make_ready, read_settings
 from dubarr_pipeline.api.videos import find_key, list_tasks
-from dubarr_pipeline.config.profile_engines import try_services
+from dubarr_pipeline.config.profile_engines import translates_by_pair, try_services
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import dub_video, open_instance
 from dubarr_pipeline.defs.runtime.stage_run import Watcher, watching
@@ -149,7 +149,12 @@ def dub_videos(
     try_services(settings, targets)
 
     def registered(path: Path) -> Video:
-        return register(inspect_source(path, spoken, targets), targets, spoken, overrides)
+        source = inspect_source(path, spoken, targets)
+        # What is spoken decides which models of the translator are fetched, if it is known by now.
+        if source.language and translates_by_pair(spoken):
+            left = [each for each in targets if each not in source.translations(targets)]
+            make_ready(spoken, watch.fetch, tuple((source.language, each) for each in left))
+        return register(source, targets, spoken, overrides)
 
     yield from dub_each(paths, registered, settings, watch, force)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dubarr_pipeline.config import profile_engines
-from dubarr_pipeline.config.profile_engines import check_model_licence
+from dubarr_pipeline.config.profile_engines import Pairs, check_model_licence
 from dubarr_pipeline.config.profile_engines import needs as needs
 from dubarr_pipeline.config.settings import Settings, user_settings
 from dubarr_pipeline.demo.video import demo_video
@@ -17,6 +17,7 @@ from dubarr_pipeline.models import pull, store
 from dubarr_pipeline.models.manifest import all_models
 from dubarr_pipeline.models.pull import OnFetched, PullOptions
 from dubarr_pipeline.models.store import models_dir as models_dir
+from dubarr_pipeline.text.languages import parse_languages
 
 
 def read_settings(
@@ -57,22 +58,35 @@ def fetch_all(_profile: str, fetches: Sequence[ModelFetch]) -> None:
         each.fetch()
 
 
-def make_ready(settings: Settings, fetch: Fetch = fetch_all) -> None:
+def language_pairs(spoken: str, targets: str) -> Pairs:
+    """Return (source, target) pairs of languages, separated by commas; none if either is empty.
+
+    Raises:
+        LanguageError: if a tag is none.
+    """
+    if not (spoken and targets):
+        return ()
+    return tuple((s, t) for s in parse_languages(spoken) for t in parse_languages(targets))
+
+
+def make_ready(settings: Settings, fetch: Fetch = fetch_all, pairs: Pairs = ()) -> None:
     """Check that a run has everything it needs; models that it lacks are fetched.
+
+    `pairs` are the languages to translate between, where they are known.
 
     Raises:
         MissingRequirement: if something else is missing, or models may not be fetched.
         LicenceError: if a licence was not accepted.
     """
     may_fetch = settings.models.download and not store.is_offline()
-    profile_engines.check_needs(settings, fetchable=may_fetch)
-    if fetches := models_to_fetch(settings):
+    profile_engines.check_needs(settings, may_fetch, pairs)
+    if fetches := models_to_fetch(settings, pairs=pairs):
         fetch(settings.profile, fetches)
-        profile_engines.check_needs(settings)
+        profile_engines.check_needs(settings, pairs=pairs)
 
 
 def models_to_fetch(
-    settings: Settings, names: Sequence[str] = (), update: bool = False
+    settings: Settings, names: Sequence[str] = (), update: bool = False, pairs: Pairs = ()
 ) -> list[ModelFetch]:
     """Return the named models with their sizes, or all that the profile lacks.
 
@@ -80,7 +94,7 @@ def models_to_fetch(
         LicenceError: if a licence was not accepted.
         MissingRequirement: if the host has no such model, or may not be asked.
     """
-    names = names or profile_engines.missing_models(settings)
+    names = names or profile_engines.missing_models(settings, pairs)
     for name in names:
         check_model_licence(settings, name)
     options = PullOptions(update=update)
@@ -109,6 +123,7 @@ class ModelListing:
         gated: True if its page's conditions must be accepted.
         vram_gb: graphics memory that it takes; None where that is not known.
         used_by: the engines that load it by default.
+        family: name of a set of like models, of which people need a few; else empty.
     """
 
     name: str
@@ -122,6 +137,7 @@ class ModelListing:
     page: str
     vram_gb: float | None
     used_by: list[str]
+    family: str
 
 
 def list_models() -> list[ModelListing]:
@@ -135,7 +151,7 @@ def list_models() -> list[ModelListing]:
         identity = store.model_identity(row.name)
         facts = (row.summary, row.licence, row.commercial, row.gated, row.page, row.vram_gb)
         users = [f"{e.kind} {e.name}" for e in engine_rows() if row.name in e.models]
-        listings.append(ModelListing(row.name, present, size, identity, *facts, users))
+        listings.append(ModelListing(row.name, present, size, identity, *facts, users, row.family))
     return listings
 
 

@@ -97,7 +97,11 @@ def list_models(as_json: bool, settings: Settings) -> None:  # noqa: ARG001
         say_json([asdict(each) for each in listings])
         return
     say(f"models in {api.profiles.models_dir()}")
+    # Of a large family those that are here, and one line for the others.
+    others = [each for each in listings if each.family and not each.present]
     for each in listings:
+        if each in others:
+            continue
         mark = "here   " if each.present else "-      "
         size = megabytes(each.bytes) if each.bytes else "?"
         say(f"{mark} {each.name}  {'' if each.present else 'about '}{size}")
@@ -110,14 +114,26 @@ def list_models(as_json: bool, settings: Settings) -> None:  # noqa: ARG001
             f"used by {', '.join(each.used_by)}" if each.used_by else "",
         )
         say(f"        {'; '.join(filter(None, facts))}")
+    for family, group in groupby(others, key=lambda each: each.family):
+        rows = list(group)
+        sizes = sorted(each.bytes for each in rows)
+        say(f"-       {family}/...  {megabytes(sizes[0])} to {megabytes(sizes[-1])} each")
+        names = " ".join(each.name.partition("/")[2] for each in rows)
+        say(f"        licence {rows[0].licence}; of these, those of the film's languages: {names}")
 
 
 @click.command()
 @click.option("--profile", help="Engine profile to check.")
+@click.option("--from", "spoken", metavar="LANG", help="Language that is spoken in your films.")
+@click.option("--to", metavar="LANG[,LANG]", help="Languages to dub into.")
 @with_settings
-def doctor(settings: Settings) -> int:
-    """Show what the profile needs, and how to get what is missing."""
-    needs = api.profiles.needs(settings)
+def doctor(settings: Settings, spoken: str, to: str) -> int:
+    """Show what the profile needs, and how to get what is missing.
+
+    With --from and --to also the models of a translator that has one for each pair of languages.
+    """
+    pairs = api.profiles.language_pairs(spoken or "", to or "")
+    needs = api.profiles.needs(settings, pairs)
     for user, need in needs:
         mark = "ok     " if need.present else "MISSING"
         cure = "" if need.present else f"  → {need.cure}"

@@ -1,6 +1,7 @@
 """The engines of a profile: constructed with their options, their needs and licences checked."""
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,11 +23,15 @@ from dubarr_pipeline.engines.interfaces import (
 from dubarr_pipeline.engines.registry import KINDS, EngineRow, Kind, build, row
 from dubarr_pipeline.errors import LanguageError, LicenceError, MissingRequirement
 from dubarr_pipeline.files import whole_file
-from dubarr_pipeline.models.store import known_model
+from dubarr_pipeline.models.pull import pull
+from dubarr_pipeline.models.store import is_offline, known_model
 from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.timing.length_model import PhonemeCount
 
+_log = logging.getLogger(__name__)
 _Engine = TypeVar("_Engine", bound=Engine)
+Pairs = tuple[tuple[str, str], ...]
+"""Source and target languages of films; empty where they are not known yet."""
 _PROGRAMS = {"ffmpeg": ("ffmpeg", "ffprobe"), "mkvtoolnix": ("mkvmerge", "mkvpropedit")}
 """Debian package -> the programs that it brings."""
 
@@ -90,13 +95,21 @@ def translator(
     subtitled: tuple[str, ...] = (),
     logs: Path | None = None,
     hosts: Mapping[str, Host] | None = None,
+    pairs: Pairs = (),
 ) -> Translator:
     """Construct the translator of a video with subtitles in some languages.
 
     `hosts` are those of services that must share a GPU, by kind of engine.
     """
-    facts = {"subtitled": subtitled} if settings.engines["translation"] == "lite" else {}
+    offered = {"subtitled": subtitled, "pairs": pairs}
+    taken = row("translation", settings.engines["translation"]).takes
+    facts = {name: value for name, value in offered.items() if name in taken}
     return engine(settings, Translator, logs, **facts, **_hosted("translation", hosts))
+
+
+def translates_by_pair(settings: Settings) -> bool:
+    """Return whether the models of the translator depend on the film's languages."""
+    return "pairs" in row("translation", settings.engines["translation"]).takes
 
 
 def synthesizer(
@@ -123,23 +136,45 @@ def phoneme_counter() -> PhonemeCount:
     return count
 
 
-def needs(settings: Settings) -> list[tuple[str, Need]]:
-    """Return all that the profile needs as pairs (user, need), each need once."""
+def needs(settings: Settings, pairs: Pairs = ()) -> list[tuple[str, Need]]:
+    """Return all that the profile needs as pairs (user, need), each need once.
+
+    `pairs` are the languages to translate between; without them no translator names models of a
+    pair.
+    """
     found: list[tuple[str, Need]] = []
     for deb, programs in _PROGRAMS.items():
         for program in programs:
             need = Need("program", program, bool(shutil.which(program)), f"apt-get install {deb}")
             found.append(("reading and writing media", need))
     for kind in KINDS:
-        chosen = _constructed(settings, kind)
+        by_pair = kind == "translation" and translates_by_pair(settings)
+        chosen = _constructed(settings, kind, **({"pairs": pairs} if by_pair else {}))
         licences = licence_needs(settings, row(kind, settings.engines[kind]))
         found += [(f"{kind}: {chosen.name}", need) for need in (*licences, *chosen.needs())]
     return list({need.name: (user, need) for user, need in reversed(found)}.values())[::-1]
 
 
-def missing_models(settings: Settings) -> list[str]:
+def missing_models(settings: Settings, pairs: Pairs = ()) -> list[str]:
     """Return the names of the models that the profile needs and that are not here."""
-    return [need.name for _, need in needs(settings) if not need.present and _is_fetchable(need)]
+    found = (need for _, need in needs(settings, pairs))
+    return [need.name for need in found if not need.present and _is_fetchable(need)]
+
+
+def fetch_models(settings: Settings, chosen: Engine) -> None:
+    """Fetch the models that an engine lacks, if that is allowed: those that the film decides.
+
+    Raises:
+        LicenceError: if a licence was not accepted.
+        MissingRequirement: if the host does not give them.
+    """
+    if not settings.models.download or is_offline():
+        return
+    for need in chosen.needs():
+        if not need.present and _is_fetchable(need):
+            check_model_licence(settings, need.name)
+            _log.info("fetching %s: %s", need.name, need.cure)
+            pull(need.name)
 
 
 def _is_fetchable(need: Need) -> bool:
@@ -147,7 +182,7 @@ def _is_fetchable(need: Need) -> bool:
     return need.kind == "model" and need.cure.startswith("dubarr models pull")
 
 
-def check_needs(settings: Settings, fetchable: bool = False) -> None:
+def check_needs(settings: Settings, fetchable: bool = False, pairs: Pairs = ()) -> None:
     """Check that everything is here before any work starts, `fetchable` models excepted.
 
     Raises:
@@ -156,11 +191,11 @@ def check_needs(settings: Settings, fetchable: bool = False) -> None:
     """
     for kind in KINDS:
         check_engine_licence(settings, row(kind, settings.engines[kind]))
-    for name in missing_models(settings):
+    for name in missing_models(settings, pairs):
         check_model_licence(settings, name)
     missing = [
         f"  {need.kind} {need.name} (for {user}): {need.cure}"
-        for user, need in needs(settings)
+        for user, need in needs(settings, pairs)
         if not need.present and not (fetchable and _is_fetchable(need))
     ]
     if missing:

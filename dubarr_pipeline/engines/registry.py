@@ -42,7 +42,8 @@ class EngineRow:
         models: the models that it loads by default, by their names in the manifest.
         commercial: True if its licence allows commercial use; else the settings must accept it.
         takes: further arguments of its class: ``llm`` (section ``[llm]``), ``logs`` (the folder for
-            the logs of services that it starts).
+            the logs of services that it starts), ``subtitled`` (languages that have subtitles),
+            ``pairs`` (the languages to translate between, if its models depend on them).
         caution: a limit that a person should know before they choose it; empty for none.
     """
 
@@ -66,7 +67,7 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
     profile: dict(zip(KINDS, engines.split(), strict=True))
     for profile, engines in (
         ("lite", "silero lite cue-clusters subtitles plain lite espeak"),
-        ("laptop", "silero lite cue-clusters faster-whisper plain m2m100 espeak"),
+        ("laptop", "silero lite cue-clusters faster-whisper plain bergamot espeak"),
         ("studio", "silero demucs pyannote faster-whisper llm openai xtts"),
     )
 }

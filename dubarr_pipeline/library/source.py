@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.engines.registry import row
 from dubarr_pipeline.errors import DubbingError, NoScript
 from dubarr_pipeline.library.videos import find_source
 from dubarr_pipeline.media.container.probe import probe_video
@@ -87,7 +88,8 @@ def with_script(source: Source, settings: Settings, targets: tuple[str, ...] = (
         if settings.engines["transcription"] != "subtitles":
             return source
         script = source.translations(targets[:1]).get(targets[0]) if len(targets) == 1 else None
-        if not (script and source.language and settings.engines["translation"] == "lite"):
+        translator = row("translation", settings.engines["translation"])
+        if not (script and source.language and "subtitled" in translator.takes):
             raise
     return replace(source, script=script, language=source.language or script.language)
 

@@ -1,7 +1,8 @@
 """The known models: source, licence and size of each.
 
-`manifest.toml` beside this file names every model of every profile. A `models.toml` in the models
-folder adds others, or replaces rows, by the same keys. Any other ``owner/name`` is taken for a
+`manifest.toml` beside this file names every model of every profile, `bergamot.toml` those of the
+translator that has one for each pair of languages. A `models.toml` in the models folder adds
+others, or replaces rows, by the same keys. Any other ``owner/name`` is taken for a
 repository of the hub, of which nothing is known beforehand.
 
 It states a checksum only where that is surely known; the others are pinned at the first pull:
@@ -21,7 +22,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.text.tables import read_table
 
+PAIRED = "bergamot"
+"""The table of translation models, and what their names begin with: ``bergamot/en-es``."""
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHA256_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
@@ -44,6 +48,7 @@ class ModelRow:
         sha256: file -> its checksum, where surely known.
         about_mb: rough size in megabytes, shown until the hub has been asked; never relied on.
         vram_gb: rough need of graphics memory at work, in gigabytes; 0 where it needs none.
+        family: name of a set of like models, of which people need a few; empty for a single one.
     """
 
     name: str
@@ -60,6 +65,7 @@ class ModelRow:
     sha256: Mapping[str, str] = field(default_factory=dict[str, str])
     about_mb: int = 0
     vram_gb: float = 0.0
+    family: str = ""
 
     def checksum(self, file: str) -> str:
         """Return the sha256 stated by the manifest or the file's name, or its start; else empty."""
@@ -82,8 +88,9 @@ def find_model(name: str, extra: Path | None = None) -> ModelRow:
         return ModelRow(name, repo=name, page=f"https://huggingface.co/{name}")
     near = difflib.get_close_matches(name, rows, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
+    single = ", ".join(row.name for row in rows.values() if not row.family)
     raise SettingsError(
-        f"unknown model {name!r}{guess} (choices: {', '.join(rows)}; "
+        f"unknown model {name!r}{guess} (choices: {single}; {PAIRED}/en-es and other pairs; "
         "or owner/name of a repository of the hub; or the path of a folder)"
     )
 
@@ -97,7 +104,28 @@ def all_models(extra: Path | None = None) -> dict[str, ModelRow]:
 @cache
 def _manifest() -> dict[str, ModelRow]:
     text = resources.files("dubarr_pipeline.models").joinpath("manifest.toml").read_text("utf-8")
-    return _read(text, "manifest.toml")
+    return {**_read(text, "manifest.toml"), **_paired()}
+
+
+def _paired() -> dict[str, ModelRow]:
+    """Return the rows of the translation models that serve one pair of languages each."""
+    table = read_table("dubarr_pipeline.models", PAIRED)
+    rows: dict[str, ModelRow] = {}
+    for pair, facts in table["pairs"].items():
+        source, target = pair.split("-")
+        name = f"{PAIRED}/{pair}"
+        rows[name] = ModelRow(
+            name,
+            summary=f"translates {source} into {target}, on a CPU",
+            licence=table["licence"],
+            commercial=True,
+            page=table["page"],
+            urls=tuple(f"{table['address']}/{facts['folder']}/{file}" for file in facts["sha256"]),
+            sha256=facts["sha256"],
+            about_mb=facts["about_mb"],
+            family=PAIRED,
+        )
+    return rows
 
 
 def _read(text: str, where: str) -> dict[str, ModelRow]:

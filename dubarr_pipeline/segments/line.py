@@ -5,7 +5,6 @@ Run again after a crash, it takes the same path through the answers that are the
 """
 
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from dubarr_pipeline.segments.tasks import LineTask, voice_digest
 from dubarr_pipeline.segments.wording import Wording, Wordings, seconds
 from dubarr_pipeline.services.call_queue import DRAFTING, REFINEMENT, Priority
 from dubarr_pipeline.text.normalize import speakable
+from dubarr_pipeline.text.sentences import is_stuck
 from dubarr_pipeline.text.syllables import syllables
 from dubarr_pipeline.timing.verdicts import (
     MISSPOKEN,
@@ -258,10 +258,6 @@ class _Line:
         )
 
 
-_LOOP = re.compile(r"(\S.{0,80}?)(?:\W+\1){3,}(?!\w)", re.IGNORECASE | re.DOTALL)
-"""The same words four times in a row: a recogniser that is stuck."""
-
-
 def verified(take: Take, task: LineTask, deps: LineDeps, priority: Priority) -> Take:
     """Return the take with its words as heard, and with a fault if too many of them are others.
 
@@ -285,7 +281,7 @@ def verified(take: Take, task: LineTask, deps: LineDeps, priority: Priority) -> 
         _log.warning("%s: its take could not be verified: %s", task.name, error)
         return take
     words = speakable(heard, task.language)
-    if not words or _LOOP.search(words):
+    if not words or is_stuck(words):
         return replace(take, heard="")
     error_share = word_error(words, take.spoken)
     wrong = error_share is not None and error_share > deps.options.word_error

@@ -15,6 +15,14 @@ _ABBREVIATIONS = frozenset(
 )
 
 
+_STUCK = re.compile(r"(\S.{0,80}?)(?:\W+\1){3,}(?!\w)", re.IGNORECASE | re.DOTALL)
+
+
+def is_stuck(text: str) -> bool:
+    """Return whether the same words stand four times in a row: a model that went round in them."""
+    return bool(_STUCK.search(text))
+
+
 def ends_sentence(text: str) -> bool:
     """Return whether a text ends where a sentence does; an ellipsis may go on."""
     last = (text.split() or [""])[-1]

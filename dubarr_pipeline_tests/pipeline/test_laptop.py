@@ -15,14 +15,18 @@ from dubarr_pipeline_tests.fixtures.bench import TWO_LINES, Bench, Film, make_fi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("translator", ["bergamot", "m2m100"])
 def test_a_film_without_subtitles_is_heard_translated_and_spoken(
-    tmp_path: Path, tiny_whisper: Path, tiny_m2m100: Path
+    tmp_path: Path, tiny_whisper: Path, request: pytest.FixtureRequest, translator: str
 ):
     film = make_film(tmp_path / "library" / "film.mkv", Film(subtitles=False))
     config = tmp_path / "dubarr.toml"
+    chosen = f'models = "{request.getfixturevalue("tiny_marian")}"'
+    if translator == "m2m100":
+        chosen = f'engine = "m2m100"\nmodel = "{request.getfixturevalue("tiny_m2m100")}"'
     config.write_text(
         f'profile = "laptop"\n[transcript]\nmodel = "{tiny_whisper}"\n'
-        f'[translation]\nmodel = "{tiny_m2m100}"\n[production]\nword_error = 0.0\n'
+        f"[translation]\n{chosen}\n[production]\nword_error = 0.0\n"
     )
     bench = Bench(tmp_path / "work", config)
     answer = bench.dub(film)
@@ -40,14 +44,15 @@ def test_a_film_without_subtitles_is_heard_translated_and_spoken(
     ]
 
 
-def test_it_asks_for_no_account_and_about_a_gigabyte(tmp_path: Path):
+def test_it_asks_for_no_account_and_half_a_gigabyte(tmp_path: Path):
     config = tmp_path / "dubarr.toml"
     config.write_text('profile = "laptop"\n')
-    found = Bench(tmp_path / "work", config).run("doctor")
+    found = Bench(tmp_path / "work", config).run("doctor", "--from", "en", "--to", "es")
     names = [line.split()[2] for line in found.out.splitlines() if "dubarr models pull" in line]
     models = [find_model(name) for name in names]
     assert len(models) == 2
     assert not any(model.gated for model in models)
     assert all(model.commercial for model in models)
-    assert 800 < sum(model.about_mb for model in models) < 1100
+    assert "bergamot/en-es" in names
+    assert 400 < sum(model.about_mb for model in models) < 600
     assert all(row(kind, name).commercial for kind, name in PROFILES["laptop"].items())

@@ -44,16 +44,20 @@ def facts(context: StageContext) -> Mapping[str, Any]:
     targets = context.video.target_langs
     source = inspect_source(context.video.source, context.settings, targets)
     listener = profile_engines.take_verifier(context.settings)
-    script, edited_languages = context.work.transcription, targets
+    script, spoken = context.work.transcription, source.language
     # A person may have edited the script itself, in the spoken language.
+    edited_languages = targets
     if script.is_file():
-        edited_languages = (*targets, str(read_json(script).get("language")))
+        spoken = str(read_json(script).get("language"))
+        edited_languages = (*targets, spoken)
     known = tuple(source.translations(targets))
     return {
         "targets": targets,
         # The subtitles are named after the video.
         "stem": context.video.source.stem,
-        "translator": profile_engines.translator(context.settings, known).identity(),
+        "translator": profile_engines.translator(
+            context.settings, known, pairs=_pairs(spoken, targets)
+        ).identity(),
         "synthesizer": profile_engines.synthesizer(context.settings).identity(),
         "listener": listener.identity() if listener else None,
         "options": context.settings.segments,
@@ -77,7 +81,9 @@ def make(context: StageContext) -> Outcome:
         hosts = at_work.enter_context(service_hosts(context.settings, work.logs))
         known = tuple(source.translations(targets))
         speaker = profile_engines.synthesizer(context.settings, work.logs, hosts)
-        reader = profile_engines.translator(context.settings, known, work.logs, hosts)
+        pairs = _pairs(heard.language, targets)
+        reader = profile_engines.translator(context.settings, known, work.logs, hosts, pairs)
+        profile_engines.fetch_models(context.settings, reader)
         translator, synthesizer = at_work.enter_context(reader), at_work.enter_context(speaker)
         listener = profile_engines.take_verifier(context.settings)
         store = VoiceLengthStore(context.settings.work_dir / ".voices", synthesizer.identity())
@@ -117,6 +123,10 @@ def make(context: StageContext) -> Outcome:
     for language, placement in translations.placements.items():
         metadata[f"subtitles_{language}"] = f"{placement.verdict}: {placement.words}"
     return Outcome([*takes, *filter(None, subtitles), work.segments_report], metadata)
+
+
+def _pairs(spoken: str | None, targets: Sequence[str]) -> profile_engines.Pairs:
+    return tuple((spoken, target) for target in targets) if spoken else ()
 
 
 def _line_refs(context: StageContext, script: Transcript, who: Diarization) -> dict[int, Path]:

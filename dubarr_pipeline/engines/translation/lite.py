@@ -1,4 +1,4 @@
-"""Translator of the profile `lite`: existing subtitles, else Apertium's rules."""
+"""Translators that take the target language's subtitles first; of them that of `lite`."""
 
 import re
 from dataclasses import replace
@@ -11,11 +11,48 @@ from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translat
 from dubarr_pipeline.engines.translation.apertium import ApertiumOptions, ApertiumTranslator
 
 
-class LiteTranslator(Translator):
-    """Takes a line from the target language's subtitles if they have it, else from Apertium.
+class SubtitlesFirst(Translator):
+    """Takes a line from the target language's subtitles if they have it, else from a machine."""
 
-    `pairs` are the (source, target) languages that `needs` lists.
-    """
+    def __init__(self, subtitled: tuple[str, ...], machine: Translator) -> None:
+        self._subtitles = SubtitleTranslator(subtitled)
+        self._machine = machine
+
+    def identity(self) -> str:
+        return f"{self.name} [{self._subtitles.identity()}] [{self._machine.identity()}]"
+
+    def needs(self) -> tuple[Need, ...]:
+        return self._machine.needs()
+
+    def load(self) -> None:
+        self._machine.load()
+
+    def unload(self) -> None:
+        self._machine.unload()
+
+    def serves(self, source: str, target: str) -> bool:
+        return any(e.serves(source, target) for e in (self._subtitles, self._machine))
+
+    def targets(self, source: str) -> tuple[str, ...]:
+        return tuple(sorted({*self._subtitles.targets(source), *self._machine.targets(source)}))
+
+    def draft(self, batch: DraftBatch) -> list[Draft]:
+        self.check(batch.source, batch.target)
+        translated: dict[int, Draft] = {}
+        failed: dict[int, Draft] = {}
+        for engine in (self._subtitles, self._machine):
+            left = tuple(line for line in batch.lines if line.segment.index not in translated)
+            if left and engine.serves(batch.source, batch.target):
+                drafts = engine.draft(replace(batch, lines=left))
+                translated |= {draft.index: draft for draft in drafts if draft.versions}
+                failed |= {draft.index: draft for draft in drafts if not draft.versions}
+        # A line that neither can translate carries the fault of the last one asked.
+        both = failed | translated
+        return [both[line.segment.index] for line in batch.lines]
+
+
+class LiteTranslator(SubtitlesFirst):
+    """Existing subtitles, else Apertium. `pairs` are the languages that `needs` lists."""
 
     name: ClassVar[str] = "lite"
 
@@ -25,43 +62,14 @@ class LiteTranslator(Translator):
         pairs: tuple[tuple[str, str], ...] = (),
         options: ApertiumOptions | None = None,
     ) -> None:
-        self._subtitles = SubtitleTranslator(subtitled)
-        missing = tuple(pair for pair in pairs if not self._subtitles.serves(*pair))
+        subtitles = SubtitleTranslator(subtitled)
+        missing = tuple(pair for pair in pairs if not subtitles.serves(*pair))
         self._optional = bool(pairs) and not missing
-        self._apertium = ApertiumTranslator(missing, options)
-
-    def identity(self) -> str:
-        return f"lite [{self._subtitles.identity()}] [{self._apertium.identity()}]"
+        super().__init__(subtitled, ApertiumTranslator(missing, options))
 
     def needs(self) -> tuple[Need, ...]:
         """Return Apertium's needs, unless the subtitles cover every requested language."""
-        return () if self._optional else self._apertium.needs()
-
-    def load(self) -> None:
-        self._apertium.load()
-
-    def unload(self) -> None:
-        self._apertium.unload()
-
-    def serves(self, source: str, target: str) -> bool:
-        return any(e.serves(source, target) for e in (self._subtitles, self._apertium))
-
-    def targets(self, source: str) -> tuple[str, ...]:
-        return tuple(sorted({*self._subtitles.targets(source), *self._apertium.targets(source)}))
-
-    def draft(self, batch: DraftBatch) -> list[Draft]:
-        self.check(batch.source, batch.target)
-        translated: dict[int, Draft] = {}
-        failed: dict[int, Draft] = {}
-        for engine in (self._subtitles, self._apertium):
-            left = tuple(line for line in batch.lines if line.segment.index not in translated)
-            if left and engine.serves(batch.source, batch.target):
-                drafts = engine.draft(replace(batch, lines=left))
-                translated |= {draft.index: draft for draft in drafts if draft.versions}
-                failed |= {draft.index: draft for draft in drafts if not draft.versions}
-        # A line that neither can translate carries the fault of the last one asked.
-        both = failed | translated
-        return [both[line.segment.index] for line in batch.lines]
+        return () if self._optional else super().needs()
 
 
 CLOSE_ENOUGH = 9

@@ -8,30 +8,25 @@ Fan et al., "Beyond English-Centric Multilingual Machine Translation" (2020). We
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from dubarr_pipeline.engines.interfaces import Draft, DraftBatch, Need, Translator
+from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.requirements import model_in_store, package_need, require
-from dubarr_pipeline.engines.translation.reply_checks import base, find_fault
+from dubarr_pipeline.engines.translation.reply_checks import base
+from dubarr_pipeline.engines.translation.sentence_model import SPELLING_CURE, SentenceTranslator
 from dubarr_pipeline.errors import EngineError, MissingRequirement
 from dubarr_pipeline.models.store import model_folder, model_identity
-from dubarr_pipeline.text.sentences import sentence_starts
 from dubarr_pipeline.text.tables import read_table
 
 if TYPE_CHECKING:
     import ctranslate2
     import sentencepiece
 
-_log = logging.getLogger(__name__)
-
 _ALIASES = {"nb": "no", "nn": "no", "iw": "he", "fil": "tl", "nso": "ns", "cmn": "zh"}
 _END = "</s>"
-_CURE = "dubarr setup voices, or pip install 'dubarr-pipeline[laptop]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +55,14 @@ class M2M100Options:
             raise ValueError(f"wordings must be at most beams ({self.beams})")
 
 
-class M2M100Translator(Translator):
+class M2M100Translator(SentenceTranslator):
     """Translates single lines with M2M100, in this process, on the CPU."""
 
     name: ClassVar[str] = "m2m100"
-    can_rewrite: ClassVar[bool] = False
 
     def __init__(self, options: M2M100Options | None = None) -> None:
+        super().__init__()
         self.options = options or M2M100Options()
-        self.faults: dict[int, str] = {}
         self._model: ctranslate2.Translator | None = None
         self._pieces: sentencepiece.SentencePieceProcessor | None = None
 
@@ -78,7 +72,7 @@ class M2M100Translator(Translator):
         return f"{self.name}/1 {model_identity(o.model)} {search}"
 
     def needs(self) -> tuple[Need, ...]:
-        package = package_need("sentencepiece", "sentencepiece", _CURE)
+        package = package_need("sentencepiece", "sentencepiece", SPELLING_CURE)
         return (package, model_in_store(self.options.model))
 
     def load(self) -> None:
@@ -115,40 +109,14 @@ class M2M100Translator(Translator):
     def targets(self, source: str) -> tuple[str, ...]:
         return tuple(language for language in _languages() if self.serves(source, language))
 
-    def draft(self, batch: DraftBatch) -> list[Draft]:
-        self.check(batch.source, batch.target)
-        wordings = self._translate([line.segment.text for line in batch.lines], batch)
-        drafts: list[Draft] = []
-        for line, found in zip(batch.lines, wordings, strict=True):
-            index, text = line.segment.index, line.segment.text
-            if not any(sign.isalnum() for sign in text):
-                drafts.append(Draft(index, (), "empty_translation"))
-                continue
-            faults = [find_fault(wording, text, (batch.source, batch.target)) for wording in found]
-            good = dict.fromkeys(w for w, fault in zip(found, faults, strict=True) if fault is None)
-            # Shortest first, or the fault of the likeliest.
-            kept = tuple(sorted(good, key=len))
-            drafts.append(Draft(index, kept, None if kept else faults[0]))
-        self.faults = {draft.index: draft.fault for draft in drafts if draft.fault}
-        return drafts
-
-    def _translate(self, texts: Sequence[str], batch: DraftBatch) -> list[tuple[str, ...]]:
-        """Return the likeliest wordings of every text, best first, joined from its sentences."""
+    def wordings(self, sentences: Sequence[str], source: str, target: str) -> list[list[str]]:
         model, pieces = self._model, self._pieces
         if model is None or pieces is None:
             raise MissingRequirement("the translator is not loaded")
-        sentences: list[tuple[int, str]] = []
-        for at, text in enumerate(texts):
-            words = text.split()
-            edges = [0, *sentence_starts(words), len(words)]
-            parts = [" ".join(words[start:end]) for start, end in pairwise(edges)]
-            sentences += [(at, part) for part in parts if any(sign.isalnum() for sign in part)]
-        if not sentences:
-            return [() for _ in texts]
-        spelled = f"__{code(batch.source)}__"
+        spelled = f"__{code(source)}__"
         results = model.translate_batch(
-            [[spelled, *pieces.encode(s, out_type=str), _END] for _, s in sentences],
-            target_prefix=[[f"__{code(batch.target)}__"]] * len(sentences),
+            [[spelled, *pieces.encode(s, out_type=str), _END] for s in sentences],
+            target_prefix=[[f"__{code(target)}__"]] * len(sentences),
             beam_size=self.options.beams,
             num_hypotheses=self.options.wordings,
             max_decoding_length=self.options.longest_tokens,
@@ -156,15 +124,15 @@ class M2M100Translator(Translator):
             batch_type="tokens",
             repetition_penalty=1.1,
         )
-        spoken: list[list[list[str]]] = [[] for _ in texts]
-        for (at, _), result in zip(sentences, results, strict=True):
-            wordings: list[str] = []
+        found: list[list[str]] = []
+        for result in results:
+            texts: list[str] = []
             for tokens in result.hypotheses:
                 is_mark = (t == _END or (t.startswith("__") and t.endswith("__")) for t in tokens)
                 said = [t for t, mark in zip(tokens, is_mark, strict=True) if not mark]
-                wordings.append(str(pieces.decode(said)).strip())
-            spoken[at].append(wordings)
-        return [tuple(" ".join(part) for part in zip(*found, strict=True)) for found in spoken]
+                texts.append(str(pieces.decode(said)).strip())
+            found.append(texts)
+        return found
 
 
 def code(language: str) -> str | None:

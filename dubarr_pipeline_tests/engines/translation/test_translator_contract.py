@@ -9,6 +9,7 @@ import pytest
 
 from dubarr_pipeline.engines.interfaces import RewriteRequest, Translator
 from dubarr_pipeline.engines.translation.apertium import ApertiumTranslator
+from dubarr_pipeline.engines.translation.bergamot import BergamotOptions, BergamotTranslator
 from dubarr_pipeline.engines.translation.lite import LiteTranslator, SubtitleTranslator
 from dubarr_pipeline.engines.translation.m2m100 import M2M100Options, M2M100Translator
 from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
@@ -42,11 +43,16 @@ ENGLISH = ("This blade has a dark past.", "", "Thank you.", "A dragon.", "I have
 SPANISH = ("Esta hoja tiene un pasado oscuro.", None, "Gracias.", "Un dragón.", "He visto la casa.")
 
 
-@pytest.fixture(params=[*sorted(ENGINES), "m2m100"])
+@pytest.fixture(params=[*sorted(ENGINES), "m2m100", "bergamot", "bergamot-subtitled"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Translator]:
+    made: Translator
     if request.param == "m2m100":
         tiny = str(request.getfixturevalue("tiny_m2m100"))
-        made: Translator = M2M100Translator(M2M100Options(model=tiny, threads=1))
+        made = M2M100Translator(M2M100Options(model=tiny, threads=1))
+    elif request.param.startswith("bergamot"):
+        options = BergamotOptions(models=str(request.getfixturevalue("tiny_marian")))
+        subtitled = ("es",) if "subtitled" in request.param else ()
+        made = BergamotTranslator(subtitled, (("en", "es"),), options)
     else:
         made = ENGINES[request.param]()
     with made as loaded:
