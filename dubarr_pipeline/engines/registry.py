@@ -72,8 +72,8 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
     )
 }
 """Profile -> the engine of every kind, in the order of `KINDS`. `lite` runs on any computer,
-without downloads or accounts; `laptop` wants 1 GB of models, but no GPU and no account; `studio` is
-the neural engines, and wants a GPU."""
+without downloads or accounts; `laptop` wants 0.5 GB of models, but no GPU and no account; `studio`
+is the neural engines, and wants a GPU."""
 
 PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "laptop": {"transcript": {"model": "Systran/faster-whisper-small"}},
