@@ -66,6 +66,13 @@ class SegmentsOptions:
         word_error: share (0-1) of a take's words (or letters) that may be heard otherwise; beyond
             it the take is spoken again, and at last the line is flagged. 0: takes are not
             verified.
+        casting: ``characters``: every speaker has a voice of their own. ``lektor``: one narrator
+            reads all lines, evenly, over the lowered original (``mix.preset`` is then
+            ``voice-over``, and its levels are even, unless they are set).
+        narrator: name of the narrator's voice; empty: a man's, made for the language.
+        reference_per_line: engines that clone a voice take a clean sample of the line itself where
+            there is one: it keeps the line's mood, but the voice drifts from line to line. Off,
+            they hold one reference per speaker.
         least_placed: share (0-1) of a language's lines, and of their time, that must be placed;
             below it the language failed: it gets no track, and the film is not published.
         slowest_speech: lowest rate that an engine may be asked for, over its natural one.
@@ -84,6 +91,9 @@ class SegmentsOptions:
     hopeless: float = 1.0
     unlearned: float = 1.6
     word_error: float = 0.6
+    casting: Literal["characters", "lektor"] = "characters"
+    narrator: str = ""
+    reference_per_line: bool = False
     least_placed: float = 0.5
     slowest_speech: float = 0.8
     fastest_speech: float = 1.25

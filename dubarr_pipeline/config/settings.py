@@ -56,6 +56,11 @@ _GREATEST = 2**63
 _SECRETS = frozenset(("notify", "token_variable", "key_variable", "url"))
 """Settings that hold secrets, or may by mistake: a message never repeats their values."""
 TOP_KEYS: Mapping[str, type] = {"work_dir": str, "profile": str, "debug_mode": bool}
+_OF_A_LEKTOR: Mapping[str, Any] = {
+    "preset": "voice-over",
+    "levels": {"quieter_db": 0, "louder_db": 0},
+}
+"""What ``segments.casting = "lektor"`` sets in the section ``mix``; the settings go before."""
 _NAMED_TABLES = ("libraries", "language_profiles", "rescans")
 """Each holds any number of tables under names of the user's choice, ``[libraries.NAME]``."""
 
@@ -223,6 +228,8 @@ def _read_sections(document: Mapping[str, Any], profile: str, where: str) -> dic
         # A preset is meant for the profile's own engine, not for one chosen in its place.
         if kind is None or engines[kind] == PROFILES[profile][kind]:
             sections[section] = {**preset, **sections.get(section, {})}
+    if sections.get("segments", {}).get("casting") == "lektor":
+        sections["mix"] = merged(_OF_A_LEKTOR, sections.get("mix", {}))
     options = {
         name: _read(kind, sections.get(name, {}), name) for name, kind in OPTION_TYPES.items()
     }

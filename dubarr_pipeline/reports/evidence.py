@@ -12,8 +12,11 @@ from dubarr_pipeline.media.mux.mux import MuxReport
 from dubarr_pipeline.script.fit.placing import ScriptPlacement
 from dubarr_pipeline.script.fit.values import Coverage, coverage
 from dubarr_pipeline.script.model import ScriptEdit, SpeakerProfile, Transcript
+from dubarr_pipeline.script.speakers.casting import CastVoice
+from dubarr_pipeline.segments.cast import Cast, read_cast
 from dubarr_pipeline.segments.results import LineResult, SegmentsResult, read_segments
 from dubarr_pipeline.workdir import artifacts
+from dubarr_pipeline.workdir.corrections import edited_speakers
 from dubarr_pipeline.workdir.layout import WorkDir
 
 
@@ -98,6 +101,8 @@ class Evidence:
     Attributes:
         mixes: tracks of the mixer, by language.
         heard: what is heard in the decoded tracks, by language.
+        cast: language -> speaker -> their stock voice, where the engine has any.
+        corrected: names of the files of a person's corrections.
         coverage: the detected speech and the script, each laid against the other.
         placement: how the subtitles were put on the film.
         sound_samples: (language, index) -> samples in the take's file, as read from it; None where
@@ -114,6 +119,8 @@ class Evidence:
     refs: Mapping[str, RefNote]
     sound_samples: Mapping[tuple[str, int], int | None]
     coverage: Coverage
+    cast: Cast = field(default_factory=dict[str, Mapping[str, CastVoice]])
+    corrected: tuple[str, ...] = ()
     reading: ScriptNote = ScriptNote()
     placement: ScriptPlacement = field(default_factory=ScriptPlacement)
 
@@ -152,7 +159,9 @@ def gather(work: WorkDir) -> Evidence:
         mixes=artifacts.checked(_MIXES.validate_python, mixes, work.mix_report),
         heard=artifacts.checked(_HEARINGS.validate_python, proofs, work.mix_report),
         mux=artifacts.checked(_MUX.validate_python, read_json(work.mux_report), work.mux_report),
-        speakers=artifacts.read_speakers(work.speakers),
+        speakers=edited_speakers(work),
+        cast=read_cast(work),
+        corrected=tuple(path.name for path in sorted(work.edits.glob("*"))),
         refs=refs,
         sound_samples={(line.language, line.index): _samples(line) for line in placed},
         reading=_reading(work, tuple(production.languages)),

@@ -20,6 +20,7 @@ from dubarr_pipeline.reports.quality import (
 )
 from dubarr_pipeline.reports.summary import Failure, Report, SpeakerSummary, StageTime, summary
 from dubarr_pipeline.script.model import Segment, SpeakerProfile
+from dubarr_pipeline.script.speakers.casting import NARRATOR
 from dubarr_pipeline.spans import to_seconds, total
 from dubarr_pipeline.workdir.artifacts import span_seconds, timed_document
 from dubarr_pipeline.workdir.layout import WorkDir
@@ -47,6 +48,11 @@ def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Rep
             len(lines[who]),
             to_seconds(total(s.span for s in lines[who]), found.script.rate),
             found.refs.get(who, RefNote(note="not searched for")),
+            {
+                language: each
+                for language, cast in found.cast.items()
+                if language in video.target_langs and (each := cast.get(who, cast.get(NARRATOR)))
+            },
         )
         for who in sorted({*found.speakers, *lines})
     )
@@ -127,20 +133,23 @@ def document(report: Report) -> dict[str, Any]:
         },
         "heard": {name: asdict(heard) for name, heard in report.evidence.heard.items()},
         "failures": [{**asdict(f), "outcome": f"failed:{f.name}"} for f in report.failures],
-        "speakers": [
-            {
-                **_figures(found.profile, "speaker name gender pitch_hz"),
-                "lines": found.lines,
-                "speech_s": found.speech_s,
-                "ref": asdict(found.ref),
-            }
-            for found in report.speakers
-        ],
+        "speakers": [_speaker(found) for found in report.speakers],
+        "corrected": list(report.evidence.corrected),
         "streams": [asdict(row) for row in mux.streams],
         "converted": [asdict(row) for row in mux.converted],
         "flags": [{**asdict(row), "flags": sorted(row.flags)} for row in mux.flags],
         "checks": asdict(mux.checks),
         "tools": list(mux.tools),
+    }
+
+
+def _speaker(found: SpeakerSummary) -> dict[str, Any]:
+    return {
+        **_figures(found.profile, "speaker name gender age_group pitch_hz"),
+        "voices": {language: asdict(each) for language, each in found.voices.items()},
+        "lines": found.lines,
+        "speech_s": found.speech_s,
+        "ref": asdict(found.ref),
     }
 
 
@@ -159,12 +168,14 @@ def _script(report: Report) -> dict[str, Any]:
 def _counts(report: Report, found: LanguageQuality) -> dict[str, Any]:
     names = Counter(f.name for f in report.failures if f.language == found.language)
     lines = report.evidence.lines(found.language)
+    voices = {str(line.index): line.voice for line in lines if line.voice}
     return {
         **_figures(found, "lines placed"),
         "kept_original": found.kept,
         **_figures(found, "failed nameless"),
         "failures": dict(sorted(names.items())),
         "flagged": {str(line.index): list(line.flags) for line in lines if line.flags},
+        **({"voices": voices} if voices else {}),
     }
 
 

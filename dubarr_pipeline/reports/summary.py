@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dubarr_pipeline.compute.memory import MemoryNote
 from dubarr_pipeline.library.videos import Video
@@ -12,6 +12,7 @@ from dubarr_pipeline.reports.evidence import Evidence, RefNote
 from dubarr_pipeline.reports.quality import LanguageQuality, Measure, figure
 from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.script.model import Segment, SpeakerProfile
+from dubarr_pipeline.script.speakers.casting import CastVoice
 
 _NAMED_LINES = 8
 
@@ -29,6 +30,9 @@ def summary(report: Report) -> tuple[str, ...]:
             for kind, found in (("failed", lost), ("flagged", doubted))
             if found
         ]
+        lines += _cast_lines(report, name)
+    if report.evidence.corrected:
+        lines.append(f"corrected by hand: {', '.join(report.evidence.corrected)}")
     if reasons := Counter(cue.reason for cue in report.evidence.script.left_out):
         counted = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
         lines.append(f"subtitles that are not spoken: {counted}")
@@ -54,6 +58,24 @@ def summary(report: Report) -> tuple[str, ...]:
     lines += _memory_lines(report)
     lines.append(f"{report.total_s:.1f} s of work")
     return tuple(lines)
+
+
+def _cast_lines(report: Report, language: str) -> Iterator[str]:
+    """Yield who speaks for whom, and what a listener may notice of it."""
+    cast = report.evidence.cast.get(language, {})
+    names = {found.profile.speaker: found.profile.name for found in report.speakers}
+    if cast:
+        voices = [f"{names.get(who) or who} {each.voice}" for who, each in cast.items()]
+        more = ", …" if len(voices) > _NAMED_LINES else ""
+        yield f"{language}: voices: {', '.join(voices[:_NAMED_LINES])}{more}"
+    doubts: dict[str, list[str]] = {}
+    for who, each in cast.items():
+        for warning in each.warnings:
+            kind = warning.partition(":")[0].partition(" with ")[0]
+            doubts.setdefault(kind, []).append(names.get(who) or who)
+    for kind, found in doubts.items():
+        more = ", …" if len(found) > _NAMED_LINES else ""
+        yield f"{language}: voice, {kind}: {', '.join(found[:_NAMED_LINES])}{more}"
 
 
 def _memory_lines(report: Report) -> Iterator[str]:
@@ -133,12 +155,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerSummary:
-    """Speaker with the amount of their speech and their voice reference."""
+    """Speaker with the amount of their speech, their voice reference and their stock voices."""
 
     profile: SpeakerProfile
     lines: int
     speech_s: float
     ref: RefNote
+    voices: Mapping[str, CastVoice] = field(default_factory=dict[str, CastVoice])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """Inputs of the stage beyond its artifacts: briefs, existing subtitles, and corrections by people.
 
 ``edits/{lang}.srt`` is a corrected copy of the dubbed subtitles, matched to the lines by time;
-``edits/{lang}.json`` names lines by index: ``{"lines": {"3": {"text": "..."}}}``. Both are
-read, and never written.
+``edits/{lang}.json`` names lines by index: ``{"lines": {"3": {"text": "..."}}}``; that of the
+spoken language may also move a line to its true speaker (``"speaker": "SPEAKER_01"``). Corrections
+of speakers and of the context are read by `workdir.corrections`.
 """
 
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,19 +27,24 @@ from dubarr_pipeline.script.cues.layout import spoken_cues
 from dubarr_pipeline.script.cues.matching import match_subtitles
 from dubarr_pipeline.script.fit.fitting import Timeline
 from dubarr_pipeline.script.fit.placing import ScriptPlacement, place_translation
-from dubarr_pipeline.script.model import Context, Transcript
+from dubarr_pipeline.script.model import Context, SpeakerProfile, Transcript
 from dubarr_pipeline.workdir.artifacts import (
-    read_context,
     read_cues_document,
     read_sound,
-    read_speakers,
+)
+from dubarr_pipeline.workdir.corrections import (
+    MOST_BYTES,
+    NOT_LINES,
+    edited_context,
+    edited_speakers,
+    files_of,
 )
 from dubarr_pipeline.workdir.layout import WorkDir
 
 _log = logging.getLogger(__name__)
 
-_MOST_BYTES, _LONGEST_TEXT = 20_000_000, 4000
-"""Size of a file of corrections, and letters of one: what subtitles may have."""
+_LONGEST_TEXT = 4000
+"""Letters of a correction: what subtitles may have."""
 Lines = Mapping[str, Mapping[int, str]]
 """Language -> index of a line -> its wording."""
 
@@ -53,11 +59,11 @@ def briefed_context(
     Raises:
         ServiceError: if the reader's server does not answer.
     """
-    context = read_context(work.context)
+    context = edited_context(work)
     reader = profile_engines.engine(settings, ScriptAnalyzer, work.logs)
     if not reader.briefs:
         return context
-    reading = ScriptAnalysis(context, tuple(read_speakers(work.speakers).values()))
+    reading = ScriptAnalysis(context, tuple(edited_speakers(work).values()))
     with reader:
         for target in targets:
             brief = reader.brief(reading, source, target, work.answers(target))
@@ -106,11 +112,12 @@ def existing_translations(
 
 
 class _Edit(BaseModel):
-    text: Annotated[str, StringConstraints(max_length=_LONGEST_TEXT)]
+    text: Annotated[str, StringConstraints(max_length=_LONGEST_TEXT)] = ""
+    speaker: str = ""
 
 
 class _Edits(BaseModel):
-    """A person's wordings: the index of a line, and its text."""
+    """A person's corrections: the index of a line, and its text or speaker."""
 
     lines: dict[int, _Edit]
 
@@ -123,7 +130,7 @@ def existing_digests(source: Source, targets: tuple[str, ...]) -> Mapping[str, s
 def read_edits(work: WorkDir, film: Source, script: Transcript, offset_s: float) -> Lines:
     """Read people's corrections. Raises `ArtifactError` if a file is not readable."""
     edits: dict[str, dict[int, str]] = {}
-    for target in sorted({path.stem for path in work.edits.glob("*")}):
+    for target in sorted({path.stem for path in work.edits.glob("*")} - {*NOT_LINES}):
         srt, document = _files(work, target)
         lines: dict[int, str] = {}
         if srt.is_file():
@@ -131,33 +138,61 @@ def read_edits(work: WorkDir, film: Source, script: Transcript, offset_s: float)
             cues = read_cues(source, film.info, script.rate, offset_s)
             matched = match_subtitles(script.lines, cues)
             lines |= {index: text for index, text in matched.items() if text}
-        if document.is_file():
-            try:
-                listed = _Edits.model_validate_json(document.read_bytes())
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(map(str, first["loc"])) or "the file"
-                raise ArtifactError(
-                    f"{document} is not readable ({where}: {first['msg']}): "
-                    'write {"lines": {"3": {"text": "..."}}}'
-                ) from error
-            lines |= {index: line.text for index, line in listed.lines.items()}
+        listed = _listed(document).lines
+        lines |= {index: line.text for index, line in listed.items() if line.text}
         if lines:
             edits[target] = lines
     return edits
 
 
+def with_moved_lines(
+    work: WorkDir, script: Transcript, speakers: Mapping[str, SpeakerProfile]
+) -> Transcript:
+    """Return the script with the lines that a person gave to another speaker.
+
+    Raises:
+        ArtifactError: if the speaker is unknown; it lists the choices.
+    """
+    path = _files(work, script.language)[1]
+    moved = {n: line.speaker for n, line in _listed(path).lines.items() if line.speaker}
+    for index, speaker in moved.items():
+        if speaker not in speakers:
+            choices = ", ".join(speakers) or "none"
+            raise ArtifactError(
+                f"{path}: line {index} has no speaker {speaker!r}: choose one of {choices}"
+            )
+    if not moved:
+        return script
+    segments = (replace(s, speaker=moved.get(s.index, s.speaker)) for s in script.segments)
+    return replace(script, segments=tuple(segments))
+
+
+def _listed(document: Path) -> _Edits:
+    if not document.is_file():
+        return _Edits(lines={})
+    try:
+        return _Edits.model_validate_json(document.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ArtifactError(
+            f"{document} is not readable ({where}: {first['msg']}): "
+            'write {"lines": {"3": {"text": "..."}}}'
+        ) from error
+
+
 def edits_digest(work: WorkDir, targets: tuple[str, ...]) -> str | None:
     """Return a digest of all corrections, or None if there are none."""
-    parts = [path.read_bytes() for t in targets for path in _files(work, t) if path.is_file()]
+    paths = [*(path for t in targets for path in _files(work, t)), *files_of(work)]
+    parts = [path.read_bytes() for path in paths if path.is_file()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest() if parts else None
 
 
 def _files(work: WorkDir, target: str) -> tuple[Path, Path]:
     files = work.edits / f"{target}.srt", work.edits / f"{target}.json"
     for path in files:
-        if path.is_file() and path.stat().st_size > _MOST_BYTES:
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise ArtifactError(
-                f"{path} has more than {_MOST_BYTES // 1_000_000} MB: keep corrections alone in it"
+                f"{path} has more than {MOST_BYTES // 1_000_000} MB: keep corrections alone in it"
             )
     return files

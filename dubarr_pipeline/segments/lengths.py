@@ -4,10 +4,10 @@ So that neither threads nor kills show in the result, a line never sees the curr
 *generation* of it: the takes of the first 2, 4, 8, 16... lines of its language. It waits, parked,
 until all those lines have a first take; the lag before its first reader keeps that short.
 
-A stock voice (chosen by its name in a speaker's profile) is the same in every film; a cloned one,
-or one chosen by pitch, is known by its speaker and stays with its film. The state that a film
-starts from is written into its journal when its lines are first made, so a later run of it starts
-from the same, whatever other films teach meanwhile.
+A stock voice (dealt, or chosen by its name) is the same in every film; a cloned one, or one made
+for a pitch, is known by its speaker and stays with its film. The state that a film starts from is
+written into its journal when its lines are first made, so a later run of it starts from the same,
+whatever other films teach meanwhile.
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import Any
 
 from dubarr_pipeline.files import ResumeCache, resume_key
 from dubarr_pipeline.script.model import SpeakerProfile
+from dubarr_pipeline.segments.cast import Cast
 from dubarr_pipeline.segments.tasks import LineTask
 from dubarr_pipeline.timing.length_model import LengthModel, LengthSnapshot, PhonemeCount
 
@@ -44,8 +45,8 @@ def generation(ordinal: int) -> int:
 
 
 def voice_key(task: LineTask) -> str:
-    """Return the model's name for a voice: the one that was chosen, or its speaker."""
-    return task.voice.profile.voices.get(task.language) or task.voice.speaker
+    """Return the model's name for a voice: the one that was dealt or chosen, or its speaker."""
+    return task.voice.name or task.voice.profile.voices.get(task.language) or task.voice.speaker
 
 
 class Lengths:
@@ -123,10 +124,11 @@ class Lengths:
 
 
 def stock_voices(
-    speakers: Iterable[SpeakerProfile], targets: Iterable[str]
+    speakers: Iterable[SpeakerProfile], targets: Iterable[str], cast: Cast | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """Return the (language, voice) pairs that were chosen by name, each once, sorted."""
+    """Return the (language, voice) pairs that were dealt or chosen, each once, sorted."""
     languages, chosen = set(targets), [pair for each in speakers for pair in each.voices.items()]
+    chosen += [(name, each.voice) for name in cast or {} for each in (cast or {})[name].values()]
     return tuple(sorted({pair for pair in chosen if pair[0] in languages}))
 
 

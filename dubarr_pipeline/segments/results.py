@@ -83,6 +83,7 @@ class LineResult:
         timings: seconds spent, by kind of work.
         flags: doubts about a placed line, by name: ``misspoken`` (only the recogniser condemns its
             take), ``missing_term`` (of the glossary).
+        voice: name of the stock voice that speaks it; None for a voice made after the speaker's.
         natural: the text that was first spoken, and its seconds at the voice's natural rate.
         spoken_now: takes that were rendered in this run, not read from the journal.
         reused: True if an earlier run finished the line.
@@ -107,6 +108,7 @@ class LineResult:
     message: str = ""
     timings: Mapping[str, float] = field(default_factory=dict[str, float])
     flags: tuple[str, ...] = ()
+    voice: str | None = None
     # Facts of the run: they are not in segments.json.
     natural: tuple[str, float] | None = field(default=None, compare=False)
     spoken_now: int = field(default=0, compare=False)
@@ -269,6 +271,7 @@ def _document(line: LineResult, rate: int) -> dict[str, Any]:
         "placement": placement,
         "timings": dict(line.timings),
         "flags": list(line.flags),
+        "voice": line.voice,
     }
 
 
@@ -291,4 +294,5 @@ def _line(document: Mapping[str, Any], language: str, rate: int, work: WorkDir) 
         tempo=Fraction(placement["tempo"]),
         timings=document["timings"],
         flags=tuple(document.get("flags", ())),
+        voice=document.get("voice"),
     )

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from dubarr_pipeline.engines.interfaces import (
 )
 from dubarr_pipeline.engines.translation.reply_checks import terms_in
 from dubarr_pipeline.script.model import Context, Segment, SpeakerProfile, Transcript
+from dubarr_pipeline.script.speakers.casting import CastVoice
 from dubarr_pipeline.segments.journal import digest
 from dubarr_pipeline.segments.results import FAILED, LineResult
 from dubarr_pipeline.spans import Span, to_seconds
@@ -37,7 +38,10 @@ class SegmentsRequest:
     Attributes:
         refs: speaker -> their golden voice reference.
         translator, synthesizer, listener: engines, loaded; the listener verifies takes, if any.
-        line_refs: index -> a clean sample of that very line, where it is long and clean enough.
+        line_refs: index -> a clean sample of that very line, where it is long and clean enough;
+            empty unless the settings want a reference per line.
+        cast: target language -> speaker -> their stock voice; empty for engines without any.
+        narrator: who reads the lines of all speakers, or None.
         existing: target language -> index -> the line in a subtitle that already exists.
         edits: target language -> index -> a person's wording, spoken as it is.
         phonemes: counts phonemes, for better predictions of lengths, if an engine can.
@@ -54,6 +58,10 @@ class SegmentsRequest:
     synthesizer: Synthesizer
     options: SegmentsOptions = field(default_factory=SegmentsOptions)
     line_refs: Mapping[int, Path] = field(default_factory=dict[int, Path])
+    cast: Mapping[str, Mapping[str, CastVoice]] = field(
+        default_factory=dict[str, Mapping[str, CastVoice]]
+    )
+    narrator: SpeakerProfile | None = None
     existing: Mapping[str, Mapping[int, str]] = field(default_factory=dict[str, Mapping[int, str]])
     edits: Mapping[str, Mapping[int, str]] = field(default_factory=dict[str, Mapping[int, str]])
     lengths: Mapping[str, Any] | None = None
@@ -109,26 +117,34 @@ class LineTask:
         segment, budget_s = self.segment, self.to_draft.budget_s
         spans = (segment.span, self.window.reach)
         who = (self.language, segment.index, segment.speaker)
-        return LineResult(*who, *spans, FAILED, budget_s=budget_s)
+        voice = self.voice.name or self.voice.profile.voices.get(self.language)
+        return LineResult(*who, *spans, FAILED, budget_s=budget_s, voice=voice)
 
 
 def line_tasks(request: SegmentsRequest) -> tuple[LineTask, ...]:
     """Unify all lines of all languages into one list, by position in the film, then by language."""
     transcript = request.transcript
     film = Span(0, transcript.samples)
-    line_windows = windows(transcript.segments, film, transcript.rate, request.options.window)
+    segments, narrator = transcript.segments, request.narrator
+    if narrator:
+        # One voice never says two lines at once, whoever said them in the original.
+        segments = tuple(replace(segment, speaker=narrator.speaker) for segment in segments)
+    line_windows = windows(segments, film, transcript.rate, request.options.window)
     latest: dict[str, tuple[Path, str]] = {}
     tasks: list[LineTask] = []
     for ordinal, (segment, window) in enumerate(zip(transcript.lines, line_windows, strict=True)):
-        # A sample of this very line keeps its emotion; else the speaker's last good one is nearest
-        # in mood and place; else their golden reference, whose words are not known.
+        # Of references per line, the speaker's last good one is nearest in mood and place; else
+        # there is their golden one, whose words are not known.
         if segment.index in request.line_refs:
             latest[segment.speaker] = (request.line_refs[segment.index], segment.text)
         reference = latest.get(segment.speaker) or (request.refs.get(segment.speaker), None)
         for rank, language in enumerate(request.targets):
             place = (ordinal, ordinal * len(request.targets) + rank)
             profile = request.speakers.get(segment.speaker) or SpeakerProfile(segment.speaker)
-            voice = Voice(segment.speaker, profile, *reference)
+            profile, sample = (narrator, ()) if narrator else (profile, reference)
+            dealt = request.cast.get(language, {}).get(profile.speaker)
+            name = dealt.voice if dealt else None
+            voice = Voice(profile.speaker, profile, *(sample or (None, None)), name)
             tasks.append(_task(request, language, place, window, voice))
     return tuple(tasks)
 
@@ -197,6 +213,9 @@ def voice_digest(voice: Voice, language: str) -> str:
     """Return a digest of the profile's facts that shape a voice, and of its reference."""
     profile = voice.profile
     ref = _content(voice.ref, voice.ref.stat().st_mtime_ns) if voice.ref else None
+    if voice.name is not None:
+        # A stock voice sounds the same whoever it speaks for.
+        return digest([voice.name], [ref, voice.ref_text])
     return digest(
         [voice.speaker, profile.voices.get(language), profile.gender, profile.age_group],
         [profile.style, profile.pitch_hz and round(profile.pitch_hz, 1), ref, voice.ref_text],

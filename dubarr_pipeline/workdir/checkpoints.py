@@ -150,6 +150,15 @@ def recorded_files(work: WorkDir, stage: str) -> list[Path]:
         return []
 
 
+def changed_files(work: WorkDir, stage: str) -> list[Path]:
+    """Return the files of a stage that are there, but not as it left them."""
+    try:
+        recorded = _recorded(work, stage)
+    except ArtifactError:
+        return []
+    return [path for path, one in recorded.items() if path.is_file() and not is_whole(path, one)]
+
+
 def _recorded(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
     """Return the files of a manifest, all inside the work folder, and their identities."""
     files = read_json(_manifest(work, stage)).get("files")

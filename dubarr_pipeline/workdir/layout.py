@@ -42,6 +42,8 @@ class WorkDir:
     transcription = _Named("transcription.json")
     context = _Named("context.json")
     speakers = _Named("speakers.json")
+    cast = _Named("cast.json")
+    """The stock voice of every speaker, by language, and why."""
     refs = _Named("refs")
     refs_report = _Named("refs.json")
     segments = _Named("segments")

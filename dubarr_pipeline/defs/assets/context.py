@@ -17,6 +17,7 @@ from dubarr_pipeline.workdir.artifacts import (
     write_context,
     write_speakers,
 )
+from dubarr_pipeline.workdir.corrections import with_context_edits, with_speaker_edits
 
 
 def facts(context: StageContext) -> Mapping[str, Any]:
@@ -33,14 +34,17 @@ def make(context: StageContext) -> Outcome:
         memory = work.answers("context")
         reading = analyzer.read(script, who, voices, context.on_progress, memory)
     usage = asdict(reading.usage)
-    write_context(work.context, reading.context, engine=analyzer.identity(), usage=usage)
-    write_speakers(work.speakers, reading.speakers)
+    # With a person's corrections, so that they are seen where they were made.
+    found = with_context_edits(work, reading.context)
+    people = with_speaker_edits(work, {each.speaker: each for each in reading.speakers})
+    write_context(work.context, found, engine=analyzer.identity(), usage=usage)
+    write_speakers(work.speakers, tuple(people.values()))
     rows: list[tuple[str, ...]] = []
-    for s in reading.speakers:
+    for s in people.values():
         pitch = f"{s.pitch_hz:.0f} Hz" if s.pitch_hz else "-"
         rows.append((s.speaker, s.name or "-", pitch, s.gender or "-", s.style or "-"))
     # What only a language model leaves: gaps, corrections, its speed.
-    found, speed, notes = reading.context, reading.usage, dict[str, Any]()
+    speed, notes = reading.usage, dict[str, Any]()
     if found.gaps:
         notes["gaps"] = dg.MetadataValue.md("\n".join(f"- {gap}" for gap in found.gaps))
     if found.edits:
@@ -52,9 +56,9 @@ def make(context: StageContext) -> Outcome:
     return Outcome(
         files=[work.context, work.speakers],
         metadata={
-            "tone": reading.context.tone,
-            "synopsis": dg.MetadataValue.md(reading.context.synopsis),
-            "glossary": ", ".join(t.source for t in reading.context.glossary) or "none",
+            "tone": found.tone,
+            "synopsis": dg.MetadataValue.md(found.synopsis),
+            "glossary": ", ".join(t.source for t in found.glossary) or "none",
             "speakers": table(("speaker", "name", "pitch", "gender", "style"), rows),
             **notes,
         },

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.defs.assets.checks import table
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.files import read_json, whole_file, write_json
 from dubarr_pipeline.library.source import inspect_source
@@ -16,15 +17,22 @@ from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.media.subtitles.read import write_srt
 from dubarr_pipeline.reports.pictures import timeline_picture
 from dubarr_pipeline.script.edits import edited
-from dubarr_pipeline.script.model import Diarization, Transcript
+from dubarr_pipeline.script.model import Diarization, SpeakerProfile, Transcript
 from dubarr_pipeline.script.speakers.references import clean_lines, write_ref
+from dubarr_pipeline.segments.cast import (
+    Cast,
+    narrator_profile,
+    recast_film,
+)
 from dubarr_pipeline.segments.gpu_services import service_hosts
 from dubarr_pipeline.segments.inputs import (
+    Translations,
     briefed_context,
     edits_digest,
     existing_digests,
     existing_translations,
     read_edits,
+    with_moved_lines,
 )
 from dubarr_pipeline.segments.lengths import VoiceLengthStore, stock_voices
 from dubarr_pipeline.segments.results import UNSERVED, SegmentsResult, no_dub
@@ -34,9 +42,9 @@ from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.workdir.artifacts import (
     read_diarization,
     read_sound,
-    read_speakers,
     read_transcript,
 )
+from dubarr_pipeline.workdir.corrections import edited_speakers
 
 
 def facts(context: StageContext) -> Mapping[str, Any]:
@@ -68,14 +76,14 @@ def facts(context: StageContext) -> Mapping[str, Any]:
 
 def make(context: StageContext) -> Outcome:
     """Draft, speak, judge and refine all lines of all languages: `final_{lang}_{index}.wav`."""
-    work, targets = context.work, context.video.target_langs
+    work, targets, options = context.work, context.video.target_langs, context.settings.segments
     source = inspect_source(context.video.source, context.settings, targets)
-    sound = read_sound(work.speech)
-    offset_s = sound.audio.offset_s
+    offset_s = read_sound(work.speech).audio.offset_s
     heard, who = read_transcript(work.transcription), read_diarization(work.diarization)
-    speakers, edits = read_speakers(work.speakers), read_edits(work, source, heard, offset_s)
+    speakers, edits = edited_speakers(work), read_edits(work, source, heard, offset_s)
     briefed = briefed_context(context.settings, work, heard.language, targets)
-    script = edited(heard, briefed.edits, edits.get(heard.language))
+    said = with_moved_lines(work, heard, speakers)
+    script = edited(said, briefed.edits, edits.get(heard.language))
     translations = existing_translations(source, targets, script, work)
     with ExitStack() as at_work:
         hosts = at_work.enter_context(service_hosts(context.settings, work.logs))
@@ -87,7 +95,10 @@ def make(context: StageContext) -> Outcome:
         translator, synthesizer = at_work.enter_context(reader), at_work.enter_context(speaker)
         listener = profile_engines.take_verifier(context.settings)
         store = VoiceLengthStore(context.settings.work_dir / ".voices", synthesizer.identity())
-        voices = stock_voices(speakers.values(), targets)
+        narrator = narrator_profile(options, targets)
+        people = {narrator.speaker: narrator} if narrator else speakers
+        cast = recast_film(work, script, people, synthesizer, targets)
+        voices = stock_voices(people.values(), targets, cast)
         learned = read_json(work.lengths)["model"] if work.lengths.is_file() else None
         made = run(
             SegmentsRequest(
@@ -99,10 +110,12 @@ def make(context: StageContext) -> Outcome:
                 work=work,
                 translator=translator,
                 synthesizer=synthesizer,
-                options=context.settings.segments,
+                options=options,
                 existing=translations.lines,
                 edits=edits,
                 line_refs=_line_refs(context, script, who) if synthesizer.clones else {},
+                cast=cast,
+                narrator=narrator,
                 lengths=learned or store.read(voices),
                 phonemes=profile_engines.phoneme_counter(),
                 listener=at_work.enter_context(listener) if listener else None,
@@ -110,19 +123,17 @@ def make(context: StageContext) -> Outcome:
             ),
             context.on_progress,
         )
-    floor = context.settings.segments.least_placed
-    failed = made.failed_languages(floor)
+    failed = made.failed_languages(options.least_placed)
     if targets and failed.keys() >= set(targets):
-        raise no_dub(failed, floor)
+        raise no_dub(failed, options.least_placed)
     write_json(work.lengths, {"model": made.lengths})
     store.keep(made.lengths, voices)
     dubbed = [language for language in targets if language not in failed]
     subtitles = [_write_subtitles(context, made, each, offset_s, dubbed) for each in targets]
     takes = [line.path for lines in made.languages.values() for line in lines if line.path]
-    metadata = _metadata(made, targets)
-    for language, placement in translations.placements.items():
-        metadata[f"subtitles_{language}"] = f"{placement.verdict}: {placement.words}"
-    return Outcome([*takes, *filter(None, subtitles), work.segments_report], metadata)
+    metadata = {**_metadata(made, targets, translations), **_cast_metadata(cast, speakers)}
+    reports = [work.segments_report, *([work.cast] if cast else [])]
+    return Outcome([*takes, *filter(None, subtitles), *reports], metadata)
 
 
 def _pairs(spoken: str | None, targets: Sequence[str]) -> profile_engines.Pairs:
@@ -132,6 +143,8 @@ def _pairs(spoken: str | None, targets: Sequence[str]) -> profile_engines.Pairs:
 def _line_refs(context: StageContext, script: Transcript, who: Diarization) -> dict[int, Path]:
     """Write clean samples of the lines themselves, for engines that follow a sample's mood."""
     work, found = context.work, dict[int, Path]()
+    if not context.settings.segments.reference_per_line:
+        return found
     with WaveFile(work.vocals) as voices, WaveFile(work.accompaniment) as bed:
         chosen = clean_lines(voices, bed, who, script, context.settings.refs)
         for index, sample in chosen.items():
@@ -163,7 +176,21 @@ def _write_subtitles(
     return path
 
 
-def _metadata(made: SegmentsResult, targets: tuple[str, ...]) -> dict[str, Any]:
+def _cast_metadata(cast: Cast, speakers: Mapping[str, SpeakerProfile]) -> dict[str, Any]:
+    """Return who speaks for whom, one table per language."""
+    found: dict[str, Any] = {}
+    for language, voices in cast.items():
+        rows: list[tuple[object, ...]] = []
+        for who, each in voices.items():
+            name = speakers[who].name if who in speakers else None
+            rows.append((who, name or "-", each.voice, each.why, "; ".join(each.warnings) or "-"))
+        found[f"cast_{language}"] = table(("speaker", "name", "voice", "why", ""), rows)
+    return found
+
+
+def _metadata(
+    made: SegmentsResult, targets: tuple[str, ...], translations: Translations
+) -> dict[str, Any]:
     stats = made.stats
     return {
         "languages": ",".join(targets),
@@ -177,4 +204,8 @@ def _metadata(made: SegmentsResult, targets: tuple[str, ...]) -> dict[str, Any]:
         "from_journal": stats.reused,
         "takes_per_line": round(stats.takes_per_line, 3),
         "picture": dg.MetadataValue.md(timeline_picture(made)),
+        **{
+            f"subtitles_{language}": f"{placement.verdict}: {placement.words}"
+            for language, placement in translations.placements.items()
+        },
     }

@@ -38,7 +38,7 @@ from dubarr_pipeline.files import named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
 from dubarr_pipeline.library.videos import Video, check_source, load_video
 from dubarr_pipeline.progress import OnProgress, Progress
-from dubarr_pipeline.workdir import checkpoints
+from dubarr_pipeline.workdir import checkpoints, corrections
 from dubarr_pipeline.workdir.checkpoints import Decision, Record, Wanted
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 
@@ -146,6 +146,8 @@ def run_stage(
         )
         check_source(video)
         with exclusive(context.work):
+            for words in corrections.take_over(context.work, stage.name):
+                _log.warning("%s: %s", video.key, words)
             inputs = _input_results(context, execution.instance)
             last = last_materialization(execution.instance, stage.name, video.key)
             return _reuse_or_make(replace(context, inputs=inputs), last)
@@ -186,6 +188,7 @@ def _reuse_or_make(context: StageContext, last: Materialization | None) -> dg.Ma
     if decision.keep and last and not context.force:
         _log.info("%s of %s: reused, %s", stage, key, decision.reason)
         context.on_progress(Progress(1, 1, "reused"))
+        corrections.keep_made(context.work, stage)
         own = ("dagster/", "dubarr/")
         shown = {name: value for name, value in last.metadata.items() if not name.startswith(own)}
         return _result(context, last.record, {**shown, "reused": True})
@@ -195,6 +198,7 @@ def _reuse_or_make(context: StageContext, last: Materialization | None) -> dg.Ma
     with named_disk_errors(context.work.root):
         outcome, memory = measured(lambda: context.stage.module.make(context))
         check_source(context.video)
+        corrections.keep_made(context.work, stage)
         record = checkpoints.write_record(
             context.work, stage, wanted, _productions(context), outcome.files
         )

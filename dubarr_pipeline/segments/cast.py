@@ -1,0 +1,96 @@
+"""The cast of a film: the stock voice of every speaker, by language; and ``cast.json``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from dubarr_pipeline.config.options import SegmentsOptions
+from dubarr_pipeline.engines.interfaces import Synthesizer
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.script.model import SpeakerProfile, Transcript
+from dubarr_pipeline.script.speakers.casting import NARRATOR, CastVoice, cast_speakers
+from dubarr_pipeline.workdir.layout import WorkDir
+
+_log = logging.getLogger(__name__)
+
+Cast = Mapping[str, Mapping[str, CastVoice]]
+"""Language -> speaker -> their voice; languages in which the engine has no stock voices lack."""
+
+_CAST = TypeAdapter(dict[str, dict[str, CastVoice]])
+
+
+def narrator_profile(options: SegmentsOptions, targets: Sequence[str]) -> SpeakerProfile | None:
+    """Return the profile of the one who reads all lines; None where each character is cast."""
+    if options.casting == "characters":
+        return None
+    chosen = dict.fromkeys(targets, options.narrator) if options.narrator else {}
+    return SpeakerProfile(NARRATOR, gender="male", age_group="adult", voices=chosen)
+
+
+def recast_film(
+    work: WorkDir,
+    script: Transcript,
+    speakers: Mapping[str, SpeakerProfile],
+    synthesizer: Synthesizer,
+    targets: Sequence[str],
+) -> Cast:
+    """Cast all who have a line, in every target language, and write ``cast.json``.
+
+    A narrator is the only speaker. Who was cast by an earlier run keeps their voice.
+
+    Raises:
+        SettingsError: if a person chose a voice that the engine lacks; it lists the choices.
+    """
+    talking = {line.speaker for line in script.lines}
+    whole = talking if NARRATOR not in speakers else {NARRATOR}
+    profiles = [speakers.get(who) or SpeakerProfile(who) for who in sorted(whole)]
+    cast: dict[str, Mapping[str, CastVoice]] = {}
+    earlier = read_cast(work)
+    for language in targets:
+        before = {who: each.voice for who, each in earlier.get(language, {}).items()}
+        voices = synthesizer.voices(language)
+        if found := cast_speakers(profiles, voices, script.lines, language, before):
+            cast[language] = found
+            shared = len(found) - len({each.voice for each in found.values()})
+            _log.info(
+                "cast in %s: %d voices for %d speakers, %d shared, %d chosen by a person",
+                *(language, len(found) - shared, len(found), shared),
+                sum(each.by == "person" for each in found.values()),
+            )
+    if cast:
+        # Languages that are not asked for now keep their cast.
+        whole = {**earlier, **cast}
+        languages = {
+            language: {who: _plain(each) for who, each in whole[language].items()}
+            for language in sorted(whole)
+        }
+        write_json(work.cast, {"synthesizer": synthesizer.identity(), "languages": languages})
+    return cast
+
+
+def read_cast(work: WorkDir) -> Cast:
+    """Return the cast of the last run; empty where there is none, or it is not readable."""
+    if not work.cast.is_file():
+        return {}
+    try:
+        return _CAST.validate_python(
+            {
+                language: {who: {"speaker": who, **each} for who, each in voices.items()}
+                for language, voices in read_json(work.cast)["languages"].items()
+            }
+        )
+    except (ArtifactError, AttributeError, KeyError, TypeError, ValidationError) as error:
+        _log.warning("%s is not readable, all speakers are cast anew: %s", work.cast, error)
+        return {}
+
+
+def _plain(each: CastVoice) -> dict[str, Any]:
+    facts = asdict(each)
+    del facts["speaker"]
+    return {**facts, "warnings": list(each.warnings)}
