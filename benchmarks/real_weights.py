@@ -55,8 +55,9 @@ NOT_HERE, BELOW = 3, 1
 TARGETS = ("es", "fr", "pt")
 FEMALE = ("ANNA", "EMMA")
 """The women of the film; a film of other people names them in its file of words, as ``female``."""
-SAME_LINE = 0.5
-"""Share of a known line's words that a recognised line must have to be, or to hold, that line."""
+LONGEST_RUN = 4
+"""Sentences that a recognised line may hold."""
+SENTENCES = re.compile(r"\S[^.!?]*[.!?]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,15 @@ class Film:
     lines: tuple[Line, ...]
     translations: dict[str, tuple[str, ...]]
     female: tuple[str, ...]
+
+    def sentences(self, target: str) -> list[tuple[str, str]]:
+        """Return sentences with their translations; whole lines where their numbers differ."""
+        pairs: list[tuple[str, str]] = []
+        for line, translated in zip(self.lines, self.translations[target], strict=True):
+            parts, others = SENTENCES.findall(line.text), SENTENCES.findall(translated)
+            alike = len(parts) == len(others)
+            pairs += zip(parts, others, strict=True) if alike else [(line.text, translated)]
+        return pairs
 
 
 def words(text: str) -> list[str]:
@@ -102,31 +112,23 @@ class KnownLines(Translator):
 
     def draft(self, batch: DraftBatch) -> list[Draft]:
         return [
-            Draft(line.segment.index, (self._translated(line.segment.text, batch.target),))
+            Draft(line.segment.index, (self.translated(line.segment.text, batch.target),))
             for line in batch.lines
         ]
 
-    def _translated(self, text: str, target: str) -> str:
-        said = Counter(words(text))
-        held: list[tuple[float, int]] = []
-        for at, line in enumerate(self.film.lines):
-            known = Counter(words(line.text))
-            held.append(((known & said).total() / max(1, known.total()), at))
+    def translated(self, text: str, target: str) -> str:
+        """Return the translation of the run of sentences that the text is most like."""
+        said, best, chosen = words(text), -1.0, ""
+        pairs = self.film.sentences(target)
         ratio = difflib.SequenceMatcher(None, autojunk=False)
-        ratio.set_seq2(words(text))
-
-        def likeness(at: int) -> float:
-            ratio.set_seq1(words(self.film.lines[at].text))
-            return ratio.ratio()
-
-        best = max(range(len(held)), key=likeness)
-        # A recognised line may hold a short neighbour of the one that it is most like.
-        whole = [at for share, at in held if share > SAME_LINE and abs(at - best) == 1]
-        near = [
-            at for at in whole if likeness(at) > 0.3 and len(words(self.film.lines[at].text)) > 1
-        ]
-        texts = self.film.translations[target]
-        return " ".join(texts[at] for at in sorted({best, *near}))
+        ratio.set_seq2(said)
+        for first in range(len(pairs)):
+            for last in range(first + 1, min(first + LONGEST_RUN, len(pairs)) + 1):
+                ratio.set_seq1([word for known, _ in pairs[first:last] for word in words(known)])
+                if ratio.quick_ratio() > best and ratio.ratio() > best:
+                    best = ratio.ratio()
+                    chosen = " ".join(translated for _, translated in pairs[first:last])
+        return chosen
 
 
 def cpu_s() -> float:
@@ -257,7 +259,7 @@ def voice_rows(name: str, found: Measured, targets: Sequence[str]) -> Iterator[R
         yield Row(f"{at}: tempo within 10 %", steady, "%", 97, 99, "higher")
         yield Row(f"{at}: lines lost by the ear", len(lost), "lines", 0, 0)
         yield Row(f"{at}: length of a voice's first five lines", first_lines(lines), "%", 12, 8)
-        cast = {line["speaker"]: line["voice"] for line in lines}
+        cast = {line["speaker"]: line.get("voice", line["speaker"]) for line in lines}
         yield Row(f"{at}: speakers that share a voice", shared(cast), "people", 0, 0)
         wrong = wrong_sex(cast, names, found.film, target)
         yield Row(f"{at}: voices of the wrong sex", wrong, "people", 0, 0)
@@ -269,7 +271,9 @@ def first_lines(lines: Sequence[dict[str, Any]]) -> float:
     for line in lines:
         first = line["takes"][0] if line["takes"] else None
         if first and first["asked_s"] is None:
-            known[line["voice"]].append(abs(first["predicted_s"] / first["duration_s"] - 1))
+            known[line.get("voice", line["speaker"])].append(
+                abs(first["predicted_s"] / first["duration_s"] - 1)
+            )
     errors = [error for each in known.values() for error in each[:5]]
     return 100 * fmean(errors) if errors else 0.0
 
@@ -281,7 +285,7 @@ def shared(cast: dict[str, str]) -> int:
 def wrong_sex(cast: dict[str, str], names: dict[str, str], film: Film, target: str) -> int:
     sexes = {voice.name: voice.sex for voice in _kokoro(Path("nowhere")).voices(target)}
     return sum(
-        sexes[voice] != ("female" if names[speaker] in film.female else "male")
+        sexes.get(voice) != ("female" if names[speaker] in film.female else "male")
         for speaker, voice in cast.items()
         if speaker in names and not names[speaker].startswith("nobody")
     )
@@ -332,7 +336,9 @@ def alone(found: Measured, weights: Path, targets: Sequence[str]) -> float:
                 if line["chosen"] is None:
                     continue
                 text = line["takes"][line["chosen"]]["spoken"]
-                voice = Voice(line["speaker"], SpeakerProfile(""), name=line["voice"])
+                voice = Voice(
+                    line["speaker"], SpeakerProfile(""), name=line.get("voice", line["speaker"])
+                )
                 speech = kokoro.speak(SpeechRequest(text, target, voice))
                 sound = np.interp(
                     np.arange(0, speech.samples.size, speech.rate / 16_000),
