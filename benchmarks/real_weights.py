@@ -24,6 +24,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ NOT_HERE, BELOW = 3, 1
 TARGETS = ("es", "fr", "pt")
 FEMALE = ("ANNA", "EMMA")
 """The women of the film; a film of other people names them in its file of words, as ``female``."""
+HEARD_HZ, LOST = 16_000, 0.6
+"""A line of the dubbed track is lost beyond this share of wrong letters."""
 LONGEST_RUN = 4
 """Sentences that a recognised line may hold."""
 SENTENCES = re.compile(r"\S[^.!?]*[.!?]+")
@@ -158,6 +161,7 @@ class Measured:
     segments: dict[str, Any]
     speakers: dict[str, Any]
     cpu: float
+    video: Path
 
     def recognised(self) -> list[dict[str, Any]]:
         return [s for s in self.script["segments"] if s["kind"] == "speech"]
@@ -227,7 +231,7 @@ def measure(film: Film, weights: Path, work: Path, targets: Sequence[str]) -> Me
     folder = result.report.parent
     read = {n: json.loads((folder / f"{n}.json").read_text()) for n in FILES}
     documents = (read["transcription"], read["segments"], read["speakers"]["speakers"])
-    return Measured(film, *documents, used)
+    return Measured(film, *documents, used, result.video)
 
 
 FILES = ("transcription", "segments", "speakers")
@@ -243,7 +247,7 @@ def film_rows(name: str, found: Measured, least_right: float) -> Iterator[Row]:
     yield Row(f"{name}: end of lines, 90 % within", float(np.quantile(np.abs(ends), 0.9)), "s")
 
 
-def voice_rows(name: str, found: Measured, targets: Sequence[str]) -> Iterator[Row]:
+def voice_rows(name: str, found: Measured, weights: Path, targets: Sequence[str]) -> Iterator[Row]:
     """Yield what was spoken for a film."""
     names = found.speakers_of()
     for target in targets:
@@ -251,7 +255,8 @@ def voice_rows(name: str, found: Measured, targets: Sequence[str]) -> Iterator[R
         placed = [line for line in lines if line["placement"]]
         tempo = [float(Fraction(line["placement"]["tempo"])) for line in placed]
         takes = [len(line["takes"]) for line in lines if line["takes"]]
-        lost = [line for line in lines if "misspoken" in line["outcome"] + str(line.get("flags"))]
+        lost = [line for line in lines if "misspoken" in line["outcome"] + str(line["flags"])]
+        lost += [line for line in unheard(found, target, weights) if line not in lost]
         at = f"{name}, {target}"
         yield Row(f"{at}: lines placed", 100 * len(placed) / len(lines), "%", 98, 100, "higher")
         yield Row(f"{at}: takes per line", fmean(takes), "takes", 1.05, 1.02)
@@ -263,6 +268,67 @@ def voice_rows(name: str, found: Measured, targets: Sequence[str]) -> Iterator[R
         yield Row(f"{at}: speakers that share a voice", shared(cast), "people", 0, 0)
         wrong = wrong_sex(cast, names, found.film, target)
         yield Row(f"{at}: voices of the wrong sex", wrong, "people", 0, 0)
+
+
+def unheard(found: Measured, target: str, weights: Path) -> list[dict[str, Any]]:
+    """Return the placed lines whose words a recogniser does not hear in the dubbed track."""
+    model = recogniser(weights)
+    number = list(found.segments["languages"]).index(target)
+    streams = probed(found.video)
+    dubbed = [at for at, tags in enumerate(streams) if "dub" in tags.get("title", "")]
+    command = ("ffmpeg", "-v", "error", "-i", str(found.video), "-map", f"0:a:{dubbed[number]}")
+    raw = subprocess.run(
+        [*command, "-ac", "1", "-ar", str(HEARD_HZ), "-f", "f32le", "-"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    # The whole track at once: of a short word by itself a recogniser makes anything.
+    parts = model.transcribe(np.frombuffer(raw, np.float32), language=target)[0]
+    heard = [word for part in parts for word in plain_words(part.text)]
+    placed = [line for line in found.lines(target) if line["placement"]]
+    placed.sort(key=lambda line: line["placement"]["start"])
+    known = [plain_words(line["takes"][line["chosen"]]["spoken"]) for line in placed]
+    matcher = difflib.SequenceMatcher(
+        None, heard, list(itertools.chain.from_iterable(known)), autojunk=False
+    )
+    alike: dict[int, str] = {}
+    for _, i, j, k, m in matcher.get_opcodes():
+        # What stands where the words should stand, whether it is spelled the same or not.
+        alike |= {at: "".join(heard[i:j]) for at in range(k, m)}
+    lost, at = list[dict[str, Any]](), 0
+    for line, own in zip(placed, known, strict=True):
+        said = "".join(dict.fromkeys(alike.get(n, "") for n in range(at, at + len(own))))
+        at += len(own)
+        if edits(said, "".join(own)) > LOST * len("".join(own)) and not inside(own, said):
+            lost.append(line)
+    return lost
+
+
+def inside(own: Sequence[str], said: str) -> bool:
+    """Return whether the letters of the words stand, nearly, somewhere in what was heard."""
+    letters = "".join(own)
+    spans = (said[at : at + len(letters)] for at in range(max(1, len(said) - len(letters) + 1)))
+    return min(edits(span, letters) for span in spans) <= LOST * len(letters)
+
+
+def plain_words(text: str) -> list[str]:
+    """Return the words without accents, which recognisers leave out at will."""
+    spread = unicodedata.normalize("NFD", " ".join(words(text)))
+    return "".join(c for c in spread if not unicodedata.combining(c)).split()
+
+
+def recogniser(weights: Path) -> Any:
+    from faster_whisper import WhisperModel
+
+    folder = str(weights / "whisper-base")
+    return WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1)
+
+
+def probed(video: Path) -> list[dict[str, str]]:
+    """Return the tags of a file's audio tracks."""
+    command = ("ffprobe", "-v", "error", "-select_streams", "a", "-show_streams", "-of", "json")
+    found = subprocess.run([*command, str(video)], check=True, capture_output=True, text=True)
+    return [stream.get("tags", {}) for stream in json.loads(found.stdout)["streams"]]
 
 
 def first_lines(lines: Sequence[dict[str, Any]]) -> float:
@@ -322,12 +388,8 @@ def alone(found: Measured, weights: Path, targets: Sequence[str]) -> float:
     Whisper writes down the film once and each chosen take once; Kokoro speaks each chosen wording
     once, with one thread; ffmpeg encodes each track.
     """
-    import faster_whisper
-
     began = cpu_s()
-    model = faster_whisper.WhisperModel(
-        str(weights / "whisper-base"), device="cpu", compute_type="int8", cpu_threads=1
-    )
+    model = recogniser(weights)
     segments, _ = model.transcribe(str(found.film.path), language="en", vad_filter=True)
     list(segments)
     with _kokoro(weights / "kokoro") as kokoro:
@@ -341,7 +403,7 @@ def alone(found: Measured, weights: Path, targets: Sequence[str]) -> float:
                 )
                 speech = kokoro.speak(SpeechRequest(text, target, voice))
                 sound = np.interp(
-                    np.arange(0, speech.samples.size, speech.rate / 16_000),
+                    np.arange(0, speech.samples.size, speech.rate / HEARD_HZ),
                     np.arange(speech.samples.size),
                     speech.samples,
                 ).astype(np.float32)
@@ -361,7 +423,7 @@ def rows(films: dict[str, Film], weights: Path, work: Path, quick: bool) -> Iter
         spoken = targets if clean else targets[-1:]
         found = measure(film, weights, work / name, spoken)
         yield from film_rows(name, found, 97 if clean else 90)
-        yield from voice_rows(name, found, spoken)
+        yield from voice_rows(name, found, weights, spoken)
         if clean:
             ratio = found.cpu / alone(found, weights, spoken)
             floor = f"the engines alone; the whole {found.cpu:.0f} CPU s"
