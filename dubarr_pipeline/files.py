@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,32 @@ def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
             "delete it, or use the version that wrote it"
         )
     return document
+
+
+def composed(name: str) -> str:
+    """Compose the accents of a name: macOS decomposes them, others do not; it is the same name."""
+    return unicodedata.normalize("NFC", name)
+
+
+def as_on_disk(path: Path, above: Path) -> Path:
+    """Return a path below a folder with the names that the disk has, whose accents may differ.
+
+    From the first name on that is not there, it stays as it is.
+    """
+    found, names = above, path.relative_to(above).parts
+    for depth, name in enumerate(names):
+        here = found / name
+        if not os.path.lexists(here):
+            try:
+                listed = [each.name for each in found.iterdir()]
+                same = [each for each in listed if composed(each) == composed(name)]
+            except OSError:
+                same = []
+            if not same:
+                return found.joinpath(*names[depth:])
+            here = found / min(same)
+        found = here
+    return found
 
 
 def check_writable(folder: Path, option: str = "--work-dir") -> None:

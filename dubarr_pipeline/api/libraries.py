@@ -62,27 +62,41 @@ def explain(path: Path, settings: Settings) -> list[Finding]:
     if not holding:
         listed = ", ".join(f"{n} ({each.path})" for n, each in settings.libraries.items())
         raise SettingsError(f"{str(path)!r} is not inside any library: {listed or 'none'}")
-    findings: list[Finding] = []
-    for name, library in holding:
-        if absolute.suffix.lower() not in VIDEO_SUFFIXES:
-            reason = f"its name is not that of a video ({' '.join(sorted(VIDEO_SUFFIXES))})"
-        elif not absolute.is_file():
-            reason = "it does not exist"
-        elif found := next(_scan(name, settings, only=absolute), None):
-            findings.append(found)
-            continue
-        else:
-            seen = look_at_library(name, library, settings).videos.values()
-            twin = next((other for other in seen if other.samefile(absolute)), None)
-            same = f"it is the same file as {str(twin)!r}"
-            reason = same if twin else "its name or folder begins with a dot"
-        findings.append(Finding(absolute, name, "LEFT OUT", reason=reason))
-    return findings
+    return [each for name, _ in holding for each in _explain(absolute, name, settings)]
+
+
+def _explain(path: Path, name: str, settings: Settings) -> Iterator[Finding]:
+    """Yield the reasons that one library has for a file, and for what lies beside it."""
+    library = settings.library(name)
+    found = list(_scan(name, settings, only=path))
+    if not found:
+        yield Finding(path, name, "LEFT OUT", reason=_unseen_reason(path, name, library, settings))
+    yield from found
+    faults = look_at_library(name, library, settings).faults
+    for beside in sorted(each for each in faults if each.parent == path.parent and each != path):
+        yield Finding(beside, name, "LEFT OUT", reason=faults[beside])
+
+
+def _unseen_reason(path: Path, name: str, library: Library, settings: Settings) -> str:
+    """Return the reason why the scan of a library does not show a file."""
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return f"its name is not that of a video ({' '.join(sorted(VIDEO_SUFFIXES))})"
+    try:
+        if not path.is_file():
+            return "it does not exist"
+        seen = look_at_library(name, library, settings).videos.values()
+        twin = next((other for other in seen if other.samefile(path)), None)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return (
+        f"it is the same file as {str(twin)!r}" if twin else "a name of its path begins with a dot"
+    )
 
 
 def look_at_library(name: str, library: Library, settings: Settings) -> Scan:
     """List a library's folder. Raises `SettingsError` if it is away."""
-    seen = scan(library, ScanState(), settings.work_dir)
+    inner = settings.inner_libraries(name)
+    seen = scan(library, ScanState(), settings.work_dir, inner=inner)
     if seen.gone:
         raise SettingsError(f"library {name!r} ({library.path}): {seen.gone}: is it mounted?")
     return seen
@@ -93,11 +107,13 @@ def _scan(name: str, settings: Settings, only: Path | None = None) -> Iterator[F
     library = settings.library(name)
     seen = look_at_library(name, library, settings)
     tasks = {task.video.key: task for task in list_tasks(settings)}
-    for path in sorted([*seen.videos.values(), *seen.left_out]):
+    videos = {*seen.videos.values()}
+    passed = {p: why for p, why in {**seen.left_out, **seen.faults}.items() if p not in videos}
+    for path in sorted({*videos, *passed}):
         if only is not None and path not in (only, *only.parents):
             continue
-        if path in seen.left_out:
-            yield Finding(path, name, "LEFT OUT", reason=seen.left_out[path])
+        if path in passed:
+            yield Finding(path, name, "LEFT OUT", reason=passed[path])
             continue
         # By its dates, the file at that path may be another one by now.
         video = last_at(path, settings.work_dir)

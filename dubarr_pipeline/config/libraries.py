@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dubarr_pipeline.engines.registry import PROFILES
+from dubarr_pipeline.files import composed
 from dubarr_pipeline.media.container.streams import MediaInfo, is_aside
 from dubarr_pipeline.text.languages import (
     display_name,
@@ -107,6 +108,9 @@ class Rules:
         max_size_mb: largest file, in millions of bytes; 0: no limit.
         min_age_minutes: minutes since the file was last changed; 0: dubbed as soon as two scans
             agree.
+        with_extras: dub trailers, samples, featurettes and other extras too, in folders or under
+            names by which Plex, Jellyfin and Kodi know them.
+        with_discs: dub the files within the folders of discs too (``BDMV``, ``VIDEO_TS``).
     """
 
     skip_existing_audio: bool = True
@@ -116,6 +120,8 @@ class Rules:
     min_size_mb: int = 0
     max_size_mb: int = 0
     min_age_minutes: int = 0
+    with_extras: bool = False
+    with_discs: bool = False
 
     def __post_init__(self) -> None:
         tags = tuple(standard_tag(tag) for tag in self.source_langs)
@@ -249,11 +255,11 @@ def is_quiet(written: tuple[str, ...], now: time) -> bool:
 
 def listed_reason(rules: Rules, video: Listed, now_s: float) -> str | None:
     """Return the reason why a listed film is not dubbed at a Unix time, or None. Opens no file."""
-    path = str(video.below).lower()
-    if rules.include and not any(fnmatch(path, each.lower()) for each in rules.include):
+    path = composed(str(video.below)).lower()
+    if rules.include and not any(fnmatch(path, composed(e).lower()) for e in rules.include):
         return f"its path matches none of the patterns to include ({', '.join(rules.include)})"
     for each in rules.exclude:
-        if fnmatch(path, each.lower()):
+        if fnmatch(path, composed(each).lower()):
             return f"its path matches the excluded pattern {each!r}"
     if video.size < rules.min_size_mb * _MB:
         return f"it has {video.size / _MB:.1f} MB, less than min_size_mb = {rules.min_size_mb}"

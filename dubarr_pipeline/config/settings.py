@@ -113,6 +113,22 @@ class Settings:
             raise SettingsError(f"unknown library {name!r} (choices: {listed})")
         return self.libraries[name]
 
+    def inner_libraries(self, name: str) -> dict[Path, str]:
+        """Return the folders and names of the libraries that lie within another one."""
+        outer = self.library(name).path
+        others = ((each.path, other) for other, each in self.libraries.items() if other != name)
+        return {path: other for path, other in others if _is_within(path, outer)}
+
+    def owner_of(self, path: Path) -> str | None:
+        """Return the name of the library that a path belongs to: the deepest that holds it."""
+        holding = [
+            (len(library.path.resolve().parts), name)
+            for name, library in self.libraries.items()
+            if path.is_relative_to(library.path) or library.holds(path)
+        ]
+        # Of equal ones the first.
+        return max(holding, key=lambda each: each[0])[1] if holding else None
+
     def for_video(self, profile: str, overrides: Mapping[str, Any]) -> Settings:
         """Return these settings with a video's own profile and overrides (dotted names) on top.
 
@@ -135,6 +151,11 @@ class Settings:
     def for_library(self, library: Library) -> Settings:
         """Return these settings with a library's profile and overrides on top."""
         return self.for_video(library.profile or self.profile, library.overrides)
+
+
+def _is_within(path: Path, outer: Path) -> bool:
+    inner, above = path.resolve(), outer.resolve()
+    return inner != above and inner.is_relative_to(above)
 
 
 _HINTS: Mapping[str, Any] = get_type_hints(Settings)

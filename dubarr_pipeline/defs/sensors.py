@@ -50,7 +50,9 @@ def media_folder(context: dg.SensorEvaluationContext, dubarr: DubarrResource) ->
     found: list[tuple[Video, str]] = []
     for name in settings.libraries:
         library = settings.library(name)
-        seen = scan(library, ScanState.parse(*known.get(name, ("", ""))), settings.work_dir)
+        before = ScanState.parse(*known.get(name, ("", "")))
+        inner = settings.inner_libraries(name)
+        seen = scan(library, before, settings.work_dir, inner=inner)
         for fault in (seen.gone,) if seen.gone else seen.gaps:
             context.log.warning("library %s (%s): %s", name, library.path, fault)
         taken = list(_take_in(context, seen, name, settings, end))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dubarr_pipeline.config.libraries import Library, Rules
-from dubarr_pipeline.library.scan import Scan, ScanState, scan
+from dubarr_pipeline.library.scan import Scan, ScanState, scan, signature_of
 from dubarr_pipeline_tests.fixtures.bench import ordinary_permissions
 
 AVOIDED = Path("/nowhere")
@@ -215,3 +215,106 @@ def test_a_film_is_ready_when_it_is_old_enough(folder: Folder):
     library = replace(folder.library, rules=Rules(min_age_minutes=10))
     at = {now_s: scan(library, ScanState(), AVOIDED, now_s) for now_s in (1_000_599.0, 1_000_600.0)}
     assert [len(seen.videos) for seen in at.values()] == [0, 1]
+
+
+@pytest.mark.parametrize("target", ["/gone/x.srt", "a.fr.srt", "shut/x.srt"])
+def test_a_subtitle_that_cannot_be_read_hides_no_film_and_is_named(folder: Folder, target: str):
+    folder.put("a.mkv")
+    folder.put("shut/x.srt")
+    (folder.root / "shut").chmod(0)
+    (folder.root / "a.fr.srt").symlink_to(target)
+    with ordinary_permissions():
+        assert [folder.look(), folder.look()] == [[], ["a.mkv"]]
+        assert folder.root / "a.fr.srt" in folder.see().faults
+    (folder.root / "shut").chmod(0o700)
+
+
+def test_links_that_lead_nowhere_or_to_themselves_hide_nothing_and_are_named(folder: Folder):
+    for number in range(20):
+        folder.put(f"{number}.mkv", str(number).encode())
+    for name in ("loop 1.mkv", "loop 2.mkv", "Season 1"):
+        (folder.root / name).symlink_to(name)
+    (folder.root / "gone.mkv").symlink_to("/gone/film.mkv")
+    (folder.root / "up").symlink_to(folder.root)
+    seen = folder.see()
+    assert len(seen.videos) == 20
+    reasons = {path.name: reason for path, reason in seen.faults.items()}
+    assert reasons.pop("gone.mkv") == "it is a link that leads nowhere"
+    assert set(reasons) == {"loop 1.mkv", "loop 2.mkv", "Season 1"}
+    assert set(reasons.values()) == {"it is a link that leads to itself"}
+
+
+def test_a_linked_folder_is_followed_as_the_setting_says(folder: Folder):
+    disk = folder.root.with_name("disk 2")
+    (disk / "Show").mkdir(parents=True)
+    (disk / "Show" / "E1.mkv").write_bytes(b"a film")
+    (disk / "back").symlink_to(folder.root)
+    (disk / "Show" / "round").symlink_to(disk)
+    for name in ("Show", "the same"):
+        (folder.root / name).symlink_to(disk / "Show")
+    seen = folder.see()
+    assert not seen.videos
+    assert seen.left_out[folder.root / "Show"].startswith("it is a link that leads out")
+    folder.library = replace(folder.library, outside_links=True)
+    assert [folder.look(), folder.look()] == [[], ["Show/E1.mkv"]]
+
+
+def test_what_a_disk_that_is_away_holds_is_not_forgotten(folder: Folder):
+    disk = folder.root.with_name("disk")
+    disk.mkdir()
+    (disk / "a.mkv").write_bytes(b"a film")
+    folder.library = replace(folder.library, outside_links=True)
+    folder.put("b.mkv")
+    (folder.root / "a.mkv").symlink_to(disk / "a.mkv")
+    assert [folder.look(), folder.look()] == [[], ["a.mkv", "b.mkv"]]
+    away = disk.rename(disk.with_name("away"))
+    assert folder.look() == []
+    away.rename(disk)
+    assert [folder.look(), folder.look()] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Subs/2_English.srt", "subs/a b.en.srt", "Subtitles/a b/2_English.ass", "Sub/x.vtt"),
+        *("a b_en.srt", "a b - English.srt", "a b [eng].srt", "a b.srt"),
+    ],
+)
+def test_subtitles_that_come_later_are_seen_wherever_they_may_lie(folder: Folder, name: str):
+    folder.put("d/a b.mkv")
+    assert [folder.look(), folder.look(), folder.look()] == [[], ["d/a b.mkv"], []]
+    folder.put(f"d/{name}", b"text", 2_000)
+    assert [folder.look(), folder.look(), folder.look()] == [[], ["d/a b.mkv"], []]
+
+
+def test_accents_are_the_same_however_they_are_written(folder: Folder):
+    apart, joined = "Ame\u0301lie", "Am\u00e9lie"
+    folder.put(f"{apart}.mkv")
+    assert [folder.look(), folder.look()] == [[], [f"{apart}.mkv"]]
+    folder.put(f"{joined}.en.srt", b"text", 2_000)
+    assert [folder.look(), folder.look()] == [[], [f"{apart}.mkv"]]
+    folder.library = replace(folder.library, rules=Rules(exclude=(f"{joined}*",)))
+    assert "excluded pattern" in folder.see().left_out[folder.root / f"{apart}.mkv"]
+    folder.library = replace(folder.library, rules=Rules())
+    folder.put(f"{joined}.dubarr_skip")
+    assert not folder.see().videos
+
+
+def test_of_nested_libraries_the_deepest_owns_a_film(folder: Folder):
+    folder.put("kids/a.mkv")
+    folder.put("b.mkv")
+    kids = folder.root / "kids"
+    seen = scan(folder.library, ScanState(), AVOIDED, inner={kids: "kids"})
+    assert [path.name for path in seen.videos.values()] == ["b.mkv"]
+    assert seen.left_out == {kids: "it belongs to library 'kids'"}
+    (folder.root.parent / "link").symlink_to(kids)
+    linked = {folder.root.parent / "link": "kids"}
+    seen = scan(folder.library, ScanState(), AVOIDED, inner=linked)
+    assert [path.name for path in seen.videos.values()] == ["b.mkv"], "by another path"
+
+
+def test_a_films_signature_alone_is_that_of_the_scan(folder: Folder):
+    film = folder.put("d/a.mkv")
+    folder.put("d/Subs/2_English.srt")
+    seen = folder.see()
+    assert {signature_of(folder.library, film): film} == seen.videos

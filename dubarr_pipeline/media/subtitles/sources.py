@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from dubarr_pipeline.errors import NoScript
+from dubarr_pipeline.files import composed
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream
 from dubarr_pipeline.media.subtitles.encoding import decode_text
 from dubarr_pipeline.media.subtitles.parse import parse_cues
@@ -36,6 +36,7 @@ Origin = Literal["sidecar", "embedded"]
 _TEXT_FILES = {".srt": "srt", ".ass": "ass", ".ssa": "ass", ".vtt": "vtt"}
 _TABLES = read_table("dubarr_pipeline.media.subtitles", "names")
 _WORDS = {name: frozenset(words) for name, words in _TABLES["words"].items()}
+SUBTITLE_SUFFIXES = frozenset(_TEXT_FILES)
 _SEPARATORS = ".-_ [({"
 _SPLIT, _SPLIT_FURTHER = re.compile(r"[.\s\[\](){}]+"), re.compile(r"[-_]+")
 _READ_BYTES = 200_000
@@ -123,9 +124,8 @@ def _with_content(source: SubtitleSource, wanted: str | None) -> SubtitleSource:
         found = source.path.stat()
         state = (source.language, found.st_size, found.st_mtime_ns)
         guess, problem = _read_language(source.path, source.form, *state)
-    except OSError:
-        # Whoever reads it raises the error, with the cure.
-        return source
+    except OSError as error:
+        return replace(source, problem=f"it cannot be read ({error.strerror})")
     if source.language is None and guess.confidence >= _RECOGNISED:
         return replace(source, language=guess.language)
     if source.language == "hi" and problem:
@@ -245,20 +245,37 @@ def _cue_count(stream: Stream) -> int:
 def _sidecars(video: Path) -> Iterator[SubtitleSource]:
     names = _names(video.parent)
     # Other videos whose names begin with this one's have subtitles of their own.
-    own = _fold(video.stem)
+    own = composed(video.stem)
     videos = [name for name in names if _suffix(name) in _WORDS["video_files"]]
-    stems = (_fold(name.rsplit(".", 1)[0]) for name in videos)
+    stems = (composed(name.rsplit(".", 1)[0]) for name in videos)
     rivals = tuple(stem for stem in stems if _rest(stem, own))
     yield from _in_folder(video, video.parent, names, rivals)
     alone = all(name == video.name for name in videos)
     for name in names:
         folder = video.parent / name
-        if name.casefold() not in _WORDS["folders"] or not folder.is_dir():
+        if not (is_subtitle_folder(name) and folder.is_dir()):
             continue
-        yield from _in_folder(video, folder, _names(folder), rivals, anything=alone)
-        subfolder = folder / video.stem
-        if subfolder.is_dir():
-            yield from _in_folder(video, subfolder, _names(subfolder), rivals, anything=True)
+        inner = _names(folder)
+        yield from _in_folder(video, folder, inner, rivals, anything=alone)
+        for own_folder in (each for each in inner if composed(each) == own):
+            subfolder = folder / own_folder
+            if subfolder.is_dir():
+                yield from _in_folder(video, subfolder, _names(subfolder), rivals, anything=True)
+
+
+def is_subtitle_folder(name: str) -> bool:
+    """Return whether subtitles lie in a folder of this name beside a film.
+
+    Those places are: the film's folder; ``Subs`` and the like in it, where files without the film's
+    name are of the only film; and a folder of the film's name in that, where all are.
+    """
+    return name.casefold() in _WORDS["folders"]
+
+
+def stems_named(subtitle: str) -> set[str]:
+    """Return the stems (accents composed) of all films that a subtitle's name may be about."""
+    bare = composed(subtitle.rsplit(".", 1)[0])
+    return {bare, *(bare[:at] for at, sign in enumerate(bare) if at and sign in _SEPARATORS)}
 
 
 def _in_folder(
@@ -271,8 +288,12 @@ def _in_folder(
         if words is None and anything:
             # Scene releases name them like this: Subs/2_English.srt
             words = _SPLIT.split(name.rsplit(".", 1)[0])
-        if words is not None and (folder / name).is_file():
-            yield _sidecar(folder / name, words)
+        try:
+            if words is not None and (folder / name).is_file():
+                yield _sidecar(folder / name, words)
+        # It leads to where we may not look.
+        except OSError as error:
+            _log.warning("%s is not read: %s", folder / name, error.strerror)
 
 
 def _sidecar(path: Path, words: list[str]) -> SubtitleSource:
@@ -310,8 +331,8 @@ def _language_of(words: list[str]) -> tuple[str | None, list[str]]:
 
 def _words_after(name: str, stem: str, rivals: tuple[str, ...]) -> list[str] | None:
     """Return the words between a film's name and a subtitle's suffix; None if it is another's."""
-    bare = _fold(name.rsplit(".", 1)[0])
-    rest = _rest(bare, _fold(stem))
+    bare = composed(name.rsplit(".", 1)[0])
+    rest = _rest(bare, composed(stem))
     if rest is None or any(_rest(bare, rival) is not None for rival in rivals):
         return None
     words = _SPLIT.split(rest)
@@ -359,8 +380,3 @@ def _names(folder: Path) -> list[str]:
 
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, not a path
-
-
-def _fold(name: str) -> str:
-    """Compose accents: macOS decomposes them, other systems do not; both are the same name."""
-    return unicodedata.normalize("NFC", name)
