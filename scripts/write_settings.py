@@ -74,8 +74,8 @@ TAIL = """
 #   target_langs = ["es", "ca"]    (or: languages = "iberian")
 {library}
 
-# Servers to notify of published films: kind is radarr, sonarr, jellyfin or plex; their key is in an
-# environment variable.
+# Servers to notify of published films: kind is radarr, sonarr, jellyfin, emby, plex or kodi; their
+# key is in an environment variable.
 #   [rescans.jellyfin]
 #   kind = "jellyfin"
 #   url = "http://127.0.0.1:8096"

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from fnmatch import fnmatch
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from dubarr_pipeline.config.path_mappings import mapped_path, pure_path
 from dubarr_pipeline.engines.registry import PROFILES
 from dubarr_pipeline.files import composed
 from dubarr_pipeline.media.container.streams import MediaInfo, is_aside
@@ -21,7 +22,7 @@ from dubarr_pipeline.text.languages import (
 )
 
 PublishMode = Literal["none", "beside", "sidecar", "tree", "replace"]
-ServerKind = Literal["radarr", "sonarr", "jellyfin", "plex"]
+ServerKind = Literal["radarr", "sonarr", "jellyfin", "emby", "plex", "kodi"]
 SKIP_MARK = ".dubarr_skip"
 """Name of a file that excludes its folder; ``{stem}.dubarr_skip`` beside a film excludes it."""
 _MB = 1_000_000
@@ -62,14 +63,16 @@ class PublishOptions:
 
 @dataclass(frozen=True, slots=True)
 class RescanOptions:
-    """A server that is notified of published films.
+    r"""A server that is notified of published films.
 
     Attributes:
-        kind: ``radarr``, ``sonarr``, ``jellyfin`` or ``plex``.
+        kind: ``radarr``, ``sonarr``, ``jellyfin``, ``emby``, ``plex`` or ``kodi``.
         url: address, with its base path if it has one: ``http://127.0.0.1:8096``.
-        token_variable: environment variable that holds its key.
-        path_mappings: our paths and the server's, ``"/mnt/media/tv" = "/tv"``.
+        token_variable: environment variable that holds its key; for Kodi ``user:password``.
+        path_mappings: our paths and the server's, ``"/mnt/media/tv" = "/tv"`` (or ``'D:\TV'``,
+            ``'\\nas\tv'``); the deepest folder that matches counts.
         backoff_s: pause before the second of four attempts, in seconds; doubled each time.
+        libraries: names of the libraries whose films it is told of; empty: all.
     """
 
     kind: ServerKind
@@ -77,6 +80,7 @@ class RescanOptions:
     token_variable: str
     path_mappings: Mapping[str, str] = field(default_factory=dict[str, str])
     backoff_s: float = 2.0
+    libraries: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
@@ -86,12 +90,8 @@ class RescanOptions:
         object.__setattr__(self, "url", self.url.rstrip("/"))
 
     def theirs(self, path: Path) -> str:
-        """Return the server's path of a local one; the longest mapping that matches counts."""
-        fitting = [each for each in self.path_mappings if path.is_relative_to(each)]
-        if not fitting:
-            return str(path)
-        longest = max(fitting, key=lambda each: len(Path(each).parts))
-        return str(PurePosixPath(self.path_mappings[longest]) / path.relative_to(longest))
+        """Return the server's path of a local one."""
+        return mapped_path(str(path), self.path_mappings.items()) or str(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ class Library:
         priority: -100 to 100; videos of a higher one go first, libraries of the same take turns.
         quiet_hours: times of day (local) in which no video is started, e.g. ``["18:00-23:30"]``;
             running ones go on.
-        path_mappings: other programs' paths and ours, ``"/tv" = "/mnt/media/tv"``; the longest
-            match counts.
+        path_mappings: other programs' paths and ours, ``"/tv" = "/mnt/media/tv"``; the deepest
+            folder that matches counts.
         outside_links: follow symbolic links that lead out of the library.
         rules: the choice of its films that are dubbed.
         publish: the destination of its finished films.
@@ -199,7 +199,7 @@ class Library:
         if self.publish.mode == "sidecar":
             object.__setattr__(self, "overrides", {**self.overrides, "mux.container": "mka"})
         for theirs, ours in self.path_mappings.items():
-            if not (_pure(theirs).is_absolute() and ours.is_absolute()):
+            if not (pure_path(theirs).is_absolute() and ours.is_absolute()):
                 raise ValueError(f"path_mappings: {theirs!r} = {str(ours)!r} must both be absolute")
 
     def _check_languages(self) -> None:
@@ -210,16 +210,8 @@ class Library:
 
     def mapped(self, theirs: str) -> Path:
         """Return the local path for a path that another program names."""
-        path = _pure(theirs)
-        fitting = [
-            (len(prefix.parts), each)
-            for each in self.path_mappings
-            if type(prefix := _pure(each)) is type(path) and path.is_relative_to(prefix)
-        ]
-        if not fitting:
-            return Path(theirs)
-        _, prefix = max(fitting)
-        return self.path_mappings[prefix].joinpath(*path.relative_to(_pure(prefix)).parts)
+        named = ((each, str(ours)) for each, ours in self.path_mappings.items())
+        return Path(mapped_path(theirs, named) or theirs)
 
     def holds(self, path: Path) -> bool:
         """Return whether a path is inside the library, with all links and ``..`` resolved."""
@@ -227,12 +219,6 @@ class Library:
             return path.resolve().is_relative_to(self.path.resolve())
         except (OSError, RuntimeError, ValueError):
             return False
-
-
-def _pure(path: str) -> PurePath:
-    r"""Return a path in the flavour of its system: ``D:\\TV`` is one of Windows."""
-    windows = PureWindowsPath(path)
-    return windows if windows.drive else PurePosixPath(path)
 
 
 def parse_hours(text: str) -> tuple[time, time]:

@@ -229,6 +229,8 @@ def parse_settings(
     )
     for library in settings.libraries.values():
         settings.for_library(library)
+    for name, server in settings.rescans.items():
+        _check_names(server.libraries, settings.libraries, f"[rescans.{name}] libraries")
     return settings
 
 
