@@ -343,12 +343,14 @@ class SpeechRequest:
     Attributes:
         text: prepared for speech, without digits, symbols or markup.
         duration_s: requested length; None: at the engine's natural rate.
+        natural_s: predicted length at that rate, for engines that can only be told a speed.
     """
 
     text: str
     language: str
     voice: Voice
     duration_s: float | None = None
+    natural_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

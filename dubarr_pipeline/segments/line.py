@@ -218,8 +218,10 @@ class _Line:
         whole = sum(len(part) for part in parts)
 
         def call(part: str) -> Speech:
-            part_s = None if voiced_s is None else round(voiced_s * len(part) / whole, 6)
-            request = SpeechRequest(part, task.language, task.voice, part_s)
+            share = len(part) / whole
+            part_s = None if voiced_s is None else round(voiced_s * share, 6)
+            natural_s = wording.natural_s * share
+            request = SpeechRequest(part, task.language, task.voice, part_s, natural_s)
             return deps.tts.call(priority, lambda: deps.synthesizer.speak(request))
 
         return join([call(part) for part in parts])

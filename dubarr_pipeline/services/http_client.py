@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -109,12 +109,16 @@ class ServedModels(Schema):
 
 
 class SpeechOrder(Schema):
-    """The body of ``POST /v1/audio/speech``; the last four fields are our extensions."""
+    """The body of ``POST /v1/audio/speech``.
+
+    `speed` is OpenAI's own, 0.25 to 4; the last four fields are our extensions.
+    """
 
     model: str
     input: str
     voice: str
     response_format: Literal["wav", "flac", "pcm", "mp3"] = "wav"
+    speed: float | None = None
     language: str | None = None
     ref_audio: str | None = None
     ref_text: str | None = None
@@ -200,6 +204,7 @@ class ServiceClient:
         self._host = host
         self._backoff = Backoff(options.backoff_s, options.backoff_limit_s, jitter=0.25)
         self._closed = threading.Event()
+        self._is_plain = self._takes_extras = False
         limits = httpx.Limits(
             max_connections=options.connections, max_keepalive_connections=options.connections
         )
@@ -232,6 +237,34 @@ class ServiceClient:
             _log.warning("attempt %d of %d: %s", attempt, self.options.attempts, failure)
             self._closed.wait(max(pause_s, self._backoff.pause_s(attempt)))
         raise ServiceUnavailable(f"{self.options.address}: no attempt was allowed")
+
+    def post_or_plain(
+        self, path: str, document: Mapping[str, Any], extras: Collection[str]
+    ) -> httpx.Response:
+        """Send a document whose `extras` are fields that not every server knows.
+
+        A server that refuses them (400, 422) is asked once more without them, and is never sent
+        them again. Raises as `post`.
+        """
+        plain = {name: value for name, value in document.items() if name not in extras}
+        if self._is_plain or plain == document:
+            return self.post(path, plain)
+        try:
+            answer = self.post(path, document)
+        except BadReply as error:
+            if self._takes_extras or not re.search(r"answered (400|422)\b", str(error)):
+                raise
+            try:
+                answer = self.post(path, plain)
+            except BadReply:
+                # It is not for the extras that this one is refused.
+                raise error from None
+            self._is_plain = True
+            without = ", ".join(sorted(document.keys() - plain.keys()))
+            _log.warning("asked without %s from now on: %s", without, error)
+            return answer
+        self._takes_extras = True
+        return answer
 
     def reachable(self) -> bool:
         """Return whether anything answers at the address, with any HTTP status. Cheap."""

@@ -162,7 +162,8 @@ class LLMService(ServiceClient):
         try:
             named = {"name": form_name(form), "schema": schema or reply_schema(form)}
             document = self._document(messages, named, priority, retry)
-            response = self.post("chat/completions", document)
+            extras = ("response_format", "priority", "seed")
+            response = self.post_or_plain("chat/completions", document, extras)
         except BadReply as error:
             if not _TOO_LONG.search(str(error)):
                 raise

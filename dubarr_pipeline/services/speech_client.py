@@ -3,20 +3,83 @@
 import base64
 import functools
 import io
+import logging
 import re
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from dubarr_pipeline.errors import BadReply, MissingRequirement, ServiceError
+from dubarr_pipeline.errors import BadReply, LanguageError, MissingRequirement, ServiceError
 from dubarr_pipeline.media.audio.edges import EDGE_S, trim_edges
-from dubarr_pipeline.services.http_client import ServiceClient, SpeechOrder, service_cure
+from dubarr_pipeline.script.model import Sex
+from dubarr_pipeline.services.http_client import (
+    Host,
+    ServerOptions,
+    ServiceClient,
+    SpeechOrder,
+    masked,
+    service_cure,
+)
+from dubarr_pipeline.text.languages import standard_tag
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVoice:
+    """A voice that a server lists; its sex and BCP-47 languages where the list tells them."""
+
+    name: str
+    sex: Sex | None = None
+    languages: tuple[str, ...] = ()
+
+
+EXTENSIONS = ("language", "ref_audio", "ref_text", "duration_s")
+"""Fields of an order that OpenAI does not have."""
+_MOST_VOICES = 2000
+_SEXES: Mapping[str, Sex] = {"m": "male", "f": "female", "w": "female", "n": "neutral"}
 
 
 class TTSService(ServiceClient):
-    """Client of a speech server. Thread-safe."""
+    """Client of a speech server. Thread-safe.
+
+    One that is `extended` knows all fields of an order: none is ever left out.
+    """
+
+    def __init__(
+        self, options: ServerOptions, host: Host | None = None, *, extended: bool = False
+    ) -> None:
+        super().__init__(options, host)
+        self._extras = () if extended else (*EXTENSIONS, "speed")
+
+    def voices(self) -> tuple[ServedVoice, ...]:
+        """Return the voices that ``GET /v1/audio/voices`` lists; none where there is no list.
+
+        Servers list plain names, or tables with ``id``, ``voice_id`` or ``name``; in a list, below
+        ``voices``, or below ``data``.
+        """
+        url = f"{self.options.url.rstrip('/')}/audio/voices"
+        try:
+            with self._host.serving() if self._host else nullcontext():
+                answer = self._client.get(url, timeout=self.options.connect_timeout_s)
+            listed = answer.json() if answer.is_success else ()
+        except (httpx.HTTPError, RecursionError, RuntimeError, ValueError) as error:
+            _log.info("%s lists no voices: %r", masked(url), error)
+            return ()
+        if isinstance(listed, dict):
+            listed = listed.get("voices") or listed.get("data") or ()
+        if isinstance(listed, dict):
+            listed = [{"id": name, **_table(facts)} for name, facts in listed.items()]
+        rows = listed if isinstance(listed, list) else ()
+        found = {each.name: each for row in rows[:_MOST_VOICES] if (each := _served(row))}
+        return tuple(found.values())
 
     def speak(self, order: SpeechOrder) -> tuple[NDArray[np.float32], int]:
         """Return mono float32 ``(samples,)`` and its rate in Hz, the silence at its edges cut.
@@ -26,7 +89,7 @@ class TTSService(ServiceClient):
             BadReply: if the answer is not audio.
         """
         document = order.model_dump(mode="json", exclude_none=True)
-        response = self.post("audio/speech", document)
+        response = self.post_or_plain("audio/speech", document, self._extras)
         try:
             samples, rate = soundfile.read(
                 io.BytesIO(response.content), dtype="float32", always_2d=True
@@ -39,6 +102,25 @@ class TTSService(ServiceClient):
         if not np.isfinite(samples).all():
             raise BadReply("the speech server sent samples that are not finite numbers")
         return trim_edges(samples.mean(axis=1), round(EDGE_S * rate)), int(rate)
+
+
+def _served(row: Any) -> ServedVoice | None:
+    """Return the voice of one row of a list, or None if it names none."""
+    facts = {"id": row} if isinstance(row, str) else _table(row)
+    name = next((facts[n] for n in ("id", "voice_id", "name", "voice") if facts.get(n)), "")
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
+        return None
+    sex = _SEXES.get(str(facts.get("gender") or facts.get("sex") or "")[:1].lower())
+    told = facts.get("languages") or [facts.get("language") or facts.get("lang") or ""]
+    tags: list[str] = []
+    for each in told if isinstance(told, list) else ():
+        with suppress(LanguageError):
+            tags.append(standard_tag(str(each))) if each else None
+    return ServedVoice(name, sex, tuple(tags))
+
+
+def _table(facts: Any) -> dict[str, Any]:
+    return facts if isinstance(facts, dict) else {}
 
 
 def ref_url(path: Path) -> str:

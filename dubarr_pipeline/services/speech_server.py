@@ -1,8 +1,9 @@
 """Our own speech server: OpenAI's ``POST /v1/audio/speech`` in front of a model that clones voices.
 
 Besides OpenAI's fields it takes `language`, `ref_audio` (a data URL), `ref_text` and `duration_s`.
-It also answers ``GET /v1/models`` and ``GET /health``; ``POST /sleep`` and ``/wake_up`` move the
-model off the GPU and back. The model speaks one line at a time; other requests wait.
+It also answers ``GET /v1/models``, ``GET /v1/audio/voices`` and ``GET /health``; ``POST /sleep``
+and ``/wake_up`` move the model off the GPU and back. The model speaks one line at a time; other
+requests wait.
 """
 
 import asyncio
@@ -94,7 +95,7 @@ class _Order(BaseModel):
     input: str
     voice: str = "default"
     response_format: Literal["wav", "flac", "mp3", "pcm"] = "wav"
-    speed: float = Field(1.0, ge=0.5, le=2.0)
+    speed: float = Field(1.0, ge=0.25, le=4.0)
     language: str | None = None
     ref_audio: str | None = None
     ref_text: str | None = None
@@ -114,6 +115,7 @@ class SpeechServer:
         routes = {
             ("GET", OPEN_PATH): self._health,
             ("GET", "/v1/models"): self._models,
+            ("GET", "/v1/audio/voices"): self._voices,
             ("POST", "/v1/audio/speech"): self._speech,
             ("POST", "/sleep"): partial(self._moved, model.sleep),
             ("POST", "/wake_up"): partial(self._moved, model.wake),
@@ -127,6 +129,9 @@ class SpeechServer:
     async def _models(self, _: Request) -> Response:
         model = {"id": self.model.name, "object": "model", "owned_by": "dubarr"}
         return JSONResponse({"object": "list", "data": [model]})
+
+    async def _voices(self, _: Request) -> Response:
+        return JSONResponse({"voices": [{"id": name, "name": name} for name in self.model.voices]})
 
     async def _moved(self, move: Callable[[], None], request: Request) -> Response:
         await read_body(request, _LIMITS)

@@ -200,6 +200,8 @@ class SimulatedServer:
     async def _answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
         if path.endswith("/models"):
             return 200, "application/json", b'{"data": []}'
+        if path.endswith("/audio/voices"):
+            return 404, "application/json", b"{}"
         document = json.loads(body)
         service = "llm" if path.endswith("/chat/completions") else "tts"
         fault = self._draw_fault(service)

@@ -1,9 +1,59 @@
 from __future__ import annotations
 
-import pytest
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-from dubarr_pipeline.services.http_client import ChatReply
-from dubarr_pipeline.services.llm_client import bare_json
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from dubarr_pipeline.services.http_client import ChatReply, question
+from dubarr_pipeline.services.llm_client import LanguageModelOptions, LLMService, bare_json
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(title="answer")
+    answer: int
+
+
+@contextmanager
+def plain_server(asked: list[dict[str, Any]]) -> Iterator[str]:
+    """A server that refuses a schema and a seed, and answers 7 to all else."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            refused = asked[-1].keys() & {"response_format", "seed"}
+            reply = {"message": {"role": "assistant", "content": '{"answer": 7}'}}
+            body = json.dumps({"choices": [reply]}).encode()
+            self.send_response(400 if refused else 200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_without_schemas_is_asked_for_one_once() -> None:
+    asked: list[dict[str, Any]] = []
+    with plain_server(asked) as url:
+        service = LLMService(LanguageModelOptions(url=url, attempts=1))
+        for _ in range(2):
+            assert service.ask(question("Answer.", {}), _Answer, 0).answer == 7
+        service.close()
+    assert ["response_format" in each for each in asked] == [True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,8 @@ def test_without_the_token_nothing_but_health_is_told(
 
 def test_models_paths_and_bodies(client: httpx.Client):
     assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["hum"]
+    voices = client.get("/v1/audio/voices").json()["voices"]
+    assert [voice["id"] for voice in voices] == ["Ana", "Bea"]
     assert speak(client, model="tts-1").status_code == 404
     assert "served: hum" in speak(client, model="tts-1").text
     assert client.get("/v1/audio/speech").status_code == 404

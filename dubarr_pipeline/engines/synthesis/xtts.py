@@ -10,6 +10,7 @@ from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.requirements import STUDIO, model_in_store, package_need
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
 from dubarr_pipeline.models.store import model_folder, model_identity
+from dubarr_pipeline.script.model import StockVoice
 from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.services.xtts_model import TOKEN_VARIABLE, XTTS_LANGUAGES, xtts_language
 
@@ -60,6 +61,7 @@ class XttsSynthesizer(OpenAISynthesizer):
                 concurrency=2,
                 fits_duration=self.xtts.fit_duration,
                 deterministic=True,
+                extensions="always",
                 timeout_s=self.xtts.timeout_s,
                 attempts=self.xtts.attempts,
                 backoff_s=self.xtts.backoff_s,
@@ -86,6 +88,10 @@ class XttsSynthesizer(OpenAISynthesizer):
         if self._process is not None:
             self._process.close()
             self._process = None
+
+    def voices(self, language: str) -> tuple[StockVoice, ...]:  # noqa: ARG002
+        """Return none: every speaker is spoken in a voice of their own."""
+        return ()
 
     def serves(self, language: str) -> bool:
         return xtts_language(language) is not None
