@@ -191,3 +191,48 @@ def test_a_context_edited_by_hand_stays(cast: Bench, two_people: Path):
     assert answer.code == 0, answer.both
     assert document(cast, "context.json")["tone"] == "dry as dust"
     assert document(cast, "edits/context.json")["tone"] == "dry as dust"
+
+
+def dubbed_by(
+    narrator: dict[str, Any], engine: str, film: Path, folder: Path, languages: str = "es"
+) -> tuple[Bench, Any]:
+    tables = {"segments": {"casting": "lektor", **narrator}, "synthesis": {"engine": engine}}
+    bench = Bench(folder / "work", write_config(folder / "dubarr.toml", tables))
+    return bench, bench.dub(film, languages)
+
+
+def test_a_lektor_reads_all_lines_over_the_lowered_original(two_people: Path, tmp_path: Path):
+    bench, answer = dubbed_by({}, "espeak", two_people, tmp_path)
+    assert answer.code == 0, answer.both
+    lines = document(bench, "segments.json")["languages"]["es"]
+    assert [line["outcome"] for line in lines] == ["placed"] * 3
+    assert len({line["speaker"] for line in lines}) == 2
+    ends = [line["placement"]["start"] + line["placement"]["length"] for line in lines]
+    assert all(
+        end <= line["placement"]["start"] for end, line in zip(ends, lines[1:], strict=False)
+    )
+    track = document(bench, "mix.json")["tracks"]["es"]
+    # The original is heard under the narrator, lowered by mix.ducking.depth_db.
+    assert track["proof"]["original_left_db"] == pytest.approx(-9, abs=2)
+    assert track["proof"]["muted_s"] == []
+    levels = [line["dub_lufs"] for line in track["report"]["lines"]]
+    assert max(levels) - min(levels) < 1
+    takes = {line["takes"][line["chosen"]]["sound"] for line in lines}
+    again = bench.run("dub", "--force", "--to", "es", two_people)
+    assert again.code == 0, again.both
+    forced = document(bench, "segments.json")["languages"]["es"]
+    assert {line["takes"][line["chosen"]]["sound"] for line in forced} == takes
+
+
+def test_a_narrator_is_chosen_by_name(two_people: Path, tmp_path: Path):
+    bench, answer = dubbed_by({"narrator": "sam"}, "stock", two_people, tmp_path)
+    assert answer.code == 0, answer.both
+    assert {voice for _, voice in spoken(bench, "es").values()} == {"sam"}
+    assert document(bench, "cast.json")["languages"]["es"]["NARRATOR"]["by"] == "person"
+    assert {s["voices"]["es"]["voice"] for s in document(bench, "report.json")["speakers"]} == {
+        "sam"
+    }
+    (tmp_path / "other").mkdir()
+    _, answer = dubbed_by({"narrator": "nobody"}, "stock", two_people, tmp_path / "other")
+    assert answer.code != 0
+    assert "NARRATOR has no voice 'nobody' in es: choose one of es_dora" in answer.err
