@@ -5,11 +5,10 @@ import functools
 import io
 import logging
 import re
-from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import BadReply, LanguageError, MissingRequirement, ServiceError
 from dubarr_pipeline.media.audio.edges import EDGE_S, trim_edges
-from dubarr_pipeline.script.model import Sex
 from dubarr_pipeline.services.http_client import (
     Host,
     ServerOptions,
@@ -37,14 +35,13 @@ class ServedVoice:
     """A voice that a server lists; its sex and BCP-47 languages where the list tells them."""
 
     name: str
-    sex: Sex | None = None
+    sex: Literal["male", "female", "neutral"] | None = None
     languages: tuple[str, ...] = ()
 
 
 EXTENSIONS = ("language", "ref_audio", "ref_text", "duration_s")
 """Fields of an order that OpenAI does not have."""
 _MOST_VOICES = 2000
-_SEXES: Mapping[str, Sex] = {"m": "male", "f": "female", "w": "female", "n": "neutral"}
 
 
 class TTSService(ServiceClient):
@@ -110,7 +107,15 @@ def _served(row: Any) -> ServedVoice | None:
     name = next((facts[n] for n in ("id", "voice_id", "name", "voice") if facts.get(n)), "")
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
         return None
-    sex = _SEXES.get(str(facts.get("gender") or facts.get("sex") or "")[:1].lower())
+    match str(facts.get("gender") or facts.get("sex") or "")[:1].lower():
+        case "m":
+            sex = "male"
+        case "f" | "w":
+            sex = "female"
+        case "n":
+            sex = "neutral"
+        case _:
+            sex = None
     told = facts.get("languages") or [facts.get("language") or facts.get("lang") or ""]
     tags: list[str] = []
     for each in told if isinstance(told, list) else ():

@@ -26,11 +26,12 @@ def named_voice(written: str) -> ServedVoice:
     name, colon, sex = written.rpartition(":")
     if not colon:
         return ServedVoice(written)
-    if not name or sex not in get_args(Sex):
-        raise ValueError(
-            f"voice {written!r}: write its name, or name:sex with {', '.join(get_args(Sex))}"
-        )
-    return ServedVoice(name, sex)
+    for known in get_args(Sex):
+        if name and sex == known:
+            return ServedVoice(name, known)
+    raise ValueError(
+        f"voice {written!r}: write its name, or name:sex with {', '.join(get_args(Sex))}"
+    )
 
 
 def stock_voices(served: Sequence[ServedVoice], language: str) -> tuple[StockVoice, ...]:
