@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dubarr_pipeline_tests.fakes.tiny import kokoro
 from dubarr_pipeline_tests.fakes.tiny.building import built
 from dubarr_pipeline_tests.fixtures.bench import Bench, make_film
 
@@ -125,6 +126,12 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_xtts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An XTTS model that speaks noise as long as the text; never to be changed."""
     return built("xtts", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_kokoro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Kokoro model that hums, in the hub's layout; never to be changed."""
+    return kokoro.build(tmp_path_factory.mktemp("tiny") / "kokoro", pace=1.9)
 
 
 @pytest.fixture(scope="session")

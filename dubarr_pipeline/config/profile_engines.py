@@ -20,7 +20,7 @@ from dubarr_pipeline.engines.interfaces import (
     Translator,
     VoiceActivityDetector,
 )
-from dubarr_pipeline.engines.registry import KINDS, EngineRow, Kind, build, row
+from dubarr_pipeline.engines.registry import KINDS, EngineRow, Kind, build, own_engines, row
 from dubarr_pipeline.errors import LanguageError, LicenceError, MissingRequirement
 from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.models.pull import pull
@@ -117,6 +117,19 @@ def synthesizer(
 ) -> Synthesizer:
     """Construct the voice; arguments as of `translator`."""
     return engine(settings, Synthesizer, logs, **_hosted("synthesis", hosts))
+
+
+def voices_for(language: str) -> tuple[str, ...]:
+    """Return our engines that speak a BCP-47 language with voices of their own, for messages."""
+    rows = (each for each in own_engines() if each.kind == "synthesis")
+    built = ((each.name, build("synthesis", each.name)) for each in rows)
+    return tuple(
+        name
+        for name, voice in built
+        if isinstance(voice, Synthesizer)
+        and name not in ("openai", "tone")
+        and voice.serves(language)
+    )
 
 
 def _hosted(kind: Kind, hosts: Mapping[str, Host] | None) -> dict[str, Host]:

@@ -67,7 +67,7 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
     profile: dict(zip(KINDS, engines.split(), strict=True))
     for profile, engines in (
         ("lite", "silero lite cue-clusters subtitles plain lite espeak"),
-        ("laptop", "silero lite cue-clusters faster-whisper plain bergamot espeak"),
+        ("laptop", "silero lite cue-clusters faster-whisper plain bergamot kokoro"),
         ("studio", "silero demucs pyannote faster-whisper llm openai xtts"),
     )
 }

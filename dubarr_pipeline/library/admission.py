@@ -106,10 +106,11 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
                 f"engine ({translator.name} serves: {others}){''.join(unusable)}"
             )
         if not synthesizer.serves(target):
+            others = ", ".join(profile_engines.voices_for(target)) or "none"
             raise LanguageError(
                 f"{str(source.path)!r}: voice engine {synthesizer.name!r} does not speak "
                 f"{display_name(target)}: remove {target!r} from the target languages, or choose "
-                "another engine (`dubarr engines`)"
+                f"another synthesis.engine (`dubarr engines`); these speak it: {others}"
             )
 
 

@@ -1,12 +1,11 @@
 """A take's sound: measured for faults, and joined where its text was too long for one call."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from dubarr_pipeline.engines.interfaces import Samples, Speech
-from dubarr_pipeline.text.sentences import pieces
+from dubarr_pipeline.text.sentences import BORDERS, pieces
 from dubarr_pipeline.timing.verdicts import TakeMeasure
 
 _FULL_SCALE = 0.999
@@ -68,17 +67,8 @@ def pauses_s(parts: int) -> float:
     return _PAUSE_S * max(0, parts - 1)
 
 
-_BORDERS = (
-    re.compile(r"(?<=[.!?。！？؟।])\s*(?=\S)"),
-    re.compile(r"(?<=[;:\uff1b\uff1a])\s*(?=\S)"),
-    re.compile(r"(?<=[,،、\uff0c])\s*(?=\S)"),
-    re.compile(r"\s+"),
-)
-"""Borders to cut at, best first: sentences, clauses, phrases, words."""
-
-
 def clauses(text: str, limit: int) -> tuple[str, ...]:
     """Return the text in `pieces` of at most `limit` characters, which must be positive."""
     if limit < 1:
         raise ValueError(f"a limit of {limit} characters leaves no room for text")
-    return tuple(pieces(" ".join(text.split()), limit, _BORDERS))
+    return tuple(pieces(" ".join(text.split()), limit, BORDERS))

@@ -62,6 +62,15 @@ def join_texts(before: str, after: str) -> str:
     return f"{before} {after}"
 
 
+BORDERS = (
+    re.compile(r"(?<=[.!?。！？؟।])\s*(?=\S)"),
+    re.compile(r"(?<=[;:\uff1b\uff1a])\s*(?=\S)"),
+    re.compile(r"(?<=[,،、\uff0c])\s*(?=\S)"),
+    re.compile(r"\s+"),
+)
+"""Borders to cut a text at, best first: sentences, clauses, phrases, words."""
+
+
 def pieces(text: str, limit: int, borders: Sequence[re.Pattern[str]]) -> list[str]:
     """Cut a text into pieces of at most `limit` characters, at the best borders there are.
 

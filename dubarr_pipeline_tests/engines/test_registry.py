@@ -57,7 +57,9 @@ def test_a_registered_engine_is_chosen_by_the_settings(tmp_path: Path) -> None:
     assert chosen.options.voices == 8
     with pytest.raises(SettingsError, match=r"unknown setting 'voice'; did you mean 'voices'"):
         parse_settings({"synthesis": {"engine": "choir", "voice": 8}}, tmp_path)
-    with pytest.raises(SettingsError, match="espeak, kokoro, openai, xtts, tone, choir"):
+    with pytest.raises(
+        SettingsError, match="espeak, kokoro, supertonic, openai, xtts, tone, choir"
+    ):
         parse_settings({"synthesis": {"engine": "organ"}}, tmp_path)
 
 

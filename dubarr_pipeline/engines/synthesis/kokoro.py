@@ -43,10 +43,6 @@ class KokoroSynthesizer(StockSynthesizer):
     name: ClassVar[str] = "kokoro"
     speeds: ClassVar[tuple[float, float]] = (0.6, 1.7)
     languages: ClassVar[tuple[str, ...]] = ("en", "es", "fr", "hi", "it", "pt-BR")
-    elsewhere: ClassVar[str] = (
-        'synthesis.engine = "supertonic" speaks 31 languages with neural voices, "espeak" 130 with '
-        "a robot's"
-    )
 
     def __init__(self, options: KokoroOptions | None = None) -> None:
         self.options = options or KokoroOptions()

@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.engines.synthesis.espeak_library import ESPEAK
-from dubarr_pipeline.engines.synthesis.kokoro_text import find_accent, spell, split, tokens
+from dubarr_pipeline.engines.synthesis.kokoro_text import MOST_TOKENS, find_accent, spell, tokens
+from dubarr_pipeline.engines.synthesis.onnx_session import open_session
 from dubarr_pipeline.engines.synthesis.stock_synthesizer import Passage, StockModel
 from dubarr_pipeline.errors import EngineError, MissingRequirement
 from dubarr_pipeline.media.audio.edges import EDGE_S
 from dubarr_pipeline.models.onnx_graph import OnnxGraph, follow
+from dubarr_pipeline.text.sentences import BORDERS, pieces
 from dubarr_pipeline.text.tables import read_table
 
 if TYPE_CHECKING:
@@ -44,9 +46,12 @@ _NUMPY = {
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
 }
-_LEAD = 0.88
-"""Share of the first token's frames that is silent (measured over all voices)."""
-_TAIL = 0.85
+_SHORT, _LONG = 4, 40
+"""Signs of the texts between which the shares of silence below change."""
+_LEAD = (0.74, 0.89)
+"""Silent share of the first token's frames, in a short and in a long text: measured over all voices
+(docs/decisions/0023-neural-voices.md)."""
+_TAIL = (0.65, 0.85)
 """That of the last three tokens' frames, for voices that have not been measured."""
 _PASSES_ON = frozenset({"Cast", "Unsqueeze", "Squeeze", "Reshape", "Identity", "Expand"})
 
@@ -61,7 +66,7 @@ class KokoroModel(StockModel):
         self._vocabulary = read_vocabulary(folder)
         self._style_of = _styles(folder)
         self._styles: dict[str, NDArray[np.float32]] = {}
-        self._sound = open_session(path, str(path))
+        self._sound = open_session(path)
         self._check(path)
         graph = _parsed(path)
         self.is_random = any(node.operator.startswith("Random") for node in graph.nodes)
@@ -74,7 +79,7 @@ class KokoroModel(StockModel):
     def passages(self, text: str, language: str, voice: str) -> list[Passage]:
         accent = find_accent(language, voice)
         assert accent is not None
-        spelled = split(spell(text, language, accent))
+        spelled = pieces(spell(text, language, accent), MOST_TOKENS, BORDERS)
         numbers = [found for part in spelled if (found := tokens(part, self._vocabulary))]
         return [KokoroPassage(self, each, voice) for each in numbers]
 
@@ -142,13 +147,15 @@ class KokoroPassage(Passage):
         self._model, self._tokens, self._voice = model, tokens, voice
         self._frames = model.frames(tokens, voice)
         voices = read_table("dubarr_pipeline.engines.synthesis", "kokoro_voices")["voices"]
-        self._tail = float(voices.get(voice, {}).get("tail", _TAIL))
+        self._tail: Sequence[float] = voices.get(voice, {}).get("tail", _TAIL)
 
     def length_s(self, speed: float) -> float | None:
         if self._frames is None:
             return None
         lasting = np.maximum(np.round(self._frames / speed), 1)
-        silent = _LEAD * lasting[0] + self._tail * lasting[-3:].sum()
+        signs, between = len(self._tokens), (_SHORT, _LONG)
+        lead, tail = (np.interp(signs, between, shares) for shares in (_LEAD, self._tail))
+        silent = lead * lasting[0] + tail * lasting[-3:].sum()
         return max(1.0, float(lasting.sum() - silent)) * FRAME / RATE + 2 * EDGE_S
 
     def sound(self, speed: float) -> Samples:
@@ -212,20 +219,3 @@ def _parsed(path: Path) -> OnnxGraph:
         return OnnxGraph.parse(path.read_bytes())
     except ValueError as error:
         raise EngineError(f"{path}: {error}: fetch the model again") from error
-
-
-def open_session(path: Path, model: str | bytes) -> onnxruntime.InferenceSession:
-    """Load a network, for one CPU thread a call. Raises `EngineError` if it is damaged."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # Each line on one thread: several lines at once cost less than one line on several.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Texts have every length: plans of memory for each would never be used again.
-    options.enable_mem_pattern = False
-    options.log_severity_level = 4
-    # onnxruntime's errors have no class in common.
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise EngineError(f"{path} cannot be loaded ({error}): fetch the model again") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,8 +19,6 @@ _SAME_ACCENT = 2
 _MARK = re.compile(r'([;:,!?¡¿—–…"“”„«»()।。、，！？]|\.(?!\w))')
 _WITHIN = re.compile(r"(?<=[^\s_ˈˌ])(?![\u02b0-\u036f])(?=[^\W_])")
 """Before the second letter of a phoneme, where espeak would write a tie; not before a diacritic."""
-_BORDERS = ("—.!?…;:", ",", " ")
-"""Where a text that is too long is cut, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +83,3 @@ def tokens(spelled: str, vocabulary: Mapping[str, int]) -> list[int]:
         unicodedata.normalize("NFD", sign) if sign not in vocabulary else sign for sign in spelled
     ]
     return [vocabulary[sign] for sign in "".join(known) if sign in vocabulary]
-
-
-def split(spelled: str, most: int = MOST_TOKENS) -> Sequence[str]:
-    """Cut a spelling into parts of at most `most` signs, at the best borders there are."""
-    parts, rest = list[str](), spelled
-    while len(rest) > most:
-        found = (max(rest.rfind(sign, most // 3, most) for sign in border) for border in _BORDERS)
-        at = next((place + 1 for place in found if place > 0), most)
-        parts.append(rest[:at].strip())
-        rest = rest[at:].strip()
-    return [*parts, rest]

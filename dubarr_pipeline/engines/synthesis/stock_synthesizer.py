@@ -26,6 +26,8 @@ _MOST_THREADS = 4
 """Lines at once by default; each takes about 0.3 GB."""
 _PAUSE_S = 0.12
 """Silence between the parts of a line that is too long for one rendering: a short breath."""
+_CLOSE_ENOUGH = 0.08
+"""Error of a length at which a line is rendered again, at another speed; short lines have it."""
 _HALVINGS = 20
 
 
@@ -69,8 +71,6 @@ class StockSynthesizer(Synthesizer):
     """The slowest and the fastest at which the words stay clear."""
     languages: ClassVar[tuple[str, ...]]
     """BCP-47 languages, for messages."""
-    elsewhere: ClassVar[str]
-    """The cure for a language that it does not speak."""
 
     def __init__(self, model: str, threads: int) -> None:
         self._name_of_model = model
@@ -109,10 +109,14 @@ class StockSynthesizer(Synthesizer):
     def speak(self, request: SpeechRequest) -> Speech:
         """Render the line, in `duration_s` if that is asked, or as near as the words stay clear."""
         passages, voice = self._passages(request)
-        rate = self._loaded().rate
-        speed = self._speed(passages, request.duration_s)
-        sounds = [self._trimmed(passage, speed) for passage in passages]
-        samples = _joined(sounds, rate)
+        rate, wanted_s = self._loaded().rate, request.duration_s
+        speed = self._speed(passages, wanted_s)
+        samples = self._rendered(passages, speed)
+        if wanted_s is not None and abs(samples.size / rate / wanted_s - 1) > _CLOSE_ENOUGH:
+            slowest, fastest = self.speeds
+            speed = min(max(speed * samples.size / rate / wanted_s, slowest), fastest)
+            other = self._rendered(passages, speed)
+            samples = min(samples, other, key=lambda take: abs(take.size / rate - wanted_s))
         if samples.size <= 2 * EDGE_S * rate:
             raise LineError("unspeakable", f"{voice} is silent for {request.text[:80]!r}")
         return Speech(samples / max(1.0, float(np.abs(samples).max())), rate)
@@ -123,7 +127,7 @@ class StockSynthesizer(Synthesizer):
         if not self.serves(request.language):
             raise LanguageError(
                 f"{self.name} does not speak {request.language!r}; it speaks "
-                f"{', '.join(self.languages)}: {self.elsewhere}"
+                f"{', '.join(self.languages)}: choose another synthesis.engine (`dubarr engines`)"
             )
         check_speakable(request.text, request.language)
         voices = self.voices(request.language)
@@ -140,20 +144,25 @@ class StockSynthesizer(Synthesizer):
         low, high = self.speeds
         if _length_s(passages, 1.0) is None:
             # A model that does not tell is asked for a first rendering.
-            rate = self._loaded().rate
-            heard = _joined([self._trimmed(passage, 1.0) for passage in passages], rate)
-            return min(max(heard.size / rate / wanted_s, low), high)
+            heard_s = self._rendered(passages, 1.0).size / self._loaded().rate
+            return min(max(heard_s / wanted_s, low), high)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             is_long = (_length_s(passages, middle) or 0.0) > wanted_s
             low, high = (middle, high) if is_long else (low, middle)
         return (low + high) / 2
 
-    def _trimmed(self, passage: Passage, speed: float) -> Samples:
-        sound = passage.sound(speed)
-        if not np.isfinite(sound).all():
-            raise LineError("not_finite", f"{self.name} gives a sound of no finite numbers")
-        return trim_edges(sound, round(EDGE_S * self._loaded().rate))
+    def _rendered(self, passages: Sequence[Passage], speed: float) -> Samples:
+        """Speak the passages, with a breath between them and no silence around them."""
+        rate = self._loaded().rate
+        parts = list[Samples]()
+        for passage in passages:
+            sound = passage.sound(speed)
+            if not np.isfinite(sound).all():
+                raise LineError("not_finite", f"{self.name} gives a sound of no finite numbers")
+            parts += [np.zeros(round(_PAUSE_S * rate), np.float32)] if parts else []
+            parts.append(trim_edges(sound, round(EDGE_S * rate)))
+        return np.concatenate(parts)
 
     def _voices_here(self) -> frozenset[str]:
         here = is_present(self._name_of_model)
@@ -170,8 +179,3 @@ def _length_s(passages: Sequence[Passage], speed: float) -> float | None:
     known = [each for each in lengths_s if each is not None]
     pauses_s = _PAUSE_S * (len(passages) - 1)
     return sum(known) + pauses_s if len(known) == len(lengths_s) else None
-
-
-def _joined(sounds: Sequence[Samples], rate: int) -> Samples:
-    pause = np.zeros(round(_PAUSE_S * rate), np.float32)
-    return np.concatenate([part for sound in sounds for part in (pause, sound)][1:])

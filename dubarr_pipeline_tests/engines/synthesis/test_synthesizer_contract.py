@@ -15,11 +15,12 @@ from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer
 from dubarr_pipeline.engines.synthesis.kokoro import KokoroOptions, KokoroSynthesizer
 from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAISynthesizer
+from dubarr_pipeline.engines.synthesis.supertonic import SupertonicOptions, SupertonicSynthesizer
 from dubarr_pipeline.engines.synthesis.tone import ToneSynthesizer
 from dubarr_pipeline.engines.synthesis.xtts import XttsOptions, XttsSynthesizer, xtts_process
 from dubarr_pipeline.errors import LanguageError, LineError
 from dubarr_pipeline_tests.fakes.simulated_services import SimulatedServer
-from dubarr_pipeline_tests.fakes.tiny import kokoro
+from dubarr_pipeline_tests.fakes.tiny import kokoro, supertonic
 from dubarr_pipeline_tests.fixtures.speech_meters import request
 
 
@@ -65,11 +66,14 @@ def speech_process(
         process.close()
 
 
-@pytest.fixture(params=[*sorted(ENGINES), "kokoro-hub", "kokoro-release", "xtts"])
+@pytest.fixture(params=[*sorted(ENGINES), "kokoro-hub", "kokoro-release", "supertonic", "xtts"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Synthesizer]:
     if request.param.startswith("kokoro"):
         layout = request.param.removeprefix("kokoro-")
         made = KokoroSynthesizer(KokoroOptions(str(kokoro.build(tmp_path / "kokoro", layout))))
+    elif request.param == "supertonic":
+        folder = supertonic.build(tmp_path / "supertonic")
+        made = SupertonicSynthesizer(SupertonicOptions(str(folder), steps=2))
     elif request.param == "xtts":
         folder = request.getfixturevalue("tiny_xtts")
         process = request.getfixturevalue("speech_process")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper
+from onnx import helper
+
+from dubarr_pipeline_tests.fakes.tiny.onnx_graphs import FLOAT, INT64, write
 
 # Phonemes: they look like letters, and are none.
 _SIGNS = ';:,.!?—…"() “”ˈˌːabdefhijklmnoprstuvwxzæçðøŋœɐɑɔəɛɜɡɣɪɲɹɾʁʃʊʌʎʒʤʧʦβθAIOWYTᵊQ'  # noqa: RUF001
@@ -18,19 +19,21 @@ VOICES = {"af_heart": 195.0, "bm_george": 110.0, "ef_dora": 190.0, "em_alex": 10
 Layout = Literal["hub", "release"]
 
 
-def build(folder: Path, layout: Layout = "hub") -> Path:
-    """Write a model: as the hub lays it out, or as the releases of kokoro-onnx do."""
+def build(folder: Path, layout: Layout = "hub", pace: float = 1.0) -> Path:
+    """Write a model: as the hub lays it out, or as the releases of kokoro-onnx do.
+
+    `pace` 1 is that of a slow reader.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     styles = {name: _style(hertz) for name, hertz in VOICES.items()}
     if layout == "hub":
-        (folder / "onnx").mkdir()
         (folder / "voices").mkdir()
-        onnx.save(graph("input_ids", "waveform", 2), folder / "onnx" / "model_quantized.onnx")
+        write_network(folder / "onnx" / "model_quantized.onnx", "input_ids", "waveform", 2, pace)
         for name, style in styles.items():
             style.tofile(folder / "voices" / f"{name}.bin")
         (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": VOCABULARY}}))
     else:
-        onnx.save(graph("tokens", "audio", 1), folder / "kokoro-v1.0.int8.onnx")
+        write_network(folder / "kokoro-v1.0.int8.onnx", "tokens", "audio", 1, pace)
         with (folder / "voices-v1.0.bin").open("wb") as archive:
             np.savez(archive, **{n: s.reshape(-1, 1, 256) for n, s in styles.items()})
         (folder / "config.json").write_text(json.dumps({"vocab": VOCABULARY}))
@@ -43,9 +46,9 @@ def _style(hertz: float) -> np.ndarray:
     return style
 
 
-def graph(tokens: str, output: str, rank: int) -> onnx.ModelProto:
+def write_network(path: Path, tokens: str, output: str, rank: int, pace: float) -> None:
     """Frames from a table by token, divided by the speed; a hum for all but the silent edges."""
-    frames = np.random.default_rng(0).uniform(2, 5, 200).astype(np.float32)
+    frames = np.random.default_rng(0).uniform(2, 5, 200).astype(np.float32) / pace
     frames[0] = 10.0
     frames[[VOCABULARY["."], VOCABULARY[","], VOCABULARY["?"], VOCABULARY["!"]]] = 6.0
     constants = {
@@ -57,8 +60,8 @@ def graph(tokens: str, output: str, rank: int) -> onnx.ModelProto:
         "frame": np.float32(600),
         "step": np.float32(2 * np.pi / 24000),
         "loud": np.float32(0.3),
-        "from": np.float32(0.88),
-        "tail": np.float32(0.72),
+        "from": np.float32(0.89),
+        "tail": np.float32(0.86),
         "third": np.array([-3], np.int64),
         "end": np.array([2**31], np.int64),
         "nought": np.float32(0),
@@ -94,16 +97,5 @@ def graph(tokens: str, output: str, rank: int) -> onnx.ModelProto:
     ]
     if rank == 2:
         nodes.append(node("Unsqueeze", ["flat", "first"], [output]))
-    made = helper.make_graph(
-        nodes,
-        "kokoro",
-        [
-            helper.make_tensor_value_info(tokens, TensorProto.INT64, [1, "n"]),
-            helper.make_tensor_value_info("style", TensorProto.FLOAT, [1, 256]),
-            helper.make_tensor_value_info("speed", TensorProto.FLOAT, [1]),
-        ],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
-        [onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    return helper.make_model(made, opset_imports=opset, ir_version=9)
+    given = {tokens: (INT64, [1, "n"]), "style": (FLOAT, [1, 256]), "speed": (FLOAT, [1])}
+    write(path, nodes, given, output, constants)
