@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ from dubarr_pipeline.config.profile_engines import Pairs, check_model_licence
 from dubarr_pipeline.config.profile_engines import needs as needs
 from dubarr_pipeline.config.settings import Settings, user_settings
 from dubarr_pipeline.demo.video import demo_video
-from dubarr_pipeline.engines.registry import KINDS, EngineRow, engine_rows
+from dubarr_pipeline.demo.voice_samples import VoiceSample, write_voice_samples
+from dubarr_pipeline.engines.registry import KINDS, EngineRow, engine_rows, option_type_of
 from dubarr_pipeline.engines.registry import PROFILES as PROFILES
+from dubarr_pipeline.engines.registry import row as engine_row
 from dubarr_pipeline.models import pull, store
 from dubarr_pipeline.models.manifest import all_models
 from dubarr_pipeline.models.pull import OnFetched, PullOptions
 from dubarr_pipeline.models.store import models_dir as models_dir
-from dubarr_pipeline.text.languages import parse_languages
+from dubarr_pipeline.progress import OnProgress
+from dubarr_pipeline.text.languages import parse_languages, standard_tag
 
 
 def read_settings(
@@ -190,6 +193,34 @@ def list_engines(settings: Settings) -> list[EngineListing]:
         for row in engine_rows()
         if row.kind == kind
     ]
+
+
+def play_voices(
+    settings: Settings, language: str, name: str | None, on_progress: OnProgress
+) -> tuple[Path, tuple[VoiceSample, ...]]:
+    """Speak a sentence in every voice of the chosen synthesizer, or of the one named.
+
+    Returns the folder, ``voices_{language}`` in the working directory, and what is in it.
+
+    Raises:
+        SettingsError: if the engine or the language is unknown, or its licence was not accepted.
+        MissingRequirement: if it lacks something.
+        WorkspaceError: if the folder holds other files.
+    """
+    chosen = engine_row("synthesis", name or settings.engines["synthesis"])
+    if chosen.name != settings.engines["synthesis"]:
+        # The options in the settings are those of another engine.
+        options = option_type_of("synthesis", chosen.name)
+        settings = replace(
+            settings,
+            engines={**settings.engines, "synthesis": chosen.name},
+            engine_options={**settings.engine_options, "synthesis": options and options()},
+        )
+    licences = (chosen.licence, *(store.known_model(each).licence for each in chosen.models))
+    tag, licence = standard_tag(language), "; ".join(dict.fromkeys(licences))
+    folder = Path(f"voices_{tag}").absolute()
+    with profile_engines.synthesizer(settings) as synthesizer:
+        return folder, write_voice_samples(synthesizer, tag, folder, licence, on_progress)
 
 
 def make_demo_video(settings: Settings) -> Path:

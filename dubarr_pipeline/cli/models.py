@@ -146,10 +146,28 @@ def doctor(settings: Settings, spoken: str, to: str) -> int:
     return exit_code(MissingRequirement) if missing else 0
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
+@click.option("--play", "language", metavar="LANG", help="Hear every voice in this language.")
+@click.option("--engine", "name", metavar="NAME", help="Synthesizer to hear, if another one.")
 @with_settings
-def engines(settings: Settings) -> None:
-    """List the profiles and engines with their licences."""
+def engines(settings: Settings, language: str | None, name: str | None) -> None:
+    """List the profiles and engines with their licences.
+
+    With --play write a sentence in every voice of the synthesizer to the folder voices_LANG, with a
+    page to play them.
+    """
+    if language or name:
+        if not language:
+            raise click.UsageError("--engine needs --play LANG")
+        folder, samples = api.profiles.play_voices(
+            settings,
+            language,
+            name,
+            lambda at: say(f"  {at.done + 1:.0f} of {at.total:.0f}: {at.note}"),
+        )
+        heard = sum(bool(sample.file) for sample in samples)
+        say(f"{heard} of {len(samples)} voices: {folder / 'index.html'}")
+        return
     say(f"profiles: {', '.join(api.profiles.PROFILES)} (chosen: {settings.profile})")
     listings = api.profiles.list_engines(settings)
     for kind, group in groupby(listings, key=lambda each: each.row.kind):
