@@ -13,15 +13,14 @@ from dubarr_pipeline.defs.runtime.server import WebAddress
 from dubarr_pipeline.defs.runtime.server import serve_library as keep_serving
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.files import check_writable
-from dubarr_pipeline.library.admission import decide_admission, publish_video
-from dubarr_pipeline.library.publishing.files import restore
-from dubarr_pipeline.library.publishing.object_store import withdraw
-from dubarr_pipeline.library.publishing.records import Publication, read_publication
+from dubarr_pipeline.library.admission import decide_admission
+from dubarr_pipeline.library.publishing.publish import publish_video
+from dubarr_pipeline.library.publishing.publish import take_back as withdraw
+from dubarr_pipeline.library.publishing.records import Publication
 from dubarr_pipeline.library.scan import VIDEO_SUFFIXES, Scan, ScanState, scan
 from dubarr_pipeline.library.videos import last_at, load_video
 from dubarr_pipeline.library.webhooks.inbox import TOKEN_VARIABLE, webhook_token
 from dubarr_pipeline.workdir.identity import stat_matches
-from dubarr_pipeline.workdir.layout import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +138,7 @@ def publish(name: str, settings: Settings) -> Publication:
 def take_back(name: str, settings: Settings) -> tuple[str, Path]:
     """Take back what was published of a video; return its key and its original's place."""
     video = load_video(find_key(name, settings), settings.work_dir)
-    with exclusive(video.work(settings.work_dir)):
-        published = read_publication(video.work(settings.work_dir))
-        for stored in published.objects if published else ():
-            withdraw(stored)
-        return video.key, restore(video, settings.work_dir).source
+    return video.key, withdraw(video, settings.work_dir, by_person=True).source
 
 
 def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:

@@ -19,10 +19,9 @@ from dubarr_pipeline.defs.runtime.records import (
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.errors import DubbingError
-from dubarr_pipeline.library.admission import publish_video
 from dubarr_pipeline.library.failures import may_pass
 from dubarr_pipeline.library.housekeeping import Removal, note_absences, removals, remove
-from dubarr_pipeline.library.publishing.media_servers import tell_servers
+from dubarr_pipeline.library.publishing.publish import publish_video
 from dubarr_pipeline.library.videos import load_video, registered
 
 dub = dg.define_asset_job(
@@ -45,11 +44,7 @@ def put_in_place(
     """Publish the finished film as its library wants, and notify its media servers."""
     settings = dubarr.settings()
     try:
-        video = load_video(config.key, settings.work_dir)
-        published = publish_video(video, settings)
-        paths = [placed.path for placed in published.files]
-        for fault in tell_servers(paths, str(video.library), settings):
-            context.log.warning(fault)
+        published = publish_video(load_video(config.key, settings.work_dir), settings)
     except DubbingError as error:
         raise as_failure(error, allow_retries=may_pass(type(error).__name__)) from error
     context.log.info("published: %s", ", ".join(str(placed.path) for placed in published.files))

@@ -14,16 +14,22 @@ from dubarr_pipeline.errors import (
     DubbingError,
     LanguageError,
     MissingRequirement,
-    SettingsError,
     WorkspaceError,
 )
 from dubarr_pipeline.files import check_writable, whole_file
 from dubarr_pipeline.library.disk_space import check_video
-from dubarr_pipeline.library.publishing.files import check_destination, publish
-from dubarr_pipeline.library.publishing.object_store import publish_objects
-from dubarr_pipeline.library.publishing.records import Publication, read_publication
+from dubarr_pipeline.library.publishing.files import check_destination
+from dubarr_pipeline.library.publishing.records import read_publication
+from dubarr_pipeline.library.releases import find_earlier_release
 from dubarr_pipeline.library.source import Source, inspect_audio, with_script
-from dubarr_pipeline.library.videos import Video, find_by_digest, last_at, make_video, save_video
+from dubarr_pipeline.library.videos import (
+    Video,
+    find_by_digest,
+    last_at,
+    make_video,
+    save_video,
+    supersede,
+)
 from dubarr_pipeline.media.container.facts import read_facts
 from dubarr_pipeline.media.mix.encode import SoundFormat, check_encoder
 from dubarr_pipeline.media.mux.stream_plan import MARK, plan_streams
@@ -44,8 +50,8 @@ def register(
 ) -> Video:
     """Check everything that a film needs to be dubbed, then write its ``video.json``.
 
-    Where another film had that path before (a release that was upgraded), the new one starts with
-    that one's corrections and lines; those that still fit are reused.
+    Where another film had that path before, or was an earlier release of the same under another
+    name, the new one starts with that one's corrections and lines; those that still fit are reused.
 
     `targets` are BCP-47 tags; `overrides` are settings for this video alone, by dotted name.
 
@@ -67,9 +73,13 @@ def register(
     work = video.work(settings.work_dir)
     with exclusive(work):
         before = last_at(source.path, settings.work_dir)
-        if before and before.key != video.key:
-            inherit_lines(before.work(settings.work_dir), work)
+        earlier = find_earlier_release(source.path, settings.work_dir)
+        for old in (before, earlier):
+            if old and old.key != video.key:
+                inherit_lines(old.work(settings.work_dir), work)
         save_video(video, settings.work_dir)
+        if earlier and earlier.key != video.key:
+            supersede(earlier, video, settings.work_dir)
     check_video(source.path, len(targets), settings, work.root)
     return video
 
@@ -208,9 +218,8 @@ def admit(
         return admission.reason or "there is nothing to do"
     try:
         settings = settings.for_library(library)
-        source, last = admission.source.path, twin or last_at(path, settings.work_dir)
-        before = read_publication(last.work(settings.work_dir)) if last else None
-        check_destination(source, admission.targets, library.path, library.publish, before)
+        where, publish = admission.source.path, library.publish
+        check_destination(where, admission.targets, library.path, publish, settings.work_dir)
         return register(admission.source, admission.targets, settings, library.overrides, name)
     except (MissingRequirement, WorkspaceError):
         raise
@@ -239,18 +248,3 @@ def _find_twin(path: Path, identity: FileIdentity | None, settings: Settings) ->
     found = known.source.stat()
     same = (found.st_size, found.st_mtime_ns) == (known.identity.size, known.identity.mtime_ns)
     return known if same else None
-
-
-def publish_video(video: Video, settings: Settings) -> Publication:
-    """Put a finished film where its library wants it.
-
-    Raises:
-        SettingsError: if it belongs to no library, or its library publishes nothing.
-        DubbingError: as `library.publishing.files.publish`.
-    """
-    if video.library is None:
-        raise SettingsError(f"{video.key} is not in a library, so it has no publish destination")
-    library = settings.library(video.library)
-    with exclusive(video.work(settings.work_dir)):
-        put = publish_objects if library.publish.url else publish
-        return put(video, library.path, settings.work_dir, library.publish)

@@ -18,7 +18,13 @@ from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import write_text
 from dubarr_pipeline.library.publishing.files import drop_original, due_original
 from dubarr_pipeline.library.publishing.records import read_publication
-from dubarr_pipeline.library.videos import Video, load_video, registered
+from dubarr_pipeline.library.videos import (
+    SUPERSEDED_MARK,
+    Video,
+    is_superseded,
+    load_video,
+    registered,
+)
 from dubarr_pipeline.workdir.layout import exclusive, unfinished
 
 Kind = Literal[
@@ -28,7 +34,7 @@ _DAY_S = 86_400.0
 _UNFINISHED_S = 3_600.0
 """Age of an unfinished file from which no process can be writing it any more."""
 _ABSENCE_MARK = ".source-gone"
-_NO_WORK = frozenset((".lock", _ABSENCE_MARK))
+_NO_WORK = frozenset((".lock", _ABSENCE_MARK, SUPERSEDED_MARK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +99,18 @@ def is_deleted(video: Video, settings: Settings) -> bool:
     """Return whether a film is gone from a library that is there.
 
     The nearest folder above it that still exists must not be empty: an empty one may be the mount
-    point of a disk. A film that was published in its original's place is not gone.
+    point of a disk. A film that was published in its original's place is not gone; one whose place
+    a better release took is, once nothing of it is published or kept.
     """
     if video.library is None or video.library not in settings.libraries:
         return False
     try:
+        publication = read_publication(video.work(settings.work_dir))
+        if is_superseded(video.work(settings.work_dir)):
+            kept = publication and publication.original and publication.original.is_file()
+            return not (kept or (publication and publication.places))
         if os.path.lexists(video.source):
             return False
-        publication = read_publication(video.work(settings.work_dir))
         files = publication.files if publication and publication.mode == "replace" else ()
         if any(file.path.is_file() for file in files):
             return False
@@ -119,6 +129,8 @@ def _of_video(video: Video, settings: Settings, now_s: float) -> Iterator[Remova
         gone_days = (now_s - mark.stat().st_mtime) / _DAY_S
         if gone_days >= after_days:
             since = f"has been gone for {gone_days:.0f} days, and its library is there"
+            if is_superseded(work):
+                since = f"gave way to a better release {gone_days:.0f} days ago"
             reason, size = f"{str(video.source)!r} {since}", _size(work.root)
             yield Removal("deleted video", work.root, reason, video.key, size)
             return

@@ -19,6 +19,10 @@ from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same
 from dubarr_pipeline.workdir.layout import WorkDir
 
 _T = TypeVar("_T")
+ORIGINALS = ".dubarr-originals"
+"""Folder in a library that holds the originals of films that were published in their place."""
+SUPERSEDED_MARK = ".superseded"
+"""File in the work folder of a video whose place a better release took; it names that one."""
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")
 """Form of a key; it names a folder, and Dagster accepts any text as a partition."""
 
@@ -51,10 +55,29 @@ class Video:
 _VIDEO = TypeAdapter(Video)
 
 
+EPISODE = re.compile(
+    r"(?<![a-z0-9])(?:s[0-9]{1,4}[ ._-]?e[0-9]{1,4}(?:[ ._-]?e[0-9]{1,4})*|[0-9]{1,2}x[0-9]{2,3})"
+    r"(?![0-9])",
+    re.IGNORECASE,
+)
+"""The code of an episode in a file's name."""
+
+
 def slug(stem: str) -> str:
-    """Return a file's stem as lower-case ASCII words joined by dashes, 60 characters at most."""
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "video"
+    """Return a file's stem as lower-case ASCII words joined by dashes, 60 characters at most.
+
+    The code of an episode goes first: lists cut names in the middle and at the end.
+    """
+    code = EPISODE.search(stem)
+    if code:
+        stem = f"{code.group()} {stem[: code.start()]} {stem[code.end() :]}"
+    return plain_words(stem).replace(" ", "-")[:60].strip("-") or "video"
+
+
+def plain_words(text: str) -> str:
+    """Return the words of a text in lower-case ASCII, with one space in between."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", " ", plain).strip()
 
 
 def find_source(path: Path) -> Path:
@@ -97,8 +120,44 @@ def save_video(video: Video, work_dir: Path) -> None:
         same = _is_registered(video.key, work_dir) and load_video(video.key, work_dir) == video
     if not same:
         write_json(path, {**asdict(video), "source": str(video.source)})
-    if not place.is_file() or place.read_text(encoding="utf-8", errors="replace") != video.key:
+    former = place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
+    if former != video.key:
+        if _is_registered(former, work_dir):
+            _supersede_at(load_video(former, work_dir), video, work_dir)
         write_text(place, video.key)
+    (video.work(work_dir).root / SUPERSEDED_MARK).unlink(missing_ok=True)
+
+
+def _supersede_at(old: Video, new: Video, work_dir: Path) -> None:
+    """Note that another file took a video's path, unless the video lies elsewhere by now."""
+    if old.source == new.source or ORIGINALS in old.source.parts:
+        supersede(old, new, work_dir)
+
+
+def supersede(old: Video, new: Video, work_dir: Path) -> None:
+    """Note that a film gave its place to a better release; the date of the mark counts."""
+    mark, list_of_old = old.work(work_dir).root / SUPERSEDED_MARK, _superseded_list(new, work_dir)
+    known = superseded_by(new, work_dir)
+    if old.key not in known:
+        write_text(list_of_old, "\n".join((*known, old.key)))
+    if not mark.exists():
+        write_text(mark, new.key)
+
+
+def superseded_by(new: Video, work_dir: Path) -> tuple[str, ...]:
+    """Return the keys of the videos whose place a film took."""
+    path = _superseded_list(new, work_dir)
+    keys = path.read_text(encoding="utf-8").split() if path.is_file() else ()
+    return tuple(key for key in keys if _is_registered(key, work_dir))
+
+
+def is_superseded(work: WorkDir) -> bool:
+    """Return whether a better release took the place of a video."""
+    return (work.root / SUPERSEDED_MARK).is_file()
+
+
+def _superseded_list(video: Video, work_dir: Path) -> Path:
+    return video.work(work_dir).root / ".supersedes"
 
 
 def last_at(source: Path, work_dir: Path) -> Video | None:

@@ -23,7 +23,7 @@ from dubarr_pipeline.errors import ArtifactError, SourceError
 from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.workdir import legacy_keys
 from dubarr_pipeline.workdir.canonical import canonical, canonical_json
-from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same
+from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same, stat_matches
 from dubarr_pipeline.workdir.layout import WorkDir
 
 
@@ -157,6 +157,17 @@ def changed_files(work: WorkDir, stage: str) -> list[Path]:
     except ArtifactError:
         return []
     return [path for path, one in recorded.items() if path.is_file() and not is_whole(path, one)]
+
+
+def recorded_digests(work: WorkDir, stage: str) -> dict[Path, str]:
+    """Return the files that a stage left and the BLAKE2b-256 of each; a changed one is read."""
+    recorded = _recorded(work, stage) if _manifest(work, stage).is_file() else {}
+    known = {path: FileIdentity(**identity) for path, identity in recorded.items()}
+    return {
+        path: found.digest if stat_matches(path, found) else identify(path).digest
+        for path, found in known.items()
+        if path.is_file()
+    }
 
 
 def _recorded(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:

@@ -11,6 +11,7 @@ name that is about to be written or in place of a folder: no file is written thr
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,13 +25,15 @@ from dubarr_pipeline.library.publishing import naming
 from dubarr_pipeline.library.publishing.records import (
     Publication,
     PublishedFile,
+    gives_way,
+    owners,
     read_publication,
     record,
     record_path,
 )
-from dubarr_pipeline.library.videos import Video, check_source, save_video
+from dubarr_pipeline.library.videos import Video, check_source, is_superseded, save_video
 from dubarr_pipeline.media.container.packet_times import read_timelines
-from dubarr_pipeline.media.container.probe import probe_video
+from dubarr_pipeline.media.container.probe import probe, probe_video, version
 from dubarr_pipeline.workdir import checkpoints
 from dubarr_pipeline.workdir.identity import identify
 from dubarr_pipeline.workdir.layout import WorkDir
@@ -44,7 +47,7 @@ _SAME_DURATION_S = 0.5
 def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -> Publication:
     """Put a finished film in the place that its library names; a file that is there is kept.
 
-    `root` is the folder of its library.
+    `root` is the folder of its library. What was published elsewhere before becomes `stale`.
 
     Raises:
         ArtifactError: if the film is not finished, or not whole.
@@ -57,58 +60,65 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
     if options.mode == "none":
         raise SettingsError(f"{video.key}: its library publishes nothing (publish.mode = 'none')")
     before = read_publication(work)
-    if before and _is_published(before, work, options.mode):
-        return _remove_marks(before)
+    made = _finished_files(video, work, options.mode)
     original = before.source if before and before.mode == "replace" else video.source
-    check_source(video)
-    home = root if original.is_relative_to(root) else original.parent
-    home = options.to if options.mode == "tree" else home
-    replaced = original if options.mode == "replace" else None
-    copies = {
-        made: naming.published_path(made, original, root, options)
-        for made in _finished_files(video, work, options.mode)
+    wanted = {
+        naming.published_path(path, original, root, options): (path, digest)
+        for path, digest in made.items()
     }
-    for path in copies.values():
+    if before and before.mode == options.mode:
+        asked = {(path, digest) for path, (_, digest) in wanted.items()}
+        there = [file.proven() for file in before.files]
+        if {(file.path, file.digest) for file in before.files} == asked and all(there):
+            proven = replace(before, files=tuple(file for file in there if file))
+            return _remove_marks(before if proven == before else record(work, proven))
+    check_source(video)
+    replaced = original if options.mode == "replace" else None
+    home = _home(original, root, options)
+    for path in wanted:
         check_place(path, home)
-        _check_free(path, before, replaced)
-    with named_disk_errors(next(iter(copies.values())).parent):
+        _check_free(path, original, work_dir, replaced, video.key)
+    with named_disk_errors(next(iter(wanted)).parent):
         if replaced:
-            ((made, path),) = copies.items()
+            ((path, (film, digest)),) = wanted.items()
             kept = naming.kept_original(original, root, video.key)
             check_place(kept, root)
             now_s = time.time()
             keep_s = _DAY_S * options.keep_original_days
             until_s = now_s + keep_s if keep_s else 0.0
             intent = Publication("replace", (), original, kept, until_s, now_s)
-            return _replace(video, made, path, intent, work_dir)
-        files = tuple(_place(made, path, video) for made, path in copies.items())
-    return _record(work, Publication(options.mode, files, original, published_s=time.time()))
+            return _replace(video, (film, digest), path, intent.in_place_of(before), work_dir)
+        ours = before.files if before else ()
+        files = tuple(_place(film, path, video, ours) for path, film in wanted.items())
+    published = Publication(options.mode, files, original, published_s=time.time())
+    return _record(work, published.in_place_of(before))
+
+
+def _home(source: Path, root: Path, options: PublishOptions) -> Path:
+    """Return the folder that a film's places must lie in, links resolved."""
+    if options.mode == "tree":
+        return options.to
+    return root if source.is_relative_to(root) else source.parent
 
 
 def check_destination(
-    source: Path,
-    languages: Sequence[str],
-    root: Path,
-    options: PublishOptions,
-    before: Publication | None,
+    source: Path, languages: Sequence[str], root: Path, options: PublishOptions, work_dir: Path
 ) -> None:
     """Check, before any work, that a film can be published where its library wants it.
 
-    `before` is what was published of this film, or of the one that had its path.
-
     Raises:
         SettingsError: if a name is too long, a file of others has it, or its folder cannot be
-            written to.
+            written to, or lies behind a link that leads out of the library.
     """
-    if options.mode == "none":
+    if options.mode == "none" or options.url:
         return
     made = [Path(f"film.{each}.mka") for each in languages if options.mode == "sidecar"]
     replaced = source if options.mode == "replace" else None
     places = made or [Path("film")]
     for path in (naming.published_path(each, source, root, options) for each in places):
-        check_place(path, options.to if options.mode == "tree" else path.parent)
+        check_place(path, _home(source, root, options))
         try:
-            _check_free(path, before, replaced)
+            _check_free(path, source, work_dir, replaced)
             folder = next(each for each in path.parents if each.is_dir())
             is_open = os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
         except PermissionError:
@@ -128,32 +138,39 @@ def restore(video: Video, work_dir: Path) -> Publication:
     """
     work = video.work(work_dir)
     publication = read_publication(work)
-    if publication is None:
+    if publication is None or publication.is_taken_back:
         raise ArtifactError(f"{video.key} was not published")
     original, place = publication.original, publication.source
     if original is not None and video.source == original:
         if not original.is_file():
             raise ArtifactError(f"the original {original} is not kept any more")
+        ours = any(file.path == place and file.proven() for file in publication.files)
+        if place.exists() and not (ours or place.samefile(original)):
+            raise SettingsError(f"{str(place)!r} was not written by dubarr: move it first")
         with named_disk_errors(place.parent):
             _link_or_copy(original, place)
         save_video(replace(video, source=place, identity=identify(place)), work_dir)
         original.unlink()
     for file in publication.files:
-        if file.path != place and _is_intact(file):
+        if file.path != place and file.proven():
             file.path.unlink()
     record_path(work).unlink()
     return publication
 
 
 def due_original(work: WorkDir, now_s: float) -> Path | None:
-    """Return the original of a replaced film if its time is over and the dubbed film is whole."""
+    """Return the original of a replaced film if its time is over.
+
+    The dubbed film must be whole, or a better release must have taken its place.
+    """
     publication = read_publication(work)
     if publication is None or not 0 < publication.keep_until_s <= now_s:
         return None
     original, files = publication.original, publication.files
-    if original is None or not original.is_file() or not files:
+    if original is None or not original.is_file():
         return None
-    return original if all(_is_intact(file) for file in files) else None
+    whole = bool(files) and all(file.proven() for file in files)
+    return original if whole or is_superseded(work) else None
 
 
 def drop_original(work: WorkDir, now_s: float) -> Path | None:
@@ -166,17 +183,19 @@ def drop_original(work: WorkDir, now_s: float) -> Path | None:
     return original
 
 
-def _finished_files(video: Video, work: WorkDir, mode: PublishMode) -> list[Path]:
-    """Return the files that the mux left, and check that they fit the mode."""
-    files = _muxed(work)
-    if not files or any(not path.is_file() for path in files):
+def _finished_files(video: Video, work: WorkDir, mode: PublishMode) -> dict[Path, str]:
+    """Return the files that the mux left and their digests, and check that they fit the mode."""
+    files = checkpoints.recorded_files(work, "mux")
+    films = [path for path in files if path.suffix != ".json"]
+    if not films or any(not path.is_file() for path in films):
         raise ArtifactError(f"{video.key} is not finished: dub it first")
-    if any(path.suffix == ".mka" for path in files) != (mode == "sidecar"):
+    if any(path.suffix == ".mka" for path in films) != (mode == "sidecar"):
         needed = "mka" if mode == "sidecar" else "mkv"
         raise SettingsError(
-            f"{video.key}: publish.mode = {mode!r} needs mux.container = {needed!r}"
+            f"{video.key}: publish.mode = {mode!r} needs mux.container = {needed!r}: dub it again"
         )
-    return files
+    digests = checkpoints.recorded_digests(work, "mux")
+    return {path: digests[path] for path in films}
 
 
 def check_place(path: Path, home: Path) -> None:
@@ -200,12 +219,21 @@ def check_place(path: Path, home: Path) -> None:
         )
 
 
-def _check_free(path: Path, before: Publication | None, replaced: Path | None) -> None:
-    """Check that no file of others is in the way."""
+def _check_free(
+    path: Path, source: Path, work_dir: Path, replaced: Path | None, key: str = ""
+) -> None:
+    """Check that no file of others is in the way of a film's; ours of another film is one."""
     if not path.exists() or path == replaced:
         return
-    if before and any(file.path == path and _is_intact(file) for file in before.files):
-        return
+    for owner, before in owners(str(path), work_dir):
+        if not any(file.path == path and file.proven() for file in before.files):
+            continue
+        if gives_way(owner, before, source, work_dir, key):
+            return
+        raise SettingsError(
+            f"{str(path)!r} is the dub of {before.source.name[:100]!r}: give one of the two films "
+            "another name"
+        )
     # A process that was killed before it wrote its record has left a mark of its copy.
     mark = naming.mark_of(path)
     if mark.is_file() and mark.read_text("utf-8", errors="replace") == identify(path).digest:
@@ -215,17 +243,27 @@ def _check_free(path: Path, before: Publication | None, replaced: Path | None) -
     )
 
 
-def _place(made: Path, path: Path, video: Video) -> PublishedFile:
-    """Copy a finished file to its place, read it back and compare it."""
-    digest = identify(made).digest
+def _place(
+    film: tuple[Path, str], path: Path, video: Video, ours: Sequence[PublishedFile] = ()
+) -> PublishedFile:
+    """Copy a finished film, with its digest, to its place, read it back and compare it.
+
+    One of `ours` that holds the same, under its former name, gets the new one and is not copied.
+    """
+    made, digest = film
     file = PublishedFile(path, digest)
-    if path.exists() and _is_intact(file):
-        return file
+    if path.exists() and (there := file.proven()):
+        return there
+    folders = [each for each in path.parents if not each.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        _make_alike(folder, video.source.parent)
     part = naming.part_of(path)
     try:
-        _copy(made, part)
-        _verify(part, digest, video)
+        if not _link(part, next((x for x in ours if x.digest == digest and x.proven()), None)):
+            _copy(made, part)
+            _verify(part, digest, video)
+        _make_alike(part, video.source)
         # A killed process must know this file for its own when it comes back.
         mark = naming.mark_of(path)
         mark.unlink(missing_ok=True)
@@ -235,7 +273,29 @@ def _place(made: Path, path: Path, video: Video) -> PublishedFile:
         flush_to_disk(path.parent)
     finally:
         part.unlink(missing_ok=True)
-    return file
+    return replace(file, version=version(path.stat()))
+
+
+def _link(part: Path, same: PublishedFile | None) -> bool:
+    """Give a file that was published before a second name; False where there is none."""
+    part.unlink(missing_ok=True)
+    with suppress(OSError):
+        if same:
+            os.link(same.path, part)
+            return True
+    return False
+
+
+def _make_alike(path: Path, film: Path) -> None:
+    """Give a file or folder the rights, and as far as we may the owner, of the film's."""
+    like = film.stat()
+    for owner in (like.st_uid, -1):
+        with suppress(OSError):
+            os.chown(path, owner, like.st_gid)
+            break
+    with suppress(OSError):
+        folder = path.is_dir()
+        path.chmod(stat.S_IMODE(like.st_mode) & (0o2777 if folder else 0o666) | 0o600)
 
 
 def _verify(part: Path, digest: str, video: Video) -> None:
@@ -244,7 +304,7 @@ def _verify(part: Path, digest: str, video: Video) -> None:
         raise VerificationError(
             f"the copy {str(part)!r} differs from what was written: check the disk"
         )
-    info = probe_video(part)
+    info = probe(part)
     if not info.audio:
         raise VerificationError(f"the copy {str(part)!r} has no sound")
     if info.video:
@@ -259,7 +319,7 @@ def _verify(part: Path, digest: str, video: Video) -> None:
 
 
 def _replace(
-    video: Video, made: Path, path: Path, intent: Publication, work_dir: Path
+    video: Video, film: tuple[Path, str], path: Path, intent: Publication, work_dir: Path
 ) -> Publication:
     """Put the film in the place of its source, which gets a second place first."""
     work, original, kept = video.work(work_dir), intent.source, intent.original
@@ -272,11 +332,12 @@ def _replace(
         # From here on the video is the kept file: its place is about to be another film's.
         video = replace(video, source=kept, identity=identify(kept))
         save_video(video, work_dir)
-    file = _place(made, path, video)
+    file = _place(film, path, video)
     if original != path:
         original.unlink(missing_ok=True)
         flush_to_disk(original.parent)
-    return _record(work, replace(intent, files=(file,)))
+    published = replace(intent, files=(file,))
+    return _record(work, published.in_place_of(published))
 
 
 def _link_or_copy(source: Path, path: Path) -> None:
@@ -308,24 +369,7 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _new_file(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-
-
-def _is_published(publication: Publication, work: WorkDir, mode: PublishMode) -> bool:
-    """Return whether a publication holds the film as it is finished now, whole and in place."""
-    made, files = _muxed(work), publication.files
-    if publication.mode != mode or not files or any(not path.is_file() for path in made):
-        return False
-    digests = {identify(path).digest for path in made}
-    return {file.digest for file in files} == digests and all(map(_is_intact, files))
-
-
-def _muxed(work: WorkDir) -> list[Path]:
-    return [path for path in checkpoints.recorded_files(work, "mux") if path.suffix != ".json"]
-
-
-def _is_intact(file: PublishedFile) -> bool:
-    return file.path.is_file() and identify(file.path).digest == file.digest
+    return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o666)
 
 
 def _record(work: WorkDir, publication: Publication) -> Publication:

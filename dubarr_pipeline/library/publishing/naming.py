@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 
 from dubarr_pipeline.config.libraries import PublishOptions
+from dubarr_pipeline.library.videos import ORIGINALS
 from dubarr_pipeline.text.printable import printable
 from dubarr_pipeline.workdir.layout import WorkDir
 
-ORIGINALS = ".dubarr-originals"
-"""Folder in a library that holds the originals of replaced films."""
 _PART = ".dubarr-part"
 
 

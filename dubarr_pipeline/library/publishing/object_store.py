@@ -21,12 +21,13 @@ from dubarr_pipeline.library.publishing.naming import object_part, object_url
 from dubarr_pipeline.library.publishing.records import (
     Publication,
     StoredObject,
+    gives_way,
+    owners,
     read_publication,
     record,
 )
 from dubarr_pipeline.library.videos import Video, check_source
 from dubarr_pipeline.workdir import checkpoints
-from dubarr_pipeline.workdir.identity import identify
 
 _BLOCK_BYTES = 4 << 20
 
@@ -51,21 +52,28 @@ def publish_objects(
         raise errors.ArtifactError(f"{video.key} is not finished as one MKV: dub it first")
     check_source(video)
     before = read_publication(work)
-    made = identify(files[0])
-    wanted = StoredObject(object_url(video.source, root, options), made.digest, made.size)
-    earlier = before.objects if before else ()
-    with open_store(wanted.url) as (store, path):
-        if before and wanted in earlier and store.exists(path) and store.size(path) == made.size:
-            return before
-        ours = [each.digest for each in earlier if each.url == wanted.url]
-        if store.exists(path) and _digest(store, path) not in (*ours, wanted.digest):
-            raise errors.SettingsError(
-                f"{wanted.url} already exists and was not written by dubarr: move it"
-            )
-        _send(files[0], store, path, wanted)
-    return record(
-        work, Publication("tree", (), video.source, published_s=time.time(), objects=(wanted,))
+    made = StoredObject(
+        object_url(video.source, root, options),
+        checkpoints.recorded_digests(work, "mux")[files[0]],
+        files[0].stat().st_size,
     )
+    with open_store(made.url) as (store, path):
+        is_there = store.exists(path)
+        if before and before.objects == (made,) and is_there and store.size(path) == made.size:
+            return before
+        if is_there:
+            ours = {made.digest}
+            for owner, earlier in owners(made.url, work_dir):
+                if gives_way(owner, earlier, video.source, work_dir, video.key):
+                    ours |= {each.digest for each in earlier.objects if each.url == made.url}
+            if _digest(store, path) not in ours:
+                raise errors.SettingsError(
+                    f"{made.url} already exists and was not written by dubarr for this film: "
+                    "move it"
+                )
+        _send(files[0], store, path, made)
+    published = Publication("tree", (), video.source, published_s=time.time(), objects=(made,))
+    return record(work, published.in_place_of(before))
 
 
 def withdraw(stored: StoredObject) -> None:

@@ -1,22 +1,50 @@
-"""Publications: their options, and their record ``published.json`` in a video's work folder."""
+"""Publications: their record ``published.json`` in a video's work folder, and whose a place is."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from dubarr_pipeline.config.libraries import PublishMode
+from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import write_json
-from dubarr_pipeline.library.videos import read_record
+from dubarr_pipeline.library.videos import is_superseded, read_record, registered
+from dubarr_pipeline.media.container.probe import Version, version
+from dubarr_pipeline.workdir.identity import identify
 from dubarr_pipeline.workdir.layout import WorkDir
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A file in its place, and the digest of its content."""
+    """A file in its place.
+
+    Attributes:
+        digest: BLAKE2b-256 of its content.
+        version: its stat when it had that content, which spares the digest; None: not known.
+    """
 
     path: Path
     digest: str
+    version: Version | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """True if a file of its size lies there; what is in it is not read."""
+        size = self.path.stat().st_size if self.path.is_file() else 0
+        return size > 0 and (self.version is None or size == self.version[0])
+
+    def proven(self) -> "PublishedFile | None":
+        """Return it with its present stat if it lies there with its content, else None."""
+        if not self.path.is_file():
+            return None
+        if version(self.path.stat()) == self.version:
+            return self
+        found = identify(self.path)
+        if found.digest != self.digest:
+            return None
+        return replace(self, version=version(self.path.stat()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +65,7 @@ class Publication:
         original: the path at which that film is kept, if the dubbed one took its place.
         keep_until_s: seconds since 1970; 0: for ever.
         published_s: seconds since 1970.
+        stale: what was published before, under another name or mode, and is still to be removed.
     """
 
     mode: PublishMode
@@ -46,6 +75,23 @@ class Publication:
     keep_until_s: float = 0.0
     published_s: float = 0.0
     objects: tuple[StoredObject, ...] = ()
+    stale: tuple[PublishedFile | StoredObject, ...] = ()
+
+    @property
+    def is_taken_back(self) -> bool:
+        """True if a person took the publication back, and wants none."""
+        return self.mode == "none"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Paths and addresses of all that is published."""
+        return (*(str(f.path) for f in self.files), *(o.url for o in self.objects))
+
+    def in_place_of(self, before: "Publication | None") -> "Publication":
+        """Return it with what was published before it, elsewhere, as what is to be removed."""
+        earlier = (*before.files, *before.objects, *before.stale) if before else ()
+        own = {*self.places}
+        return replace(self, stale=tuple(each for each in earlier if place_of(each) not in own))
 
 
 _PUBLICATION = TypeAdapter(Publication)
@@ -57,13 +103,36 @@ def read_publication(work: WorkDir) -> Publication | None:
     return read_record(path, _PUBLICATION) if path.is_file() else None
 
 
+def place_of(published: PublishedFile | StoredObject) -> str:
+    """Return the path or the address of what was published."""
+    return published.url if isinstance(published, StoredObject) else str(published.path)
+
+
 def record(work: WorkDir, publication: Publication) -> Publication:
     """Write the record of a publication, and return the publication."""
-    original = publication.original and str(publication.original)
-    document = {**asdict(publication), "source": str(publication.source), "original": original}
-    document["files"] = [{"path": str(f.path), "digest": f.digest} for f in publication.files]
-    write_json(record_path(work), document)
+    write_json(record_path(work), _PUBLICATION.dump_python(publication, mode="json"))
     return publication
+
+
+def owners(place: str, work_dir: Path) -> Iterable[tuple[str, Publication]]:
+    """Yield the videos whose publications name a path or an address, by key."""
+    for key in registered(work_dir):
+        with suppress(ArtifactError):
+            publication = read_publication(WorkDir(work_dir / key))
+            if publication and place in publication.places:
+                yield key, publication
+
+
+def gives_way(
+    owner: str, publication: Publication, to: Path, work_dir: Path, key: str = ""
+) -> bool:
+    """Return whether a publication gives its place to another film's.
+
+    It does to a newer result of the same video, to a better release of its film, and where its own
+    film has gone; `to` is the path of the film that comes, `key` its video's where it has one.
+    """
+    is_same = owner == key or publication.source == to
+    return is_same or is_superseded(WorkDir(work_dir / owner)) or not publication.source.exists()
 
 
 def record_path(work: WorkDir) -> Path:

@@ -28,6 +28,8 @@ from dubarr_pipeline.library.publishing.records import (
     Publication,
     PublishedFile,
     read_publication,
+    record,
+    record_path,
 )
 from dubarr_pipeline.library.videos import Video, load_video, make_video, save_video
 from dubarr_pipeline.workdir import checkpoints
@@ -358,8 +360,8 @@ def test_places_are_checked_before_any_work(tmp_path: Path, mode: PublishMode):
     name = "n" * (248 if mode in ("beside", "sidecar") else 252)
     options = PublishOptions(mode, to=tree)
 
-    def check(source: Path, before: Publication | None = None) -> None:
-        files.check_destination(source, ("es", "pt-BR"), root, options, before)
+    def check(source: Path) -> None:
+        files.check_destination(source, ("es", "pt-BR"), root, options, tmp_path / "work")
 
     check(root / "film.mp4")
     with pytest.raises(SettingsError, match="longer than 255 bytes"):
@@ -370,7 +372,16 @@ def test_places_are_checked_before_any_work(tmp_path: Path, mode: PublishMode):
     with pytest.raises(SettingsError, match="was not written by dubarr"):
         check(root / "film.mp4")
     ours = PublishedFile(place, identify(place).digest)
-    check(root / "film.mp4", Publication(mode, (ours,), root / "film.mp4"))
+    (root / "film.mp4").write_bytes(b"a film")
+    video = make_video(root / "film.mp4", tmp_path / "work", target_langs=("es",), profile="lite")
+    save_video(video, tmp_path / "work")
+    work = video.work(tmp_path / "work")
+    record(work, Publication(mode, (ours,), root / "film.mp4"))
+    check(root / "film.mp4")
+    (root / "film.avi").write_bytes(b"another film")
+    with pytest.raises(SettingsError, match=r"(is the dub of|was not written)"):
+        check(root / "film.avi")
+    record_path(work).unlink()
     place.unlink()
     for rights in (0o500, 0o000):
         place.parent.chmod(rights)
@@ -379,4 +390,4 @@ def test_places_are_checked_before_any_work(tmp_path: Path, mode: PublishMode):
 
 
 def test_a_library_that_publishes_nothing_has_no_place_to_check(tmp_path: Path):
-    files.check_destination(Path("/nowhere/film.mkv"), ("es",), tmp_path, PublishOptions(), None)
+    files.check_destination(Path("/no/film.mkv"), ("es",), tmp_path, PublishOptions(), tmp_path)
