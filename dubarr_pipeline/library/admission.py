@@ -125,7 +125,7 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
 
 
 def inherit_lines(old: WorkDir, new: WorkDir) -> None:
-    """Start a new work folder with another's corrections, drafts, takes and learned lengths.
+    """Start a new work folder with another's corrections, cast, drafts, takes and learned lengths.
 
     Every line is reused or redone by its own fingerprint, so that only lines that fit are reused.
     Files that the new folder already has stay; it may be repeated after a kill.
@@ -140,7 +140,8 @@ def inherit_lines(old: WorkDir, new: WorkDir) -> None:
             shutil.copytree(source, part)
             part.rename(copy)
     # The journal goes last: it names the takes, and with it the copy counts as complete.
-    for source, copy in ((old.lengths, new.lengths), (old.journal, new.journal)):
+    files = (old.cast, new.cast), (old.lengths, new.lengths), (old.journal, new.journal)
+    for source, copy in files:
         if source.is_file():
             with whole_file(copy) as temporary:
                 shutil.copyfile(source, temporary)

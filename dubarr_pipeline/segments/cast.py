@@ -42,7 +42,8 @@ def recast_film(
 ) -> Cast:
     """Cast all who have a line, in every target language, and write ``cast.json``.
 
-    A narrator is the only speaker. Who was cast by an earlier run keeps their voice.
+    A narrator is the only speaker. Who was cast by an earlier run keeps their voice; where the same
+    synthesizer lists no voices now, as a server may that is about to go, all keep them.
 
     Raises:
         SettingsError: if a person chose a voice that the engine lacks; it lists the choices.
@@ -51,10 +52,14 @@ def recast_film(
     whole = talking if NARRATOR not in speakers else {NARRATOR}
     profiles = [speakers.get(who) or SpeakerProfile(who) for who in sorted(whole)]
     cast: dict[str, Mapping[str, CastVoice]] = {}
-    earlier = read_cast(work)
+    earlier, identity = read_cast(work), synthesizer.identity()
+    is_same = bool(earlier) and read_json(work.cast).get("synthesizer") == identity
     for language in targets:
         before = {who: each.voice for who, each in earlier.get(language, {}).items()}
         voices = synthesizer.voices(language)
+        if not voices and is_same and language in earlier:
+            _log.warning("%s lists no voices: the cast in %s stays", synthesizer.name, language)
+            cast[language] = earlier[language]
         if found := cast_speakers(profiles, voices, script.lines, language, before):
             cast[language] = found
             shared = len(found) - len({each.voice for each in found.values()})
@@ -70,7 +75,7 @@ def recast_film(
             language: {who: _plain(each) for who, each in whole[language].items()}
             for language in sorted(whole)
         }
-        write_json(work.cast, {"synthesizer": synthesizer.identity(), "languages": languages})
+        write_json(work.cast, {"synthesizer": identity, "languages": languages})
     return cast
 
 

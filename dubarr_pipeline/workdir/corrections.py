@@ -19,9 +19,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import read_json, whole_file, write_json
@@ -54,14 +54,14 @@ class _SpeakerEdit(BaseModel):
     age_group: Literal["child", "teenager", "adult", "elderly"] | None = None
     role: str | None = None
     style: str | None = None
-    pitch_hz: float | None = None
+    pitch_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     voices: dict[str, str | None] = {}
 
 
 _SPEAKER_EDITS = TypeAdapter(dict[str, _SpeakerEdit])
 _CONTEXT = TypeAdapter(Context)
 _NOT_SAID = ("speaker", "gender_basis", "level_lufs")
-"""Facts of a profile that are measured, or follow from others."""
+"""Facts of a profile that are measured, or follow from others: a copy of one may have them."""
 
 
 def edited_speakers(work: WorkDir) -> dict[str, SpeakerProfile]:
@@ -80,6 +80,13 @@ def with_speaker_edits(
     """
     path, found = work.edits / "speakers.json", dict(profiles)
     listed = _document(path).get("speakers", {})
+    if isinstance(listed, dict):
+        listed = {
+            who: {n: v for n, v in facts.items() if n not in _NOT_SAID}
+            if isinstance(facts, dict)
+            else facts
+            for who, facts in listed.items()
+        }
     try:
         edits = _SPEAKER_EDITS.validate_python(listed)
     except ValidationError as error:

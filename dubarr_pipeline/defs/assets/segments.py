@@ -177,13 +177,14 @@ def _write_subtitles(
 
 
 def _cast_metadata(cast: Cast, speakers: Mapping[str, SpeakerProfile]) -> dict[str, Any]:
-    """Return who speaks for whom, one table per language."""
+    """Return who speaks for whom: for each language a table, and a line for ``dubarr status``."""
     found: dict[str, Any] = {}
     for language, voices in cast.items():
         rows: list[tuple[object, ...]] = []
         for who, each in voices.items():
             name = speakers[who].name if who in speakers else None
             rows.append((who, name or "-", each.voice, each.why, "; ".join(each.warnings) or "-"))
+        found[f"voices_{language}"] = ", ".join(f"{row[0]} {row[2]}" for row in rows[:20])
         found[f"cast_{language}"] = table(("speaker", "name", "voice", "why", ""), rows)
     return found
 

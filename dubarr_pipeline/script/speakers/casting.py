@@ -18,6 +18,7 @@ from typing import Literal
 
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.script.model import Age, Segment, SpeakerProfile, StockVoice
+from dubarr_pipeline.text.languages import base_language
 
 NARRATOR = "NARRATOR"
 """Speaker of all lines where one voice reads them over the lowered original."""
@@ -60,7 +61,8 @@ def cast_speakers(
     """Deal the voices of a language to the speakers; deterministic.
 
     Args:
-        profiles: of the speakers to cast, in any order; a person's choices are in their `voices`.
+        profiles: of the speakers to cast, in any order; a person's choices are in their `voices`,
+            by the language or its base (``pt`` for ``pt-BR``).
         voices: what the engine has, the best first; with none, nobody is cast.
         lines: that are dubbed, in order: who talks much, and near whom, counts for sharing.
         language: BCP-47 of the dub.
@@ -79,8 +81,11 @@ def cast_speakers(
     )
     for line in lines:
         deal.speech[line.speaker] += line.span.length
+    base = base_language(language) or language
     chosen = {
-        who: name for who, each in deal.profiles.items() if (name := each.voices.get(language))
+        who: name
+        for who, each in deal.profiles.items()
+        if (name := each.voices.get(language) or each.voices.get(base))
     }
     for who, name in chosen.items():
         if name not in deal.voices:
