@@ -15,7 +15,7 @@ from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fakes.stock_voices import StockVoiceSynthesizer
 from dubarr_pipeline_tests.fixtures.small_scripts import order, transcript
 
-SCRIPT = transcript(6, speakers=3)
+SCRIPT = transcript(16, speakers=3)
 PEOPLE = {
     f"SPEAKER_{n:02d}": SpeakerProfile(f"SPEAKER_{n:02d}", gender="male", pitch_hz=100.0 + 10 * n)
     for n in range(3)
@@ -46,12 +46,7 @@ class Another(Forgetful):
 def test_it_is_written_down_and_read_back(work: WorkDir) -> None:
     cast = recast_film(work, SCRIPT, PEOPLE, StockVoiceSynthesizer(), ("es", "ca"))
     assert read_cast(work) == cast
-    assert {
-        language: len({v.voice for v in found.values()}) for language, found in cast.items()
-    } == {
-        "es": 3,
-        "ca": 3,
-    }
+    assert [len({each.voice for each in found.values()}) for found in cast.values()] == [3, 3]
     # A language that is not asked for now keeps its cast.
     recast_film(work, SCRIPT, PEOPLE, StockVoiceSynthesizer(), ("es",))
     assert read_cast(work) == cast

@@ -147,7 +147,7 @@ class _Deal:
             for who in speakers
         ]
         rows, columns = linear_sum_assignment(costs)
-        pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+        pairs = zip(map(int, rows), map(int, columns), strict=True)
         return {speakers[row]: free[at] for row, at in pairs if at < len(free)}
 
     def _shared(self, who: str, found: Mapping[str, str], earlier: str | None) -> str:
