@@ -76,12 +76,12 @@ class KokoroModel(StockModel):
     def close(self) -> None:
         ESPEAK.close()
 
-    def passages(self, text: str, language: str, voice: str) -> list[Passage]:
+    def passages(self, text: str, language: str, voice: str) -> list[KokoroPassage]:
         accent = find_accent(language, voice)
         assert accent is not None
         spelled = pieces(spell(text, language, accent), MOST_TOKENS, BORDERS)
-        numbers = [found for part in spelled if (found := tokens(part, self._vocabulary))]
-        return [KokoroPassage(self, each, voice) for each in numbers]
+        read = [numbers for part in spelled if (numbers := tokens(part, self._vocabulary))]
+        return [KokoroPassage(self, numbers, voice) for numbers in read]
 
     def _check(self, path: Path) -> None:
         ranks = [len(given.shape) for given in self._sound.get_inputs()]
@@ -141,11 +141,11 @@ class KokoroModel(StockModel):
 
 
 class KokoroPassage(Passage):
-    """At most 510 phonemes in one voice."""
+    """At most 510 phonemes, by their numbers, in one voice."""
 
-    def __init__(self, model: KokoroModel, tokens: Sequence[int], voice: str) -> None:
-        self._model, self._tokens, self._voice = model, tokens, voice
-        self._frames = model.frames(tokens, voice)
+    def __init__(self, model: KokoroModel, numbers: Sequence[int], voice: str) -> None:
+        self._model, self.numbers, self._voice = model, numbers, voice
+        self._frames = model.frames(numbers, voice)
         voices = read_table("dubarr_pipeline.engines.synthesis", "kokoro_voices")["voices"]
         self._tail: Sequence[float] = voices.get(voice, {}).get("tail", _TAIL)
 
@@ -153,13 +153,13 @@ class KokoroPassage(Passage):
         if self._frames is None:
             return None
         lasting = np.maximum(np.round(self._frames / speed), 1)
-        signs, between = len(self._tokens), (_SHORT, _LONG)
+        signs, between = len(self.numbers), (_SHORT, _LONG)
         lead, tail = (np.interp(signs, between, shares) for shares in (_LEAD, self._tail))
         silent = lead * lasting[0] + tail * lasting[-3:].sum()
         return max(1.0, float(lasting.sum() - silent)) * FRAME / RATE + 2 * EDGE_S
 
     def sound(self, speed: float) -> Samples:
-        return self._model.sound(self._tokens, self._voice, speed)
+        return self._model.sound(self.numbers, self._voice, speed)
 
 
 def model_file(folder: Path) -> Path:

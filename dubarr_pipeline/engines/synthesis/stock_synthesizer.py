@@ -55,7 +55,7 @@ class StockModel(ABC):
     is_random: bool = False
 
     @abstractmethod
-    def passages(self, text: str, language: str, voice: str) -> list[Passage]:
+    def passages(self, text: str, language: str, voice: str) -> Sequence[Passage]:
         """Cut a text into passages; none if it has no sound that the model knows."""
 
     def close(self) -> None:  # noqa: B027 - optional: most models hold memory alone
@@ -121,7 +121,7 @@ class StockSynthesizer(Synthesizer):
             raise LineError("unspeakable", f"{voice} is silent for {request.text[:80]!r}")
         return Speech(samples / max(1.0, float(np.abs(samples).max())), rate)
 
-    def _passages(self, request: SpeechRequest) -> tuple[list[Passage], str]:
+    def _passages(self, request: SpeechRequest) -> tuple[Sequence[Passage], str]:
         """Return the passages of a line, and its voice."""
         model = self._loaded()
         if not self.serves(request.language):

@@ -67,7 +67,7 @@ class SupertonicModel(StockModel):
         self._folder, self._steps = folder, steps
         self._styles: dict[str, Style] = {}
 
-    def passages(self, text: str, language: str, voice: str) -> list[Passage]:
+    def passages(self, text: str, language: str, voice: str) -> list[SupertonicPassage]:
         tag = base_language(language)
         parts = pieces(clean(text), _LONGEST_KOREAN if tag == "ko" else _LONGEST, BORDERS)
         spoken = [part for part in parts if self._numbers("".join(filter(str.isalnum, part)))]
@@ -132,14 +132,14 @@ class SupertonicPassage(Passage):
     """At most 300 letters in one voice."""
 
     def __init__(self, model: SupertonicModel, letters: NDArray[np.int64], voice: str) -> None:
-        self._model, self._letters, self._voice = model, letters, voice
+        self._model, self.letters, self._voice = model, letters, voice
         self._natural_s = model.length_s(letters, voice)
 
     def length_s(self, speed: float) -> float:
         return self._natural_s / speed
 
     def sound(self, speed: float) -> Samples:
-        return self._model.sound(self._letters, self._voice, self._natural_s / speed)
+        return self._model.sound(self.letters, self._voice, self._natural_s / speed)
 
 
 def clean(text: str) -> str:
