@@ -370,6 +370,8 @@ class Synthesizer(Engine):
     """True if it needs a voice reference."""
     deterministic: ClassVar[bool] = False
     """True if the same request gives the same samples."""
+    foresees: ClassVar[bool] = False
+    """True if `natural_s` tells a length without speaking: then nothing else predicts it."""
     concurrency: ClassVar[int] = 1
     """Lines that it can speak at once."""
     max_characters: ClassVar[int | None] = None

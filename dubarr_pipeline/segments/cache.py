@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from dubarr_pipeline.engines.interfaces import Draft, Samples, Speech
 from dubarr_pipeline.files import named_disk_errors, whole_file
@@ -43,6 +43,7 @@ _Value = TypeVar("_Value")
 _SOUND = TypeAdapter(_SoundEntry)
 _VERSIONS = TypeAdapter(tuple[str, ...])
 _TAKES = TypeAdapter(tuple[Take, ...])
+_SECONDS = TypeAdapter(Annotated[float, Field(gt=0, allow_inf_nan=False)])
 
 
 class AnswerCache:
@@ -124,6 +125,19 @@ class AnswerCache:
             entry = {"kind": "prior", "language": "*", "index": -1, "key": "", "model": given}
             self._journal.write(entry)
         return entry["model"]
+
+    def measured_s(self, language: str, key: str) -> float | None:
+        """Return the seconds that a voice took for a measuring sentence; None if unmeasured."""
+        return _checked(_SECONDS, self._journal.find("measured", language, -1, key), "seconds")
+
+    def keep_measured(self, language: str, key: str, seconds: float) -> None:
+        """Write down the seconds of a measuring sentence; `key` is the digest of its request."""
+        place = {"kind": "measured", "language": language, "index": -1, "key": key}
+        self._journal.write({**place, "seconds": seconds})
+
+    def has_begun(self, task: LineTask) -> bool:
+        """Return whether an earlier run has finished the line; its sound may be gone. Cheap."""
+        return self._journal.find("line", task.language, task.index, task.line_key) is not None
 
     def finished(self, task: LineTask) -> LineResult | None:
         """Return the line as an earlier run finished it, if all that it depends on is the same."""

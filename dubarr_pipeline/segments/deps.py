@@ -1,12 +1,13 @@
 """Dependencies shared by all worker threads: engines behind their queues, answers, lengths."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.engines.interfaces import DraftBatch, Synthesizer, TakeVerifier, Translator
 from dubarr_pipeline.segments.cache import AnswerCache
-from dubarr_pipeline.segments.lengths import Lengths
+from dubarr_pipeline.segments.lengths import Lengths, VoiceName
 from dubarr_pipeline.segments.tasks import LineTask
 from dubarr_pipeline.services.call_queue import ServiceQueue
 
@@ -16,22 +17,22 @@ _TRIES = 12
 class RewordingGain:
     """A record of the rewordings that came nearer to what was asked. For many threads.
 
-    One gain is enough for the whole run, so that a resumed run asks what the first one asked.
+    A translator that repeats itself comes nearer by chance now and then: a gain pays for twelve
+    tries more, and no more.
     """
 
     def __init__(self) -> None:
-        self._in_vain: Counter[str] = Counter()
-        self._gained: set[str] = set()
+        self._tries: Counter[str] = Counter()
+        self._gains: Counter[str] = Counter()
 
     def note(self, language: str, *, is_gain: bool) -> None:
         """Count a rewording."""
-        if is_gain:
-            self._gained.add(language)
-        self._in_vain[language] += 1
+        self._tries[language] += 1
+        self._gains[language] += is_gain
 
     def is_none(self, language: str) -> bool:
-        """Return whether the first twelve were all in vain: no more are asked for."""
-        return self._in_vain[language] >= _TRIES and language not in self._gained
+        """Return whether fewer than one in twelve gained anything: no more are asked for."""
+        return self._tries[language] >= _TRIES * (self._gains[language] + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class LineDeps:
         llm, tts, asr: the queues in front of translator, synthesizer and listener.
         rate: samples per second of the clock.
         film: facts of the film for its translator; without lines.
+        unmeasured: voices that are measured before their first line, each with that line.
         gain: of the rewordings in this run.
     """
 
@@ -56,6 +58,7 @@ class LineDeps:
     options: SegmentsOptions
     rate: int
     film: DraftBatch
+    unmeasured: Mapping[VoiceName, LineTask] = field(default_factory=dict[VoiceName, LineTask])
     gain: RewordingGain = field(default_factory=RewordingGain)
 
     def batch(self, *tasks: LineTask, earlier: tuple[tuple[str, str], ...] = ()) -> DraftBatch:

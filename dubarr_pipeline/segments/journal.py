@@ -1,7 +1,7 @@
 """The journal of a video: every costly answer, written down before anything is built on it.
 
 ``segments.journal`` is append-only, one JSON object per line, flushed to the disk before the work
-goes on. Six kinds of entry are kept by (language, index, key), the key being a digest of all that
+goes on. Eight kinds of entry are kept by (language, index, key), the key being a digest of all that
 the answer depends on:
 
 - ``draft``: the versions of a translated line. All lines of a call share one entry, so that a kill
@@ -10,7 +10,9 @@ the answer depends on:
 - ``take``: a rendering, whose sound is whole in ``segments/takes`` before the entry is written;
 - ``heard``: the words that a recogniser wrote down of a take;
 - ``line``: a finished line, with its takes and the position of the chosen one;
-- ``final``: the digest of its final sound, so that it is not rendered again.
+- ``final``: the digest of its final sound, so that it is not rendered again;
+- ``prior``: the length model that the film began with;
+- ``measured``: the seconds that a new voice took for its measuring sentences.
 
 Failures are never journaled: see `docs/decisions/0004-production.md`.
 """

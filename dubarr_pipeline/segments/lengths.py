@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 _LAG_LINES = 16
 """Lines between the last that a generation learns from and the first that reads it, at most."""
 
+VoiceName = tuple[str, str]
+"""A language, and the model's name for a voice in it."""
+
 Observation = tuple[str, float]
 """A text as it was spoken at the voice's natural rate, and the seconds that it took."""
 
@@ -57,7 +60,15 @@ class Lengths:
         tasks: Sequence[LineTask],
         prior: Document | None = None,
         phonemes: PhonemeCount | None = None,
+        unmeasured: Iterable[VoiceName] = (),
+        known: Iterable[VoiceName] = (),
     ) -> None:
+        """Begin; no line of a language is ready before all `unmeasured` voices are measured.
+
+        `known` are voices that the prior knows, of an engine that tells no lengths itself.
+        """
+        self._unmeasured, self._known = set(unmeasured), set(known)
+        self._measured: dict[VoiceName, tuple[Observation, ...]] = {}
         self._prior = prior
         self._phonemes = phonemes
         self._lock = threading.Lock()
@@ -71,7 +82,17 @@ class Lengths:
     def ready(self, task: LineTask) -> bool:
         """Return whether all lines that its generation learns from have a first take."""
         with self._lock:
+            if any(language == task.language for language, _ in self._unmeasured):
+                return False
             return self._frontier[task.language] >= generation(task.ordinal)
+
+    def settle_voice(self, voice: VoiceName, seen: Sequence[Observation]) -> None:
+        """Record what a voice took for its measuring sentences; nothing if it was not measured."""
+        with self._lock:
+            self._unmeasured.discard(voice)
+            if seen:
+                self._measured[voice] = tuple(seen)
+                self._known.add(voice)
 
     def settle(self, task: LineTask, seen: Observation | None) -> None:
         """Record the line's natural length, or that it is unknown. Only the first record counts."""
@@ -95,8 +116,10 @@ class Lengths:
             return self._snapshots[place]
 
     def has_learned(self, task: LineTask) -> bool:
-        """Return whether the generation that the line sees has heard any take of its language."""
+        """Return whether its voice was measured, or the line's generation knows its language."""
         with self._lock:
+            if (task.language, voice_key(task)) in self._known:
+                return True
             seen = self._seen[task.language]
             return any(
                 seen.get(known.ordinal) is not None
@@ -112,9 +135,12 @@ class Lengths:
             return model.to_document()
 
     def _started(self) -> LengthModel:
-        if self._prior is None:
-            return LengthModel(self._phonemes)
-        return LengthModel.from_document(self._prior, self._phonemes)
+        prior = self._prior or LengthModel().to_document()
+        model = LengthModel.from_document(prior, self._phonemes)
+        for (language, voice), seen in sorted(self._measured.items()):
+            for text, measured_s in seen:
+                model.observe((text, language, voice), measured_s, 0.0)
+        return model
 
     def _teach(self, model: LengthModel, language: str, lines: int) -> None:
         for task in self._tasks[language][:lines]:

@@ -25,6 +25,7 @@ from dubarr_pipeline.text.sentences import is_stuck
 from dubarr_pipeline.text.syllables import syllables
 from dubarr_pipeline.timing.verdicts import (
     MISSPOKEN,
+    UNTRAINED_LIMITS,
     FaultLimits,
     TakeScore,
     TakeVerdict,
@@ -38,8 +39,6 @@ from dubarr_pipeline.timing.verdicts import (
 
 _log = logging.getLogger(__name__)
 
-_UNTRAINED = FaultLimits(longest=Fraction(4), shortest=Fraction(1, 5))
-"""For a voice that the length model has not heard yet: only the grossest babble is named."""
 _NO_SCORE = (0.0, 0.0, 0.0)
 
 
@@ -155,7 +154,7 @@ class _Line:
             # Only the first wording teaches the length model: later ones were chosen by length.
             if take.asked_s is None and not take.faults:
                 self.natural = (wording.spoken, take.duration_s)
-            elif wording.natural_s != wording.predicted_s:
+            elif wording.is_told:
                 self.natural = (wording.spoken, round(wording.natural_s, 6))
             self.deps.lengths.settle(self.task, self.natural)
             self.on_first_take(self.task)
@@ -203,7 +202,7 @@ class _Line:
             self.spoken_now += 1
             known = asked_s is not None or deps.lengths.has_learned(task)
             measured = measure(speech.samples, speech.rate, asked_s or wording.natural_s)
-            name = fault(measured, FaultLimits() if known else _UNTRAINED)
+            name = fault(measured, FaultLimits() if known else UNTRAINED_LIMITS)
             return speech, (name,) if name else ()
 
         take, clipped_share = deps.cache.spoken(task, key, unspoken, speak)
@@ -232,8 +231,7 @@ class _Line:
             return None
         # A voice whose natural rate is unknown is left to itself: so the first lines of a language
         # teach the length model, though the engine fits durations.
-        is_known = wording.natural_s != wording.predicted_s
-        if not (is_known or self.takes or self.deps.lengths.has_learned(self.task)):
+        if not (wording.is_told or self.takes or self.deps.lengths.has_learned(self.task)):
             return None
         options, wanted_s = self.deps.options, self.wordings.wanted_s
         last = self.takes[-1] if self.takes else None

@@ -21,7 +21,9 @@ from dataclasses import replace
 from dubarr_pipeline.engines.interfaces import Draft
 from dubarr_pipeline.progress import OnProgress, Progress
 from dubarr_pipeline.segments.deps import LineDeps
+from dubarr_pipeline.segments.lengths import VoiceName
 from dubarr_pipeline.segments.line import make_line
+from dubarr_pipeline.segments.measuring import measured
 from dubarr_pipeline.segments.results import FAILED, LINE_FAILURES, LineResult, failure_name
 from dubarr_pipeline.segments.tasks import LineTask
 from dubarr_pipeline.services.call_queue import DRAFTING, Cancelled, Priority
@@ -59,6 +61,8 @@ class Pool:
         workers = ThreadPoolExecutor(threads + len(self._languages), "dubarr-line")
         try:
             futures = [workers.submit(self._draft, language) for language in self._languages]
+            voices = self._deps.unmeasured.items()
+            futures += [workers.submit(self._measure, *voice) for voice in voices]
             futures += [workers.submit(self._work) for _ in range(threads)]
             pending: set[Future[None]] = set(futures)
             while pending:
@@ -132,6 +136,12 @@ class Pool:
                 self._changed.wait_for(lambda: self._stopped or self._waiting[language] < limit)
                 if self._stopped:
                     return
+
+    def _measure(self, voice: VoiceName, task: LineTask) -> None:
+        """Let a new voice say its measuring sentences; the lines of its language wait for that."""
+        deps = self._deps
+        deps.lengths.settle_voice(voice, measured(task, deps))
+        self._unpark(task.language)
 
     def _work(self) -> None:
         """Make one line after the other, the earliest that can be begun, until none is left."""

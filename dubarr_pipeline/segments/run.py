@@ -22,6 +22,7 @@ from dubarr_pipeline.segments.cache import AnswerCache
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.journal import Journal, digest
 from dubarr_pipeline.segments.lengths import Lengths
+from dubarr_pipeline.segments.measuring import voices_to_measure
 from dubarr_pipeline.segments.pool import Pool
 from dubarr_pipeline.segments.results import (
     FAILED,
@@ -100,7 +101,8 @@ def line_deps(request: SegmentsRequest, tasks: Sequence[LineTask], cache: Answer
     options, listener = request.options, request.listener
     llm = options.llm_concurrency or request.translator.concurrency
     tts = options.tts_concurrency or request.synthesizer.concurrency
-    language = request.transcript.language
+    language, prior = request.transcript.language, cache.prior(request.lengths)
+    new = voices_to_measure(tasks, request.synthesizer, cache, prior)
     return LineDeps(
         cache=cache,
         translator=request.translator,
@@ -109,7 +111,8 @@ def line_deps(request: SegmentsRequest, tasks: Sequence[LineTask], cache: Answer
         llm=ServiceQueue("llm", llm, options.dead_after),
         tts=ServiceQueue("tts", tts, options.dead_after),
         asr=ServiceQueue("asr", listener.concurrency if listener else 1),
-        lengths=Lengths(tasks, cache.prior(request.lengths), request.phonemes),
+        lengths=Lengths(tasks, prior, request.phonemes, new.voices, new.known),
+        unmeasured=new.voices,
         options=options,
         rate=request.transcript.rate,
         film=DraftBatch(language, "", (), request.context, request.speakers),
@@ -160,7 +163,10 @@ def _stats(
     errors = [
         abs(take.predicted_s / result.natural[1] - 1)
         for result in spoken
-        if result.natural and (take := result.takes[0]).spoken == result.natural[0]
+        if result.natural
+        and (take := result.takes[0]).spoken == result.natural[0]
+        # What an engine foresaw and nobody heard is no prediction that was tested.
+        and not (take.asked_s is not None and take.predicted_s == result.natural[1])
     ]
     usage = request.translator.usage()
     return SegmentsStats(

@@ -35,14 +35,16 @@ class Wording:
 
     Attributes:
         spoken: the same, prepared for speech.
-        predicted_s: seconds by the length model.
+        predicted_s: seconds by the length model, or by an engine that foresees them.
         natural_s: seconds by the engine's own estimate, if it has one; else `predicted_s`.
+        is_told: whether the engine has one.
     """
 
     text: str
     spoken: str
     predicted_s: float
     natural_s: float
+    is_told: bool = False
 
 
 def seconds(value: float) -> Fraction:
@@ -103,7 +105,7 @@ class Wordings:
     def may_reword(self) -> bool:
         """True if the translator may be asked for another wording; never for a person's.
 
-        One whose rewordings were all in vain is not asked again in this run.
+        One whose rewordings hardly ever gain anything is not asked again in this run.
         """
         may = self.deps.translator.can_rewrite and self.task.edit is None
         return may and not self.deps.gain.is_none(self.task.language)
@@ -198,15 +200,18 @@ class Wordings:
         model = deps.lengths.snapshot(task)
         predicted_s = model.predict(spoken, task.language, voice_key(task)) or 0.1
         request = SpeechRequest(spoken, task.language, task.voice)
-        natural_s = deps.synthesizer.natural_s(request)
-        return Wording(text, spoken, predicted_s, natural_s or predicted_s)
+        told_s = deps.synthesizer.natural_s(request)
+        if told_s and deps.synthesizer.foresees:
+            predicted_s = told_s
+        return Wording(text, spoken, predicted_s, told_s or predicted_s, bool(told_s))
 
     def _worth_a_take(self, first: Wording) -> bool:
         """Return whether it may fit when spoken; leniently while the model has learned nothing."""
         if not self.may_reword:
             return True
         options = self.deps.options
-        bound = options.hopeless if self.deps.lengths.has_learned(self.task) else options.unlearned
+        known = self.deps.synthesizer.foresees or self.deps.lengths.has_learned(self.task)
+        bound = options.hopeless if known else options.unlearned
         tempo = needed_tempo(self.fit(first.natural_s), self.deps.options.tempo)
         return 1 / bound <= tempo <= bound
 
@@ -216,6 +221,9 @@ class Wordings:
         for _ in range(_UNSPOKEN_REWORDINGS):
             count = syllables(best.spoken, self.task.language)
             change = syllable_change(self.fit(best.natural_s), count)
+            # A change of less than a syllable cannot be asked for.
+            if not change:
+                break
             try:
                 other = self.reword(best.text, best.natural_s, change, tried)
             except LineError:

@@ -147,6 +147,10 @@ class FaultLimits:
     grace_s: Fraction = Fraction(3, 10)
 
 
+UNTRAINED_LIMITS = FaultLimits(longest=Fraction(4), shortest=Fraction(1, 5))
+"""For a voice that the length model has not heard yet: only the grossest babble is named."""
+
+
 def fault(measure: TakeMeasure, limits: FaultLimits | None = None) -> TakeFault | None:
     """Name what is wrong with a take, or None if nothing is."""
     limits = limits or FaultLimits()

@@ -23,10 +23,12 @@ from dubarr_pipeline.errors import LanguageError, LineError, ServiceUnavailable
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.progress import Progress
 from dubarr_pipeline.script.model import Context, SpeakerProfile, Term
+from dubarr_pipeline.segments import measuring
 from dubarr_pipeline.segments.results import SegmentsResult, read_segments
 from dubarr_pipeline.segments.run import run
 from dubarr_pipeline.services.call_queue import Cancelled
 from dubarr_pipeline.spans import Span
+from dubarr_pipeline.text.tables import read_table
 from dubarr_pipeline.timing.tempo import TempoLimits
 from dubarr_pipeline_tests.fixtures.small_scripts import (
     BudgetTranslator,
@@ -36,18 +38,31 @@ from dubarr_pipeline_tests.fixtures.small_scripts import (
 )
 from dubarr_pipeline_tests.fixtures.tones import snr_db
 
+SENTENCES = [
+    sentence
+    for each in read_table("dubarr_pipeline.timing", "measuring_sentences").values()
+    for sentence in each
+]
+
 
 class CountingTone(ToneSynthesizer):
-    """Hums, and remembers what it was asked; may be told to misbehave for some texts."""
+    """Hums, and remembers what it was asked; may be told to misbehave for some texts.
+
+    What it says to be measured is kept apart from the lines.
+    """
 
     deterministic: ClassVar[bool] = True
 
     def __init__(self, twist: Callable[[SpeechRequest, Speech], Speech] | None = None) -> None:
         super().__init__(fits_duration=False)
         self.asked: list[SpeechRequest] = []
+        self.measured: list[SpeechRequest] = []
         self._twist = twist
 
     def speak(self, request: SpeechRequest) -> Speech:
+        if any(request.text in sentence for sentence in SENTENCES):
+            self.measured.append(request)
+            return super().speak(request)
         self.asked.append(request)
         spoken = super().speak(request)
         return self._twist(request, spoken) if self._twist else spoken
@@ -356,7 +371,21 @@ def test_a_dead_voice_is_given_up_soon_and_asked_again_by_the_next_run(tmp_path:
     assert finals(again).keys() == finals(clean).keys()
 
 
-def test_an_engine_asked_for_a_duration_is_asked_for_the_lines_own(tmp_path: Path) -> None:
+def test_a_voice_that_was_measured_is_asked_for_a_duration_from_the_first_line_on(
+    tmp_path: Path,
+) -> None:
+    synthesizer = ToneSynthesizer(fits_duration=True)
+    made = run(order(tmp_path, transcript(20), None, synthesizer))
+    lines = [line for found in made.languages.values() for line in found if line.placed]
+    assert all(line.takes[0].asked_s is not None for line in lines)
+    assert sum(line.tempo == 1 for line in lines) >= 0.9 * len(lines)
+
+
+def test_an_engine_asked_for_a_duration_is_asked_for_the_lines_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of a language without a measuring sentence, the first lines teach the voice's rate.
+    monkeypatch.setattr(measuring, "_sentences", lambda _: ())
     synthesizer = ToneSynthesizer(fits_duration=True)
     made = run(order(tmp_path, transcript(20), None, synthesizer))
     lines = [line for found in made.languages.values() for line in found if line.placed]

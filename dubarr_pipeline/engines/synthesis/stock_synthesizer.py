@@ -67,6 +67,7 @@ class StockSynthesizer(Synthesizer):
 
     fits_duration: ClassVar[bool] = True
     deterministic: ClassVar[bool] = True
+    foresees: ClassVar[bool] = True
     speeds: ClassVar[tuple[float, float]]
     """The slowest and the fastest at which the words stay clear."""
     languages: ClassVar[tuple[str, ...]]
