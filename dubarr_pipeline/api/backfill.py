@@ -22,7 +22,7 @@ from dubarr_pipeline.defs.runtime.records import add_video, stage_key
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.errors import DiskFull
-from dubarr_pipeline.library.admission import admit, decide_admission
+from dubarr_pipeline.library.admission import Refusal, admit, decide_admission
 from dubarr_pipeline.library.videos import Video, last_at, load_video
 from dubarr_pipeline.workdir.identity import stat_matches
 from dubarr_pipeline.workdir.layout import exclusive
@@ -106,15 +106,16 @@ class Backfill:
         work_dir, skipped = self._settings.work_dir, list[SkippedVideo]()
         known: list[Video] = []
         for path in self._paths:
-            judged = decide_admission(path, self.library, self._settings)
+            library = self._library_of(path)
+            judged = decide_admission(path, library, self._settings)
             video = last_at(path, work_dir) if work_dir.is_dir() else None
             if judged.reason:
                 skipped.append(SkippedVideo(path, "left out", judged.reason))
             elif video is None or not stat_matches(path, video.identity):
                 skipped.append(SkippedVideo(path, "new", targets=judged.targets))
             else:
-                profile = self.library.profile or self._settings.profile
-                asked = {"profile": profile, "overrides": self.library.overrides}
+                profile = library.profile or self._settings.profile
+                asked = {"profile": profile, "overrides": library.overrides}
                 known.append(replace(video, target_langs=judged.targets, **asked))
         return (self._planned(known) if known else []), skipped
 
@@ -124,20 +125,24 @@ class Backfill:
         videos: dict[str, Video] = {}
         skipped: list[SkippedVideo] = []
         for path in self._paths:
-            before = last_at(path, self._settings.work_dir)
-            # A file that is known is not read again.
-            identity = before.identity if before and stat_matches(path, before.identity) else None
             name = self._request.library
             try:
-                arrived = admit(path, name, self.library, self._settings, identity)
+                arrived = admit(path, name, self._library_of(path), self._settings)
             except DiskFull as error:
                 skipped.append(SkippedVideo(path, "waits", str(error)))
                 break
-            if isinstance(arrived, str):
-                skipped.append(SkippedVideo(path, "left out", arrived))
+            if isinstance(arrived, Refusal):
+                skipped.append(SkippedVideo(path, "left out", arrived.reason))
             else:
                 videos.setdefault(arrived.key, arrived)
         return self._planned(list(videos.values())), skipped
+
+    def _library_of(self, path: Path) -> Library:
+        """Return the library with the languages of the film's tags, unless others are asked for."""
+        video = last_at(path, self._settings.work_dir)
+        if video is None or self._request.targets:
+            return self.library
+        return self._settings.for_tags(self.library, video.tags)
 
     def _planned(self, videos: Sequence[Video]) -> list[BackfillPlan]:
         plans: list[BackfillPlan] = []

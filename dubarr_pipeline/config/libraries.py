@@ -164,6 +164,8 @@ class Library:
         target_langs: BCP-47 tags of the tracks to make.
         profile: engine profile of its videos; empty: that of the settings.
         languages: name of a ``[language_profiles.NAME]``, in place of target_langs.
+        tag_languages: tags of Radarr and Sonarr, and the language profiles that they choose in
+            place of the library's languages: ``"dub-ca" = "catalan"``.
         overrides: settings for these videos alone, by dotted name: ``"mix.preset" = "duck"``.
         priority: -100 to 100; videos of a higher one go first, libraries of the same take turns.
         quiet_hours: times of day (local) in which no video is started, e.g. ``["18:00-23:30"]``;
@@ -179,6 +181,7 @@ class Library:
     target_langs: tuple[str, ...] = ()
     profile: str = ""
     languages: str = ""
+    tag_languages: Mapping[str, str] = field(default_factory=dict[str, str])
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     priority: int = 0
     quiet_hours: tuple[str, ...] = ()

@@ -111,12 +111,15 @@ class WebhookOptions:
         port: port, 0-65535; 0: a free one.
         most_body_kb: longest request in kB; longer ones are refused (413).
         timeout_s: limit for each request's head and body, in seconds; slower senders are cut.
+        wait_hours: time that a film may take to appear, to be copied to its end and to get its
+            subtitles, after it was reported, in hours.
     """
 
     host: str = "127.0.0.1"
     port: int = 8765
-    most_body_kb: int = 1024
+    most_body_kb: int = 8192
     timeout_s: float = 10.0
+    wait_hours: float = 24.0
 
 
 @dataclass(frozen=True, slots=True)

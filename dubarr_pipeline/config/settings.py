@@ -77,6 +77,7 @@ class Settings:
         engines: the engine of every kind: the profile's, or the one that its section chose.
         engine_options: the options of those engines; None for an engine without any.
         libraries: the watched folders by name, their language profiles filled in.
+        language_profiles: named target languages, which tags choose.
         rescans: the servers that are told of published films, by name.
         document: the file's tables as they were written; `for_video` builds on them.
     """
@@ -100,6 +101,7 @@ class Settings:
     disk: DiskOptions
     housekeeping: HousekeepingOptions
     libraries: Mapping[str, Library]
+    language_profiles: Mapping[str, LanguageProfile]
     rescans: Mapping[str, RescanOptions]
     document: Mapping[str, Any]
     _of_videos: dict[str, Settings] = field(
@@ -112,6 +114,22 @@ class Settings:
             listed = ", ".join(self.libraries) or "none"
             raise SettingsError(f"unknown library {name!r} (choices: {listed})")
         return self.libraries[name]
+
+    def for_tags(self, library: Library, tags: Iterable[str]) -> Library:
+        """Return a library with the languages that a film's tags choose; of several, all."""
+        known = {tag.casefold() for tag in tags}
+        chosen = [
+            self.language_profiles[profile]
+            for tag, profile in library.tag_languages.items()
+            if tag.casefold() in known
+        ]
+        if not chosen:
+            return library
+        targets = dict.fromkeys(target for each in chosen for target in each.target_langs)
+        overrides = dict(library.overrides)
+        for each in chosen:
+            overrides = {**each.overrides, **overrides}
+        return replace(library, target_langs=tuple(targets), overrides=overrides)
 
     def inner_libraries(self, name: str) -> dict[Path, str]:
         """Return the folders and names of the libraries that lie within another one."""
@@ -223,12 +241,14 @@ def parse_settings(
             name: _read_library(name, table, languages)
             for name, table in named["libraries"].items()
         },
+        language_profiles=languages,
         rescans={n: _read(RescanOptions, t, f"rescans.{n}") for n, t in named["rescans"].items()},
         document=document,
         **_read_sections(document, profile, where),
     )
     for library in settings.libraries.values():
         settings.for_library(library)
+        settings.for_library(settings.for_tags(library, library.tag_languages))
     for name, server in settings.rescans.items():
         _check_names(server.libraries, settings.libraries, f"[rescans.{name}] libraries")
     return settings
@@ -272,13 +292,14 @@ def _read_library(
     name: str, table: Mapping[str, Any], languages: Mapping[str, LanguageProfile]
 ) -> Library:
     library = _read(Library, table, f"libraries.{name}")
+    for chosen in filter(None, (library.languages, *library.tag_languages.values())):
+        if chosen not in languages:
+            raise SettingsError(
+                f"[libraries.{name}]: unknown language profile {chosen!r} "
+                f"(choices: {', '.join(languages) or 'none'})"
+            )
     if not library.languages:
         return library
-    if library.languages not in languages:
-        raise SettingsError(
-            f"[libraries.{name}]: unknown language profile {library.languages!r} "
-            f"(choices: {', '.join(languages) or 'none'})"
-        )
     chosen = languages[library.languages]
     # Its own overrides go before those of the language profile.
     overrides = {**chosen.overrides, **library.overrides}

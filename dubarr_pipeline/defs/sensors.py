@@ -2,15 +2,15 @@
 
 import datetime
 import hashlib
-import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config import profile_engines
-from dubarr_pipeline.config.libraries import is_quiet
+from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.jobs import dub, publish
 from dubarr_pipeline.defs.resources import DubarrResource
@@ -18,21 +18,72 @@ from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.plan import plan
 from dubarr_pipeline.defs.runtime.records import stage_key, videos
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
-from dubarr_pipeline.errors import ArtifactError, DiskFull, SourceError
-from dubarr_pipeline.library.admission import admit
-from dubarr_pipeline.library.disk_space import check_video
-from dubarr_pipeline.library.scan import Scan, ScanState, left_out, scan
-from dubarr_pipeline.library.source import BackgroundHasher
+from dubarr_pipeline.defs.runtime.tick_state import TickState
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.library.admission import Refusal
+from dubarr_pipeline.library.arrivals import Arrivals, last_tried_s
+from dubarr_pipeline.library.background import BackgroundWork
+from dubarr_pipeline.library.scan import Scan, ScanState, scan
 from dubarr_pipeline.library.videos import Video, load_video
-from dubarr_pipeline.library.webhooks.inbox import Inbox, Message
+from dubarr_pipeline.library.webhooks.desk import MessageDesk, is_settled, last_looked_s
+from dubarr_pipeline.library.webhooks.inbox import Inbox
 
 _INTERVAL_S = 30
 _TAKING_IN_S = 20.0
-"""Dagster ends a tick after 60 s. `BackgroundHasher` goes on reading what takes longer."""
-_APPEARS_S = 600.0
-"""Longest wait for a reported file to appear: network folders are slow to show it."""
+"""Dagster ends a tick after 60 s, and keeps nothing of it; what takes longer goes on beside it."""
+_NAMED, _SAID = 5, 2_000
+"""Faults of a library that a tick names, and the characters that Dagster keeps of them."""
 _ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
-_hasher = BackgroundHasher()
+_scans = BackgroundWork[Scan]()
+
+
+@dataclass(slots=True)
+class _Tick:
+    """One tick of a sensor, with the videos that it found.
+
+    Each comes with its occasion: the signature of its file, or the name of a message.
+    """
+
+    context: dg.SensorEvaluationContext
+    settings: Settings
+    arrivals: Arrivals
+    found: list[tuple[Video, str]] = field(default_factory=list[tuple[Video, str]])
+    due: list[tuple[Video, str]] = field(default_factory=list[tuple[Video, str]])
+    notes: list[str] = field(default_factory=list[str])
+
+    def note(self, video: Video, occasion: str) -> None:
+        """Note a video that was registered, and whether a run would make anything of it."""
+        self.found.append((video, occasion))
+        if _is_due(self.context, video, self.settings):
+            self.due.append((video, occasion))
+
+    def result(self, cursor: str) -> dg.SensorResult:
+        """Return the tick's result: partitions for the videos, and runs where there is work.
+
+        There is one run request per content and request, under whatever names the file appears. The
+        run key is the same when a tick is repeated, and another one when a file or a request has
+        changed, changed back, or come back.
+        """
+        summary = [*self.notes, self.arrivals.summary()]
+        for line in filter(None, summary):
+            self.context.log.warning(line)
+        keys = sorted({video.key for video, _ in self.found})
+        due = {f"{v.key}/{','.join(v.target_langs)}/{v.profile}": (v, o) for v, o in self.due}
+        asked = [video for video, _ in due.values()]
+        tags = request_tags(self.context.instance, asked, self.settings)
+        requests: list[dg.RunRequest] = []
+        for (request, (video, occasion)), marks in zip(due.items(), tags, strict=True):
+            changed_ns = video.work(self.settings.work_dir).video.stat().st_mtime_ns
+            facts = f"{occasion} {changed_ns}".encode()
+            run_key = f"{request}/{hashlib.blake2b(facts, digest_size=6).hexdigest()}"
+            requests.append(dg.RunRequest(run_key=run_key, partition_key=video.key, tags=marks))
+        said = "; ".join(filter(None, summary))[:_SAID]
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests or not said else said,
+            dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
+            cursor=cursor,
+        )
 
 
 @dg.sensor(
@@ -42,164 +93,120 @@ def media_folder(context: dg.SensorEvaluationContext, dubarr: DubarrResource) ->
     """Dub new files in the folders of `[libraries.NAME]` that are unchanged for two scans.
 
     A video that cannot be dubbed is named in the log of the tick, and tried again when it or its
-    sidecar subtitles have changed.
+    subtitles have changed; one that is busy or cannot be read is left for the next tick.
     """
-    settings, known = dubarr.settings(), json.loads(context.cursor or "{}")
-    end = time.monotonic() + _TAKING_IN_S
-    cursor: dict[str, tuple[str, str]] = {}
-    found: list[tuple[Video, str]] = []
-    for name in settings.libraries:
-        library = settings.library(name)
-        before = ScanState.parse(*known.get(name, ("", "")))
-        inner = settings.inner_libraries(name)
-        seen = scan(library, before, settings.work_dir, inner=inner)
-        for fault in (seen.gone,) if seen.gone else seen.gaps:
-            context.log.warning("library %s (%s): %s", name, library.path, fault)
-        taken = list(_take_in(context, seen, name, settings, end))
-        found += [(video, signature) for signature, video in taken if video]
-        cursor[name] = seen.after(signature for signature, _ in taken).text()
-    return _tick_result(found, settings, context.instance, json.dumps(cursor))
+    settings = dubarr.settings()
+    memory = TickState(settings.work_dir, "media_folder")
+    known, end_s = memory.load(context.cursor) or {}, time.monotonic() + _TAKING_IN_S
+    tick = _Tick(context, settings, Arrivals(settings, end_s))
+    states: dict[str, Sequence[str]] = {}
+    for number, name in enumerate(settings.libraries):
+        # Each library has its share of what is left of the tick.
+        now_s = time.monotonic()
+        tick.arrivals.end_s = now_s + (end_s - now_s) / (len(settings.libraries) - number)
+        states[name] = _look(tick, name, known.get(name, ("", "")))
+    for name, fault in tick.arrivals.faults.items():
+        tick.notes.append(f"library {name}: nothing is dubbed: {fault}")
+    cursor = memory.save(states, context.cursor)
+    if tick.arrivals.faults and not tick.found and cursor == context.cursor:
+        # Nothing that this tick did is lost, and people see a failure best.
+        raise next(iter(tick.arrivals.faults.values()))
+    return tick.result(cursor)
 
 
-def _take_in(
-    context: dg.SensorEvaluationContext, seen: Scan, name: str, settings: Settings, end: float
-) -> Iterator[tuple[str, Video | None]]:
-    """Register settled videos; those beyond the time limit wait. Yield each signature and video.
+def _look(tick: _Tick, name: str, known: Sequence[str]) -> Sequence[str]:
+    """Take in the settled videos of one library; return its state for the next tick."""
+    library, arrivals = tick.settings.library(name), tick.arrivals
+    before, inner = ScanState.parse(*known), tick.settings.inner_libraries(name)
+    work = partial(scan, library, before, tick.settings.work_dir, inner=inner)
+    key = (name, repr(library), tuple(known))
+    seen = _scans.result(key, work, arrivals.end_s - time.monotonic())
+    if seen is None:
+        tick.notes.append(f"library {name} ({library.path}): its folders are still being listed")
+        return known
+    gaps = (seen.gone,) if seen.gone else seen.gaps
+    more = f"; and {len(gaps) - _NAMED} more" if len(gaps) > _NAMED else ""
+    if gaps:
+        listed = "; ".join(gaps[:_NAMED]) + more
+        tick.notes.append(f"library {name} ({library.path}): {listed}")
+    return seen.after(_take_in(tick, seen, name, library)).text()
 
-    A refused one has no video. Faults of the installation stop the tick.
-    """
-    library = settings.library(name)
-    if not seen.ready:
+
+def _take_in(tick: _Tick, seen: Scan, name: str, library: Library) -> Iterator[str]:
+    """Register settled videos; yield the signatures of those with an outcome. Others wait."""
+    ready = sorted(seen.ready, key=lambda one: (last_tried_s(one[0]), one[1]))
+    if ready and is_quiet(library.quiet_hours, datetime.datetime.now().time()):
+        tick.context.log.info("library %s: %d deferred until quiet hours end", name, len(ready))
         return
-    if is_quiet(library.quiet_hours, datetime.datetime.now().time()):
-        context.log.info("library %s: %d deferred until quiet hours end", name, len(seen.ready))
-        return
-    profile_engines.check_needs(settings.for_library(library))
-    promised = 0
-    for count, (signature, path) in enumerate(seen.ready):
-        try:
-            promised += check_video(path, len(library.target_langs), settings, None, promised)
-            identity = _hasher.identify(path, end - time.monotonic())
-        except SourceError as error:
-            context.log.warning("library %s: not dubbed: %s", name, error)
-            yield signature, None
-            continue
-        except DiskFull as error:
-            left = len(seen.ready) - count
-            context.log.warning("library %s: %d wait for disk space: %s", name, left, error)
+    for count, (signature, path) in enumerate(ready):
+        if tick.arrivals.is_over and count:
+            tick.context.log.info("library %s: %d more wait", name, len(ready) - count)
             return
-        if identity is None:
-            left = len(seen.ready) - count
-            context.log.info("library %s: reading %r; %d more after it", name, str(path), left - 1)
-            return
-        came = admit(path, name, library, settings, identity)
-        if isinstance(came, str):
-            context.log.warning("library %s: %r is not dubbed: %s", name, str(path), came)
-        yield signature, None if isinstance(came, str) else came
+        came = tick.arrivals.take(path, name, signature)
+        if isinstance(came, Refusal):
+            tick.context.log.warning(
+                "library %s: %r is not dubbed: %s", name, str(path), came.reason
+            )
+            yield signature
+        elif came:
+            tick.note(came, signature)
+            yield signature
 
 
 @dg.sensor(job=dub, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.STOPPED)
 def webhook_inbox(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
-    """Process the events of Radarr, Sonarr and scripts that `dubarr serve webhooks` received.
+    """Process the news of other programs that `dubarr serve webhooks` received.
 
     A message leaves the inbox one tick after it was processed, once Dagster has its result.
     """
     settings = dubarr.settings()
+    memory = TickState(settings.work_dir, "webhook_inbox")
     inbox = Inbox(settings.work_dir)
-    inbox.drop(json.loads(context.cursor or "[]"))
-    end = time.monotonic() + _TAKING_IN_S
-    worked: list[str] = []
-    found: list[tuple[Video, str]] = []
-    for name in inbox.names():
+    recorded = memory.load(context.cursor) or {}
+    # A film that was still being copied is looked into again.
+    inbox.drop(n for n in recorded if all(is_settled(key, settings) for key in _keys(recorded, n)))
+    tick = _Tick(context, settings, Arrivals(settings, time.monotonic() + _TAKING_IN_S))
+    desk = MessageDesk(settings, tick.arrivals)
+    worked: dict[str, list[str]] = {}
+    for name in sorted(inbox.names(), key=lambda each: (last_looked_s(each), each)):
+        if tick.arrivals.is_over:
+            break
         try:
-            message = inbox.read(name)
-            try:
-                came = _admit_told(message, settings, end)
-            # No other message waits for a path that cannot be read.
-            except OSError as error:
-                waits = time.time() - message.received_s < _APPEARS_S
-                came = None if waits else str(error)
-        except DiskFull as error:
-            context.log.warning("message %s waits for room on the disk: %s", name, error)
-            came = None
-        except (ArtifactError, SourceError) as error:
-            came = str(error)
-        if isinstance(came, Video):
-            found.append((came, name))
-        elif came:
-            context.log.warning("message %s: %s", name, came)
-        if came is not None:
-            worked.append(name)
-    return _tick_result(found, settings, context.instance, json.dumps(worked))
+            came = desk.work(inbox.read(name))
+        except ArtifactError as error:
+            came = Refusal(str(error))
+        if isinstance(came, Refusal):
+            context.log.warning("message %s: %s", name, came.reason)
+            worked[name] = []
+        elif came is not None:
+            worked[name] = [video.key for video in came]
+            for video in came:
+                tick.note(video, name)
+    for name, fault in tick.arrivals.faults.items():
+        tick.notes.append(f"library {name}: nothing is dubbed: {fault}")
+    return tick.result(memory.save(worked, context.cursor))
 
 
-def _admit_told(message: Message, settings: Settings, end: float) -> Video | str | None:
-    """Admit what a message tells of; return its video, the reason for none, or None while it waits.
-
-    Raises:
-        ArtifactError, SourceError: faults of this message alone.
-        DiskFull: if it has to wait for room.
-        MissingRequirement, WorkspaceError: faults of the installation, which stop the tick.
-    """
-    if message.library not in settings.libraries:
-        return f"there is no library {message.library!r} any more"
-    library = settings.library(message.library)
-    path = Path(message.event.path)
-    if message.event.kind == "deleted":
-        return f"{str(path)!r} was deleted; what was made of it is kept"
-    if is_quiet(library.quiet_hours, datetime.datetime.now().time()):
-        return None
-    if not path.is_file():
-        waited_s = time.time() - message.received_s
-        return None if waited_s < _APPEARS_S else f"{str(path)!r} did not appear: check the mount"
-    reason = left_out(library, path)
-    if reason:
-        return f"{str(path)!r} is not dubbed: {reason}"
-    profile_engines.check_needs(settings.for_library(library))
-    check_video(path, len(library.target_langs), settings)
-    identity = _hasher.identify(path, end - time.monotonic())
-    return admit(path, message.library, library, settings, identity) if identity else None
+def _keys(recorded: Any, message: str) -> list[str]:
+    """Return the videos of a message that the last tick worked off; none in older cursors."""
+    return recorded[message] if isinstance(recorded, dict) else []
 
 
-def _tick_result(
-    found: list[tuple[Video, str]], settings: Settings, instance: dg.DagsterInstance, cursor: str
-) -> dg.SensorResult:
-    """Return a tick's result: partitions for the videos, and runs where there is work.
-
-    Each video comes with its occasion: the signature of its file, or the name of a message. There
-    is one run request per content and request, under whatever names the file appears. The run key
-    is the same when a tick is repeated, and another one when a file or a request has changed,
-    changed back, or come back.
-    """
-    keys = sorted({video.key for video, _ in found})
-    due = {
-        f"{video.key}/{','.join(video.target_langs)}/{video.profile}": (video, occasion)
-        for video, occasion in found
-        if _is_due(instance, video, settings)
-    }
-    tags = request_tags(instance, [video for video, _ in due.values()], settings)
-    requests: list[dg.RunRequest] = []
-    for (request, (video, occasion)), marks in zip(due.items(), tags, strict=True):
-        changed_ns = video.work(settings.work_dir).video.stat().st_mtime_ns
-        facts = f"{occasion} {changed_ns}".encode()
-        run_key = f"{request}/{hashlib.blake2b(facts, digest_size=6).hexdigest()}"
-        requests.append(dg.RunRequest(run_key=run_key, partition_key=video.key, tags=marks))
-    return dg.SensorResult(
-        run_requests=requests,
-        dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
-        cursor=cursor,
-    )
-
-
-def _is_due(instance: dg.DagsterInstance, video: Video, settings: Settings) -> bool:
+def _is_due(context: dg.SensorEvaluationContext, video: Video, settings: Settings) -> bool:
     """Return whether a run would make anything, or fail, and none for the request is on its way."""
+    instance = context.instance
     mine = dg.RunsFilter(statuses=_ON_ITS_WAY, tags={"dagster/partition": video.key})
     asked_s = video.work(settings.work_dir).video.stat().st_mtime
     for record in instance.get_run_records(mine):
         lives = not is_dead(record.dagster_run, instance)
         if record.create_timestamp.timestamp() > asked_s and lives:
             return False
-    planned = plan(instance, video, settings)
+    try:
+        planned = plan(instance, video, settings)
+    except OSError as error:
+        # The run names it, and hinders no other film.
+        context.log.warning("%s: %s", video.key, error)
+        return True
     return planned.fault is not None or any(step.rerun for step in planned.steps)
 
 

@@ -1,11 +1,12 @@
 """Admission of a library's films: may this one be dubbed, into which languages, or why not."""
 
 import logging
+import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.libraries import Library, missing_targets, spoken_reason
@@ -13,11 +14,18 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import (
     DubbingError,
     LanguageError,
+    MediaToolError,
     MissingRequirement,
+    NoAudio,
+    NoScript,
+    NotAVideo,
+    SourceChanged,
+    SourceMissing,
     WorkspaceError,
 )
 from dubarr_pipeline.files import check_writable, whole_file
 from dubarr_pipeline.library.disk_space import check_video
+from dubarr_pipeline.library.identities import identify_once
 from dubarr_pipeline.library.publishing.files import check_destination
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.releases import find_earlier_release
@@ -40,6 +48,41 @@ from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 
 _log = logging.getLogger(__name__)
 
+_PASSING = (SourceMissing, SourceChanged, MediaToolError)
+_BEGINNINGS = re.compile(
+    rb"\x1aE\xdf\xa3|RIFF|OggS|FLV\x01|\x30\x26\xb2\x75|\x00\x00\x01[\xb3\xba]|G|.{4}G|.{4}(ftyp|moov|mdat|"
+    rb"free|skip|wide|pnot)",
+    re.DOTALL,
+)
+"""First bytes of containers of every kind."""
+_UNREADY = (NoScript, NotAVideo, NoAudio, LanguageError)
+
+
+@dataclass(frozen=True, slots=True)
+class FilmNews:
+    """News of a film from another program.
+
+    Attributes:
+        tags: its labels there; None where they were not told.
+        replaces: files of earlier releases that it takes the place of.
+    """
+
+    tags: tuple[str, ...] | None = None
+    replaces: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Reason why a film is not dubbed.
+
+    Attributes:
+        lasts: ``for good``; ``until it changes``: more of its file, or subtitles, may come;
+            ``a while``: a disk or a lock may answer otherwise next time.
+    """
+
+    reason: str
+    lasts: Literal["for good", "until it changes", "a while"] = "for good"
+
 
 def register(
     source: Source,
@@ -47,11 +90,13 @@ def register(
     settings: Settings,
     overrides: Mapping[str, Any] | None = None,
     library: str | None = None,
+    news: FilmNews | None = None,
 ) -> Video:
     """Check everything that a film needs to be dubbed, then write its ``video.json``.
 
     Where another film had that path before, or was an earlier release of the same under another
-    name, the new one starts with that one's corrections and lines; those that still fit are reused.
+    name (the news may name it), the new one starts with that one's corrections and lines; those
+    that still fit are reused.
 
     `targets` are BCP-47 tags; `overrides` are settings for this video alone, by dotted name.
 
@@ -67,19 +112,25 @@ def register(
     if settings.mux.container == "mkv":
         # The finished film must be able to keep all streams: plan_streams names one that cannot.
         plan_streams(read_facts(source.path), settings.mux)
+    news = news or FilmNews()
     request = {"target_langs": targets, "profile": settings.profile, "library": library}
     request["overrides"] = overrides or {}
     video = make_video(source.path, settings.work_dir, source.identity, **request)
     work = video.work(settings.work_dir)
     with exclusive(work):
+        named = [last_at(path, settings.work_dir) for path in news.replaces if not path.exists()]
+        released = (*named, find_earlier_release(source.path, settings.work_dir))
+        gone = {old.key: old for old in released if old and old.key != video.key}
         before = last_at(source.path, settings.work_dir)
-        earlier = find_earlier_release(source.path, settings.work_dir)
-        for old in (before, earlier):
+        for old in (before, *gone.values()):
             if old and old.key != video.key:
                 inherit_lines(old.work(settings.work_dir), work)
+                video = replace(video, tags=video.tags or old.tags)
+        if news.tags is not None:
+            video = replace(video, tags=news.tags)
         save_video(video, settings.work_dir)
-        if earlier and earlier.key != video.key:
-            supersede(earlier, video, settings.work_dir)
+        for old in gone.values():
+            supersede(old, video, settings.work_dir)
     check_video(source.path, len(targets), settings, work.root)
     return video
 
@@ -155,11 +206,13 @@ class Admission:
     Attributes:
         targets: BCP-47 tags; empty where it is not dubbed.
         source: the film; None where it could not be inspected.
+        fault: the error behind the reason.
     """
 
     targets: tuple[str, ...] = ()
     reason: str | None = None
     source: Source | None = None
+    fault: DubbingError | None = None
 
 
 def decide_admission(
@@ -184,7 +237,7 @@ def decide_admission(
     except (MissingRequirement, WorkspaceError):
         raise
     except DubbingError as error:
-        return Admission(reason=str(error))
+        return Admission(reason=str(error), fault=error)
     return admission
 
 
@@ -199,50 +252,84 @@ def _apply_rules(source: Source, library: Library) -> Admission:
 
 
 def admit(
-    path: Path, name: str, library: Library, settings: Settings, identity: FileIdentity | None
-) -> Video | str:
+    path: Path,
+    name: str,
+    library: Library,
+    settings: Settings,
+    news: FilmNews | None = None,
+) -> Video | Refusal:
     """Register a library's film, or return the reason why it is not dubbed.
+
+    A film is read to its end if it is to be dubbed, and was not read before.
 
     Raises:
         MissingRequirement, WorkspaceError: for faults that are not the film's.
     """
     if not (library.outside_links or library.holds(path)):
-        return f"{str(path)!r} is not inside library {name!r} ({library.path})"
-    path, identity = _original_of(path, identity, settings)
+        return Refusal(f"{str(path)!r} is not inside library {name!r} ({library.path})")
+    try:
+        path, identity = _original_of(path, settings)
+        admission = decide_admission(path, library, settings, identity)
+        if admission.targets:
+            return _admit_read(path, name, library, settings, news)
+    except (MissingRequirement, WorkspaceError):
+        raise
+    except DubbingError as error:
+        return _refusal(error, path)
+    if admission.fault:
+        return _refusal(admission.fault, path)
+    return Refusal(admission.reason or "there is nothing to do")
+
+
+def _admit_read(
+    path: Path, name: str, library: Library, settings: Settings, news: FilmNews | None
+) -> Video | Refusal:
+    """Admit a film that is to be dubbed by its headers, now by its content too."""
+    identity = identify_once(path, settings.work_dir)
     twin = _find_twin(path, identity, settings)
     if twin and twin.library not in (None, name):
-        return f"{str(path)!r} is a copy of {str(twin.source)!r} in library {twin.library!r}"
+        where = f"{str(twin.source)!r} in library {twin.library!r}"
+        return Refusal(f"{str(path)!r} is a copy of {where}")
     if twin and twin.library == name:
         path, identity = twin.source, twin.identity
     admission = decide_admission(path, library, settings, identity)
     if not (admission.source and admission.targets):
-        return admission.reason or "there is nothing to do"
-    try:
-        settings = settings.for_library(library)
-        where, publish = admission.source.path, library.publish
-        check_destination(where, admission.targets, library.path, publish, settings.work_dir)
-        return register(admission.source, admission.targets, settings, library.overrides, name)
-    except (MissingRequirement, WorkspaceError):
-        raise
-    except DubbingError as error:
-        return str(error)
+        return Refusal(admission.reason or "there is nothing to do")
+    settings = settings.for_library(library)
+    check_destination(path, admission.targets, library.path, library.publish, settings.work_dir)
+    targets, overrides = admission.targets, library.overrides
+    return register(admission.source, targets, settings, overrides, name, news)
 
 
-def _original_of(
-    path: Path, identity: FileIdentity | None, settings: Settings
-) -> tuple[Path, FileIdentity | None]:
+def _refusal(fault: DubbingError, path: Path) -> Refusal:
+    """Return a film's fault as a refusal, and how long it may last."""
+    if isinstance(fault, _PASSING):
+        return Refusal(str(fault), "a while")
+    unready = isinstance(fault, _UNREADY) and (not isinstance(fault, NotAVideo) or may_grow(path))
+    return Refusal(str(fault), "until it changes" if unready else "for good")
+
+
+def may_grow(path: Path) -> bool:
+    """Return whether a file that is no video may be the beginning of one that is being copied."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    return not head.strip(b"\0") or bool(_BEGINNINGS.match(head))
+
+
+def _original_of(path: Path, settings: Settings) -> tuple[Path, FileIdentity | None]:
     """Return the kept original of a film that dubarr published in its place, or the film itself."""
     before = last_at(path, settings.work_dir)
     publication = read_publication(before.work(settings.work_dir)) if before else None
-    if not (before and publication and publication.original and identity):
-        return path, identity
+    if not (before and publication and publication.original):
+        return path, None
+    identity = identify_once(path, settings.work_dir)
     ours = any((p.path, p.digest) == (path, identity.digest) for p in publication.files)
     return (before.source, before.identity) if ours else (path, identity)
 
 
-def _find_twin(path: Path, identity: FileIdentity | None, settings: Settings) -> Video | None:
+def _find_twin(path: Path, identity: FileIdentity, settings: Settings) -> Video | None:
     """Return the video of the same content that still has a file elsewhere; a moved one has not."""
-    known = find_by_digest(settings.work_dir, identity.digest) if identity else None
+    known = find_by_digest(settings.work_dir, identity.digest)
     if known is None or known.source == path or not known.source.is_file():
         return None
     # One more hard link changes the date of the inode: what was registered is still this file.

@@ -40,9 +40,7 @@ def find_earlier_release(path: Path, work_dir: Path) -> Video | None:
         return None
     words = title.split()
     found: list[tuple[float, Video]] = []
-    for key in registered(work_dir):
-        if not all(word in key for word in words[:3]):
-            continue
+    for key in registered(work_dir, lambda key: all(word in key for word in words[:3])):
         with suppress(ArtifactError):
             video = load_video(key, work_dir)
             work = video.work(work_dir)

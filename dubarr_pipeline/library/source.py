@@ -1,21 +1,19 @@
 """The film that is dubbed: its file, its streams, and the choice of audio and script."""
 
 import hashlib
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.engines.registry import row
-from dubarr_pipeline.errors import DubbingError, NoScript
+from dubarr_pipeline.errors import NoScript
 from dubarr_pipeline.library.videos import find_source
 from dubarr_pipeline.media.container.probe import probe_video
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream, choose_audio
 from dubarr_pipeline.media.subtitles.read import choose_script, existing_translation
 from dubarr_pipeline.media.subtitles.sources import SubtitleSource
-from dubarr_pipeline.workdir.identity import FileIdentity, identify
+from dubarr_pipeline.workdir.identity import FileIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,52 +100,3 @@ def subtitle_digest(subtitle: SubtitleSource) -> str:
     if subtitle.index is not None:
         return f"stream {subtitle.index}"
     return hashlib.sha256(subtitle.path.read_bytes()).hexdigest()
-
-
-class BackgroundHasher:
-    """Identities of new films, read one film at a time in a thread that outlives the request.
-
-    A film of 60 GB takes minutes to read, and a sensor's tick may take one.
-    """
-
-    def __init__(self) -> None:
-        self._futures: dict[tuple[Path, int, int], Future[FileIdentity]] = {}
-        self._lock, self._reading = threading.Lock(), threading.Lock()
-
-    def identify(self, path: Path, wait_s: float) -> FileIdentity | None:
-        """Return a file's identity, or None if it takes longer than `wait_s`: ask again later.
-
-        Raises:
-            SourceMissing, NotAVideo, SourceChanged: as `workdir.identity.identify`.
-        """
-        try:
-            found = path.stat()
-            state = (path, found.st_size, found.st_mtime_ns)
-        except OSError:
-            state = (path, -1, -1)
-        with self._lock:
-            is_new, future = state not in self._futures, self._futures.setdefault(state, Future())
-
-        def read() -> None:
-            with self._reading:
-                try:
-                    future.set_result(identify(path))
-                except (DubbingError, OSError) as error:
-                    future.set_exception(error)
-
-        if is_new:
-            # A daemon thread does not keep the process from ending.
-            threading.Thread(target=read, daemon=True).start()
-        try:
-            identity = future.result(max(0.0, wait_s))
-        except TimeoutError:
-            return None
-        except (DubbingError, OSError):
-            self._forget(future)
-            raise
-        self._forget(future)
-        return identity
-
-    def _forget(self, future: Future[FileIdentity]) -> None:
-        with self._lock:
-            self._futures = {s: each for s, each in self._futures.items() if each is not future}

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -37,6 +37,7 @@ class Video:
         identity: size, times and content digest of the file when it was registered.
         target_langs: BCP-47 tags of the tracks to make, in the order in which they are muxed.
         overrides: settings for this video alone, by dotted name.
+        tags: labels that Radarr or Sonarr gave it, which choose its languages.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Video:
     profile: str
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     library: str | None = None
+    tags: tuple[str, ...] = ()
 
     def work(self, work_dir: Path) -> WorkDir:
         """Return its work folder."""
@@ -204,21 +206,21 @@ def _is_registered(key: str, work_dir: Path) -> bool:
     return bool(KEY_PATTERN.fullmatch(key)) and WorkDir(work_dir / key).video.is_file()
 
 
-def registered(work_dir: Path) -> Iterator[str]:
-    """Yield the keys of all videos that have a work folder, in order."""
-    if work_dir.is_dir():
-        for folder in sorted(work_dir.iterdir()):
-            if _is_registered(folder.name, work_dir):
-                yield folder.name
+def registered(work_dir: Path, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[str]:
+    """Yield the keys of all videos that have a work folder, in order; of some by their names."""
+    # Names alone are listed first: of thousands of videos one is looked for after another.
+    named = os.listdir(work_dir) if work_dir.is_dir() else ()  # noqa: PTH208
+    for name in sorted(filter(wanted, named)):
+        if _is_registered(name, work_dir):
+            yield name
 
 
 def find_by_digest(work_dir: Path, digest: str) -> Video | None:
     """Return the video with this content, whatever its name was."""
-    for key in registered(work_dir):
-        if key.endswith(digest[:8]):
-            video = load_video(key, work_dir)
-            if video.identity.digest == digest:
-                return video
+    for key in registered(work_dir, lambda key: key.endswith(digest[:8])):
+        video = load_video(key, work_dir)
+        if video.identity.digest == digest:
+            return video
     return None
 
 

@@ -15,7 +15,8 @@ from dubarr_pipeline.defs.runtime.records import stage_key
 from dubarr_pipeline.defs.sensors import media_folder, publishing, webhook_inbox
 from dubarr_pipeline.errors import WorkspaceError
 from dubarr_pipeline.library.videos import load_video
-from dubarr_pipeline.library.webhooks.inbox import FileEvent, Inbox
+from dubarr_pipeline.library.webhooks.inbox import Inbox
+from dubarr_pipeline.library.webhooks.payloads import FileEvent
 from dubarr_pipeline_tests.fixtures.bench import (
     Film,
     make_film,
@@ -35,6 +36,7 @@ class Ticks:
     cursor: str | None = None
     languages: list[str] = field(default_factory=lambda: ["es"])
     wishes: dict[str, object] = field(default_factory=dict[str, object])
+    tables: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
 
     @property
     def films(self) -> Path:
@@ -46,7 +48,8 @@ class Ticks:
 
     def tick(self, sensor: dg.SensorDefinition = media_folder) -> dg.SensorResult:
         films = {"path": str(self.films), "target_langs": self.languages, **self.wishes}
-        config = write_config(self.folder / "dubarr.toml", {"libraries.films": films})
+        tables = {"libraries.films": films, **self.tables}
+        config = write_config(self.folder / "dubarr.toml", tables)
         dubarr = DubarrResource(config_file=str(config), work_dir=str(self.work_dir))
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"dubarr": dubarr}
@@ -124,11 +127,13 @@ def test_what_cannot_be_dubbed_is_named_once_and_tried_again_when_it_changes(
 def test_a_fault_of_ours_is_no_fault_of_the_film(ticks: Ticks):
     ticks.tick()
     before = ticks.cursor
+    kept = ticks.work_dir.rename(ticks.folder / "kept")
     ticks.work_dir.write_text("a file where the work folder should be")
     with pytest.raises(WorkspaceError):
         ticks.tick()
     assert ticks.cursor == before
     ticks.work_dir.unlink()
+    kept.rename(ticks.work_dir)
     assert len(requested(ticks.tick())) == 1
 
 
@@ -239,19 +244,19 @@ def test_what_is_not_dubbed_is_named_once(
     assert Inbox(ticks.work_dir).names() == []
 
 
-def test_a_file_that_has_not_appeared_yet_waits(ticks: Ticks, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_has_not_appeared_yet_waits(ticks: Ticks):
     told(ticks, ticks.films / "late.mkv")
     for _ in range(3):
         assert requested(ticks.tick(webhook_inbox)) == []
     assert len(Inbox(ticks.work_dir).names()) == 1
-    monkeypatch.setattr("dubarr_pipeline.defs.sensors._APPEARS_S", 0.0)
+    ticks.tables["webhooks"] = {"wait_hours": 0}
     ticks.tick(webhook_inbox)
     ticks.tick(webhook_inbox)
     assert Inbox(ticks.work_dir).names() == []
 
 
 def test_a_path_that_may_not_be_read_stops_no_other_message(
-    ticks: Ticks, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ticks: Ticks, capfd: pytest.CaptureFixture[str]
 ):
     locked = ticks.films / "locked"
     locked.mkdir()
@@ -263,7 +268,7 @@ def test_a_path_that_may_not_be_read_stops_no_other_message(
         assert len(requested(ticks.tick(webhook_inbox))) == 1
         ticks.tick(webhook_inbox)
         assert len(Inbox(ticks.work_dir).names()) == 1
-        monkeypatch.setattr("dubarr_pipeline.defs.sensors._APPEARS_S", 0.0)
+        ticks.tables["webhooks"] = {"wait_hours": 0}
         ticks.tick(webhook_inbox)
         assert "secret.mkv" in capfd.readouterr().err
         ticks.tick(webhook_inbox)

@@ -20,7 +20,8 @@ from dubarr_pipeline.library.videos import (
     registered,
     save_video,
 )
-from dubarr_pipeline.library.webhooks.inbox import FileEvent, Inbox, WebhookIntake
+from dubarr_pipeline.library.webhooks.inbox import Inbox, WebhookIntake
+from dubarr_pipeline.library.webhooks.payloads import FileEvent
 from dubarr_pipeline.workdir import checkpoints
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fixtures.bench import Bench

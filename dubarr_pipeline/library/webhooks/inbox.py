@@ -10,11 +10,11 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -22,103 +22,28 @@ from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError, RequestRefused, WorkspaceError
 from dubarr_pipeline.files import named_disk_errors, read_json, write_json
+from dubarr_pipeline.library.webhooks.payloads import FileEvent, file_events, read_body
+from dubarr_pipeline.library.webhooks.titles import TitleEvent
 
-Kind = Literal["arrived", "renamed", "deleted"]
-SENDERS = ("radarr", "sonarr", "generic")
-_ARRIVALS = frozenset(("Download", "ImportComplete", "ManualImport"))
-_DELETIONS = frozenset(("MovieFileDelete", "EpisodeFileDelete"))
-
-
-@dataclass(frozen=True, slots=True)
-class FileEvent:
-    """Arrival, new name or deletion of one file, with the sender's paths."""
-
-    kind: Kind
-    path: str
-    previous: str | None = None
-
-
-def file_events(sender: str, document: Any) -> list[FileEvent]:
-    """Return the file events of a webhook's JSON document.
-
-    Raises:
-        ValueError: if the sender does not write such documents; the message names the fault.
-    """
-    if not isinstance(document, Mapping):
-        raise ValueError("the body must be a JSON object")
-    if sender == "generic":
-        return _generic(document)
-    kind = document.get("eventType")
-    if not isinstance(kind, str):
-        raise ValueError(f"eventType is missing: this is not a webhook of {sender}")
-    if kind in _ARRIVALS:
-        return [FileEvent("arrived", path) for path in _files(document, sender)]
-    if kind in _DELETIONS:
-        return [FileEvent("deleted", path) for path in _files(document, sender)]
-    if kind == "Rename":
-        names = ("renamedMovieFiles", "renamedEpisodeFiles")
-        files = [file for name in names for file in _objects(document, name)]
-        paths = [[_path(f, name, "renamed") for name in ("path", "previousPath")] for f in files]
-        return [FileEvent("renamed", *both) for both in paths]
-    return []
-
-
-def _files(document: Mapping[str, Any], sender: str) -> list[str]:
-    one = "movieFile" if sender == "radarr" else "episodeFile"
-    single = {} if document.get(one) is None else {one: [document[one]]}
-    files = [*_objects(document, f"{one}s"), *_objects(single, one)]
-    paths = [_path(file, "path", one) for file in files]
-    if not paths:
-        raise ValueError(f"{one}.path is missing")
-    return list(dict.fromkeys(paths))
-
-
-def _generic(document: Mapping[str, Any]) -> list[FileEvent]:
-    kind = document.get("event", "arrived")
-    if kind not in ("arrived", "renamed", "deleted"):
-        raise ValueError(f"unknown event {kind!r}: choose arrived, renamed or deleted")
-    previous = _path(document, "previous", "the body") if kind == "renamed" else None
-    listed = document.get("paths")
-    if listed is None:
-        return [FileEvent(kind, _path(document, "path", "the body"), previous)]
-    if not isinstance(listed, list) or kind == "renamed":
-        raise ValueError("paths must be a list, and is not allowed with event = renamed")
-    return [FileEvent(kind, _path({"path": each}, "path", "paths")) for each in listed]
-
-
-def _objects(document: Mapping[str, Any], name: str) -> Iterable[Mapping[str, Any]]:
-    listed = document.get(name)
-    if listed is None:
-        return []
-    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
-        raise ValueError(f"{name} must be a list of objects")
-    return listed
-
-
-def _path(document: Mapping[str, Any], name: str, where: str) -> str:
-    path = document.get(name)
-    if not isinstance(path, str) or not path.strip() or "\0" in path:
-        raise ValueError(f"{name} of {where} must be a path")
-    return path
-
-
-_EVENT = TypeAdapter(FileEvent)
+WebhookEvent = FileEvent | TitleEvent
+_EVENT = TypeAdapter[WebhookEvent](WebhookEvent)
 MOST_MESSAGES = 100_000
 """So many unprocessed messages mean that the sensor is off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Event of one file of a library, with our own paths.
+    """Event of one file of a library, with our own paths, or of a title in any of them.
 
     Attributes:
+        library: its name; empty for a title.
         name: of its file in the inbox; sorts by time.
         received_s: seconds since 1970.
     """
 
     name: str
     library: str
-    event: FileEvent
+    event: WebhookEvent
     received_s: float
 
 
@@ -128,12 +53,12 @@ class Inbox:
     def __init__(self, work_dir: Path) -> None:
         self.folder = work_dir / ".inbox"
 
-    def put(self, library: str, event: FileEvent) -> Message:
+    def put(self, library: str, event: WebhookEvent) -> Message:
         """Write one message, as `put_all` does."""
         (message,) = self.put_all([(library, event)])
         return message
 
-    def put_all(self, events: Sequence[tuple[str, FileEvent]]) -> list[Message]:
+    def put_all(self, events: Sequence[tuple[str, WebhookEvent]]) -> list[Message]:
         """Write messages of libraries, flushed to the disk; each replaces an equal one.
 
         Raises:
@@ -153,10 +78,15 @@ class Inbox:
                 )
             return [self._put(library, event, known) for library, event in events]
 
-    def _put(self, library: str, event: FileEvent, known: dict[str, list[str]]) -> Message:
-        facts = f"{library}\0{event.kind}\0{event.path}\0{event.previous}"
+    def _put(self, library: str, event: WebhookEvent, known: dict[str, list[str]]) -> Message:
+        facts = f"{library}\0{event}"
+        if isinstance(event, FileEvent):
+            facts = f"{library}\0{event.kind}\0{event.path}\0{event.previous}"
         digest = hashlib.blake2b(facts.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         name = f"{time.time_ns():020d}-{digest}.json"
+        for older in known.get(f"{digest}.json", ()):
+            with suppress(ArtifactError):
+                event = _merged(self.read(older).event, event)
         message = Message(name, library, event, time.time())
         document = {"library": library, "received_s": message.received_s, "event": asdict(event)}
         write_json(self.folder / name, document)
@@ -201,6 +131,15 @@ class Inbox:
             (self.folder / name).unlink(missing_ok=True)
 
 
+def _merged(older: WebhookEvent, newer: WebhookEvent) -> WebhookEvent:
+    """Return a newer event with what only the older one of the same file told."""
+    if not (isinstance(older, FileEvent) and isinstance(newer, FileEvent)):
+        return newer
+    replaces = tuple(dict.fromkeys((*older.replaces, *newer.replaces)))
+    tags = older.tags if newer.tags is None else newer.tags
+    return replace(newer, replaces=replaces, tags=tags)
+
+
 TOKEN_VARIABLE = "DUBARR_WEBHOOK_TOKEN"
 _MAX_NAME, _MAX_PATH = 255, 4096
 """In bytes: Linux has no longer names, and asking for one is an error."""
@@ -214,29 +153,27 @@ class WebhookIntake:
         self._settings = settings
         self._inbox = Inbox(settings.work_dir)
 
-    def take(self, sender: str, body: bytes) -> int:
+    def take(self, sender: str, body: bytes, content_type: str = "") -> int:
         """Write the events of a webhook's document to the inbox, and return their number.
 
         Raises:
             RequestRefused: with the status that the sender gets.
         """
         try:
-            events = file_events(sender, json.loads(body))
+            events = file_events(sender, json.loads(read_body(sender, body, content_type)))
         except (ValueError, RecursionError) as error:
             raise RequestRefused(400, "not_understood", f"not understood: {error}") from None
-        placed: list[tuple[str, FileEvent]] = []
+        placed: list[tuple[str, WebhookEvent]] = []
         for event in events:
-            for name in self._settings.libraries:
-                library: Library = self._settings.library(name)
-                if path := _ours(library, event.path):
-                    previous = _ours(library, event.previous) if event.previous else None
-                    placed.append((name, FileEvent(event.kind, path, previous)))
-                    break
-            else:
+            if place := self._placed(event):
+                placed.append(place)
+            # A media server tells of everything that it has.
+            elif sender != "jellyfin":
+                path = getattr(event, "path", "")[:_QUOTED]
                 raise RequestRefused(
                     422,
                     "not_in_a_library",
-                    f"{event.path[:_QUOTED]!r} is not inside any library (see path_mappings)",
+                    f"{path!r} is not inside any library (see path_mappings)",
                 )
         try:
             self._inbox.put_all(placed)
@@ -244,15 +181,35 @@ class WebhookIntake:
             raise RequestRefused(507, "inbox_not_writable", str(error)) from error
         return len(placed)
 
+    def _placed(self, event: WebhookEvent) -> tuple[str, WebhookEvent] | None:
+        """Return the library of an event, and the event with our own paths; None if it has none."""
+        if isinstance(event, TitleEvent):
+            return "", event
+        holding = [
+            (len(Path(library.path).parts), name, path)
+            for name, library in self._settings.libraries.items()
+            if (path := _ours(library, event.path))
+        ]
+        if not holding:
+            return None
+        # Of nested libraries the deepest owns a film, of equal ones the first.
+        _, name, path = max(holding, key=lambda each: each[0])
+        library = self._settings.library(name)
+        replaces = [ours for each in event.replaces if (ours := _ours(library, each))]
+        previous = _ours(library, event.previous) if event.previous else None
+        return name, replace(event, path=path, previous=previous, replaces=tuple(replaces))
+
 
 def _ours(library: Library, theirs: str) -> str | None:
     """Return our path of a file that a sender names, if it is a possible path in the library."""
-    path = Path(os.path.normpath(library.mapped(theirs)))
-    inside = path.is_relative_to(library.path) if library.outside_links else library.holds(path)
-    if not path.is_absolute() or not inside:
-        return None
-    longest = max(len(os.fsencode(part)) for part in path.parts)
-    return str(path) if longest <= _MAX_NAME and len(os.fsencode(path)) < _MAX_PATH else None
+    for form in (theirs, *(unicodedata.normalize(kind, theirs) for kind in ("NFC", "NFD"))):
+        path = Path(os.path.normpath(library.mapped(form)))
+        inside = path.is_relative_to(library.path) if library.outside_links else library.holds(path)
+        if path.is_absolute() and inside:
+            longest = max(len(os.fsencode(part)) for part in path.parts)
+            short = longest <= _MAX_NAME and len(os.fsencode(path)) < _MAX_PATH
+            return str(path) if short else None
+    return None
 
 
 def webhook_token(work_dir: Path) -> tuple[str, Path | None]:

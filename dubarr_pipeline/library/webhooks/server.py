@@ -1,4 +1,4 @@
-"""Receiver of webhooks from Radarr, Sonarr and scripts: ``dubarr serve webhooks``.
+"""Receiver of webhooks from other programs and scripts: ``dubarr serve webhooks``.
 
 It refuses requests without the token, and answers 200 only when the message is on the disk. A
 sender's words are never logged as they are, nor is the token.
@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from dubarr_pipeline.config.options import WebhookOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import DubbingError, RequestRefused, SettingsError
-from dubarr_pipeline.library.webhooks.inbox import SENDERS, WebhookIntake
+from dubarr_pipeline.library.webhooks.inbox import WebhookIntake
+from dubarr_pipeline.library.webhooks.payloads import SENDERS
 from dubarr_pipeline.services.web import OPEN_PATH, WebApp, WebLimits, WebServer, read_body
 
 _MIN_TOKEN = 16
@@ -43,14 +44,17 @@ def webhook_server(settings: Settings, options: WebhookOptions, token: str) -> W
             raise RequestRefused(404, "unknown_sender", f"post to one of: {choices}")
         body = await read_body(request, limits)
         try:
-            accepted = await run_in_threadpool(intake.take, sender, body)
+            form = request.headers.get("content-type", "")
+            accepted = await run_in_threadpool(intake.take, sender, body, form)
         except RequestRefused:
             raise
         except DubbingError as error:
             raise RequestRefused(500, "failed", str(error)) from error
         return JSONResponse({"accepted": accepted})
 
-    routes = {("GET", OPEN_PATH): health, ("POST", "/{sender:path}"): receive}
+    # Radarr and Sonarr may be told to put.
+    routes = {("GET", OPEN_PATH): health}
+    routes |= {(method, "/{sender:path}"): receive for method in ("POST", "PUT")}
     app = WebApp(routes, token, limits, lambda error: {"error": str(error)})
     try:
         return WebServer(app, options.host, options.port)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dubarr_pipeline.library.webhooks.inbox import SENDERS, FileEvent, file_events
+from dubarr_pipeline.library.webhooks.payloads import SENDERS, FileEvent, file_events
+from dubarr_pipeline.library.webhooks.titles import TitleEvent
 
 FILM = "/movies/A Film (2020)/A Film.mkv"
 EPISODES = ["/tv/Show/S01E01.mkv", "/tv/Show/S01E02.mkv"]
@@ -25,7 +26,7 @@ EPISODES = ["/tv/Show/S01E01.mkv", "/tv/Show/S01E02.mkv"]
                 "movieFile": {"path": FILM, "relativePath": "A Film.mkv"},
                 "deletedFiles": [{"path": "/movies/A Film (2020)/old.mkv"}],
             },
-            [FileEvent("arrived", FILM)],
+            [FileEvent("arrived", FILM, replaces=("/movies/A Film (2020)/old.mkv",))],
         ),
         (
             "radarr",
@@ -126,7 +127,8 @@ _KINDS = st.sampled_from(["Download", "Rename", "MovieFileDelete", "Test", "rena
 def test_whatever_comes_is_read_or_named(sender: str, document: dict[str, Any], kind: str):
     if kind:
         document = {**document, "eventType": kind}
-    told: list[FileEvent] = []
+    told: list[FileEvent | TitleEvent] = []
     with contextlib.suppress(ValueError):
         told = file_events(sender, document)
-    assert all(event.path.strip() and "\0" not in event.path for event in told)
+    paths = [event.path for event in told if isinstance(event, FileEvent)]
+    assert all(path.strip() and "\0" not in path for path in paths)

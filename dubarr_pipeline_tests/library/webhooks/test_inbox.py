@@ -6,7 +6,8 @@ import pytest
 
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.webhooks import inbox
-from dubarr_pipeline.library.webhooks.inbox import FileEvent, Inbox
+from dubarr_pipeline.library.webhooks.inbox import Inbox
+from dubarr_pipeline.library.webhooks.payloads import FileEvent
 
 NEW = FileEvent("arrived", "/films/A.mkv")
 OTHER = FileEvent("arrived", "/films/B.mkv")

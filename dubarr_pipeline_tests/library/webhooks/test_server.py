@@ -18,13 +18,10 @@ import pytest
 from dubarr_pipeline.config.options import WebhookOptions
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.errors import SettingsError
-from dubarr_pipeline.library.webhooks.inbox import (
-    FileEvent,
-    Inbox,
-    WebhookIntake,
-    webhook_token,
-)
+from dubarr_pipeline.library.webhooks.inbox import Inbox, WebhookIntake, webhook_token
+from dubarr_pipeline.library.webhooks.payloads import FileEvent
 from dubarr_pipeline.library.webhooks.server import webhook_server
+from dubarr_pipeline.library.webhooks.titles import TitleEvent
 from dubarr_pipeline.services.web import WebServer
 from dubarr_pipeline_tests.fixtures.bench import small_disk
 
@@ -67,7 +64,11 @@ def radarr(path: str) -> dict[str, object]:
     return {"eventType": "Download", "movieFile": {"path": path}}
 
 
-def told(settings: Settings) -> list[FileEvent]:
+def told_paths(settings: Settings) -> list[str]:
+    return [event.path for event in told(settings) if isinstance(event, FileEvent)]
+
+
+def told(settings: Settings) -> list[FileEvent | TitleEvent]:
     inbox = Inbox(settings.work_dir)
     return [inbox.read(name).event for name in inbox.names()]
 
@@ -94,7 +95,10 @@ def test_what_is_told_lies_in_the_inbox_before_the_answer(
 def test_the_same_news_twice_is_one_message(server: WebServer, settings: Settings):
     for name in ("a.mkv", "b.mkv", "a.mkv"):
         httpx.post(f"{server.url}/radarr", json=radarr(f"/movies/{name}"), headers=BEARER)
-    assert [Path(event.path).name for event in told(settings)] == ["b.mkv", "a.mkv"]
+    assert [Path(path).name for path in told_paths(settings)] == [
+        "b.mkv",
+        "a.mkv",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,7 @@ def test_a_film_behind_a_link_is_taken_where_the_library_follows_links(settings:
         answer = httpx.post(f"{server.url}/generic", json={"path": path}, headers=BEARER)
         assert answer.status_code == status, answer.text
     next(servers, None)
-    assert [event.path for event in told(settings)] == [str(library.path / "link" / "x.mkv")]
+    assert told_paths(settings) == [str(library.path / "link" / "x.mkv")]
 
 
 def test_a_list_that_is_null_is_none(server: WebServer, settings: Settings):
