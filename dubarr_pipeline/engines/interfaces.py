@@ -111,6 +111,10 @@ class Diarizer(Engine):
     ) -> Diarization:
         """Return the turns of every speaker, ids ``SPEAKER_00``... by first appearance."""
 
+    def unscripted_identity(self) -> str:
+        """Return what else the results of films without subtitles depend on; empty: nothing."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Hearing:

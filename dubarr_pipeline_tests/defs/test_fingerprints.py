@@ -19,7 +19,7 @@ import pytest
 
 from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.config.settings import ENGINE_SECTIONS, OPTION_TYPES, parse_settings
-from dubarr_pipeline.defs.assets import segments, vocals
+from dubarr_pipeline.defs.assets import diarization, segments, vocals
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, required
 from dubarr_pipeline.defs.stages import STAGES
 from dubarr_pipeline.engines.synthesis import espeak
@@ -75,7 +75,7 @@ def fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = SubtitleSource("full", "embedded", tmp_path / "film.mkv", "srt", 3, "en")
     info = MediaInfo(tmp_path / "film.mkv", "matroska,webm", 1.0, 0.0, (audio,))
     source = Source(info, audio, script, "en")
-    for module in (vocals, segments):
+    for module in (vocals, diarization, segments):
         monkeypatch.setattr(module, "inspect_source", lambda *_: source)
     monkeypatch.setattr(segments, "existing_digests", lambda *_: {})
     return tmp_path

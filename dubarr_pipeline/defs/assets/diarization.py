@@ -8,6 +8,7 @@ import dagster as dg
 from dubarr_pipeline.config.profile_engines import engine, engine_facts
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.engines.interfaces import Diarizer
+from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.reports.pictures import turns_picture
 from dubarr_pipeline.spans import to_seconds, total
@@ -16,7 +17,15 @@ from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound, wr
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    return engine_facts(context.settings, Diarizer)
+    found, settings, video = (
+        engine_facts(context.settings, Diarizer),
+        context.settings,
+        context.video,
+    )
+    unscripted = engine(settings, Diarizer).unscripted_identity()
+    if unscripted and inspect_source(video.source, settings, video.target_langs).script is None:
+        return {**found, "unscripted": unscripted}
+    return found
 
 
 def make(context: StageContext) -> Outcome:

@@ -1,17 +1,23 @@
-"""Tells speakers apart by the subtitles' cues: one cue, one voice; written names win."""
+"""Tells speakers apart by the subtitles' cues: one cue, one voice; written names win.
+
+Without subtitles the pauses divide the speech, and the voices are grouped by what is heard alone.
+"""
 
 import importlib.util
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dubarr_pipeline.engines.diarization.voiceprint_model import VoiceprintModel
 from dubarr_pipeline.engines.interfaces import AudioReader, Diarizer, Need
-from dubarr_pipeline.media.audio.reader import read_mono
+from dubarr_pipeline.engines.requirements import model_in_store
+from dubarr_pipeline.media.audio.reader import Samples, read_mono
 from dubarr_pipeline.media.subtitles.parse import Cue
+from dubarr_pipeline.models.store import is_present, model_folder, model_identity
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
 from dubarr_pipeline.script.cues.alignment import SpeechMap
 from dubarr_pipeline.script.cues.layout import SoundClock, lay_out
@@ -29,11 +35,16 @@ from dubarr_pipeline.script.speakers.grouping import (
     pairs_apart,
     speaker_name,
 )
+from dubarr_pipeline.script.speakers.heard_groups import CLEAR_SILHOUETTE, clear_groups, even_space
+from dubarr_pipeline.script.speakers.stretches import StretchOptions, divide_speech
+from dubarr_pipeline.script.speakers.voiceprints import group_prints
 from dubarr_pipeline.spans import Span, merge, to_samples
 from dubarr_pipeline.workdir.canonical import canonical_json
 
 _log = logging.getLogger(__name__)
 _VERSION = 1
+_UNSCRIPTED_VERSION = 2
+_MODEL = "campplus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +55,10 @@ class CueClusterOptions:
         clusters: how many groups are looked for, and when they are believed.
         longest_heard_s: longest stretch of each line to analyse, in seconds.
         bridged_pause_s: longest pause that does not end a turn, in seconds.
-        window_s: length of the windows into which speech without subtitles is cut, in seconds.
+        window_s: longest stretch of speech without subtitles that is one voice unheard, in seconds.
         at_once_s: overlap from which two lines are two people's, in seconds.
+        model: speaker embedding by which voices are told apart in films without subtitles; the
+            default is used if it is in the store (``dubarr models pull campplus``); empty: none.
     """
 
     clusters: ClusterOptions = field(default_factory=ClusterOptions)
@@ -53,15 +66,17 @@ class CueClusterOptions:
     bridged_pause_s: float = 0.3
     window_s: float = 3.0
     at_once_s: float = 0.5
+    model: str = _MODEL
 
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """Speaker of a piece: a key that is the same for all pieces of one person."""
+    """Speaker of a piece: a key that is the same for all pieces of one person, and a voiceprint."""
 
     piece: ScriptLine
     key: str
     confidence: float
+    voiceprint: NDArray[np.float64] | None = None
 
 
 class CueClusters(Diarizer):
@@ -71,13 +86,26 @@ class CueClusters(Diarizer):
 
     def __init__(self, options: CueClusterOptions | None = None) -> None:
         self._options = options or CueClusterOptions()
+        self._model: VoiceprintModel | None = None
 
     def identity(self) -> str:
         return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
 
+    def unscripted_identity(self) -> str:
+        weights = model_identity(self._options.model) if self._has_model() else "no model"
+        return f"{_UNSCRIPTED_VERSION}/{weights}"
+
     def needs(self) -> tuple[Need, ...]:
         present = importlib.util.find_spec("scipy") is not None
-        return (Need("package", "scipy", present, "pip install dubarr-pipeline"),)
+        package = Need("package", "scipy", present, "pip install dubarr-pipeline")
+        chosen = self._options.model not in ("", _MODEL)
+        return (package, model_in_store(self._options.model)) if chosen else (package,)
+
+    def unload(self) -> None:
+        self._model = None
+
+    def _has_model(self) -> bool:
+        return bool(self._options.model) and is_present(self._options.model)
 
     def diarize(
         self,
@@ -96,8 +124,12 @@ class CueClusters(Diarizer):
                 name = speaker_name(piece)
                 key = f"name {name}" if name else f"channel {channel}"
                 voices.append(_Voice(piece, key, confidence))
-        else:
+        elif cues:
             voices = self._by_voice(vocals, speech_map, pieces, on_progress)
+        else:
+            voices = self._by_sound(vocals, pieces, on_progress)
+        if not cues:
+            voices = _joined(voices, to_samples(self._options.bridged_pause_s, vocals.rate))
         diarization = self._turns(voices, speech_map, vocals.rate)
         counts = (len(diarization.speakers), len(diarization.turns), len(diarization.names))
         _log.info("%d speakers in %d turns (%d named) from %d cues", *counts, len(cues))
@@ -110,13 +142,54 @@ class CueClusters(Diarizer):
         if cues:
             layout = lay_out(cues, speech, clock)
             return [p for p in layout.pieces if p.kind in ("speech", "foreign")]
-        longest = to_samples(self._options.window_s, vocals.rate)
-        windows: list[Span] = []
-        for span in merge(speech):
-            count = max(1, -(-span.length // longest))
-            edges = [span.start + span.length * i // count for i in range(count + 1)]
-            windows += [Span(a, b) for a, b in pairwise(edges)]
-        return [ScriptLine(i, window, "") for i, window in enumerate(windows)]
+        stretches = divide_speech(vocals, speech, StretchOptions(longest_s=self._options.window_s))
+        return [ScriptLine(i, span, "") for i, span in enumerate(stretches)]
+
+    def _by_sound(
+        self, vocals: AudioReader, pieces: Sequence[ScriptLine], on_progress: OnProgress
+    ) -> list[_Voice]:
+        """Tell voices apart where nothing is written: by the network if it is here."""
+        if self._model is None and pieces and self._has_model():
+            self._model = VoiceprintModel(model_folder(self._options.model))
+        model, rate = self._model, vocals.rate
+        sounds = _listen(vocals, pieces, on_progress)
+        if model is None:
+            features = ((piece, voice_features(sound, rate)) for piece, sound in sounds)
+            voices = self._by_timbre([(p, found) for p, found in features if found])
+        else:
+            prints = ((piece, model.print_of(sound, rate)) for piece, sound in sounds)
+            voices = self._by_print([(p, found) for p, found in prints if found is not None], rate)
+        return _fill_unheard(pieces, voices)
+
+    def _by_timbre(self, heard: Sequence[tuple[ScriptLine, VoiceFeatures]]) -> list[_Voice]:
+        if not heard:
+            return []
+        space, points = (
+            voice_space([found for _, found in heard]),
+            even_space([f for _, f in heard]),
+        )
+
+        def divide(long: NDArray[np.bool_], limits: ClusterOptions) -> NDArray[np.int64]:
+            return clear_groups(points[long], space.frames[long], limits, CLEAR_SILHOUETTE)
+
+        pieces = tuple(piece for piece, _ in heard)
+        voiced = VoicedPieces(pieces, points, space.frames, space.pitch_octaves)
+        return _voices(heard, *group_pieces(voiced, self._options.clusters, divide))
+
+    def _by_print(
+        self, heard: Sequence[tuple[ScriptLine, NDArray[np.float64]]], rate: int
+    ) -> list[_Voice]:
+        if not heard:
+            return []
+        pieces, prints = tuple(piece for piece, _ in heard), np.array([found for _, found in heard])
+        frames = np.array([piece.span.length * 100 // rate for piece in pieces], np.int64)
+
+        def divide(long: NDArray[np.bool_], limits: ClusterOptions) -> NDArray[np.int64]:
+            return group_prints(prints[long], frames[long] / 100, limits)
+
+        voiced = VoicedPieces(pieces, prints, frames, np.full(len(pieces), np.nan))
+        voices = _voices(heard, *group_pieces(voiced, self._options.clusters, divide))
+        return [replace(v, voiceprint=found) for v, (_, found) in zip(voices, heard, strict=True)]
 
     def _by_voice(
         self,
@@ -157,26 +230,66 @@ class CueClusters(Diarizer):
             space.spread,
             pairs_apart(pieces, to_samples(self._options.at_once_s, rate)),
         )
-        groups, confidence = group_pieces(voiced, self._options.clusters)
-        return [
-            _Voice(piece, f"group {group}", float(sure))
-            for piece, group, sure in zip(pieces, groups, confidence, strict=True)
-        ]
+        return _voices(heard, *group_pieces(voiced, self._options.clusters))
 
     def _turns(self, voices: Sequence[_Voice], speech: SpeechMap, rate: int) -> Diarization:
         ids: dict[str, str] = {}
         names: dict[str, str] = {}
+        prints: dict[str, NDArray[np.float64]] = {}
         turns: list[Turn] = []
         bridge = to_samples(self._options.bridged_pause_s, rate)
         for voice in voices:
             speaker = ids.setdefault(voice.key, f"SPEAKER_{len(ids):02d}")
             if speaker_name(voice.piece) and voice.piece.name:
                 names.setdefault(speaker, display_name(voice.piece.name))
+            if voice.voiceprint is not None:
+                weighted = voice.voiceprint * voice.piece.span.length
+                prints[speaker] = prints.get(speaker, 0) + weighted
             spans = merge(speech.within(voice.piece.span), bridge) if voice.piece.supported else []
             sure = voice.confidence if spans else voice.confidence / 2
             turns += [Turn(span, speaker, sure) for span in spans or [voice.piece.span]]
         ordered = sorted(turns, key=lambda turn: (turn.span, turn.speaker))
-        return Diarization(rate, tuple(t for t in ordered if t.span.length), names)
+        units = {who: found / np.linalg.norm(found) for who, found in prints.items()}
+        embeddings = {who: tuple(np.round(unit, 6).tolist()) for who, unit in units.items()}
+        return Diarization(rate, tuple(t for t in ordered if t.span.length), names, embeddings)
+
+
+def _listen(
+    vocals: AudioReader, pieces: Sequence[ScriptLine], on_progress: OnProgress
+) -> Iterator[tuple[ScriptLine, Samples]]:
+    for done, piece in enumerate(pieces):
+        yield piece, read_mono(vocals, piece.span)
+        on_progress(Progress(done + 1, len(pieces), "listening to the voices"))
+
+
+def _voices(
+    heard: Sequence[tuple[ScriptLine, object]],
+    groups: NDArray[np.int64],
+    confidence: NDArray[np.float64],
+) -> list[_Voice]:
+    return [
+        _Voice(piece, f"group {group}", float(sure))
+        for (piece, _), group, sure in zip(heard, groups, confidence, strict=True)
+    ]
+
+
+def _joined(voices: Sequence[_Voice], bridge: int) -> list[_Voice]:
+    """Join what one voice says with pauses of at most `bridge` samples to one turn."""
+    joined: list[_Voice] = []
+    for voice in voices:
+        last = joined[-1] if joined else None
+        if (
+            last is None
+            or last.key != voice.key
+            or voice.piece.span.start - last.piece.span.end > bridge
+        ):
+            joined.append(voice)
+            continue
+        lengths = last.piece.span.length, voice.piece.span.length
+        sure = (last.confidence * lengths[0] + voice.confidence * lengths[1]) / sum(lengths)
+        piece = replace(last.piece, span=Span(last.piece.span.start, voice.piece.span.end))
+        joined[-1] = replace(last, piece=piece, confidence=sure)
+    return joined
 
 
 def display_name(name: str) -> str:

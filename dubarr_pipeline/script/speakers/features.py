@@ -71,12 +71,14 @@ class VoiceFeatures:
 
     Attributes:
         mean, square: ``(19,)`` mean of the MFCCs, and of their squares.
+        scatter: ``(19, 19)`` covariance of the MFCCs within the stretch.
         frames: 10 ms frames that they were taken from.
         pitch_octaves: log2 of the median F0 in Hz, or None where too little is voiced.
     """
 
     mean: NDArray[np.float64]
     square: NDArray[np.float64]
+    scatter: NDArray[np.float64]
     frames: int
     pitch_octaves: float | None
 
@@ -90,7 +92,9 @@ def voice_features(mono: Samples, rate: int) -> VoiceFeatures | None:
     f0_hz = track_pitch(sound, FEATURE_RATE, _PITCH_HOP_S)
     voiced = f0_hz[f0_hz > 0]
     pitch = float(np.log2(np.median(voiced))) if voiced.size >= _FEWEST_VOICED else None
-    return VoiceFeatures(heard.mean(axis=0), np.square(heard).mean(axis=0), len(heard), pitch)
+    mean, square = heard.mean(axis=0), np.square(heard).mean(axis=0)
+    scatter = (heard - mean).T @ (heard - mean) / len(heard)
+    return VoiceFeatures(mean, square, scatter, len(heard), pitch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Speakers from groups of like voices and the names in the subtitles."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -165,13 +165,22 @@ def speaker_name(piece: ScriptLine) -> str | None:
     return None if key in CHORUS else key
 
 
+Division = Callable[[NDArray[np.bool_], ClusterOptions], Labels]
+"""Divides the pieces of a mask into groups, within the options' limits of their number."""
+
+
 def group_pieces(
-    voiced: VoicedPieces, options: ClusterOptions
+    voiced: VoicedPieces, options: ClusterOptions, division: Division | None = None
 ) -> tuple[Labels, NDArray[np.float64]]:
     """Decide which pieces one person speaks: each one's group number, and its confidence, 0 to 1.
 
     Pieces of one name are one person and never two; unnamed pieces join the name whose voice is
     theirs, or form speakers of their own. Two voices in one cue's dialogue are two people.
+
+    Args:
+        voiced: pieces and their voices.
+        options: for finding groups.
+        division: finds the groups of long pieces; None: `cluster`.
     """
     names = [speaker_name(piece) for piece in voiced.pieces]
     # Two at least if pieces are known to be two people's, or a few lines are in two registers.
@@ -188,7 +197,10 @@ def group_pieces(
     if long.sum() < max(2, limited.fewest):
         long = np.ones(len(frames), bool)
     labels = np.zeros(len(frames), np.int64)
-    labels[long] = cluster(voiced.points[long], limited, voiced.spread)
+    if division is None:
+        labels[long] = cluster(voiced.points[long], limited, voiced.spread)
+    else:
+        labels[long] = division(long, limited)
     _, labels[long] = np.unique(labels[long], return_inverse=True)
     centres = centroids(voiced.points[long], labels[long], frames[long].astype(np.float64))
     labels[~long] = _distances(voiced.points[~long], centres).argmin(axis=1)
