@@ -64,7 +64,7 @@ class CueClusterOptions:
     clusters: ClusterOptions = field(default_factory=ClusterOptions)
     longest_heard_s: float = 8.0
     bridged_pause_s: float = 0.3
-    window_s: float = 3.0
+    window_s: float = 2.5
     at_once_s: float = 0.5
     model: str = _MODEL
 

@@ -23,6 +23,7 @@ _RATE = 16000
 _WINDOW, _HOP, _FFT, _BANDS = 400, 160, 512, 80
 _LOWEST_HZ, _HIGHEST_HZ = 20.0, 8000.0
 _FEWEST_FRAMES = 12
+_LEVEL = 0.1
 _TINY = float(np.finfo(np.float32).eps)
 
 
@@ -63,7 +64,8 @@ class VoiceprintModel:
         sound = resample(mono, rate, _RATE)
         if sound.size < _WINDOW + _FEWEST_FRAMES * _HOP or not np.any(sound):
             return None
-        banks = filter_banks(sound)
+        # The banks have a floor: a quiet voice would lose its highs to it.
+        banks = filter_banks(sound * np.float32(_LEVEL / np.sqrt(np.mean(np.square(sound)))))
         heard = (banks - banks.mean(axis=0)).astype(np.float32)
         found = np.asarray(self._session.run(None, {self._input: heard[None]})[0], np.float64)
         size = float(np.linalg.norm(found))
@@ -90,7 +92,7 @@ def _mel_bank() -> NDArray[np.float64]:
 
     low, high = mel(np.array([_LOWEST_HZ, _HIGHEST_HZ]))
     edges = np.linspace(low, high, _BANDS + 2)
-    bins = mel(np.fft.rfftfreq(_FFT, 1 / _RATE))
+    bins = mel(np.arange(_FFT // 2 + 1) * np.float64(_RATE / _FFT))
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     return np.maximum(0.0, np.minimum(rising, falling))

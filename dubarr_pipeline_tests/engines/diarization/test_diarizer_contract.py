@@ -9,16 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters
+from dubarr_pipeline.engines.diarization.cue_clusters import CueClusterOptions, CueClusters
 from dubarr_pipeline.engines.diarization.pyannote import PyannoteDiarizer, PyannoteOptions
 from dubarr_pipeline.engines.interfaces import Diarizer
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.progress import Progress
 from dubarr_pipeline.script.model import Diarization
 from dubarr_pipeline.spans import Span
+from dubarr_pipeline_tests.fakes.tiny import voiceprints
 from dubarr_pipeline_tests.fixtures.tone_voices import RATE, Sound, Tone, sounding, speech_of
 
 ENGINES: dict[str, Callable[[Path], Diarizer]] = {
+    "cue-clusters with voiceprints": lambda model: CueClusters(
+        CueClusterOptions(model=str(voiceprints.build(model.parent / "voiceprints")))
+    ),
     "cue-clusters": lambda _: CueClusters(),
     "pyannote": lambda model: PyannoteDiarizer(PyannoteOptions(str(model), "cpu")),
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from dubarr_pipeline.engines.diarization.cue_clusters import CueClusters, CueClusterOptions
+from dubarr_pipeline.engines.diarization.cue_clusters import CueClusterOptions, CueClusters
 from dubarr_pipeline.script.speakers.grouping import ClusterOptions
 from dubarr_pipeline.script.speakers.stretches import StretchOptions, divide_speech
 from dubarr_pipeline.script.speakers.voiceprints import group_prints, likeness
