@@ -35,7 +35,7 @@ from dubarr_pipeline.script.speakers.grouping import (
     pairs_apart,
     speaker_name,
 )
-from dubarr_pipeline.script.speakers.heard_groups import CLEAR_SILHOUETTE, clear_groups, even_space
+from dubarr_pipeline.script.speakers.heard_groups import clear_groups, even_space
 from dubarr_pipeline.script.speakers.stretches import StretchOptions, divide_speech
 from dubarr_pipeline.script.speakers.voiceprints import group_prints
 from dubarr_pipeline.spans import Span, merge, to_samples
@@ -170,7 +170,7 @@ class CueClusters(Diarizer):
         )
 
         def divide(long: NDArray[np.bool_], limits: ClusterOptions) -> NDArray[np.int64]:
-            return clear_groups(points[long], space.frames[long], limits, CLEAR_SILHOUETTE)
+            return clear_groups(points[long], space.frames[long], limits)
 
         pieces = tuple(piece for piece, _ in heard)
         voiced = VoicedPieces(pieces, points, space.frames, space.pitch_octaves)

@@ -20,9 +20,12 @@ from dubarr_pipeline.script.speakers.grouping import (
     silhouette,
 )
 
-CLEAR_SILHOUETTE = 0.3
-"""Least silhouette of a division that is believed; measured: one voice reads up to 0.24, in moods
-and under music as well, two and more have 0.34-0.73."""
+_CLEAR_SILHOUETTE = 0.32
+"""Silhouette from which a division is believed; measured: one voice reads up to 0.28, in moods and
+under music that comes and goes, two and more have 0.34-0.75."""
+_FAIR_SILHOUETTE, _CONTRAST = 0.24, 16.0
+"""Both together are believed as well: music blurs silhouettes. One voice has contrasts up to 12,
+two and more under music 20-160."""
 _LEAST_FRAMES = 200
 """Frames of 10 ms that a voice has at least, in two stretches: fewer are an outlier."""
 _CROWD = 3
@@ -42,16 +45,13 @@ def even_space(voices: Sequence[VoiceFeatures]) -> Points:
     return (means - np.average(means, axis=0, weights=frames)) @ (directions / np.sqrt(variances))
 
 
-def clear_groups(
-    points: Points, frames: NDArray[np.int64], options: ClusterOptions, least: float
-) -> Labels:
+def clear_groups(points: Points, frames: NDArray[np.int64], options: ClusterOptions) -> Labels:
     """Return the group of every point, ``(n,)`` from 0: one group unless a division is clear.
 
     Args:
         points: ``(n, dimensions)``, see `even_space`.
         frames: ``(n,)`` frames of 10 ms behind each point.
         options: `most` and `fewest` groups; with two at least, the clearest division is taken.
-        least: silhouette from which a division is believed, 0 to 1.
     """
     count = len(points)
     if count < 3:
@@ -71,7 +71,19 @@ def clear_groups(
         tried.add(labels.tobytes())
         if (clear := silhouette(distances, labels)) > score:
             best, score = labels, clear
-    return best if score >= least or options.fewest > 1 else np.zeros(count, np.int64)
+    fair = score >= _FAIR_SILHOUETTE and _contrast(points, best, frames) >= _CONTRAST
+    believed = score >= _CLEAR_SILHOUETTE or fair or options.fewest > 1
+    return best if believed else np.zeros(count, np.int64)
+
+
+def _contrast(points: Points, labels: Labels, frames: NDArray[np.int64]) -> float:
+    """Return the variance between groups over that within them (the F statistic), by frames."""
+    weights, groups = frames.astype(np.float64), int(labels.max()) + 1
+    centres = centroids(points, labels, weights)
+    within = float(weights @ np.square(points - centres[labels]).sum(axis=1))
+    middle = np.average(points, axis=0, weights=weights)
+    between = float(weights @ np.square(centres[labels] - middle).sum(axis=1))
+    return between / max(1, groups - 1) / max(within / max(1, len(points) - groups), 1e-9)
 
 
 def _without_outliers(points: Points, labels: Labels, frames: NDArray[np.int64]) -> Labels:
