@@ -144,10 +144,9 @@ class Transcriber(Engine):
 
 
 class TakeVerifier(Engine):
-    """Transcribes a take, so that wrong words in it are noticed.
+    """Transcribes a take, so that wrong words in it are noticed; a transcriber may be one as well.
 
-    A transcriber that can handle single takes is a verifier as well: ``class X(Transcriber,
-    TakeVerifier)``. Takes are verified only if the transcription engine is one.
+    ``class X(Transcriber, TakeVerifier)``: takes are verified only by a transcription engine.
     """
 
     concurrency: ClassVar[int] = 1
@@ -159,10 +158,7 @@ class TakeVerifier(Engine):
 
     @abstractmethod
     def hear(self, samples: Samples, rate: int, language: str) -> str:
-        """Return the words of a mono float32 take, ``(samples,)`` at `rate` Hz; deterministic.
-
-        Empty if none were heard for sure.
-        """
+        """Return the words of a mono take at `rate` Hz, always the same; empty if unsure."""
 
 
 @dataclass(frozen=True, slots=True)
