@@ -259,9 +259,11 @@ class ServiceClient:
             except BadReply:
                 # It is not for the extras that this one is refused.
                 raise error from None
-            self._is_plain = True
-            without = ", ".join(sorted(document.keys() - plain.keys()))
-            _log.warning("asked without %s from now on: %s", without, error)
+            # Calls of other threads may have been under way.
+            if not self._is_plain:
+                self._is_plain = True
+                without = ", ".join(sorted(document.keys() - plain.keys()))
+                _log.warning("asked without %s from now on: %s", without, error)
             return answer
         self._takes_extras = True
         return answer

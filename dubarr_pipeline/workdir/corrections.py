@@ -98,7 +98,8 @@ def with_speaker_edits(
         ) from error
     for who, edit in edits.items():
         if who not in found:
-            choices = ", ".join(found) or "none"
+            named = (f"{each} ({one.name})" if one.name else each for each, one in found.items())
+            choices = ", ".join(named) or "none"
             raise ArtifactError(f"{path} names an unknown speaker {who!r}: choose one of {choices}")
         said: dict[str, Any] = edit.model_dump(exclude_unset=True)
         if "voices" in said:

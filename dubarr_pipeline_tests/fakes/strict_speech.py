@@ -17,7 +17,7 @@ RATE = 8000
 
 
 class StrictSpeechServer:
-    """Hums 0.1 s for each letter, over the speed; a context manager.
+    """Hums `letter_s` for each letter, over the speed; a context manager.
 
     Attributes:
         known: fields of an order that it takes; others are refused with `refusal`.
@@ -32,9 +32,10 @@ class StrictSpeechServer:
         refusal: int = 400,
         honours_speed: bool = True,
         listed: object = None,
+        letter_s: float = 0.1,
     ) -> None:
         self.known, self.refusal, self.listed = known, refusal, listed
-        self.honours_speed = honours_speed
+        self.honours_speed, self.letter_s = honours_speed, letter_s
         self.orders: list[dict[str, Any]] = []
         self.refused = 0
         outer = self
@@ -73,7 +74,7 @@ class StrictSpeechServer:
     def sound(self, order: Mapping[str, Any]) -> bytes:
         speed = order.get("speed", 1.0) if self.honours_speed else 1.0
         # The pace drifts a little with the speed, as it does with real voices.
-        length_s = 0.1 * len(order["input"]) / speed**0.9
+        length_s = self.letter_s * len(order["input"]) / speed**0.9
         time_s = np.arange(round(length_s * RATE)) / RATE
         stream = io.BytesIO()
         soundfile.write(stream, 0.3 * np.sin(2 * np.pi * 150 * time_s), RATE, format="WAV")

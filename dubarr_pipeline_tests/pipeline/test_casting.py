@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dubarr_pipeline_tests.fakes import stock_voices
+from dubarr_pipeline_tests.fakes.strict_speech import StrictSpeechServer
 from dubarr_pipeline_tests.fixtures.bench import (
     Bench,
     Film,
@@ -236,3 +237,21 @@ def test_a_narrator_is_chosen_by_name(two_people: Path, tmp_path: Path):
     _, answer = dubbed_by({"narrator": "nobody"}, "stock", two_people, tmp_path / "other")
     assert answer.code != 0
     assert "NARRATOR has no voice 'nobody' in es: choose one of es_dora" in answer.err
+
+
+def test_the_voices_of_a_server_are_dealt(two_people: Path, tmp_path: Path):
+    listed = {"voices": [{"id": "nova"}, {"id": "onyx"}, {"id": "echo"}, {"id": "zm_yunxi"}]}
+    with StrictSpeechServer(listed=listed, letter_s=0.05) as server:
+        tables = {"synthesis": {"engine": "openai", "url": server.url, "model": "tts-1"}}
+        bench = Bench(tmp_path / "work", write_config(tmp_path / "dubarr.toml", tables))
+        answer = bench.dub(two_people)
+        assert answer.code == 0, answer.both
+        # The first question, and the lines that were under way when the first was refused.
+        assert server.refused <= 1 + 3
+    # Both are men.
+    assert {order["voice"] for order in server.orders[1:]} == {"onyx", "echo"}
+    voices = spoken(bench, "es")
+    assert voices[0] == voices[2] != voices[1]
+    # Nothing is made again because the server is away now.
+    again = bench.dub(two_people)
+    assert bench.made() == (), again.both

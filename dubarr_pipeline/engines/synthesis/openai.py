@@ -118,21 +118,28 @@ class OpenAISynthesizer(Synthesizer):
                 f"synthesizer {self.name!r} does not speak {', '.join(foreign)}: choose another "
                 "target language, or another synthesis.engine"
             )
-        voice = Voice("", SpeakerProfile(""))
         for target in targets:
+            # A server may not know the voice of the settings, which is for those without another.
+            name = next((voice.name for voice in self.voices(target)), None)
+            voice = Voice("", SpeakerProfile(""), name=name)
             try_tts(self._service, self._order(SpeechRequest("", target, voice)))
 
     def serves(self, language: str) -> bool:
         return not self.options.languages or language in self.options.languages
 
     def voices(self, language: str) -> tuple[StockVoice, ...]:
-        """Return the voices of the settings, else of the server's list, read once."""
+        """Return the voices of the settings, else of the server's list, read once.
+
+        Of a list, those made for other languages count only where there is no other: many servers
+        read a text by the rules of the voice's own language.
+        """
         if self.options.voices:
             return stock_voices([named_voice(each) for each in self.options.voices], language)
         if self._listed is None:
             with nullcontext(self._service) if self._service else closing(self._client()) as asked:
                 self._listed = asked.voices()
-        return stock_voices(self._listed, language)
+        found = stock_voices(self._listed, language)
+        return tuple(voice for voice in found if voice.native) or found
 
     def speak(self, request: SpeechRequest) -> Speech:
         if self._service is None:

@@ -42,14 +42,14 @@ def stock_voices(served: Sequence[ServedVoice], language: str) -> tuple[StockVoi
 
 def _stock_voice(served: ServedVoice, language: str) -> StockVoice:
     facts: Mapping[str, Any] = read_table(_PACKAGE, "kokoro_voices")["voices"].get(served.name, {})
-    sex: Sex | None = facts.get("sex") or read_table(_PACKAGE, "server_voices")["openai"].get(
-        served.name.lower()
-    )
+    table = read_table(_PACKAGE, "server_voices")
+    sex: Sex | None = facts.get("sex") or table["openai"].get(served.name.lower())
     spoken = served.languages
     # Names of Kokoro's voices begin with their language and sex, also those of later versions.
-    if (like := _OF_KOKORO.fullmatch(served.name)) and like["accent"] in accents():
+    tags = {**table["kokoro"], **{letter: each.tag for letter, each in accents().items()}}
+    if (like := _OF_KOKORO.fullmatch(served.name)) and like["accent"] in tags:
         sex = sex or _SEXES[like["sex"]]
-        spoken = spoken or (accents()[like["accent"]].tag,)
+        spoken = spoken or (tags[like["accent"]],)
     native = not spoken or any(same_language(each, language) for each in spoken)
     known = served.sex or sex
     return StockVoice(served.name, known, facts.get("age"), facts.get("pitch_hz"), native)

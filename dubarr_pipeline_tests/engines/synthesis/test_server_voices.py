@@ -116,11 +116,24 @@ LISTS = (
 def test_the_voices_that_a_server_lists_are_dealt(listed: object):
     with StrictSpeechServer(listed=listed) as server, engine(server) as voice:
         found = {each.name: each for each in voice.voices("es")}
-    assert set(found) == {"nova", "em_alex"}
-    assert (found["nova"].sex, found["em_alex"].sex) == ("female", "male")
-    assert found["em_alex"].native
+        english = {each.name: each for each in voice.voices("en")}
+    assert found["em_alex"].sex == "male"
+    assert english["nova"].sex == "female"
     # Where nobody has said for which language a voice was made, it is for all.
-    assert found["nova"].native is ("'en" not in str(listed))
+    assert set(found) == ({"em_alex"} if "language" in str(listed) else {"nova", "em_alex"})
+    assert set(english) == {"nova"}
+    assert all(each.native for each in (*found.values(), *english.values()))
+
+
+def test_voices_of_other_languages_are_dealt_where_there_is_no_other():
+    with StrictSpeechServer(listed=["em_alex", "ef_dora"]) as server, engine(server) as voice:
+        assert [each.native for each in voice.voices("de")] == [False, False]
+
+
+def test_the_first_question_is_asked_in_a_voice_that_there_is():
+    with StrictSpeechServer(listed=["em_alex"]) as server, engine(server) as voice:
+        voice.try_out(("es",))
+    assert [order["voice"] for order in server.orders] == ["em_alex"]
 
 
 @pytest.mark.parametrize("listed", [None, b"<html>", b"[" * 99_999, {"detail": "x"}, 7, {}])
