@@ -162,7 +162,8 @@ def needs(settings: Settings, pairs: Pairs = ()) -> list[tuple[str, Need]]:
             found.append(("reading and writing media", need))
     for kind in KINDS:
         by_pair = kind == "translation" and translates_by_pair(settings)
-        chosen = _constructed(settings, kind, **({"pairs": pairs} if by_pair else {}))
+        facts: dict[str, Any] = {"pairs": pairs} if by_pair else {}
+        chosen = _constructed(settings, kind, **facts)
         licences = licence_needs(settings, row(kind, settings.engines[kind]))
         found += [(f"{kind}: {chosen.name}", need) for need in (*licences, *chosen.needs())]
     return list({need.name: (user, need) for user, need in reversed(found)}.values())[::-1]

@@ -21,6 +21,7 @@ from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.synthesis.tone import ToneSynthesizer
 from dubarr_pipeline.errors import LicenceError, MissingRequirement
 from dubarr_pipeline.models import store
+from dubarr_pipeline.models.store import ModelOptions, known_model
 from dubarr_pipeline_tests.fakes.tiny.hub import Hub, running_hub
 
 NAME = "coqui/XTTS-v2"
@@ -104,6 +105,45 @@ def test_a_model_is_pulled_listed_verified_and_removed(hub: Hub, tmp_path: Path)
     assert f"{NAME}: nothing to fetch" in again.output
     assert "0.2 MB freed" in _dubarr(tmp_path, "models", "remove", NAME).output
     assert not store.is_present(NAME)
+
+
+def test_models_of_a_pair_are_named_by_the_languages_of_the_film(hub: Hub, tmp_path: Path):
+    asked = ("doctor", "--profile", "laptop", "--from", "fr", "--to", "es,pt-BR")
+    told = _dubarr(tmp_path, *asked).output
+    named = [line.split()[2] for line in told.splitlines() if "bergamot/" in line]
+    assert named == ["bergamot/fr-en", "bergamot/en-es", "bergamot/en-pt"]
+    assert "dubarr models pull bergamot/en-es (about 26 MB" in told
+    assert "bergamot/" not in _dubarr(tmp_path, "doctor", "--profile", "laptop").output
+
+
+def test_of_a_large_family_the_list_shows_what_is_here(hub: Hub, tmp_path: Path):
+    listed = _dubarr(tmp_path, "models", "list").output
+    assert "bergamot/...  12.0 MB to 39.0 MB each" in listed
+    assert "MPL-2.0" in listed
+    assert " en-es " in listed
+    assert listed.count("bergamot/") == 1
+
+
+def test_the_models_that_a_film_decides_are_fetched_when_it_is_known(hub: Hub, tmp_path: Path):
+    settings = load_settings(_config(tmp_path, "")).for_video("laptop", {})
+    translator = profile_engines.translator(settings, pairs=(("en", "ca"),))
+    files = known_model("bergamot/en-ca").urls
+    own = [f'"{url}"' for url in files]
+    # The public files are large: others of the same names stand in for them.
+    models = tmp_path / "models"
+    models.mkdir(exist_ok=True)
+    (models / "models.toml").write_text(
+        f'[models."bergamot/en-ca"]\nlicence = "MPL-2.0"\nurls = [{", ".join(own)}]\n'
+    )
+    for url in files:
+        path = tmp_path / "hub" / "files" / url.removeprefix("https://")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(3000))
+    assert not store.is_present("bergamot/en-ca")
+    profile_engines.fetch_models(replace(settings, models=ModelOptions(download=False)), translator)
+    assert not store.is_present("bergamot/en-ca")
+    profile_engines.fetch_models(settings, translator)
+    assert store.is_present("bergamot/en-ca")
 
 
 def test_a_damaged_model_is_told_with_its_cure(hub: Hub, tmp_path: Path):

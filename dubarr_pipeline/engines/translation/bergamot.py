@@ -1,6 +1,6 @@
-"""Firefox's translation models: some forty languages to and from English, others through it.
+"""Firefox's translation models: from 51 languages into 44, directly or through English.
 
-Each direction is a model of its own (11 to 39 MB to fetch); a line takes hundredths of a second on
+Each direction is a model of its own (12 to 39 MB to fetch); a line takes hundredths of a second on
 one core. Only the models of the film's languages are needed and loaded.
 
 Weights: MPL-2.0, https://github.com/mozilla/firefox-translations-models.

@@ -255,7 +255,9 @@ class Student:
     ) -> tuple[Matrix, Matrix]:
         """Return one layer's output for the next words, and its cell after them."""
         name, weights = f"decoder_l{layer}_rnn", self._weights
-        gate = 1 / (1 + np.exp(-(state @ weights[f"{name}_Wf"] + weights[f"{name}_bf"])))
+        # The logistic function, in a form that never overflows.
+        opened = state @ weights[f"{name}_Wf"] + weights[f"{name}_bf"]
+        gate = np.asarray(0.5 + 0.5 * np.tanh(0.5 * opened), np.float32)
         cell = gate * cell + (1 - gate) * (state @ weights[f"{name}_W"])
         state = self._norm(state + np.maximum(cell, 0), f"{name}_ffn")
         state = self._attend(state, f"decoder_l{layer}_context", context)
