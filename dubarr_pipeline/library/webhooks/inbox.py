@@ -185,19 +185,18 @@ class WebhookIntake:
         """Return the library of an event, and the event with our own paths; None if it has none."""
         if isinstance(event, TitleEvent):
             return "", event
-        holding = [
-            (len(Path(library.path).parts), name, path)
-            for name, library in self._settings.libraries.items()
-            if (path := _ours(library, event.path))
-        ]
-        if not holding:
+        path = self._ours(event.path)
+        name = self._settings.owner_of(Path(path)) if path else None
+        if not (path and name):
             return None
-        # Of nested libraries the deepest owns a film, of equal ones the first.
-        _, name, path = max(holding, key=lambda each: each[0])
-        library = self._settings.library(name)
-        replaces = [ours for each in event.replaces if (ours := _ours(library, each))]
-        previous = _ours(library, event.previous) if event.previous else None
+        replaces = filter(None, map(self._ours, event.replaces))
+        previous = self._ours(event.previous) if event.previous else None
         return name, replace(event, path=path, previous=previous, replaces=tuple(replaces))
+
+    def _ours(self, theirs: str) -> str | None:
+        """Return our path of a file that a sender names, if a library may hold it."""
+        libraries = self._settings.libraries.values()
+        return next(filter(None, (_ours(library, theirs) for library in libraries)), None)
 
 
 def _ours(library: Library, theirs: str) -> str | None:

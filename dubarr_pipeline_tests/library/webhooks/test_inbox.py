@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.webhooks import inbox
 from dubarr_pipeline.library.webhooks.inbox import Inbox
 from dubarr_pipeline.library.webhooks.payloads import FileEvent
+from dubarr_pipeline.library.webhooks.titles import TitleEvent
 
 NEW = FileEvent("arrived", "/films/A.mkv")
 OTHER = FileEvent("arrived", "/films/B.mkv")
@@ -66,3 +68,22 @@ def test_a_damaged_message_is_named(tmp_path: Path, content: str) -> None:
     (box.folder / name).write_text(content, encoding="utf-8")
     with pytest.raises(ArtifactError, match=name):
         box.read(name)
+
+
+def test_a_later_event_of_a_file_keeps_what_only_the_earlier_one_told(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    box.put("films", FileEvent("arrived", "/films/A.mkv", None, ("/films/old.mkv",), ("kids",)))
+    last = box.put("films", NEW)
+    assert box.names() == [last.name]
+    assert box.read(last.name).event == FileEvent(
+        "arrived", "/films/A.mkv", None, ("/films/old.mkv",), ("kids",)
+    )
+
+
+def test_titles_and_messages_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    box = Inbox(tmp_path)
+    title = box.put("", TitleEvent("Show", None, 1, 2, ("tvdb-1",)))
+    assert box.read(title.name) == title
+    old = {"kind": "renamed", "path": "/films/B.mkv", "previous": "/films/b.mkv"}
+    write_json(box.folder / "1-a.json", {"library": "films", "received_s": 1.0, "event": old})
+    assert box.read("1-a.json").event == FileEvent("renamed", "/films/B.mkv", "/films/b.mkv")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -50,8 +51,8 @@ def server(settings: Settings) -> Iterator[WebServer]:
     yield from served(settings)
 
 
-def served(settings: Settings) -> Iterator[WebServer]:
-    found = webhook_server(settings, OPTIONS, TOKEN)
+def served(settings: Settings, options: WebhookOptions = OPTIONS) -> Iterator[WebServer]:
+    found = webhook_server(settings, options, TOKEN)
     thread = threading.Thread(target=found.serve)
     thread.start()
     yield found
@@ -273,3 +274,53 @@ def test_a_short_token_or_a_taken_port_is_refused(server: WebServer, settings: S
     taken = WebhookOptions(port=httpx.URL(server.url).port or 0)
     with pytest.raises(SettingsError, match="cannot listen on"):
         webhook_server(settings, taken, TOKEN)
+
+
+def test_senders_may_put(server: WebServer, settings: Settings):
+    answer = httpx.put(f"{server.url}/radarr", json=radarr("/movies/a.mkv"), headers=BEARER)
+    assert (answer.status_code, len(told(settings))) == (200, 1)
+
+
+def test_a_form_of_plex_is_a_title(server: WebServer, settings: Settings):
+    payload = {"event": "library.new", "Metadata": {"type": "movie", "title": "A", "year": 2020}}
+    form = {"payload": (None, json.dumps(payload), "application/json"), "thumb": ("t", b"\xff")}
+    url = server.url.replace("http://", f"http://plex:{quote(TOKEN)}@")
+    answer = httpx.post(f"{url}/plex", files=form)
+    assert answer.status_code == 200, answer.text
+    assert told(settings) == [TitleEvent("A", 2020)]
+
+
+def test_a_media_servers_other_films_are_no_failure(server: WebServer, settings: Settings):
+    document = {"NotificationType": "ItemAdded", "ItemType": "Movie", "Path": "/music/a.mkv"}
+    answer = httpx.post(f"{server.url}/jellyfin", json=document, headers=BEARER)
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 0})
+
+
+def test_a_long_series_is_renamed_in_one_message(settings: Settings):
+    episodes = [
+        {
+            "relativePath": f"Season 01/S01E{number:04}.mkv",
+            "path": f"/movies/Show/Season 01/S01E{number:04}.mkv",
+            "previousPath": f"/movies/Show/Season 01/{number}.mkv",
+            "mediaInfo": {"audioCodec": "AC3", "subtitles": ["eng"] * 40},
+            "sceneName": "x" * 700,
+        }
+        for number in range(1_100)
+    ]
+    renamed = {"eventType": "Rename", "series": {"path": "/movies/Show"}}
+    body = json.dumps({**renamed, "renamedEpisodeFiles": episodes})
+    assert len(body) > 1_000_000
+    servers = served(settings, WebhookOptions(port=0))
+    answer = httpx.post(f"{next(servers).url}/sonarr", content=body, headers=BEARER, timeout=100)
+    next(servers, None)
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 1_100})
+
+
+def test_of_nested_libraries_the_deepest_is_told(settings: Settings):
+    library = settings.libraries["films"]
+    kids = replace(library, path=library.path / "kids", path_mappings={})
+    nested = replace(settings, libraries={"films": library, "kids": kids})
+    body = json.dumps({"path": "/movies/kids/a.mkv"}).encode()
+    assert WebhookIntake(nested).take("generic", body) == 1
+    inbox = Inbox(settings.work_dir)
+    assert inbox.read(inbox.names()[0]).library == "kids"
