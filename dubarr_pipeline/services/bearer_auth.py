@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from typing import Any
 
 TOKEN = "DUBARR_SERVICE_TOKEN"
+OPEN_PATH = "/health"
+"""Our own servers answer it without the token."""
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]

@@ -28,7 +28,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dubarr_pipeline.errors import OutOfMemory, RequestRefused
-from dubarr_pipeline.services.web import OPEN_PATH, WebApp, WebLimits, WebServer, read_body
+from dubarr_pipeline.services.bearer_auth import OPEN_PATH
+from dubarr_pipeline.services.web import WebApp, WebLimits, WebServer, read_body
 from dubarr_pipeline.text.printable import one_line
 
 _Result = TypeVar("_Result")

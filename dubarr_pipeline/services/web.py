@@ -22,14 +22,12 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dubarr_pipeline.errors import RequestRefused
-from dubarr_pipeline.services.bearer_auth import guarded
+from dubarr_pipeline.services.bearer_auth import OPEN_PATH, guarded
 from dubarr_pipeline.text.printable import printable
 
 _log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-OPEN_PATH = "/health"
-"""Answers without the token."""
 _MAX_CONNECTIONS = 512
 """Well below the usual limit of 1,024 open files."""
 _BACKLOG = 256

@@ -23,7 +23,7 @@ from dubarr_pipeline.text.tables import read_table
 _log = logging.getLogger(__name__)
 
 _HERE = "dubarr_pipeline.defs.runtime"
-VERSION = 1
+VERSION = 2
 """The version that ``dagster.yaml`` carries; raise both together, and add what changed below."""
 _MARK = re.compile(r"^# Version (\d+) of dubarr's part", re.MULTILINE)
 
@@ -109,7 +109,7 @@ def bring_up_to_date(path: Path) -> None:
         return
     merged = _merged(theirs, ours, (), version)
     # What follows our part, where that is as it was shipped.
-    known = ((int(size), digest) for size, digest in read_table(_HERE, "unmarked_files").items())
+    known = ((int(size), digest) for size, digest in read_table(_HERE, "earlier_files").items())
     sizes = [n for n, digest in known if hashlib.sha256(data[:n]).hexdigest()[:32] == digest]
     rest = data[sizes[-1] :].decode() if sizes else None
     if rest is None:

@@ -1,7 +1,8 @@
 """Server of `dubarr serve library`: Dagster's three processes, kept alive until it is stopped.
 
-It takes two processes of our own, because either may be killed: this command, and the supervisor
-below it, which starts the three. Each notices the other's end, and then ends everything left.
+The receiver of webhooks runs with them, where there are libraries. All this takes two processes of
+our own, because either may be killed: this command, and the supervisor below it, which starts the
+others. Each notices the other's end, and then ends everything left.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -29,6 +31,7 @@ from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.process_supervisor import ProcessSupervisor, Program
 from dubarr_pipeline.errors import WorkspaceError
 from dubarr_pipeline.files import check_writable, named_disk_errors, write_text
+from dubarr_pipeline.services.bearer_auth import OPEN_PATH
 
 if TYPE_CHECKING:
     from dubarr_pipeline.config.settings import Settings
@@ -45,7 +48,7 @@ _GRACE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """Address on which the webserver listens."""
+    """Address on which a server of ours listens."""
 
     host: str = "127.0.0.1"
     port: int = 3000
@@ -69,7 +72,7 @@ class WebAddress:
 
 
 def serve_library(settings: Settings, address: WebAddress) -> None:
-    """Keep webserver, daemon and code server alive until SIGTERM or Ctrl-C.
+    """Keep webserver, daemon, code server and webhook receiver alive until SIGTERM or Ctrl-C.
 
     Raises:
         WorkspaceError: if another server uses the store, or the port is not free.
@@ -86,6 +89,7 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
     }
     with _alone(home) as lock:
         _check_port(address)
+        webhooks = _webhook_address(settings)
         if address.host not in _LOOPBACK:
             _print(
                 f"{address.host} can be reached from elsewhere, and has no login: docs/webserver.md"
@@ -96,7 +100,7 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
                 signal.signal(number, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             while True:
-                _supervise_once(address, lock, environment)
+                _supervise_once(address, webhooks, lock, environment)
                 time.sleep(_PAUSE_S)
         _print("ended")
 
@@ -110,13 +114,34 @@ def serving_folder(home: Path) -> Path:
     return home / "serving"
 
 
-def _supervise_once(address: WebAddress, lock: IO[str], environment: Mapping[str, str]) -> None:
+def _webhook_address(settings: Settings) -> WebAddress | None:
+    """Return where webhooks are received; None without libraries, or if another one does it."""
+    address = WebAddress(settings.webhooks.host, settings.webhooks.port)
+    if not settings.libraries:
+        return None
+    try:
+        _check_port(address, "webhooks.host and webhooks.port")
+    except WorkspaceError as error:
+        _print(f"no webhooks are received here: {error}")
+        return None
+    return address
+
+
+def _supervise_once(
+    address: WebAddress,
+    webhooks: WebAddress | None,
+    lock: IO[str],
+    environment: Mapping[str, str],
+) -> None:
     """Run a supervisor; return if it dies. Raises `KeyboardInterrupt` when stopped.
 
     It has a session of its own, so that Ctrl-C on a terminal reaches this process alone.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, address.host, str(address.port)],
+        [
+            *(sys.executable, "-m", __name__, address.host, str(address.port)),
+            *((webhooks.host, str(webhooks.port)) if webhooks else ()),
+        ],
         stdin=subprocess.PIPE,
         start_new_session=True,
         pass_fds=(lock.fileno(),),
@@ -159,7 +184,7 @@ def _alone(home: Path) -> Iterator[IO[str]]:
         yield lock
 
 
-def _check_port(address: WebAddress) -> None:
+def _check_port(address: WebAddress, options: str = "--host or --port") -> None:
     try:
         choices = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM)
         family, kind, _, _, endpoint = choices[0]
@@ -169,13 +194,15 @@ def _check_port(address: WebAddress) -> None:
             trial.listen()
     except OSError as error:
         raise WorkspaceError(
-            f"port {address.port} of {address.host}: {error.strerror}; choose another by --host or "
-            f"--port, or end what listens there (`ss -ltnp 'sport = :{address.port}'` names it)"
+            f"port {address.port} of {address.host}: {error.strerror}; choose another by "
+            f"{options}, or end what listens there (`ss -ltnp 'sport = :{address.port}'` names it)"
         ) from error
 
 
-def library_programs(home: Path, sockets: Path, address: WebAddress) -> list[Program]:
-    """Return Dagster's three programs, the code server first.
+def library_programs(
+    home: Path, sockets: Path, address: WebAddress, webhooks: WebAddress | None = None
+) -> list[Program]:
+    """Return Dagster's three programs, the code server first, and the receiver of webhooks.
 
     The workspace file is written below `home`. `sockets` is a private folder of a short name: a
     socket's path has at most 108 bytes.
@@ -188,11 +215,19 @@ def library_programs(home: Path, sockets: Path, address: WebAddress) -> list[Pro
     grpc = (*run, "dagster", "api", "grpc", "--socket", str(code), "--module-name", _DEFINITIONS)
     where = ("-w", str(workspace))
     web = (*run, "dagster_webserver", "-h", address.host, "-p", str(address.port), *where)
-    return [
+    programs = [
         Program("code server", (*grpc, "--location-name", _DEFINITIONS), lambda: _listens(code)),
         Program("webserver", web, lambda: _answers(address), address.url),
         Program("daemon", (*run, "dagster._daemon", "run", *where), lambda: True),
     ]
+    return [*programs, webhook_program(webhooks)] if webhooks else programs
+
+
+def webhook_program(address: WebAddress) -> Program:
+    """Return the receiver of webhooks, which reads its address from the settings."""
+    command = (sys.executable, "-m", "dubarr_pipeline.cli.main", "serve", "webhooks")
+    is_ready = partial(_answers, address, OPEN_PATH) if address.port else lambda: True
+    return Program("webhook receiver", command, is_ready, address.url)
 
 
 def socket_root() -> str:
@@ -208,10 +243,10 @@ def _listens(path: Path) -> bool:
         return trial.connect_ex(str(path)) == 0
 
 
-def _answers(address: WebAddress) -> bool:
+def _answers(address: WebAddress, path: str = "/server_info") -> bool:
     connection = HTTPConnection(address.reached_at, address.port, timeout=_PROBE_S)
     try:
-        connection.request("GET", "/server_info")
+        connection.request("GET", path)
         return connection.getresponse().status == HTTPStatus.OK
     except (OSError, HTTPException):
         return False
@@ -219,13 +254,13 @@ def _answers(address: WebAddress) -> bool:
         connection.close()
 
 
-def _supervise(address: WebAddress) -> None:
+def _supervise(address: WebAddress, webhooks: WebAddress | None) -> None:
     """Supervise until the command closes our standard input or is gone."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     home = Path(os.environ["DAGSTER_HOME"])
     with tempfile.TemporaryDirectory(prefix="dubarr-", dir=socket_root()) as sockets:
-        programs = library_programs(home, Path(sockets), address)
+        programs = library_programs(home, Path(sockets), address, webhooks)
         ProcessSupervisor(programs, serving_folder(home), _print).run(sys.stdin.fileno())
 
 
@@ -237,4 +272,5 @@ def _print(line: str) -> None:
 
 
 if __name__ == "__main__":
-    _supervise(WebAddress(sys.argv[1], int(sys.argv[2])))
+    _web, _port, *_more = sys.argv[1:]
+    _supervise(WebAddress(_web, int(_port)), WebAddress(_more[0], int(_more[1])) if _more else None)

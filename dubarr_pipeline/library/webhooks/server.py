@@ -13,7 +13,8 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import DubbingError, RequestRefused, SettingsError
 from dubarr_pipeline.library.webhooks.inbox import WebhookIntake
 from dubarr_pipeline.library.webhooks.payloads import SENDERS
-from dubarr_pipeline.services.web import OPEN_PATH, WebApp, WebLimits, WebServer, read_body
+from dubarr_pipeline.services.bearer_auth import OPEN_PATH
+from dubarr_pipeline.services.web import WebApp, WebLimits, WebServer, read_body
 
 _MIN_TOKEN = 16
 
