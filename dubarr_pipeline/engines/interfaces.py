@@ -76,6 +76,9 @@ class Engine(ABC):
 class VoiceActivityDetector(Engine):
     """Finds the stretches with speech."""
 
+    padding_s: float = 0.0
+    """Room that it leaves on both sides of a stretch, in seconds."""
+
     @abstractmethod
     def detect(self, blocks: Iterator[Samples]) -> list[Span]:
         """Return the stretches with speech in 16 kHz mono float32 blocks, read once in order."""
@@ -128,6 +131,10 @@ class Hearing:
     """BCP-47 of the source if it is known."""
     language_per_channel: bool = False
     """Whether left and right speak at once, each in a language of its own (dual mono)."""
+    accompaniment: AudioReader | None = None
+    """All of the film's sound but the voices, where it is at hand; with them it is the original."""
+    padding_s: float = 0.0
+    """Room that the speech detector left on both sides of each stretch of `speech`."""
 
 
 class Transcriber(Engine):

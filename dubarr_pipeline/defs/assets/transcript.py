@@ -9,7 +9,7 @@ import dagster as dg
 
 from dubarr_pipeline.config.profile_engines import engine, engine_facts
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
-from dubarr_pipeline.engines.interfaces import Hearing, Transcriber
+from dubarr_pipeline.engines.interfaces import Hearing, Transcriber, VoiceActivityDetector
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.script.fit.values import coverage
@@ -31,9 +31,17 @@ def make(context: StageContext) -> Outcome:
     work, sound = context.work, read_sound(context.work.speech)
     script, who = read_cues_document(work.cues), read_diarization(work.diarization)
     transcriber = engine(context.settings, Transcriber)
-    with transcriber, WaveFile(work.vocals) as voices:
-        dual = sound.language_per_channel
-        hearing = Hearing(voices, sound.speech, who, script.cues, script.language, dual)
+    with transcriber, WaveFile(work.vocals) as voices, WaveFile(work.accompaniment) as bed:
+        hearing = Hearing(
+            voices,
+            sound.speech,
+            who,
+            script.cues,
+            script.language,
+            sound.language_per_channel,
+            accompaniment=bed,
+            padding_s=engine(context.settings, VoiceActivityDetector).padding_s,
+        )
         found = transcriber.transcribe(hearing, context.on_progress)
     # Cues that have no place in the film never came to the engine.
     found = replace(found, left_out=(*script.placement.left_out, *found.left_out))

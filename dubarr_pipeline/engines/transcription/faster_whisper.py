@@ -38,6 +38,7 @@ from dubarr_pipeline.script.recognition.passages import (
     spread,
 )
 from dubarr_pipeline.script.recognition.transcript import HeardFilm, TranscribingOptions, transcribe
+from dubarr_pipeline.script.speakers.edges import voiced_pieces
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.text.languages import base_language, same_language
 from dubarr_pipeline.text.tables import read_table
@@ -129,7 +130,8 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
             done = min(len(spans), first + self._options.batch)
             tell(Progress(done, len(spans), "writing down what is said"))
         clock, turns = SoundClock(rate, vocals.samples), hearing.diarization.turns
-        film = HeardFilm(clock, hearing.speech, turns, hearing.cues, language)
+        voiced = voiced_pieces(hearing.vocals, hearing.speech, hearing.padding_s)
+        film = HeardFilm(clock, hearing.speech, turns, hearing.cues, language, voiced)
         transcript = replace(
             transcribe(passages, film, self._options.script), channel_languages=by_channel
         )

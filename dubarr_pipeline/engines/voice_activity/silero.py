@@ -85,6 +85,7 @@ class SileroVoiceActivity(VoiceActivityDetector):
 
     def __init__(self, options: SpeechOptions | None = None) -> None:
         self._options = options or SpeechOptions()
+        self.padding_s = self._options.pad_s
         self._session: onnxruntime.InferenceSession | None = None
 
     def identity(self) -> str:

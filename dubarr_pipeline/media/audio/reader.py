@@ -51,6 +51,29 @@ class OneChannel:
         return self.sound.read(start, stop)[self.channel : self.channel + 1]
 
 
+@dataclass(frozen=True, slots=True)
+class SoundsTogether:
+    """The sum of two sounds of one rate and layout, such as both stems of a film."""
+
+    one: SoundReader
+    other: SoundReader
+
+    @property
+    def rate(self) -> int:
+        return self.one.rate
+
+    @property
+    def channels(self) -> int:
+        return self.one.channels
+
+    @property
+    def samples(self) -> int:
+        return self.one.samples
+
+    def read(self, start: int, stop: int) -> Samples:
+        return self.one.read(start, stop) + self.other.read(start, stop)
+
+
 def read_mono(reader: SoundReader, span: Span) -> Samples:
     """Return ``(samples,)``: the mean of all channels over the span."""
     return reader.read(span.start, span.end).mean(axis=0, dtype=np.float32)

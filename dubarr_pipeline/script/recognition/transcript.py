@@ -26,15 +26,16 @@ from dubarr_pipeline.script.model import (
 from dubarr_pipeline.script.recognition.hallucinations import HallucinationOptions, believe, plain
 from dubarr_pipeline.script.recognition.passages import Passage, in_order, voiced_share
 from dubarr_pipeline.script.recognition.respelling import SpellingOptions, spell
+from dubarr_pipeline.script.recognition.speaker_changes import settle_changes
 from dubarr_pipeline.script.recognition.utterances import (
     SpokenWord,
     UtteranceOptions,
     cut_lines,
     speakers_of,
 )
+from dubarr_pipeline.script.recognition.word_edges import on_speech, reach_edges
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline.text.language_guess import guess_language
-from dubarr_pipeline.text.sentences import ends_sentence
 from dubarr_pipeline.text.tables import read_table
 
 _NOTE = re.compile("[♪♫♬♩]")
@@ -181,6 +182,7 @@ class HeardFilm:
     Attributes:
         cues: the subtitles, or none, where the film says them; in whatever language.
         language: BCP-47 of the film.
+        voiced: the speech without the detector's padding and short pauses; none: as `speech`.
     """
 
     clock: SoundClock
@@ -188,6 +190,7 @@ class HeardFilm:
     turns: tuple[Turn, ...]
     cues: tuple[Cue, ...]
     language: str
+    voiced: tuple[Span, ...] = ()
 
 
 def transcribe(
@@ -195,7 +198,7 @@ def transcribe(
 ) -> Transcript:
     """Return the script of a film: every word that is believed, in exactly one line."""
     rate = film.clock.rate
-    speech = SpeechMap(film.speech)
+    speech, voiced = SpeechMap(film.speech), SpeechMap(film.voiced or film.speech)
     believed = believe(passages, speech, rate, options.phantoms)
     pieces = lay_out(film.cues, film.speech, film.clock).pieces if film.cues else ()
     marks = [WrittenKind(p.span, p.kind) for p in pieces if p.kind in ("song", "foreign")]
@@ -206,13 +209,15 @@ def transcribe(
         kinds = kinds_of(passage, film.language, near, sung)
         tokens += [
             SpokenWord(word, "", kind, passage.language)
-            for word, kind in zip(on_speech(passage.words, speech), kinds, strict=True)
+            for word, kind in zip(on_speech(passage.words, voiced), kinds, strict=True)
         ]
     tokens.sort(key=lambda token: token.word.span.start)
     words = in_order([token.word for token in tokens], Span(0, film.clock.samples))
+    words = reach_edges(words, voiced.spans, rate)
     tokens = [replace(token, word=word) for token, word in zip(tokens, words, strict=True)]
     tokens, edits = _spelled(tokens, pieces, film, options)
-    speakers = speakers_of([token.word for token in tokens], film.turns)
+    words = [token.word for token in tokens]
+    speakers = settle_changes(words, speakers_of(words, film.turns), rate)
     spoken = [replace(t, speaker=who) for t, who in zip(tokens, speakers, strict=True)]
     segments = tuple(mark_sounds(line) for line in cut_lines(spoken, rate, options.lines))
     dropped = {str(reason): count for reason, count in believed.dropped.items()}
@@ -241,29 +246,3 @@ def _spelled(
     better = [new for i, token in enumerate(tokens) for new in instead.get(i, [token])]
     return better, spelled.edits
 
-
-_CLAUSE_ENDS = (",", ";", ":")
-
-
-def on_speech(words: Sequence[Word], speech: SpeechMap) -> tuple[Word, ...]:
-    """Return the words, none longer than the one stretch of speech in which it is said.
-
-    A word that reaches over a pause is said after it if the word before ends a sentence or clause,
-    before it if it ends one itself, else on the one that holds more of it. Words off all speech
-    stay.
-    """
-    moved: list[Word] = []
-    for number, word in enumerate(words):
-        pieces = speech.within(word.span) or [word.span]
-        before = words[number - 1].text.strip() if number else "."
-        span = max(pieces, key=lambda piece: piece.length)
-        if _ends(before):
-            span = pieces[-1]
-        elif _ends(word.text.strip()):
-            span = pieces[0]
-        moved.append(replace(word, span=span))
-    return tuple(moved)
-
-
-def _ends(text: str) -> bool:
-    return ends_sentence(text) or text.endswith(_CLAUSE_ENDS)

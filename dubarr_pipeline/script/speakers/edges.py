@@ -1,11 +1,12 @@
 """True edges of the voice in a stretch of speech: detectors leave room around it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dubarr_pipeline.media.audio.reader import Samples, SoundReader, read_mono
-from dubarr_pipeline.spans import Span, to_samples
+from dubarr_pipeline.spans import Span, complement, to_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,60 @@ def settle(vocals: SoundReader, span: Span, written: Span, options: EdgeOptions 
     if 0 < end - written.end <= most and _power(vocals, Span(written.end, end)) < quiet:
         end = written.end
     return Span(start, end) if end > start else span
+
+
+_PAUSE_S = (0.15, 0.65)
+"""Shortest pause that is seen, and longest: detectors end a stretch there, so that longer quiet
+within one is a faint voice."""
+_PAUSE_DB = 22.0
+"""How far a pause lies under the loud frames: the music that separation leaves lies at -14 to -40
+dB in pauses of films with music at +5 dB."""
+_SOFT_START = 2 / 3
+"""Share of the padding that is quiet at a start: detectors answer late to soft consonants, so that
+stretches begin 0.11 s early and end 0.15 s late with a padding of 0.15 s (measured)."""
+_BLOCK_S = 20.0
+
+
+def voiced_pieces(
+    vocals: SoundReader, speech: Sequence[Span], padding_s: float
+) -> tuple[Span, ...]:
+    """Return stretches of speech without the detector's padding, divided at short pauses.
+
+    Args:
+        vocals: the voices, separated; music in the pauses would hide them.
+        speech: detected stretches, in order.
+        padding_s: room that the detector left on both sides of each.
+    """
+    rate, pieces = vocals.rate, list[Span]()
+    before, after = to_samples(padding_s * _SOFT_START, rate), to_samples(padding_s, rate)
+    for span in speech:
+        # A stretch may be shorter than its padding at the ends of the film.
+        inner = span
+        if span.length > before + after:
+            inner = Span(span.start + before, span.end - after)
+        pieces += complement(_pauses(vocals, inner), inner)
+    return tuple(pieces)
+
+
+def _pauses(vocals: SoundReader, span: Span) -> list[Span]:
+    rate, found = vocals.rate, list[Span]()
+    frame, block = max(1, to_samples(_FRAME_S, rate)), to_samples(_BLOCK_S, rate)
+    shortest, longest = (to_samples(s, rate) for s in _PAUSE_S)
+    for start in range(span.start, span.end, block):
+        sound = read_mono(vocals, Span(start, min(span.end, start + block)))
+        count = sound.size // frame
+        if not count:
+            continue
+        levels = np.square(sound[: count * frame].reshape(count, frame)).mean(axis=1)
+        loud = float(np.quantile(levels, 0.9))
+        quiet = np.flatnonzero(levels < loud * 10 ** (-_PAUSE_DB / 10))
+        for run in np.split(quiet, np.flatnonzero(np.diff(quiet) > 1) + 1):
+            if run.size and shortest <= run.size * frame <= longest:
+                pause = Span(start + int(run[0]) * frame, start + int(run[-1] + 1) * frame)
+                # Quiet at the very edge is no pause but a soft sound.
+                if pause.start > span.start and pause.end < span.end:
+                    found.append(pause)
+    return found
 
 
 def _power(vocals: SoundReader, span: Span) -> float:

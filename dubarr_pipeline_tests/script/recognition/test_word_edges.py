@@ -5,7 +5,7 @@ from hypothesis import given
 
 from dubarr_pipeline.script.cues.alignment import SpeechMap
 from dubarr_pipeline.script.model import Word
-from dubarr_pipeline.script.recognition.transcript import on_speech
+from dubarr_pipeline.script.recognition.word_edges import on_speech
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline_tests.fixtures.recognized_words import heard_words
 
