@@ -159,6 +159,7 @@ def _script(report: Report) -> dict[str, Any]:
     placement = timed_document(report.evidence.placement, rate)
     return {
         **{k: v for k, v in placement.items() if k != "left_out"},
+        "language_doubt": report.evidence.script.language_doubt,
         "speech_nobody_wrote_down": [span_seconds(span, rate) for span in covered.uncovered],
         "speech_nobody_wrote_down_share": round(covered.uncovered_share, 4),
         "lines_nobody_speaks": [span_seconds(span, rate) for span in covered.unspoken],

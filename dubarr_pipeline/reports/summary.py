@@ -92,6 +92,8 @@ def _script_lines(report: Report) -> list[str]:
     """Return lines on the script and the speech, where they do not fit each other."""
     placement, rate = report.evidence.placement, report.evidence.script.rate
     lines: list[str] = []
+    if doubt := report.evidence.script.language_doubt:
+        lines.append(f"spoken language {doubt}")
     if placement.verdict not in (None, "fits"):
         lines.append(f"script {placement.verdict}: {placement.words}")
     if uncovered := times(report.evidence.coverage.uncovered, rate, _NAMED_LINES):

@@ -88,6 +88,10 @@ class DroppedCue:
     reason: str
 
 
+_CERTAIN = 0.5
+"""Certainty of a language from which it is no guess: English was once Greek at 0.24."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """All segments of a video in order of their starts, on the clock of `rate` Hz.
@@ -96,6 +100,8 @@ class Transcript:
         edits: what the segments' words were before they were put right.
         dropped: words that were heard but not believed, by reason.
         left_out: the script's cues that became no segment.
+        language_certainty: share (0-1) of the votes for the language, by a recogniser that nobody
+            told it; None where it was told.
         channel_languages: BCP-47 of the left and of the right channel, where each speaks at once in
             a language of its own (dual mono) and a recogniser heard which.
     """
@@ -108,6 +114,17 @@ class Transcript:
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     left_out: tuple[DroppedCue, ...] = ()
     channel_languages: tuple[str, ...] = ()
+    language_certainty: float | None = None
+
+    @property
+    def language_doubt(self) -> str:
+        """That the language was hardly more than guessed, with the cure; else empty."""
+        if self.language_certainty is None or self.language_certainty >= _CERTAIN:
+            return ""
+        return (
+            f"taken for {self.language} with a certainty of {self.language_certainty:.0%}: if it "
+            f'is another, say so with audio.language = "xx" and dub the film again'
+        )
 
     @property
     def lines(self) -> tuple[Segment, ...]:

@@ -82,8 +82,15 @@ def of_transcript(context: StageContext) -> Sequence[dg.AssetCheckResult]:
     unwritten, silent = covered.uncovered_share, covered.unspoken_share
     where = {"share": round(unwritten, 3), "uncovered": times(covered.uncovered, rate) or "none"}
     who = {"share": round(silent, 3), "nobody_speaks": times(covered.unspoken, rate) or "none"}
+    certain = _result(
+        "language_is_certain",
+        not script.language_doubt,
+        language=script.language,
+        doubt=script.language_doubt or "none",
+    )
     return [
         fitting,
+        certain._replace(severity=dg.AssetCheckSeverity.WARN),
         _result("speech_is_written_down", unwritten <= options.uncovered_share, **where),
         _result("lines_are_spoken", silent <= options.unspoken_share, **who),
     ]

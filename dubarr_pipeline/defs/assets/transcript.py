@@ -51,6 +51,7 @@ def make(context: StageContext) -> Outcome:
         files=[work.transcription],
         metadata={
             "language": found.language,
+            "language_doubt": found.language_doubt or "none",
             "channel_languages": ", ".join(found.channel_languages) or "one for all",
             "lines": len(found.lines),
             "words": sum(len(s.words) for s in found.lines),

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
-
 from dubarr_pipeline.compute.oom_fallback import EngineConfiguration, fallback_steps
 from dubarr_pipeline.engines.interfaces import (
-    AudioReader,
     Hearing,
     Need,
     Samples,
@@ -19,12 +16,19 @@ from dubarr_pipeline.engines.interfaces import (
 )
 from dubarr_pipeline.engines.laddered_child import LadderedEngine, never_back
 from dubarr_pipeline.engines.requirements import model_in_store, package_need, package_version
+from dubarr_pipeline.engines.transcription.sounds import (
+    HeardSound,
+    Hears,
+    by_speaker,
+    heard_sound,
+    read_passages,
+)
 from dubarr_pipeline.engines.transcription.whisper_worker import HeardPassage
 from dubarr_pipeline.errors import LanguageError, SettingsError
-from dubarr_pipeline.media.audio.reader import OneChannel
-from dubarr_pipeline.media.audio.resample import SPEECH_RATE, read_speech, resample
+from dubarr_pipeline.media.audio.resample import SPEECH_RATE, resample
 from dubarr_pipeline.models.store import is_present, model_folder, model_identity
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.script.cues.alignment import SpeechMap
 from dubarr_pipeline.script.cues.layout import SoundClock
 from dubarr_pipeline.script.model import Transcript, Word
 from dubarr_pipeline.script.recognition.hallucinations import needs_second_hearing
@@ -32,10 +36,11 @@ from dubarr_pipeline.script.recognition.passages import (
     LanguageOptions,
     LanguageVote,
     Passage,
-    breaths,
+    certainty_of,
     film_language,
     passage_language,
     spread,
+    surety,
 )
 from dubarr_pipeline.script.recognition.transcript import HeardFilm, TranscribingOptions, transcribe
 from dubarr_pipeline.script.speakers.edges import voiced_pieces
@@ -44,15 +49,15 @@ from dubarr_pipeline.text.languages import base_language, same_language
 from dubarr_pipeline.text.tables import read_table
 
 _log = logging.getLogger(__name__)
-_VERSION = 2
+_VERSION = 3
 _PACKAGE = "faster-whisper"
 _CURE = "pip install 'faster-whisper==1.2.1'"
-_LONGEST_S = 28.0
-"""Whisper recognises 30 s at once; longer speech is cut at its quietest place."""
-_CUT_S = (18.0, 28.0)
-_QUIET_S = 0.1
 _BESIDE_S = 0.1
 """Reach of a word beyond its passage: times are rounded to 20 ms."""
+_SURE_ALONE, _SPEECH_ALONE = -0.6, 0.3
+"""Least mean log probability, and highest probability of silence, at which a stretch of speech
+that was left out is believed when it is heard alone: under loud music these told all three true
+lines from 25 invented ones."""
 _FINEST_FIRST = ("float32", "bfloat16", "float16", "int8_float16", "int8")
 _GPU_ALONE = ("float16", "bfloat16", "int8_float16", "int8_bfloat16")
 """CTranslate2 rejects them on a CPU, or silently calculates in float32."""
@@ -73,8 +78,12 @@ class FasterWhisperOptions:
         precision: ``auto`` (float16 on a GPU, int8 on a CPU) or one of CTranslate2's compute types.
         batch: passages that are heard at once.
         beam: wordings that are followed at once; 1 is fastest.
+        hears: what is recognised: the film's ``original`` sound, its separated ``vocals``, or
+            ``both``: the original, and where the rest is as loud as the voices these as well; the
+            surer hearing counts.
         passage_pause_s: a pause of this length ends what is heard in one go; shorter passages
             tell foreign insets better, longer ones words.
+        passage_margin_s: sound around a passage that is heard with it, where no other lies.
         foreign: whether each passage is asked for its language; costs a tenth more time.
         languages: how languages are decided.
         script: how the words become lines.
@@ -87,7 +96,9 @@ class FasterWhisperOptions:
     precision: str = "auto"
     batch: int = 8
     beam: int = 5
+    hears: Hears = "both"
     passage_pause_s: float = 2.0
+    passage_margin_s: float = 0.4
     foreign: bool = True
     languages: LanguageOptions = field(default_factory=LanguageOptions)
     script: TranscribingOptions = field(default_factory=TranscribingOptions)
@@ -115,26 +126,31 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         return (package, model_in_store(self._options.model))
 
     def transcribe(self, hearing: Hearing, on_progress: OnProgress = ignore_progress) -> Transcript:
-        vocals, rate = hearing.vocals, hearing.vocals.rate
+        sound, rate = heard_sound(hearing, self._options.hears), hearing.vocals.rate
         tell = never_back(on_progress)
-        spans = self._passages(vocals, hearing.speech)
-        by_channel = self._channel_languages(hearing, spans)
+        by_channel = self._channel_languages(hearing, sound)
         if len(set(by_channel)) > 1:
             told = base_language(hearing.language or "")
-            vocals = OneChannel(vocals, by_channel.index(told) if told in by_channel else 0)
-        language = self._film_language(vocals, spans, hearing.language)
+            sound = sound.only(by_channel.index(told) if told in by_channel else 0)
+        language, certainty = self._film_language(sound, hearing.language)
+        sounds = by_speaker(sound) if len(hearing.diarization.speakers) > 1 else [sound]
+        todo = [(one, spans) for one in sounds for spans in self._batches(one)]
         passages: list[Passage] = []
-        for first in range(0, len(spans), self._options.batch):
-            sounds = _read(vocals, spans[first : first + self._options.batch])
-            passages += self._hear_passages(sounds, language, rate)
-            done = min(len(spans), first + self._options.batch)
-            tell(Progress(done, len(spans), "writing down what is said"))
-        clock, turns = SoundClock(rate, vocals.samples), hearing.diarization.turns
-        voiced = voiced_pieces(hearing.vocals, hearing.speech, hearing.padding_s)
+        for done, (one, spans) in enumerate(todo):
+            tell(Progress(done, len(todo), "writing down what is said"))
+            passages += self._hear_passages(one, spans, language)
+        clock, turns = SoundClock(rate, hearing.vocals.samples), hearing.diarization.turns
+        voiced = {
+            one.channel: voiced_pieces(one.vocals, one.speech, hearing.padding_s) for one in sounds
+        }
         film = HeardFilm(clock, hearing.speech, turns, hearing.cues, language, voiced)
         transcript = replace(
-            transcribe(passages, film, self._options.script), channel_languages=by_channel
+            transcribe(passages, film, self._options.script),
+            channel_languages=by_channel,
+            language_certainty=certainty,
         )
+        if transcript.language_doubt:
+            _log.warning("the spoken language was %s", transcript.language_doubt)
         tell(Progress(1, 1, "writing down what is said"))
         kinds = Counter(segment.kind for segment in transcript.segments)
         _log.info(
@@ -157,54 +173,43 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         heard = resample(samples, rate, SPEECH_RATE)
         return self._call("hear", heard, code) if heard.size else ""
 
-    def _passages(self, vocals: AudioReader, speech: Sequence[Span]) -> list[Span]:
-        """Return the spans to recognise at once: speech up to a long pause, at most 28 s."""
-        rate = vocals.rate
-        pause = to_samples(self._options.passage_pause_s, rate)
-        longest, size = to_samples(_LONGEST_S, rate), to_samples(_QUIET_S, rate)
-        parts: list[Span] = []
-        for span in breaths(speech, longest, pause):
-            left = span
-            while left.length > longest:
-                # Cut in the middle of its quietest tenth of a second.
-                early, late = (left.start + to_samples(s, rate) for s in _CUT_S)
-                heard = vocals.read(early, late).mean(axis=0, dtype=np.float32)
-                frames = heard[: heard.size // size * size].reshape(-1, size)
-                quietest = int(np.argmin(np.square(frames).mean(axis=1)))
-                cut = early + quietest * size + size // 2
-                parts.append(Span(left.start, cut))
-                left = Span(cut, left.end)
-            parts.append(left)
-        return parts
+    def _passages(self, sound: HeardSound) -> list[Span]:
+        return sound.passages(self._options.passage_pause_s, self._options.passage_margin_s)
 
-    def _film_language(
-        self, vocals: AudioReader, spans: Sequence[Span], declared: str | None
-    ) -> str:
-        """Return the film's BCP-47 language: the file's, unless nearly all speech is another."""
-        votes = self._spread_votes(vocals, spans)
+    def _batches(self, sound: HeardSound) -> list[list[Span]]:
+        spans, size = self._passages(sound), self._options.batch
+        return [spans[first : first + size] for first in range(0, len(spans), size)]
+
+    def _film_language(self, sound: HeardSound, declared: str | None) -> tuple[str, float | None]:
+        """Return the film's BCP-47 language, and how certain it is where nobody told it.
+
+        The file's counts, unless nearly all speech is another.
+        """
+        votes, options = self._spread_votes(sound), self._options.languages
         base = language_of(whisper_code(declared) or declared) if declared else None
-        recognised = film_language(votes, base, self._options.languages)
+        recognised = film_language(votes, base, options)
         if declared and recognised == base:
-            return declared
+            return declared, None
         if declared:
             _log.warning(
                 "the file says it is spoken in %s; recognised was %s", declared, recognised
             )
-        return recognised or "und"
+        if recognised is None:
+            return "und", None
+        return recognised, round(certainty_of(recognised, votes), 3)
 
-    def _channel_languages(self, hearing: Hearing, spans: Sequence[Span]) -> tuple[str, ...]:
+    def _channel_languages(self, hearing: Hearing, sound: HeardSound) -> tuple[str, ...]:
         """Return the language of each channel where each has its own; else nothing."""
         if not hearing.language_per_channel:
             return ()
-        channels = [OneChannel(hearing.vocals, i) for i in range(hearing.vocals.channels)]
-        votes = [self._spread_votes(channel, spans) for channel in channels]
+        votes = [self._spread_votes(sound.only(i)) for i in range(hearing.vocals.channels)]
         return tuple(film_language(of, None, self._options.languages) or "und" for of in votes)
 
-    def _spread_votes(self, vocals: AudioReader, spans: Sequence[Span]) -> list[LanguageVote]:
+    def _spread_votes(self, sound: HeardSound) -> list[LanguageVote]:
         """Ask some passages, spread over the film, for their language."""
-        votes: list[LanguageVote] = []
+        spans, votes = self._passages(sound), list[LanguageVote]()
         for i in spread(len(spans), self._options.languages.windows):
-            votes += self._votes(_read(vocals, [spans[i]]), vocals.rate)
+            votes += self._votes(read_passages(sound.sound, [spans[i]]), sound.sound.rate)
         return votes
 
     def _votes(self, sounds: Sequence[_Sound], rate: int) -> list[LanguageVote]:
@@ -214,33 +219,67 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
             for (span, _), (code, probability) in zip(sounds, heard, strict=True)
         ]
 
-    def _hear_passages(self, sounds: Sequence[_Sound], film: str, rate: int) -> list[Passage]:
+    def _hear_passages(self, sound: HeardSound, spans: Sequence[Span], film: str) -> list[Passage]:
         """Recognise some passages, each in its own language."""
-        languages = [film] * len(sounds)
+        read, languages = read_passages(sound.sound, spans), [film] * len(spans)
         if self._options.foreign:
-            votes = self._votes(sounds, rate)
+            votes = self._votes(read, sound.sound.rate)
             told = [passage_language(v, film, self._options.languages) for v in votes]
             languages = [film if same_language(language, film) else language for language in told]
         passages: list[Passage] = []
         for language in dict.fromkeys(languages):
-            own = [s for s, spoken in zip(sounds, languages, strict=True) if spoken == language]
-            samples = [samples for _, samples in own]
-            written = self._call("write", samples, self._code(language))
-            for sound, parts in zip(own, written, strict=True):
-                heard = [_passage(part, sound[0], language, rate) for part in parts]
-                passages += self._surely(heard, sound, rate)
-        return passages
+            own = [s for s, spoken in zip(read, languages, strict=True) if spoken == language]
+            for one, heard in zip(own, self._write(own, language, sound), strict=True):
+                passages += self._surely(heard, one, language, sound)
+        return passages + self._unwritten(sound, spans, passages, film)
 
-    def _surely(self, heard: list[Passage], sound: _Sound, rate: int) -> list[Passage]:
+    def _write(
+        self, sounds: Sequence[_Sound], language: str, source: HeardSound
+    ) -> list[list[Passage]]:
+        written = self._call("write", [samples for _, samples in sounds], self._code(language))
+        return [
+            [_passage(part, span, language, source) for part in parts]
+            for (span, _), parts in zip(sounds, written, strict=True)
+        ]
+
+    def _surely(
+        self, heard: list[Passage], sound: _Sound, language: str, source: HeardSound
+    ) -> list[Passage]:
         """Recognise doubtful passages again, and return the better result."""
         phantoms = self._options.script.phantoms
+        if source.otherwise and source.is_masked(sound[0]):
+            (other,) = self._write(read_passages(source.otherwise, [sound[0]]), language, source)
+            heard = max(heard, other, key=surety)
         if not any(needs_second_hearing(passage, phantoms) for passage in heard):
             return heard
-        language, (span, samples) = heard[0].language, sound
-        again = self._call("write_again", samples, self._code(language))
-        second = [_passage(part, span, language, rate) for part in again]
+        again = self._call("write_again", sound[1], self._code(language))
+        second = [_passage(part, sound[0], language, source) for part in again]
         fewer = sum(needs_second_hearing(p, phantoms) for p in second)
         return second if second and fewer < len(second) else heard
+
+    def _unwritten(
+        self, source: HeardSound, spans: Sequence[Span], passages: Sequence[Passage], film: str
+    ) -> list[Passage]:
+        """Hear stretches of speech alone of which nothing was written down; keep what is sure."""
+        written = SpeechMap([word.span for passage in passages for word in passage.words])
+        margin = to_samples(self._options.passage_margin_s, source.sound.rate)
+        alone = [
+            stretch
+            for span in spans
+            for stretch in SpeechMap(source.speech).within(span)
+            if not written.within(stretch)
+        ]
+        if not alone:
+            return []
+        wide = read_passages(source.sound, [span.pad(margin, margin) for span in alone])
+        return [
+            replace(passage, words=words)
+            for stretch, heard in zip(alone, self._write(wide, film, source), strict=True)
+            for passage in heard
+            if passage.log_probability >= _SURE_ALONE and passage.no_speech <= _SPEECH_ALONE
+            # The margin may hold a neighbour's words.
+            if (words := tuple(word for word in passage.words if word.span.overlap(stretch)))
+        ]
 
     def _code(self, language: str) -> str:
         code = whisper_code(language)
@@ -273,12 +312,9 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         }
 
 
-def _read(vocals: AudioReader, spans: Sequence[Span]) -> list[_Sound]:
-    return [(span, read_speech(vocals, span)) for span in spans]
-
-
-def _passage(heard: HeardPassage, span: Span, language: str, rate: int) -> Passage:
+def _passage(heard: HeardPassage, span: Span, language: str, source: HeardSound) -> Passage:
     """Return recognised words on the film's clock."""
+    rate = source.sound.rate
     room = Span(max(0, span.start - to_samples(_BESIDE_S, rate)), span.end)
     words: list[Word] = []
     for word in heard.words:
@@ -291,6 +327,7 @@ def _passage(heard: HeardPassage, span: Span, language: str, rate: int) -> Passa
         log_probability=heard.log_probability,
         no_speech=heard.no_speech,
         compression=heard.compression,
+        channel=source.channel,
     )
 
 

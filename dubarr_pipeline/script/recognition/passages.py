@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from dubarr_pipeline.script.cues.alignment import SpeechMap
 from dubarr_pipeline.script.model import Kind, Word
@@ -20,6 +21,7 @@ class Passage:
         log_probability: natural logarithm of its tokens' mean probability; 0 is certain.
         no_speech: probability of silence, 0 to 1.
         compression: ratio of the text's size to its zlib size; above 2.4 it repeats itself.
+        channel: in which it was heard by itself, where each channel has a speaker of its own.
     """
 
     words: tuple[Word, ...]
@@ -28,6 +30,7 @@ class Passage:
     log_probability: float = 0.0
     no_speech: float = 0.0
     compression: float = 1.0
+    channel: int | None = None
 
     @property
     def text(self) -> str:
@@ -45,6 +48,13 @@ class Passage:
 def joined(words: Sequence[Word]) -> str:
     """Return the text of words that carry their own blanks."""
     return "".join(word.text for word in words).strip()
+
+
+def surety(passages: Sequence[Passage]) -> float:
+    """Return the mean log probability of some passages' words; lowest where there are none."""
+    words = sum(len(passage.words) for passage in passages)
+    weighed = sum(passage.log_probability * len(passage.words) for passage in passages)
+    return weighed / words if words else -inf
 
 
 def voiced_share(words: Sequence[Word], speech: SpeechMap) -> float:
@@ -165,6 +175,13 @@ def film_language(
     best = max(weights, key=lambda language: (weights[language], language))
     needed = options.overrule * sum(vote.seconds for vote in votes)
     return best if stated is None or weights[best] >= needed else stated
+
+
+def certainty_of(language: str | None, votes: Sequence[LanguageVote]) -> float:
+    """Return the share (0 to 1) of the votes, by their length, that a language has."""
+    seconds = sum(vote.seconds for vote in votes)
+    mine = sum(v.probability * v.seconds for v in votes if v.language == language)
+    return mine / seconds if seconds else 0.0
 
 
 def passage_language(vote: LanguageVote, film: str, options: LanguageOptions) -> str:

@@ -1,8 +1,10 @@
 """The transcript from a recogniser's words: believed, spelled, attributed, cut into lines."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.script.cues.alignment import SpeechMap
@@ -19,7 +21,6 @@ from dubarr_pipeline.script.model import (
     Segment,
     Transcript,
     Turn,
-    Word,
     WordEdit,
     WordSource,
 )
@@ -31,6 +32,7 @@ from dubarr_pipeline.script.recognition.utterances import (
     SpokenWord,
     UtteranceOptions,
     cut_lines,
+    join_sentences,
     speakers_of,
 )
 from dubarr_pipeline.script.recognition.word_edges import on_speech, reach_edges
@@ -182,7 +184,8 @@ class HeardFilm:
     Attributes:
         cues: the subtitles, or none, where the film says them; in whatever language.
         language: BCP-47 of the film.
-        voiced: the speech without the detector's padding and short pauses; none: as `speech`.
+        voiced: the speech without the detector's padding and short pauses, of each channel that was
+            heard by itself or (None) of all; where there is none, `speech`.
     """
 
     clock: SoundClock
@@ -190,20 +193,73 @@ class HeardFilm:
     turns: tuple[Turn, ...]
     cues: tuple[Cue, ...]
     language: str
-    voiced: tuple[Span, ...] = ()
+    voiced: Mapping[int | None, tuple[Span, ...]] = field(
+        default_factory=dict[int | None, tuple[Span, ...]]
+    )
 
 
 def transcribe(
     passages: Sequence[Passage], film: HeardFilm, options: TranscribingOptions = DEFAULT
 ) -> Transcript:
     """Return the script of a film: every word that is believed, in exactly one line."""
-    rate = film.clock.rate
-    speech, voiced = SpeechMap(film.speech), SpeechMap(film.voiced or film.speech)
-    believed = believe(passages, speech, rate, options.phantoms)
+    speech = SpeechMap(film.speech)
+    believed = believe(passages, speech, film.clock.rate, options.phantoms)
     pieces = lay_out(film.cues, film.speech, film.clock).pieces if film.cues else ()
+    groups = _by_channel(believed.passages, film)
+    lines: list[Segment] = []
+    edits: list[WordEdit] = []
+    for channel, (speaker, own) in groups.items():
+        voiced = SpeechMap(film.voiced.get(channel) or film.speech)
+        tokens = _timed(own, film, options, speech, voiced, pieces)
+        tokens, spelled = _spelled(tokens, pieces, film, options)
+        edits += spelled
+        words = [token.word for token in tokens]
+        told = [speaker] * len(words) if speaker else speakers_of(words, film.turns)
+        speakers = settle_changes(words, told, film.clock.rate)
+        spoken = [replace(t, speaker=who) for t, who in zip(tokens, speakers, strict=True)]
+        cut = cut_lines(spoken, film.clock.rate, options.lines)
+        lines += join_sentences(cut, film.clock.rate, options.lines)
+    lines.sort(key=lambda line: line.span)
+    segments = tuple(mark_sounds(replace(line, index=i)) for i, line in enumerate(lines))
+    dropped = {str(reason): count for reason, count in believed.dropped.items()}
+    rate, samples = film.clock.rate, film.clock.samples
+    return Transcript(rate, samples, film.language, segments, tuple(edits), dropped)
+
+
+def _by_channel(
+    passages: Sequence[Passage], film: HeardFilm
+) -> dict[int | None, tuple[str | None, list[Passage]]]:
+    """Return the passages of each channel, with the one speaker of a channel heard by itself."""
+    groups: dict[int | None, list[Passage]] = {}
+    for passage in passages:
+        groups.setdefault(passage.channel, []).append(passage)
+    if set(groups) <= {None}:
+        return {channel: (None, own) for channel, own in groups.items()}
+    told = [
+        Counter(speakers_of([word for passage in own for word in passage.words], film.turns))
+        for own in groups.values()
+    ]
+    # Two who talk at once share their turns: each is whom their channel holds more of.
+    known = sorted({turn.speaker for turn in film.turns})
+    best = max(
+        permutations(known, len(groups)),
+        key=lambda names: sum(words[name] for words, name in zip(told, names, strict=True)),
+    )
+    return {c: (who, own) for (c, own), who in zip(groups.items(), best, strict=True)}
+
+
+def _timed(
+    passages: Sequence[Passage],
+    film: HeardFilm,
+    options: TranscribingOptions,
+    speech: SpeechMap,
+    voiced: SpeechMap,
+    pieces: Sequence[ScriptLine],
+) -> list[SpokenWord]:
+    """Return the words in order with their kinds, at the times at which the voice is heard."""
     marks = [WrittenKind(p.span, p.kind) for p in pieces if p.kind in ("song", "foreign")]
     tokens: list[SpokenWord] = []
-    for passage in believed.passages:
+    for passage in passages:
         sung = is_sung(passage, speech, options.kinds)
         near = [mark for mark in marks if mark.span.overlap(passage.span)]
         kinds = kinds_of(passage, film.language, near, sung)
@@ -213,15 +269,8 @@ def transcribe(
         ]
     tokens.sort(key=lambda token: token.word.span.start)
     words = in_order([token.word for token in tokens], Span(0, film.clock.samples))
-    words = reach_edges(words, voiced.spans, rate)
-    tokens = [replace(token, word=word) for token, word in zip(tokens, words, strict=True)]
-    tokens, edits = _spelled(tokens, pieces, film, options)
-    words = [token.word for token in tokens]
-    speakers = settle_changes(words, speakers_of(words, film.turns), rate)
-    spoken = [replace(t, speaker=who) for t, who in zip(tokens, speakers, strict=True)]
-    segments = tuple(mark_sounds(line) for line in cut_lines(spoken, rate, options.lines))
-    dropped = {str(reason): count for reason, count in believed.dropped.items()}
-    return Transcript(rate, film.clock.samples, film.language, segments, edits, dropped)
+    words = reach_edges(words, voiced.spans, film.clock.rate)
+    return [replace(token, word=word) for token, word in zip(tokens, words, strict=True)]
 
 
 def _spelled(
@@ -245,4 +294,3 @@ def _spelled(
         instead[at].append(replace(tokens[at], word=word, source=source))
     better = [new for i, token in enumerate(tokens) for new in instead.get(i, [token])]
     return better, spelled.edits
-

@@ -10,7 +10,7 @@ from itertools import pairwise
 from dubarr_pipeline.script.model import Kind, Segment, Turn, Word, WordSource
 from dubarr_pipeline.script.recognition.passages import joined
 from dubarr_pipeline.spans import Span, merge, to_samples
-from dubarr_pipeline.text.sentences import sentence_starts
+from dubarr_pipeline.text.sentences import continues, sentence_starts
 
 _CLAUSE_ENDS = tuple(",;:—–，、；：،")
 _CLAUSE_WORTH_S = 0.4
@@ -25,12 +25,15 @@ class UtteranceOptions:
 
     Attributes:
         pause_s: silence between two words from which they are two lines.
+        unfinished_pause_s: silence up to which both halves of an unfinished sentence are one line,
+            so that it is translated as a whole.
         shortest_s: a shorter line is joined to its speaker's neighbour, where no pause and no
             other speaker parts them.
         longest_s: a longer line is divided, at clause ends and breaths first. Joining stops here.
     """
 
     pause_s: float = 0.7
+    unfinished_pause_s: float = 1.2
     shortest_s: float = 1.0
     longest_s: float = 10.0
 
@@ -89,6 +92,42 @@ def cut_lines(
         sentences = _joined_up(whole, rate, options)
         lines += [part for line in sentences for part in _divided(line, rate, options)]
     return tuple(_segment(index, line) for index, line in enumerate(lines))
+
+
+def join_sentences(
+    lines: Sequence[Segment], rate: int, options: UtteranceOptions = DEFAULT
+) -> list[Segment]:
+    """Join the halves of sentences that a short pause parts, as long as they are not too long.
+
+    `lines` are in order, as `cut_lines` returns them; indexes stay as they were.
+    """
+    pause, longest = (to_samples(s, rate) for s in (options.unfinished_pause_s, options.longest_s))
+    whole: list[Segment] = []
+    for line in lines:
+        last = whole[-1] if whole else None
+        if (
+            last
+            and (last.speaker, last.kind) == (line.speaker, "speech") == (line.speaker, line.kind)
+            and continues(last.text, line.text)
+            and last.span.gap(line.span) < pause
+            and line.span.end - last.span.start <= longest
+        ):
+            whole[-1] = _one(last, line)
+        else:
+            whole.append(line)
+    return whole
+
+
+def _one(first: Segment, second: Segment) -> Segment:
+    words = (*first.words, *second.words)
+    return replace(
+        first,
+        span=Span(first.span.start, second.span.end),
+        text=f"{first.text} {second.text}",
+        words=words,
+        confidence=round(sum(word.probability for word in words) / len(words), 4),
+        source="subtitles" if "subtitles" in (first.source, second.source) else "asr",
+    )
 
 
 def _joined_up(sentences: list[_Line], rate: int, options: UtteranceOptions) -> list[_Line]:

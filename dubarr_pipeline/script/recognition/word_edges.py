@@ -14,7 +14,7 @@ from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.text.sentences import ends_sentence
 
 _CLAUSE_ENDS = (",", ";", ":")
-_LATEST_END_S, _EARLIEST_START_S = 0.6, 0.3
+_LATEST_END_S, _EARLIEST_START_S = 0.6, 0.5
 """Furthest that a word is stretched to the edge of the voice; beyond lies something unwritten."""
 
 

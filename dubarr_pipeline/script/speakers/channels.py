@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.media.audio.reader import SoundReader
-from dubarr_pipeline.spans import Span
+from dubarr_pipeline.spans import Span, merge
 
 _FRAME_S = 0.05
 _LONGEST_HEARD_S = 300.0
@@ -37,6 +37,41 @@ def speaker_per_channel(vocals: SoundReader, speech: Sequence[Span]) -> bool:
     owned = [float((difference_db * sign > _APART_DB / 2).mean()) for sign in (1, -1)]
     apart = float((np.abs(difference_db) > _APART_DB).mean())
     return apart >= _APART_SHARE and min(owned) >= _EACH_SHARE
+
+
+_OWN_DB, _BLEED_DB = 25.0, 12.0
+"""How far under a channel's loud frames its speaker still talks, and how far under the other
+channel its sound is only that one's."""
+_BRIDGED_S = 0.3
+
+
+def speech_of_channel(
+    vocals: SoundReader, speech: Sequence[Span], channel: int
+) -> tuple[Span, ...]:
+    """Return the stretches in which the speaker of one of two channels talks, within `speech`."""
+    size, gap = max(1, round(_FRAME_S * vocals.rate)), round(_BRIDGED_S * vocals.rate)
+    powers = [_powers(vocals, span, size) for span in speech]
+    own = np.concatenate([both[channel] for both in powers] or [np.zeros(0)])
+    least = float(np.quantile(own, 0.9)) * 10 ** (-_OWN_DB / 10) if own.size else 0.0
+    spans: list[Span] = []
+    for span, both in zip(speech, powers, strict=True):
+        mine, other = both[channel], both[1 - channel]
+        heard = (mine > max(least, 1e-9)) & (mine > other * 10 ** (-_BLEED_DB / 10))
+        frames = (span.start + int(i) * size for i in np.flatnonzero(heard))
+        talks = merge((Span(at, min(span.end, at + size)) for at in frames), gap)
+        # The edges of the detector stay: soft sounds lie between them and the first loud frame.
+        spans += [part for talk in talks if (part := talk.pad(size * 3, size * 3).clip(span))]
+    return tuple(merge(spans))
+
+
+def _powers(vocals: SoundReader, span: Span, size: int) -> NDArray[np.float64]:
+    """Return the power of each frame in both channels, ``(2, frames)``; half a minute at once."""
+    powers = [np.zeros((2, 0))]
+    for start in range(span.start, span.end, size * 600):
+        count = min(600, (span.end - start) // size)
+        sound = vocals.read(start, start + count * size).astype(np.float64)
+        powers.append(np.square(sound).reshape(2, count, size).mean(axis=2))
+    return np.concatenate(powers, axis=1)
 
 
 def language_per_channel(vocals: SoundReader, speech: Sequence[Span]) -> bool:

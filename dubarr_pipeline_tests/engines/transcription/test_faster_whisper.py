@@ -19,6 +19,7 @@ from dubarr_pipeline.engines.transcription.faster_whisper import (
     whisper_code,
     whisper_rungs,
 )
+from dubarr_pipeline.engines.transcription.sounds import heard_sound
 from dubarr_pipeline.engines.transcription.whisper_worker import HeardPassage, HeardWord
 from dubarr_pipeline.errors import (
     EngineError,
@@ -51,7 +52,8 @@ def hearing(
     cues: Sequence[Cue] = (),
     language: str | None = None,
 ) -> Hearing:
-    return Hearing(sound, tuple(speech), Diarization(RATE, TURNS), tuple(cues), language)
+    told = Diarization(RATE, TURNS)
+    return Hearing(sound, tuple(speech), told, tuple(cues), language, padding_s=0.15)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,9 @@ def sound() -> Sound:
 
 @pytest.fixture(scope="module")
 def engine(tiny_whisper: Path):
-    with FasterWhisperTranscriber(FasterWhisperOptions(str(tiny_whisper), "", "cpu")) as loaded:
+    with FasterWhisperTranscriber(
+        FasterWhisperOptions(str(tiny_whisper), "", "cpu", passage_margin_s=0.0)
+    ) as loaded:
         yield loaded
 
 
@@ -302,8 +306,7 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest() -> None:
     film = Hearing(Sound(loud, rate), (Span(0, 60 * rate),), Diarization(rate, ()), (), "en")
     scripted(recogniser).transcribe(film)
     assert recogniser.longest <= 28 * 16_000
-    engine = scripted(recogniser)
-    first = engine._passages(film.vocals, film.speech)[0]
+    first = heard_sound(film, "original").passages(2.0, 0.4)[0]
     assert first.end / rate == pytest.approx(23.05, abs=0.06)
 
 
