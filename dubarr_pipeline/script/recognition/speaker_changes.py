@@ -1,6 +1,7 @@
 """Where one speaker's words end and the next one's begin."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from dubarr_pipeline.script.model import Word
 from dubarr_pipeline.spans import to_samples
@@ -35,7 +36,31 @@ def settle_changes(words: Sequence[Word], speakers: Sequence[str], rate: int) ->
         settled[cut:at] = [after] * max(0, at - cut)
         settled[at:cut] = [before] * max(0, cut - at)
         at = max(at, cut) + 1
+    for first, last in _islands(settled):
+        if not any(_is_border(words, cut, rate) for cut in (first, last)):
+            settled[first:last] = [settled[first - 1]] * (last - first)
     return settled
+
+
+def _islands(speakers: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the runs of at most two words amid another speaker's."""
+    edges = [i for i in range(1, len(speakers)) if speakers[i] != speakers[i - 1]]
+    return [
+        (first, last)
+        for first, last in pairwise(edges)
+        if last - first <= _REACH and speakers[first - 1] == speakers[last]
+    ]
+
+
+def _is_border(words: Sequence[Word], cut: int, rate: int) -> bool:
+    clear = words[cut - 1].span.gap(words[cut].span) >= to_samples(_CLEAR_GAP_S, rate)
+    return clear or _ends(words[cut - 1])
+
+
+def _ends(word: Word) -> bool:
+    # "No." is an abbreviation elsewhere; who answers so has ended the sentence.
+    text = word.text.strip()
+    return ends_sentence(text) or text.casefold() == "no."
 
 
 def _best_cut(words: Sequence[Word], speakers: Sequence[str], at: int, rate: int) -> int:
@@ -52,7 +77,7 @@ def _best_cut(words: Sequence[Word], speakers: Sequence[str], at: int, rate: int
     def gap(cut: int) -> int:
         return words[cut - 1].span.gap(words[cut].span)
 
-    ends = [cut for cut in cuts if ends_sentence(words[cut - 1].text.strip())]
+    ends = [cut for cut in cuts if _ends(words[cut - 1])]
     if at in ends or (gap(at) >= to_samples(_CLEAR_GAP_S, rate) and gap(at) == max(map(gap, cuts))):
         return at
     return min(ends or cuts, key=lambda cut: (-gap(cut), abs(cut - at)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,126 @@ def test_one_language_in_both_channels_is_heard_from_both() -> None:
     assert found.channel_languages == ("en", "en")
     # The mean of both channels, half a tenth above the left.
     assert next(word.text for s in found.segments for word in s.words) == "word5"
+
+
+def film_of(
+    speech: Sequence[tuple[float, float]], bed: float, turns: Sequence[Turn] = (), channels: int = 1
+) -> Hearing:
+    """Vocals of level 0.2, and an accompaniment of another."""
+    rate, length = 8_000, 20 * 8_000
+    vocals = Sound(np.full((channels, length), 0.2, np.float32), rate)
+    rest = Sound(np.full((channels, length), bed, np.float32), rate)
+    spans = tuple(Span(round(a * rate), round(b * rate)) for a, b in speech)
+    return Hearing(vocals, spans, Diarization(rate, tuple(turns)), (), "en", accompaniment=rest)
+
+
+class Judge(Recogniser):
+    """Is surer of the voices (level 0.2) than of anything else, and hears nothing in 0.3."""
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        if method != "write":
+            return super().call(method, *arguments)
+        self.asked.append((method, arguments[1], len(arguments[0])))
+        return [self.heard(samples) for samples in arguments[0]]
+
+    def heard(self, samples: np.ndarray) -> list[HeardPassage]:
+        number = self.number(samples)
+        doubts = -0.1 if number == 20 else -0.3
+        return [self.passage(f" word{number}", doubts)]
+
+
+@pytest.mark.parametrize(
+    ("hears", "bed", "word", "times"),
+    [
+        ("original", 0.3, "word50", 1),
+        ("vocals", 0.3, "word20", 1),
+        ("both", 0.3, "word20", 2),
+        ("both", 0.1, "word30", 1),
+    ],
+    ids=["original", "vocals", "both under loud music", "both over faint music"],
+)
+def test_the_films_own_sound_is_heard_unless_it_masks_the_voices(
+    hears: str, bed: float, word: str, times: int
+) -> None:
+    recogniser = Judge()
+    found = scripted(recogniser, hears=hears, foreign=False).transcribe(film_of([(2, 4)], bed))
+    assert [w.text for s in found.segments for w in s.words] == [word]
+    assert len(recogniser.asked) == times
+
+
+def test_passages_are_wider_than_the_speech_up_to_the_middle_of_a_pause() -> None:
+    film = film_of([(0.2, 4), (6.5, 8), (8.5, 9), (19.9, 20)], 0.0)
+    spans = heard_sound(film, "both").passages(0.45, 0.4)
+    seconds_of = [(round(s.start / 8_000, 2), round(s.end / 8_000, 2)) for s in spans]
+    assert seconds_of == [(0.0, 4.4), (6.1, 8.25), (8.25, 9.4), (19.5, 20.0)]
+
+
+class Skipper(Judge):
+    """Writes down the first half second of a passage only; is sure of what is heard alone."""
+
+    def __init__(self, alone: HeardPassage) -> None:
+        super().__init__()
+        self.alone = alone
+
+    def heard(self, samples: np.ndarray) -> list[HeardPassage]:
+        return [self.alone] if samples.size < 2 * 16_000 else [self.passage(" first", -0.1)]
+
+
+@pytest.mark.parametrize(
+    ("doubts", "no_speech", "words"),
+    [
+        (-0.6, 0.3, ["first", "No."]),
+        (-0.61, 0.3, ["first"]),
+        (-0.1, 0.31, ["first"]),
+    ],
+)
+def test_a_stretch_that_was_left_out_is_heard_alone_and_believed_if_sure(
+    doubts: float, no_speech: float, words: list[str]
+) -> None:
+    spoken = (HeardWord(0.0, 0.3, " before", 0.9), HeardWord(0.5, 0.8, " No.", 0.9))
+    recogniser = Skipper(HeardPassage(spoken, doubts, no_speech, 1.0))
+    found = scripted(recogniser, foreign=False).transcribe(film_of([(2, 4), (5, 5.6)], 0.0))
+    assert heard_words(found) == words
+
+
+@pytest.mark.parametrize(
+    ("told", "probability", "doubt"),
+    [(None, 0.24, True), (None, 0.49, True), (None, 0.5, False), ("el", 0.2, False)],
+)
+def test_a_guessed_language_is_said_with_its_cure(
+    told: str | None, probability: float, doubt: bool
+) -> None:
+    found = transcribed(Recogniser([("el", probability)]), Numbered(40), told)
+    assert found.language == "el"
+    assert ('audio.language = "xx"' in found.language_doubt) is doubt
+    assert (f"{probability:.0%}" in found.language_doubt) is doubt
+
+
+def test_two_speakers_with_a_channel_each_are_both_heard_where_they_talk_at_once() -> None:
+    rate = 8_000
+    noise = np.random.default_rng(2).standard_normal((2, 20 * rate)).astype(np.float32)
+    levels = np.zeros((2, 20 * rate), np.float32)
+    for channel, (start, end) in ((0, (2, 7)), (1, (5, 11))):
+        levels[channel, start * rate : end * rate] = 0.1 + 0.1 * channel
+    turns = (Turn(Span(2 * rate, 7 * rate), A), Turn(Span(7 * rate, 11 * rate), B))
+    sound = Sound(levels * noise, rate)
+    film = Hearing(sound, (Span(2 * rate, 11 * rate),), Diarization(rate, turns), (), "en")
+    found = scripted(Talkers(), foreign=False).transcribe(film)
+    assert [(s.speaker, s.text) for s in found.segments] == [(A, "left"), (B, "right")]
+    assert found.segments[0].span.end > found.segments[1].span.start
+    # One voice in both channels is heard as a whole.
+    alone = replace(film, diarization=Diarization(rate, turns[:1]))
+    assert len(scripted(Talkers(), foreign=False).transcribe(alone).segments) == 1
+
+
+class Talkers(Judge):
+    """Says who talks by the length of the passage: 5 s on the left, 6 s on the right."""
+
+    def heard(self, samples: np.ndarray) -> list[HeardPassage]:
+        length_s = samples.size / 16_000
+        left = length_s < 6.3
+        words = (HeardWord(0.5, length_s - 0.5, " left" if left else " right", 0.9),)
+        return [HeardPassage(words, -0.1, 0.0, 1.0)]
 
 
 def test_without_the_search_for_foreign_passages_all_are_the_films() -> None:

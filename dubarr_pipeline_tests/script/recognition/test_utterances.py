@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 import pytest
@@ -7,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dubarr_pipeline.script.model import Segment, Word
-from dubarr_pipeline.script.recognition.utterances import SpokenWord, UtteranceOptions, cut_lines
+from dubarr_pipeline.script.recognition.utterances import (
+    SpokenWord,
+    UtteranceOptions,
+    cut_lines,
+    join_sentences,
+)
 from dubarr_pipeline_tests.fixtures.recognized_words import RATE, heard_words, texts, words
 
 OPTIONS = UtteranceOptions(pause_s=0.7, shortest_s=1.0, longest_s=4.0)
@@ -79,6 +85,37 @@ def test_a_long_line_is_divided_at_a_comma_or_a_breath_near_its_middle() -> None
         *said("six seven eight nine", 280, each=50),
     ]
     assert lines(spoken) == ["one two three four five", "six seven eight nine"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "gap", "speaker", "whole"),
+    [
+        ("Ask not what", "your country can do.", 119, "A", True),
+        ("Ask not what", "your country can do.", 120, "A", False),
+        ("Ask not what", "your country can do.", 100, "B", False),
+        ("Ask them now.", "Your country can wait.", 100, "A", False),
+        ("Well...", "Perhaps he can wait.", 100, "A", False),
+    ],
+    ids=["short pause", "long pause", "another speaker", "ended", "trailed off"],
+)
+def test_halves_of_a_sentence_are_one_line(
+    first: str, second: str, gap: int, speaker: str, whole: bool
+) -> None:
+    start = 30 * len(first.split()) + gap
+    cut = cut_lines([*said(first), *said(second, start, speaker)], RATE, OPTIONS)
+    joined = join_sentences(cut, RATE, OPTIONS)
+    assert [line.text for line in joined] == (
+        [f"{first} {second}"] if whole else [line.text for line in cut]
+    )
+    assert joined[-1].span.end == cut[-1].span.end
+    assert [w for line in joined for w in line.words] == [w for line in cut for w in line.words]
+
+
+def test_a_whole_sentence_is_never_longer_than_a_line_may_be() -> None:
+    cut = cut_lines([*said("Ask not what", each=60), *said("they can do.", 300, each=60)], RATE)
+    options = UtteranceOptions(longest_s=4.79, shortest_s=1.0, unfinished_pause_s=2.0)
+    assert len(join_sentences(cut, RATE, options)) == 2
+    assert len(join_sentences(cut, RATE, replace(options, longest_s=4.8))) == 1
 
 
 def test_scripts_without_blanks_get_none() -> None:

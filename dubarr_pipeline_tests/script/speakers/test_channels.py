@@ -3,8 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dubarr_pipeline.script.speakers.channels import language_per_channel, speaker_per_channel
-from dubarr_pipeline.spans import Span
+from dubarr_pipeline.script.speakers.channels import (
+    language_per_channel,
+    speaker_per_channel,
+    speech_of_channel,
+)
+from dubarr_pipeline.spans import Span, intersect, total
 from dubarr_pipeline_tests.fixtures.separation_sounds import Sound, voice
 
 RATE = 8000
@@ -42,3 +46,15 @@ def test_bleed_between_the_microphones_of_an_interview_is_no_language() -> None:
     sound = Sound(np.stack([first + 0.05 * second, second + 0.05 * first]), RATE)
     assert speaker_per_channel(sound, TURNS)
     assert not language_per_channel(sound, TURNS)
+
+
+def test_each_channels_own_speech_is_found_where_two_talk_at_once_too() -> None:
+    left = TURNS[::2]
+    right = [*TURNS[1::2], Span(left[1].start + RATE, left[1].end)]
+    first, second = spoken(left, 1), spoken(right, 2)
+    sound = Sound(np.stack([first + 0.05 * second, second + 0.05 * first]), RATE)
+    for channel, own in ((0, left), (1, right)):
+        found = speech_of_channel(sound, TURNS, channel)
+        assert total(intersect(found, own)) >= 0.95 * total(own)
+        assert total(found) <= 1.15 * total(own)
+    assert speech_of_channel(sound, [], 0) == ()
