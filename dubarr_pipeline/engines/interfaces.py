@@ -74,10 +74,9 @@ class Engine(ABC):
 
 
 class VoiceActivityDetector(Engine):
-    """Finds the stretches with speech."""
+    """Finds the stretches with speech; `padding_s` is the room that it leaves on both sides."""
 
     padding_s: float = 0.0
-    """Room that it leaves on both sides of a stretch, in seconds."""
 
     @abstractmethod
     def detect(self, blocks: Iterator[Samples]) -> list[Span]:
@@ -132,9 +131,8 @@ class Hearing:
     language_per_channel: bool = False
     """Whether left and right speak at once, each in a language of its own (dual mono)."""
     accompaniment: AudioReader | None = None
-    """All of the film's sound but the voices, where it is at hand; with them it is the original."""
     padding_s: float = 0.0
-    """Room that the speech detector left on both sides of each stretch of `speech`."""
+    """The film's sound but the voices, and the room that the detector left around each stretch."""
 
 
 class Transcriber(Engine):

@@ -20,7 +20,8 @@ def spoken(quiet: tuple[float, float], bed_db: float = -90.0, length_s: float = 
     noise = np.random.default_rng(1).standard_normal((2, second(length_s))).astype(np.float32)
     voice = 0.1 * noise
     voice[:, second(quiet[0]) : second(quiet[1])] = 0
-    return Sound(voice + 0.1 * 10 ** (bed_db / 20) * noise[:, ::-1], RATE)
+    bed = np.float32(0.1 * 10 ** (bed_db / 20)) * noise[:, ::-1]
+    return Sound(voice + bed, RATE)
 
 
 @pytest.mark.parametrize(
