@@ -120,19 +120,17 @@ class Diarizer(Engine):
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """Input of a transcriber: the voices, their times and speakers, and the subtitles."""
+    """Input of a transcriber; `language` is BCP-47 if known, `accompaniment` all other sound."""
 
     vocals: AudioReader
     speech: tuple[Span, ...]
     diarization: Diarization
     cues: tuple[Cue, ...]
     language: str | None
-    """BCP-47 of the source if it is known."""
     language_per_channel: bool = False
     """Whether left and right speak at once, each in a language of its own (dual mono)."""
     accompaniment: AudioReader | None = None
     padding_s: float = 0.0
-    """The film's sound but the voices, and the room that the detector left around each stretch."""
 
 
 class Transcriber(Engine):
@@ -149,10 +147,7 @@ class Transcriber(Engine):
 
 
 class TakeVerifier(Engine):
-    """Transcribes a take, so that wrong words in it are noticed; a transcriber may be one as well.
-
-    ``class X(Transcriber, TakeVerifier)``: takes are verified only by a transcription engine.
-    """
+    """Transcribes a take, so that wrong words in it are noticed; only a `Transcriber` is asked."""
 
     concurrency: ClassVar[int] = 1
     """Takes that it can transcribe at once."""
