@@ -72,7 +72,7 @@ PROFILES: Mapping[str, Mapping[Kind, str]] = {
     )
 }
 """Profile -> the engine of every kind, in the order of `KINDS`. `lite` runs on any computer,
-without downloads or accounts; `laptop` wants 0.5 GB of models, but no GPU and no account; `studio`
+without downloads or accounts; `laptop` wants 0.7 GB of models, but no GPU and no account; `studio`
 is the neural engines, and wants a GPU."""
 
 PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

@@ -65,7 +65,7 @@ def test_what_a_graph_inside_takes_from_outside_is_kept() -> None:
             helper.make_tensor_value_info("c", TensorProto.BOOL, []),
         ],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.float32(1), "one")],
+        [numpy_helper.from_array(np.array(1, np.float32), "one")],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     part = InferenceSession(OnnxGraph.parse(made.SerializeToString()).cut("y"))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -180,7 +181,7 @@ def test_the_voice_that_was_dealt_speaks(folder: Path) -> None:
 
 
 def test_a_persons_choice_speaks_and_else_the_nearest_voice(folder: Path) -> None:
-    def pitch(**profile: object) -> float:
+    def pitch(**profile: Any) -> float:
         take = engine.speak(request(LINE, **profile))
         return median_f0_hz(take.samples, take.rate)
 
@@ -211,7 +212,7 @@ def test_voices_are_listed_natives_first_with_sex_and_pitch() -> None:
     assert len(engine.voices("en")) == len(british) == 28
 
 
-def test_a_film_of_six_has_a_voice_for_each_in_every_language() -> None:
+def test_every_language_has_several_voices_of_both_sexes() -> None:
     engine = KokoroSynthesizer()
     for language in engine.languages:
         voices = engine.voices(language)
@@ -293,7 +294,7 @@ def test_a_sound_that_is_no_number_fails_the_line(folder: Path) -> None:
     def spoil(graph: onnx.GraphProto) -> None:
         for constant in graph.initializer:
             if constant.name == "loud":
-                constant.CopyFrom(numpy_helper.from_array(np.float32(math.inf), "loud"))
+                constant.CopyFrom(numpy_helper.from_array(np.array(math.inf, np.float32), "loud"))
 
     network(folder, spoil)
     with opened(folder) as engine, pytest.raises(LineError) as failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from onnx import helper
@@ -35,7 +35,8 @@ def build(folder: Path, layout: Layout = "hub", pace: float = 1.0) -> Path:
     else:
         write_network(folder / "kokoro-v1.0.int8.onnx", "tokens", "audio", 1, pace)
         with (folder / "voices-v1.0.bin").open("wb") as archive:
-            np.savez(archive, **{n: s.reshape(-1, 1, 256) for n, s in styles.items()})
+            tables: dict[str, Any] = {n: s.reshape(-1, 1, 256) for n, s in styles.items()}
+            np.savez(archive, **tables)
         (folder / "config.json").write_text(json.dumps({"vocab": VOCABULARY}))
     return folder
 
