@@ -255,10 +255,11 @@ class Student:
     ) -> tuple[Matrix, Matrix]:
         """Return one layer's output for the next words, and its cell after them."""
         name, weights = f"decoder_l{layer}_rnn", self._weights
-        # The logistic function, in a form that never overflows.
+        # The logistic function, held where it does not overflow.
         opened = state @ weights[f"{name}_Wf"] + weights[f"{name}_bf"]
-        gate = np.asarray(0.5 + 0.5 * np.tanh(0.5 * opened), np.float32)
-        cell = gate * cell + (1 - gate) * (state @ weights[f"{name}_W"])
+        gate: Matrix = np.reciprocal(1 + np.exp(-np.maximum(opened, -80)))
+        fresh = state @ weights[f"{name}_W"]
+        cell = fresh + gate * (cell - fresh)
         state = self._norm(state + np.maximum(cell, 0), f"{name}_ffn")
         state = self._attend(state, f"decoder_l{layer}_context", context)
         return self._feed(state, f"decoder_l{layer}_ffn"), cell
