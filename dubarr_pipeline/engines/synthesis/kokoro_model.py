@@ -173,15 +173,16 @@ def model_file(folder: Path) -> Path:
 
 def read_vocabulary(folder: Path) -> Mapping[str, int]:
     """Read the numbers of the signs. Raises `MissingRequirement` or `EngineError`."""
-    for name in ("config.json", "vocab.json", "tokenizer.json"):
-        if not (folder / name).is_file():
-            continue
+    # The hub's config.json has none, that of hexgrad/Kokoro-82M has.
+    for path in (folder / name for name in ("config.json", "vocab.json", "tokenizer.json")):
         try:
-            document = json.loads((folder / name).read_text("utf-8"))
-            table = document.get("vocab") or document["model"]["vocab"]
-            return {str(sign): int(number) for sign, number in table.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{folder / name} holds no vocabulary: pull it again") from error
+            document = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+            table = document.get("vocab") or document.get("model", {}).get("vocab") or {}
+            found = {str(sign): int(number) for sign, number in table.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise EngineError(f"{path} holds no vocabulary ({error}): pull it again") from error
+        if found:
+            return found
     raise MissingRequirement(
         f"{folder} holds no vocabulary of Kokoro (config.json, vocab.json or tokenizer.json): "
         "pull the model again"

@@ -265,6 +265,13 @@ def test_missing_files_are_named_with_the_cure(folder: Path, missing: str, messa
         opened(folder).load()
 
 
+@pytest.mark.parametrize("damaged", ["<html>", "[]", '{"model": {"vocab": {"a": "b"}}}'])
+def test_a_damaged_vocabulary_is_named(folder: Path, damaged: str) -> None:
+    (folder / "tokenizer.json").write_text(damaged)
+    with pytest.raises(EngineError, match=r"tokenizer\.json holds no vocabulary.*pull it again"):
+        opened(folder).load()
+
+
 def test_a_damaged_network_is_named_with_the_cure(folder: Path) -> None:
     path = folder / "onnx" / "model_quantized.onnx"
     for damaged in (b"", path.read_bytes()[:500], b"<html>not found</html>"):

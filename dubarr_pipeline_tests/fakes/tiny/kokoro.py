@@ -31,6 +31,7 @@ def build(folder: Path, layout: Layout = "hub", pace: float = 1.0) -> Path:
         write_network(folder / "onnx" / "model_quantized.onnx", "input_ids", "waveform", 2, pace)
         for name, style in styles.items():
             style.tofile(folder / "voices" / f"{name}.bin")
+        (folder / "config.json").write_text('{"model_type": "style_text_to_speech_2"}')
         (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": VOCABULARY}}))
     else:
         write_network(folder / "kokoro-v1.0.int8.onnx", "tokens", "audio", 1, pace)
