@@ -3,14 +3,15 @@
 import dagster as dg
 
 from dubarr_pipeline.defs.failure_sensor import failures
-from dubarr_pipeline.defs.jobs import daily_housekeeping, dub, housekeeping, publish
+from dubarr_pipeline.defs.jobs import daily_housekeeping, dub, housekeeping
+from dubarr_pipeline.defs.publishing import publish, published, publishing
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.stage_run import stage_asset
-from dubarr_pipeline.defs.sensors import media_folder, publishing, webhook_inbox
+from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
 from dubarr_pipeline.defs.stages import STAGES
 
 defs = dg.Definitions(
-    assets=[stage_asset(stage) for stage in STAGES],
+    assets=[*(stage_asset(stage) for stage in STAGES), published],
     jobs=[dub, publish, housekeeping],
     schedules=[daily_housekeeping],
     sensors=[media_folder, webhook_inbox, publishing, failures],

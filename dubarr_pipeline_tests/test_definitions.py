@@ -9,15 +9,13 @@ from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 
 MEMORY = "memory_returned"
-VOICES = ["vocals", "diarization"]
-SCRIPT = [*VOICES, "transcript"]
 
 ASSETS = {
-    # stage: works from, kinds, pool, checks
+    # stage: nearest inputs, kinds, pool, checks
     "vocals": ([], {"ffmpeg", "onnx"}, "gpu", [MEMORY]),
     "diarization": (["vocals"], {"numpy"}, "gpu", [MEMORY]),
     "transcript": (
-        VOICES,
+        ["diarization"],
         {"text"},
         "gpu",
         [
@@ -28,10 +26,10 @@ ASSETS = {
             "language_is_certain",
         ],
     ),
-    "context": (SCRIPT, {"text"}, "gpu", [MEMORY]),
-    "refs": (SCRIPT, {"numpy"}, None, []),
+    "context": (["transcript"], {"text"}, "gpu", [MEMORY]),
+    "refs": (["transcript"], {"numpy"}, None, []),
     "segments": (
-        [*SCRIPT, "context", "refs"],
+        ["context", "refs"],
         {"apertium", "espeak"},
         "gpu",
         [
@@ -43,7 +41,7 @@ ASSETS = {
         ],
     ),
     "mix": (
-        ["vocals", "segments"],
+        ["segments"],
         {"ffmpeg", "numpy"},
         None,
         [
@@ -59,12 +57,13 @@ ASSETS = {
         ],
     ),
     "mux": (
-        ["vocals", "segments", "mix"],
+        ["mix"],
         {"ffmpeg", "mkvtoolnix"},
         None,
         ["original_streams_identical", "in_step_with_picture", "new_tracks_flagged"],
     ),
-    "report": ([*SCRIPT, "context", "refs", "segments", "mix", "mux"], {"html"}, None, []),
+    "report": (["mux"], {"html"}, None, []),
+    "published": (["report"], {"file"}, None, ["lies_in_its_place"]),
 }
 CODE_VERSIONS = {
     **dict.fromkeys(ASSETS, "1"),
@@ -94,7 +93,7 @@ def test_the_stages_stand_in_their_order():
         asset.key.to_user_string() for asset in assets if isinstance(asset, dg.AssetsDefinition)
     ]
     assert shown == [f"dub/{stage}" for stage in ASSETS]
-    assert list(STAGE_NAMES) == list(ASSETS)
+    assert [*STAGE_NAMES, "published"] == list(ASSETS)
 
 
 @pytest.mark.parametrize("stage", ASSETS)
@@ -110,6 +109,8 @@ def test_an_asset_is_what_it_was(stage: str):
     assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)
     assert spec.partitions_def.name == "videos"
     assert sorted(check.name for check in asset.check_specs) == sorted(checks)
+    # Without partitions one film's red check turns green when another film is made.
+    assert {check.partitions_def for check in asset.check_specs} <= {spec.partitions_def}
 
 
 @pytest.mark.parametrize("stage", ASSETS)

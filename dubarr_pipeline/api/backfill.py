@@ -20,7 +20,7 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.plan import plan_all
 from dubarr_pipeline.defs.runtime.records import add_video, stage_key
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import DiskFull
 from dubarr_pipeline.library.admission import Refusal, admit, decide_admission
 from dubarr_pipeline.library.videos import Video, last_at, load_video
@@ -175,7 +175,7 @@ class Backfill:
                 backfill_id=make_new_backfill_id(),
                 asset_graph=defs.resolve_asset_graph(),
                 partition_names=keys,
-                asset_selection=[stage_key(stage) for stage in STAGE_NAMES],
+                asset_selection=[stage_key(stage) for stage in (*STAGE_NAMES, PUBLISHED)],
                 backfill_timestamp=time.time(),
                 tags={"dubarr/launcher": "backfill", "dubarr/library": library},
                 dynamic_partitions_store=instance,

@@ -16,8 +16,10 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import dub_video, open_instance
 from dubarr_pipeline.defs.runtime.stage_run import Watcher, watching
 from dubarr_pipeline.defs.runtime.status import task_table
+from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.files import check_writable, read_json
 from dubarr_pipeline.library.admission import register
+from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.library.videos import Video, load_video, save_video
 from dubarr_pipeline.progress import Progress
@@ -57,6 +59,7 @@ class DubResult:
         summary: the report in a few lines.
         lines: lines by outcome.
         stages: what the run did, by stage, in their order.
+        published: paths and addresses at which its library has it.
     """
 
     key: str
@@ -65,6 +68,7 @@ class DubResult:
     summary: tuple[str, ...]
     lines: LineCounts
     stages: Mapping[str, StageResult]
+    published: tuple[str, ...] = ()
 
     @property
     def video(self) -> Path:
@@ -163,7 +167,7 @@ def retry_videos(names: Sequence[str], settings: Settings, watch: Watch) -> Iter
     """Go on with the named videos, or with all that are not DONE. Raises as `dub_videos`."""
     make_ready(settings, watch.fetch)
     keys = [find_key(name, settings) for name in names] or [
-        task.video.key for task in list_tasks(settings) if task.status in ("ERROR", "QUEUED")
+        task.video.key for task in list_tasks(settings) if task.status not in ("DONE", "PROCESSING")
     ]
     if keys:
         videos = [load_video(key, settings.work_dir) for key in keys]
@@ -207,11 +211,13 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
         kind = getattr(errors, ran.error or "", errors.DubbingError)
         # Only the loop over the lines can name a line's failure.
         kind = errors.EngineError if kind is errors.LineError else kind
+        if ran.failed_stage == PUBLISHED:
+            raise kind(f"{video.key} is dubbed, but not published: {ran.cause}")
         raise kind(f"{video.key}, stage {ran.failed_stage}: {ran.cause}")
     work = video.work(settings.work_dir)
     (task,) = task_table(instance, settings.work_dir, [video.key])
     mux = settings.for_video(video.profile, video.overrides).mux
-    report = read_json(work.report)
+    report, published = read_json(work.report), read_publication(work)
     outcomes = ("lines", "placed", "kept_original", "failed")
     counts = (sum(each[name] for each in report["lines"].values()) for name in outcomes)
     return DubResult(
@@ -221,4 +227,5 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
         summary=tuple(report["summary"]),
         lines=LineCounts(*counts),
         stages={s.stage: StageResult(s.stage, s.stage in ran.kept, s.seconds) for s in task.steps},
+        published=published.places if published else (),
     )

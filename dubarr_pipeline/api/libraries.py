@@ -6,19 +6,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from dubarr_pipeline import errors
 from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.runtime.runs import open_instance, publish_here
 from dubarr_pipeline.defs.runtime.server import WebAddress
 from dubarr_pipeline.defs.runtime.server import serve_library as keep_serving
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.admission import decide_admission
-from dubarr_pipeline.library.publishing.publish import publish_video
+from dubarr_pipeline.library.publishing.publish import no_wish
 from dubarr_pipeline.library.publishing.publish import take_back as withdraw
-from dubarr_pipeline.library.publishing.records import Publication
+from dubarr_pipeline.library.publishing.records import Publication, read_publication
 from dubarr_pipeline.library.scan import VIDEO_SUFFIXES, Scan, ScanState, scan
-from dubarr_pipeline.library.videos import last_at, load_video
+from dubarr_pipeline.library.videos import Video, last_at, load_video
 from dubarr_pipeline.library.webhooks.inbox import TOKEN_VARIABLE, webhook_token
 from dubarr_pipeline.workdir.identity import stat_matches
 
@@ -131,14 +133,43 @@ def _scan(name: str, settings: Settings, only: Path | None = None) -> Iterator[F
 
 
 def publish(name: str, settings: Settings) -> Publication:
-    """Put a finished video where its library wants it."""
-    return publish_video(load_video(find_key(name, settings), settings.work_dir), settings)
+    """Put a finished video where its library wants it; the task table has it.
+
+    Raises:
+        SettingsError: if it belongs to no library, or its library publishes nothing.
+        DubbingError: if it cannot be published.
+    """
+    video = load_video(find_key(name, settings), settings.work_dir)
+    work = video.work(settings.work_dir)
+    before = read_publication(work)
+    reason = no_wish(video, settings)
+    if reason and not (before and before.is_taken_back):
+        raise SettingsError(f"{video.key} is not published: {reason}")
+    _record(video, settings, asked=True)
+    published = read_publication(work)
+    if published is None or published.is_taken_back:
+        raise SettingsError(f"{video.key} is not published: {no_wish(video, settings)}")
+    return published
+
+
+def _record(video: Video, settings: Settings, asked: bool = False) -> None:
+    """Run the asset `published` in this process, so that Dagster's store knows what lies where."""
+    # The definitions load the code of every stage.
+    from dubarr_pipeline.definitions import defs
+
+    with open_instance(settings.work_dir) as instance:
+        ran = publish_here(defs, instance, video, settings, asked)
+    if not ran.succeeded:
+        kind = getattr(errors, ran.error or "", errors.DubbingError)
+        raise kind(ran.cause)
 
 
 def take_back(name: str, settings: Settings) -> tuple[str, Path]:
     """Take back what was published of a video; return its key and its original's place."""
     video = load_video(find_key(name, settings), settings.work_dir)
-    return video.key, withdraw(video, settings.work_dir, by_person=True).source
+    source = withdraw(video, settings.work_dir, by_person=True).source
+    _record(load_video(video.key, settings.work_dir), settings)
+    return video.key, source
 
 
 def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:

@@ -35,7 +35,7 @@ def list_tasks(settings: Settings) -> list[Task]:
     if not settings.work_dir.is_dir():
         return []
     with open_instance(settings.work_dir) as instance:
-        return task_table(instance, settings.work_dir)
+        return task_table(instance, settings.work_dir, settings=settings)
 
 
 def plan(

@@ -116,6 +116,8 @@ def _print_attempts(run: Callable[[Watch], Iterator[Attempt]], if_none: str = ""
             say(f"  {reused}; ran: {', '.join(ran)}" if ran else f"  nothing to do: {reused}")
             for path in result.files:
                 say(f"  video:  {path}")
+            for place in result.published:
+                say(f"  published: {place}")
             say(f"  report: {result.report}")
             for line in result.summary:
                 say(f"  {line}")

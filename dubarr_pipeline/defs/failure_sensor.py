@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 import dagster as dg
 from pydantic import TypeAdapter
 
-from dubarr_pipeline.defs.jobs import dub, publish
+from dubarr_pipeline.defs.jobs import dub
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG
+from dubarr_pipeline.defs.runtime.records import stage_key
 from dubarr_pipeline.defs.runtime.status import failure_of
 from dubarr_pipeline.errors import ServiceUnavailable, SettingsError
 from dubarr_pipeline.library.failures import PUBLISHING, FailedRun, Waiting, in_words, notify
@@ -88,7 +89,10 @@ def failures(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.
         kept.pop(PROCESS_TAG, None)
         tags = {**kept, ATTEMPT_TAG: str(run.attempt + 1), "dubarr/launcher": "failures"}
         key = f"again/{run.run_id}"
-        requests.append(dg.RunRequest(run_key=key, partition_key=run.video, tags=tags))
+        # What is dubbed is only to be published.
+        asked = [stage_key(run.stage)] if run.stage == PUBLISHING else None
+        request = dg.RunRequest(key, tags=tags, partition_key=run.video, asset_selection=asked)
+        requests.append(request)
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
 
 
@@ -144,9 +148,6 @@ def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedRun | No
     if not video or (run.tags.get("dagster/will_retry") == "true" and _restarted(instance, run)):
         return None
     stage, cause, error = failure_of(instance, run.run_id)
-    if run.job_name == publish.name:
-        # It has tried several times itself.
-        return FailedRun(run.run_id, video, PUBLISHING, None, cause)
     attempt = run.tags.get(ATTEMPT_TAG, "1")
     tries = int(attempt) if attempt.isdecimal() else 1
     return FailedRun(run.run_id, video, stage, error, cause, tries)

@@ -1,4 +1,4 @@
-"""Jobs: dubbing a video, and publishing it."""
+"""Jobs: dubbing a video, and housekeeping."""
 
 import datetime
 import shutil
@@ -16,44 +16,15 @@ from dubarr_pipeline.defs.runtime.records import (
     stage_key,
     videos,
 )
-from dubarr_pipeline.defs.runtime.status import as_failure
-from dubarr_pipeline.defs.stages import STAGE_NAMES
-from dubarr_pipeline.errors import DubbingError
-from dubarr_pipeline.library.failures import may_pass
+from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.library.housekeeping import Removal, note_absences, removals, remove
-from dubarr_pipeline.library.publishing.publish import publish_video
-from dubarr_pipeline.library.videos import load_video, registered
+from dubarr_pipeline.library.videos import registered
 
 dub = dg.define_asset_job(
     "dub",
-    selection=dg.AssetSelection.assets(*(stage_key(name) for name in STAGE_NAMES)),
-    description="Dub a video: every stage; valid results are reused.",
+    selection=dg.AssetSelection.assets(*(stage_key(name) for name in (*STAGE_NAMES, PUBLISHED))),
+    description="Dub a video and publish it: every stage; valid results are reused.",
 )
-
-
-class PublishConfig(dg.Config):
-    """Configuration of the publishing of one video."""
-
-    key: str
-
-
-@dg.op(retry_policy=dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL))
-def put_in_place(
-    context: dg.OpExecutionContext, config: PublishConfig, dubarr: DubarrResource
-) -> None:
-    """Publish the finished film as its library wants, and notify its media servers."""
-    settings = dubarr.settings()
-    try:
-        published = publish_video(load_video(config.key, settings.work_dir), settings)
-    except DubbingError as error:
-        raise as_failure(error, allow_retries=may_pass(type(error).__name__)) from error
-    context.log.info("published: %s", ", ".join(str(placed.path) for placed in published.files))
-
-
-@dg.job(executor_def=dg.in_process_executor)
-def publish() -> None:
-    """Publish a finished film as its library wants."""
-    put_in_place()
 
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]

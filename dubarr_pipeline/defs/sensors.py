@@ -1,4 +1,4 @@
-"""Sensors that start runs: watched folders, the webhook inbox, publishing."""
+"""Sensors that start runs: watched folders, the webhook inbox."""
 
 import datetime
 import hashlib
@@ -12,11 +12,11 @@ import dagster as dg
 
 from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.jobs import dub, publish
+from dubarr_pipeline.defs.jobs import dub
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.plan import plan
-from dubarr_pipeline.defs.runtime.records import stage_key, videos
+from dubarr_pipeline.defs.runtime.records import film_tags, videos
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
 from dubarr_pipeline.defs.runtime.tick_state import TickState
 from dubarr_pipeline.errors import ArtifactError
@@ -24,7 +24,7 @@ from dubarr_pipeline.library.admission import Refusal
 from dubarr_pipeline.library.arrivals import Arrivals, last_tried_s
 from dubarr_pipeline.library.background import BackgroundWork
 from dubarr_pipeline.library.scan import Scan, ScanState, scan
-from dubarr_pipeline.library.videos import Video, load_video
+from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.library.webhooks.desk import MessageDesk, is_settled, last_looked_s
 from dubarr_pipeline.library.webhooks.inbox import Inbox
 
@@ -76,6 +76,7 @@ class _Tick:
             changed_ns = video.work(self.settings.work_dir).video.stat().st_mtime_ns
             facts = f"{occasion} {changed_ns}".encode()
             run_key = f"{request}/{hashlib.blake2b(facts, digest_size=6).hexdigest()}"
+            marks = {**film_tags(video), **marks}
             requests.append(dg.RunRequest(run_key=run_key, partition_key=video.key, tags=marks))
         said = "; ".join(filter(None, summary))[:_SAID]
         return dg.SensorResult(
@@ -208,33 +209,3 @@ def _is_due(context: dg.SensorEvaluationContext, video: Video, settings: Setting
         context.log.warning("%s: %s", video.key, error)
         return True
     return planned.fault is not None or any(step.rerun for step in planned.steps)
-
-
-@dg.run_status_sensor(
-    run_status=dg.DagsterRunStatus.SUCCESS,
-    request_job=publish,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-)
-def publishing(
-    context: dg.RunStatusSensorContext, dubarr: DubarrResource
-) -> dg.RunRequest | dg.SkipReason:
-    """Publish dubbed videos whose library has a destination.
-
-    Every job counts: a backfill's runs are not runs of `dub`.
-    """
-    settings, key = dubarr.settings(), context.dagster_run.tags.get("dagster/partition", "")
-    asked = context.dagster_run.asset_selection
-    if not key or (asked is not None and stage_key("report") not in asked):
-        return dg.SkipReason("the run finished no film")
-    try:
-        video = load_video(key, settings.work_dir)
-    except ArtifactError as error:
-        return dg.SkipReason(str(error))
-    known = video.library in settings.libraries
-    if not known or settings.library(str(video.library)).publish.mode == "none":
-        return dg.SkipReason(f"{key}: its library has no publish destination")
-    return dg.RunRequest(
-        run_key=f"publish/{context.dagster_run.run_id}",
-        run_config={"ops": {"put_in_place": {"config": {"key": key}}}},
-        tags={"dubarr/launcher": "publishing", "dubarr/video": key},
-    )

@@ -16,6 +16,8 @@ from dubarr_pipeline.text.tables import read_table
 if TYPE_CHECKING:
     from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 
+PUBLISHED = "published"
+"""Name of the asset after the last stage: the film in its place. Its code is `defs.publishing`."""
 GPU = "gpu"
 """Pool of the stages that load models, and that hold the device when an engine uses one."""
 
@@ -64,5 +66,14 @@ def _stage(name: str, row: Mapping[str, Any]) -> Stage:
 
 
 STAGES: tuple[Stage, ...] = (*(_stage(*row) for row in read_table(__package__, "stages").items()),)
+_INPUTS = {stage.name: frozenset(stage.inputs) for stage in STAGES}
+
+
+def direct_inputs(stage: Stage) -> tuple[str, ...]:
+    """Return the inputs that no other input has already: the graph's edges that matter."""
+    implied = {name for each in stage.inputs for name in _INPUTS[each]}
+    return tuple(name for name in stage.inputs if name not in implied)
+
+
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 GPU_STAGES = frozenset(stage.name for stage in STAGES if stage.pool == GPU)

@@ -24,8 +24,8 @@ def may_pass(error: str | None) -> bool:
     return kind in (None, errors.SourceMissing) or not issubclass(kind, _LASTING)
 
 
-PUBLISHING = "publishing"
-"""Stands for a stage: the film was dubbed, but could not be published."""
+PUBLISHING = "published"
+"""The asset after the last stage: the film was dubbed, but could not be published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.runtime.records import stage_key
-from dubarr_pipeline.defs.sensors import media_folder, publishing, webhook_inbox
+from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
 from dubarr_pipeline.errors import WorkspaceError
 from dubarr_pipeline.library.videos import load_video
 from dubarr_pipeline.library.webhooks.inbox import Inbox
@@ -282,40 +281,3 @@ def test_a_damaged_message_stops_no_other(ticks: Ticks, capfd: pytest.CaptureFix
     (Inbox(ticks.work_dir).folder / f"0{name}").write_text("{")
     assert len(requested(ticks.tick(webhook_inbox))) == 1
     assert f"0{name}" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("stages", "mode", "published"),
-    [
-        (None, "beside", True),
-        (["report", "mux"], "beside", True),
-        (["vocals"], "beside", False),
-        (None, "none", False),
-    ],
-)
-def test_what_any_job_has_finished_is_published(
-    ticks: Ticks, stages: list[str] | None, mode: str, published: bool
-):
-    ticks.tick()
-    ((key, _),) = requested(ticks.tick())
-    config = write_config(
-        ticks.folder / "published.toml",
-        {
-            "libraries.films": {"path": str(ticks.films), "target_langs": ["es"]},
-            "libraries.films.publish": {"mode": mode},
-        },
-    )
-    asked = frozenset(stage_key(stage) for stage in stages) if stages else None
-    run = dg.DagsterRun(
-        job_name="__ASSET_JOB", tags={"dagster/partition": str(key)}, asset_selection=asked
-    )
-    event = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name)
-    with dg.build_run_status_sensor_context(
-        sensor_name="publishing",
-        dagster_event=event,
-        dagster_instance=ticks.instance,
-        dagster_run=run,
-        resources={"dubarr": DubarrResource(config_file=str(config), work_dir=str(ticks.work_dir))},
-    ) as context:
-        found = publishing(context)
-    assert isinstance(found, dg.RunRequest) == published

@@ -34,6 +34,7 @@ _REPLACED: Mapping[tuple[str, ...], tuple[tuple[int, Any], ...]] = {
     ),
     ("run_launcher",): ((1, ("dubarr_pipeline.launcher", "WatchedRunLauncher")),),
     ("run_retries", "max_retries"): ((1, 0),),
+    ("concurrency", "runs", "max_concurrent_runs"): ((2, 3),),
 }
 """Setting -> the version that replaced a value, and the value: of a class, its module and name."""
 

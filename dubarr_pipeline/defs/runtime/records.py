@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_json
+from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.workdir.checkpoints import Record
 
 PREFIX = "dubarr/"
@@ -124,3 +125,8 @@ def remove_video(instance: dg.DagsterInstance, key: str) -> None:
     """Remove a video from the partitions; its records stay in the store's log."""
     if instance.has_dynamic_partition("videos", key):
         instance.delete_dynamic_partition("videos", key)
+
+
+def film_tags(video: Video) -> dict[str, str]:
+    """Return the tags by which a person knows a run; they go first."""
+    return {"film": video.source.stem[:60], "language": ", ".join(video.target_langs)}

@@ -41,6 +41,8 @@ class FairRunCoordinator(dg.QueuedRunCoordinator):
 def wants_gpu(run: dg.DagsterRun) -> bool:
     """Return whether one of the stages of a run holds the pool ``gpu``."""
     asked = run.asset_selection
+    if asked is None and run.job_name == "publish":
+        return False
     return asked is None or any(key.path[-1] in GPU_STAGES for key in asked)
 
 

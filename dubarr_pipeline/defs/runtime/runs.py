@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,14 @@ from sqlalchemy.exc import OperationalError
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
-from dubarr_pipeline.defs.runtime.records import add_video, last_materialization, stage_key
+from dubarr_pipeline.defs.runtime.records import (
+    add_video,
+    film_tags,
+    last_materialization,
+    stage_key,
+)
 from dubarr_pipeline.defs.runtime.status import causes, error_name, failure_message
-from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import DiskFull, NotWritable, ServiceUnavailable, WorkspaceError
 from dubarr_pipeline.files import named_disk_errors
 from dubarr_pipeline.library.videos import Video
@@ -99,22 +104,52 @@ def dub_video(
     Raises:
         KeyboardInterrupt: if it was stopped from the keyboard; what is finished is kept.
     """
+    wishes = {stage: {"force": force} for stage in STAGE_NAMES}
+    return _run(definitions, instance, "dub", video, settings, wishes)
+
+
+def publish_here(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    video: Video,
+    settings: Settings,
+    asked: bool,
+) -> RunOutcome:
+    """Publish a finished video in this process, or take back what its library does not wish.
+
+    `asked`: also where a person took it back before.
+    """
+    return _run(definitions, instance, "publish", video, settings, {PUBLISHED: {"asked": asked}})
+
+
+def _run(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    video: Video,
+    settings: Settings,
+    configs: Mapping[str, Mapping[str, object]],
+) -> RunOutcome:
+    """Run a job for a video in this process; `configs` are those of its assets, by name."""
     bury_dead_runs(instance)
     add_video(instance, video.key)
-    job = definitions.resolve_job_def("dub")
     run_id = str(uuid.uuid4())
     where = {"config_file": str(settings.config_file or ""), "work_dir": str(settings.work_dir)}
-    result = job.execute_in_process(
+    result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
         partition_key=video.key,
         raise_on_error=False,
         run_config={
-            "ops": {f"dub__{stage}": {"config": {"force": force}} for stage in STAGE_NAMES},
+            "ops": {f"dub__{name}": {"config": dict(each)} for name, each in configs.items()},
             "resources": {"dubarr": {"config": where}},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
         run_id=run_id,
-        tags={PROCESS_TAG: process_mark(run_id), "dubarr/launcher": "cli"},
+        tags={
+            **film_tags(video),
+            "dubarr/launcher": "cli",
+            PROCESS_TAG: process_mark(run_id),
+        },
     )
     return _outcome(result, instance, video.key)
 

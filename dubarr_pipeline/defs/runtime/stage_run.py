@@ -9,6 +9,7 @@ import inspect
 import logging
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster_shared.utils.warnings import PreviewWarning
 from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.compute.memory import measured
@@ -32,7 +34,7 @@ from dubarr_pipeline.defs.runtime.records import (
     videos,
 )
 from dubarr_pipeline.defs.runtime.status import as_failure
-from dubarr_pipeline.defs.stages import GPU, Stage
+from dubarr_pipeline.defs.stages import GPU, Stage, direct_inputs
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.files import named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
@@ -95,7 +97,7 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[stage_key(name) for name in stage.inputs],
+        deps=[stage_key(name) for name in direct_inputs(stage)],
         description=inspect.getdoc(stage.module.make),
         partitions_def=videos,
         group_name=GROUP,
@@ -103,9 +105,7 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         kinds=set(stage.kinds),
         code_version=stage.version,
         pool=stage.pool,
-        check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=text) for name, text in described.items()
-        ],
+        check_specs=[check_spec(name, key, text) for name, text in described.items()],
     )
     def run(
         context: dg.AssetExecutionContext, config: StageConfig, dubarr: DubarrResource
@@ -113,6 +113,18 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         return run_stage(stage, context, config, dubarr)
 
     return run
+
+
+def check_spec(name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
+    """Return a check of each video's result.
+
+    With partitions, a film's red stays until that film is made again; without, Dagster compares the
+    newest check of any film with the newest result of any other.
+    """
+    with warnings.catch_warnings():
+        # Previewed in Dagster 1.13; what it does there is tested.
+        warnings.simplefilter("ignore", PreviewWarning)
+        return dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=videos)
 
 
 Watcher = Callable[[str, Progress], None]

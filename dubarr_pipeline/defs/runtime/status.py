@@ -2,25 +2,29 @@
 
 QUEUED      requested, and not (completely) made yet
 PROCESSING  a live run works at it
-DONE        the report is valid for the present request
+DONE        the report is valid for the present request, and what its library wishes is true
+DONE, not published
+            it is dubbed, and does not lie where its library wants it; the reason is named
 ERROR       the last run failed, or died; its cause is named
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
+from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations
-from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, ServiceUnavailable
+from dubarr_pipeline.library.publishing.publish import publishing_fault
 from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
 
-Status = Literal["QUEUED", "PROCESSING", "DONE", "ERROR"]
+Status = Literal["QUEUED", "PROCESSING", "DONE", "DONE, not published", "ERROR"]
 _PARTITION_TAG = "dagster/partition"
 _AT_ONCE = 200
 """Videos per query to the store."""
@@ -52,9 +56,15 @@ class Task:
 
 
 def task_table(
-    instance: dg.DagsterInstance, work_dir: Path, keys: Iterable[str] | None = None
+    instance: dg.DagsterInstance,
+    work_dir: Path,
+    keys: Iterable[str] | None = None,
+    settings: Settings | None = None,
 ) -> list[Task]:
-    """Read the rows of the given videos, or of all that have a work folder here."""
+    """Read the rows of the given videos, or of all that have a work folder here.
+
+    Without `settings`, with the wishes of the libraries, a dubbed video counts as done.
+    """
     listed = list(registered(work_dir) if keys is None else keys)
     made = {stage: last_materializations(instance, stage, listed) for stage in STAGE_NAMES}
     newest: dict[str, dg.RunRecord] = {}
@@ -67,7 +77,8 @@ def task_table(
         try:
             video = load_video(key, work_dir)
             last = {stage: made[stage].get(key) for stage in STAGE_NAMES}
-            rows.append(_task(instance, video, last, newest.get(key), work_dir))
+            row = _task(instance, video, last, newest.get(key), work_dir)
+            rows.append(_published(instance, row, newest.get(key), settings))
         # An unreadable request hides no other video.
         except ArtifactError as error:
             rows.append(Task(unreadable_video(key, work_dir), "ERROR", (), str(error)))
@@ -90,8 +101,22 @@ def _task(
     stands = found is None or reported > found.create_timestamp.timestamp()
     if run and not stands and (live or run.status in _FAILED):
         stage, cause = (None, _KILLED) if live else failure_of(instance, run.run_id)[:2]
-        return Task(video, "ERROR", steps, cause, stage)
+        if stage != PUBLISHED:
+            return Task(video, "ERROR", steps, cause, stage)
     return Task(video, "DONE" if _is_done(made, video, steps) else "QUEUED", steps)
+
+
+def _published(
+    instance: dg.DagsterInstance, row: Task, found: dg.RunRecord | None, settings: Settings | None
+) -> Task:
+    """Return the row of a dubbed video with the reason why it is not published, if it should be."""
+    why = publishing_fault(row.video, settings) if settings and row.status == "DONE" else None
+    if why is None:
+        return row
+    if found and found.dagster_run.status in _FAILED:
+        stage, cause, _ = failure_of(instance, found.dagster_run.run_id)
+        why = cause if stage == PUBLISHED else why
+    return replace(row, status="DONE, not published", cause=why, failed_stage=PUBLISHED)
 
 
 def _step(stage: str, made: Materialization | None, video: Video, work_dir: Path) -> StageStatus:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dubarr_pipeline.config.libraries import PublishOptions
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
+from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.library.publishing import naming
 from dubarr_pipeline.library.publishing.files import publish, restore
 from dubarr_pipeline.library.publishing.media_servers import tell_servers
@@ -71,24 +71,14 @@ def is_to_be_taken_back(video: Video, settings: Settings) -> bool:
     return known and settings.library(str(video.library)).publish.mode == "none"
 
 
-def publish_video(video: Video, settings: Settings) -> Publication:
-    """Put a finished film where its library wants it, and take back what lay elsewhere.
-
-    Raises:
-        SettingsError: if it belongs to no library, or its library publishes nothing.
-        DubbingError: as `library.publishing.files.publish`.
-    """
-    published = fulfil_wish(video, settings, asked=True)
-    if published.publication is None:
-        raise SettingsError(f"{video.key}: {published.reason}: it has no publish destination")
-    return published.publication
-
-
 def fulfil_wish(video: Video, settings: Settings, asked: bool = False) -> Published:
     """Publish a video, or take back what was published, as its library wishes it now.
 
     `asked`: a person asks for it, also after `dubarr restore`. Media servers are told of each file
-    that came or went. Raises as `publish_video`.
+    that came or went.
+
+    Raises:
+        DubbingError: as `library.publishing.files.publish`.
     """
     work = video.work(settings.work_dir)
     with exclusive(work):

@@ -5,38 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dubarr_pipeline.config.settings import Settings, parse_settings
 from dubarr_pipeline.errors import ArtifactError, SettingsError
-from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.housekeeping import note_absences, removals, remove
 from dubarr_pipeline.library.publishing import files
 from dubarr_pipeline.library.publishing.publish import (
     fulfil_wish,
-    publish_video,
     publishing_fault,
     take_back,
 )
 from dubarr_pipeline.library.publishing.records import read_publication, record
-from dubarr_pipeline.library.releases import find_earlier_release, release_title
+from dubarr_pipeline.library.releases import release_title
 from dubarr_pipeline.library.videos import (
     Video,
     load_video,
     make_video,
     save_video,
-    supersede,
     superseded_by,
 )
-from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.workdir import checkpoints
-from dubarr_pipeline.workdir.checkpoints import Wanted
 from dubarr_pipeline_tests.fixtures.bench import Film, make_film
+from dubarr_pipeline_tests.fixtures.published_films import PLACES, WISHES, Shelf, publish_video
 
 DAY_S = 86_400.0
 
@@ -46,88 +39,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_film(tmp_path_factory.mktemp("film") / "film.mkv", Film(length_s=5.0))
 
 
-@dataclass
-class Shelf:
-    """A library below a folder, and films that are finished without being dubbed."""
-
-    film: Path
-    root: Path
-    wish: dict[str, Any] = field(default_factory=lambda: {"mode": "beside"})
-
-    @property
-    def folder(self) -> Path:
-        return self.root / "films"
-
-    @property
-    def settings(self) -> Settings:
-        wish = {name: value.replace("ROOT", str(self.root)) for name, value in self.wish.items()}
-        library = {"path": str(self.folder), "target_langs": ["es"], "publish": wish}
-        return parse_settings({"libraries": {"films": library}}, self.root / "work")
-
-    def put(self, name: str, release: int = 1) -> Path:
-        """Put a film there; another release is another file."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        # Padding that every reader skips: an EBML Void element.
-        path.write_bytes(self.film.read_bytes() + b"\xec\x84" + release.to_bytes(4, "big"))
-        return path
-
-    def finish(self, film: Path) -> Video:
-        """Register a film, and have the mux leave its file."""
-        work_dir, request = self.settings.work_dir, {"target_langs": ("es",), "profile": "lite"}
-        earlier = find_earlier_release(film, work_dir)
-        video = make_video(film, work_dir, library="films", **request)
-        save_video(video, work_dir)
-        if earlier:
-            supersede(earlier, video, work_dir)
-        work = video.work(work_dir)
-        made = work.muxed
-        if self.wish["mode"] == "sidecar":
-            made = work.root / f"{film.stem}.es.mka"
-            mapped = ("-map", "0:a", "-c", "copy", str(made))
-            ffmpeg.run(["-i", ffmpeg.file_url(film), *mapped])
-        else:
-            made.write_bytes(film.read_bytes() + b"\xec\x81d")
-        write_json(work.mux_report, {})
-        checkpoints.write_record(work, "mux", Wanted("f"), {}, [made, work.mux_report])
-        return load_video(video.key, work_dir)
-
-    def publish(self, name: str, release: int = 1) -> Video:
-        video = self.finish(self.put(name, release))
-        publish_video(video, self.settings)
-        return load_video(video.key, self.settings.work_dir)
-
-    def names(self) -> list[str]:
-        """All films outside of the work folder."""
-        work = self.settings.work_dir
-        return sorted(
-            path.relative_to(self.root).as_posix()
-            for path in self.root.rglob("*")
-            if path.is_file() and not path.is_relative_to(work)
-        )
-
-
 @pytest.fixture
 def shelf(film: Path, tmp_path: Path) -> Shelf:
     MemoryFileSystem.store.clear()
     return Shelf(film, tmp_path)
-
-
-WISHES: dict[str, dict[str, str]] = {
-    "beside": {"mode": "beside"},
-    "sidecar": {"mode": "sidecar"},
-    "tree": {"mode": "tree", "to": "ROOT/out"},
-    "replace": {"mode": "replace"},
-    "store": {"mode": "tree", "url": "memory://shelf"},
-}
-PLACES = {
-    "beside": "films/Show/{} - dubbed.mkv",
-    "sidecar": "films/Show/{}.es.mka",
-    "tree": "out/Show/{}.mkv",
-    "replace": "films/Show/{}.mkv",
-    "store": "/shelf/Show/{}.mkv",
-}
 
 
 def published(shelf: Shelf, mode: str, name: str) -> bytes:

@@ -1,0 +1,291 @@
+"""The asset `published`, its job, and the sensor that asks for the films that are due.
+
+No stage of dubbing: it holds no device, and its result lies outside of the work folder. So its
+record is the publication's own (``published.json``), and every run compares it with the wish.
+"""
+
+import datetime
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import PRIORITY_TAG
+from pydantic import TypeAdapter, ValidationError
+
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
+from dubarr_pipeline.defs.runtime.records import (
+    Materialization,
+    film_tags,
+    last_materialization,
+    last_materializations,
+    record_metadata,
+    stage_key,
+    videos,
+)
+from dubarr_pipeline.defs.runtime.stage_run import GROUP, OWNERS, check_spec
+from dubarr_pipeline.defs.runtime.status import as_failure
+from dubarr_pipeline.defs.stages import PUBLISHED
+from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.library.publishing.media_servers import tell_waiting
+from dubarr_pipeline.library.publishing.publish import (
+    Published,
+    fulfil_wish,
+    is_to_be_taken_back,
+    no_wish,
+    publishing_fault,
+)
+from dubarr_pipeline.library.publishing.records import Publication, read_publication
+from dubarr_pipeline.library.videos import Video, load_video
+from dubarr_pipeline.workdir.checkpoints import Record
+
+KEY = stage_key(PUBLISHED)
+CHECK = "lies_in_its_place"
+_AT_ONCE = 500
+"""Finished films that one tick looks at: a second or two of its time."""
+_TICK_S = 20.0
+_ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
+_PRIORITY = "-1"
+"""Behind what a person starts, before all dubbing."""
+
+
+class PublishConfig(dg.Config):
+    """Configuration of the publishing of one video."""
+
+    asked: bool = False
+    """A person asks for it, also after `dubarr restore`."""
+
+
+@dg.asset(
+    key=KEY,
+    deps=[stage_key("report")],
+    partitions_def=videos,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"file"},
+    code_version="1",
+    check_specs=[
+        check_spec(CHECK, KEY, "The film lies where its library wants it, by its digest.")
+    ],
+)
+def published(
+    context: dg.AssetExecutionContext, config: PublishConfig, dubarr: DubarrResource
+) -> dg.MaterializeResult:
+    """Put the finished film where its library wants it, and tell its media servers.
+
+    What was published under an earlier name, mode or label is taken back. A film of no library, or
+    of one that publishes nothing, says so.
+    """
+    try:
+        settings, key = dubarr.settings(), context.partition_key
+        video = load_video(key, settings.work_dir)
+        report = last_materialization(context.instance, "report", key)
+        if no_wish(video, settings) is None:
+            _check_finished(context.instance, video, report)
+        made = fulfil_wish(video, settings, asked=config.asked)
+        for fault in made.untold:
+            context.log.warning(fault)
+        # Publishing in place of its source gives a film another path.
+        video = load_video(key, settings.work_dir)
+        proven = _proof(made.publication)
+    except DubbingError as error:
+        raise as_failure(error) from error
+    production = report.record.production if report else ""
+    return dg.MaterializeResult(
+        metadata={**_figures(made), **_as_record(video, settings, production)},
+        data_version=dg.DataVersion(_digest(made.publication.places if made.publication else ())),
+        check_results=[proven],
+    )
+
+
+publish = dg.define_asset_job(
+    "publish",
+    selection=dg.AssetSelection.assets(KEY),
+    description="Publish a finished film as its library wants; it is not dubbed.",
+)
+
+
+def _check_finished(
+    instance: dg.DagsterInstance, video: Video, report: Materialization | None
+) -> None:
+    """Check that the last mux is one that the report stands for. Raises `ArtifactError`."""
+    mux = last_materialization(instance, "mux", video.key)
+    # Results that were recorded before there was a store to ask are taken as they are.
+    if mux and (report is None or report.record.inputs.get("mux") != mux.record.production):
+        raise ArtifactError(
+            f"{video.key} is muxed, but has no report of that: its report names why, or dub it"
+        )
+
+
+def _proof(publication: Publication | None) -> dg.AssetCheckResult:
+    files = publication.files if publication else ()
+    wrong = [str(file.path) for file in files if not file.proven()]
+    figures = {"files": len(files), "objects": len(publication.objects) if publication else 0}
+    named = {"not_as_published": "; ".join(wrong)} if wrong else {}
+    return dg.AssetCheckResult(check_name=CHECK, passed=not wrong, metadata={**figures, **named})
+
+
+def _figures(made: Published) -> Mapping[str, Any]:
+    """Return the metadata for people."""
+    publication = made.publication
+    if publication is None:
+        return {"published": f"nothing: {made.reason}"}
+    size = sum(f.version[0] if f.version else 0 for f in publication.files)
+    size += sum(each.size for each in publication.objects)
+    figures: dict[str, Any] = {
+        "published": publication.mode,
+        "places": dg.MetadataValue.md("\n".join(f"- `{each}`" for each in publication.places)),
+        "megabytes": round(size / 1e6, 2),
+    }
+    if publication.original:
+        until_s = publication.keep_until_s
+        until = datetime.date.fromtimestamp(until_s).isoformat() if until_s else "for ever"
+        figures["original"] = dg.MetadataValue.path(str(publication.original))
+        figures["original_kept_until"] = until
+    if made.untold:
+        figures["told_later"] = "; ".join(made.untold)[:500]
+    return figures
+
+
+def _as_record(video: Video, settings: Settings, production: str) -> dict[str, Any]:
+    """Return the metadata by which the sensor knows what was wished when it was published."""
+    wish = wish_of(video, settings, production)
+    return record_metadata(Record(wish, uuid.uuid4().hex, "", {"report": production}))
+
+
+def wish_of(video: Video, settings: Settings, production: str) -> str:
+    """Return a digest of what decides what lies where: the film as finished, its name, the wish."""
+    library = settings.libraries.get(video.library or "")
+    publication = read_publication(video.work(settings.work_dir))
+    replaced = publication and publication.mode == "replace"
+    source = publication.source if publication and replaced else video.source
+    return _digest((production, source, library and (library.path, library.publish)))
+
+
+def _digest(facts: object) -> str:
+    words = repr(facts).encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(words, digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _SensorState:
+    """State of the sensor between two ticks.
+
+    Attributes:
+        since: storage id of the last report that was looked at.
+        wishes: digest of all libraries' wishes; when it changes, every film is looked at.
+        turn: counts those changes, so that an earlier wish can be asked for again.
+        later: films in a run, to look at again.
+    """
+
+    since: int = 0
+    wishes: str = ""
+    turn: int = 0
+    later: tuple[str, ...] = ()
+
+
+_STATE = TypeAdapter(_SensorState)
+
+
+@dg.sensor(job=publish, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
+    """Ask for every finished film that does not lie where its library wants it.
+
+    However it was finished: by a run of the queue, `dubarr dub`, a backfill or the UI. What an
+    earlier version published counts as published. Media servers that were away are told again.
+    """
+    settings, instance, end_s = dubarr.settings(), context.instance, time.monotonic() + _TICK_S
+    try:
+        state = _STATE.validate_json(context.cursor or "{}")
+    # An earlier version was another kind of sensor.
+    except ValidationError:
+        state = _SensorState()
+    wishes = _digest([(n, x.path, x.publish) for n, x in settings.libraries.items()])
+    if wishes != state.wishes:
+        state = _SensorState(0, wishes, state.turn + 1)
+    reports = dg.AssetRecordsFilter(stage_key("report"), after_storage_id=state.since)
+    found = instance.fetch_materializations(reports, limit=_AT_ONCE, ascending=True).records
+    since = found[-1].storage_id if found else state.since
+    keys = dict.fromkeys([*state.later, *(each.partition_key or "" for each in found)])
+    due, later = _due(instance, [key for key in keys if key], settings)
+    for fault in tell_waiting(settings, end_s, time.time()):
+        context.log.warning(fault)
+    requests = [
+        dg.RunRequest(
+            run_key=f"publish/{video.key}/{wish}/{state.turn}",
+            partition_key=video.key,
+            tags={**film_tags(video), "dubarr/launcher": "publishing", PRIORITY_TAG: _PRIORITY},
+        )
+        for video, wish in due
+    ]
+    after = _SensorState(since, wishes, state.turn, tuple(later))
+    return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
+
+
+def _due(
+    instance: dg.DagsterInstance, keys: Sequence[str], settings: Settings
+) -> tuple[list[tuple[Video, str]], list[str]]:
+    """Return the films that a run is due for, with their wishes, and those in a run by now."""
+    if not keys:
+        return [], []
+    reports = last_materializations(instance, "report", keys)
+    made = last_materializations(instance, PUBLISHED, keys)
+    known, busy = {*instance.get_dynamic_partitions(str(videos.name))}, _busy(instance, keys)
+    due: list[tuple[Video, str]] = []
+    later: list[str] = []
+    for key, report in reports.items():
+        if key not in known:
+            continue
+        # A damaged request or record is named by `dubarr status`.
+        with suppress(ArtifactError):
+            video = load_video(key, settings.work_dir)
+            wish = wish_of(video, settings, report.record.production)
+            if not _is_due(video, wish, made.get(key), settings):
+                continue
+            if key in busy:
+                later.append(key)
+            elif publishing_fault(video, settings) or no_wish(video, settings):
+                due.append((video, wish))
+            else:
+                _take_over(instance, video, settings, report.record.production)
+    return due, later
+
+
+def _is_due(video: Video, wish: str, last: Materialization | None, settings: Settings) -> bool:
+    """Return whether the last publishing was for another wish, and there was or is one."""
+    if last and last.record.fingerprint == wish:
+        return False
+    if no_wish(video, settings) is None or is_to_be_taken_back(video, settings):
+        return True
+    # The asset says of what was taken back that it is not published any more.
+    value = getattr(last.metadata.get("published"), "value", None) if last else "nothing"
+    return not str(value).startswith("nothing")
+
+
+def _busy(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
+    """Return the videos that a run works on, or is about to."""
+    found: set[str] = set()
+    for start in range(0, len(keys), 200):
+        tags = {"dagster/partition": list(keys[start : start + 200])}
+        for run in instance.get_runs(dg.RunsFilter(statuses=_ON_ITS_WAY, tags=tags)):
+            if not is_dead(run, instance):
+                found.add(run.tags["dagster/partition"])
+    return found
+
+
+def _take_over(
+    instance: dg.DagsterInstance, video: Video, settings: Settings, production: str
+) -> None:
+    """Record a film as published that was published before this asset was there."""
+    publication = read_publication(video.work(settings.work_dir))
+    metadata = {**_figures(Published(publication)), **_as_record(video, settings, production)}
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(KEY, partition=video.key, metadata=metadata)
+    )
