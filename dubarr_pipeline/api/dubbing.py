@@ -158,7 +158,11 @@ def dub_videos(
         if source.language and translates_by_pair(spoken):
             left = [each for each in targets if each not in source.translations(targets)]
             make_ready(spoken, watch.fetch, tuple((source.language, each) for each in left))
-        return register(source, targets, spoken, overrides)
+        # A library's film is published as its library wishes, whoever had it dubbed.
+        owner = settings.owner_of(path.absolute())
+        sidecar = owner is not None and settings.library(owner).publish.mode == "sidecar"
+        container = {"mux.container": "mka"} if sidecar else {}
+        return register(source, targets, spoken, {**container, **overrides}, owner)
 
     yield from dub_each(paths, registered, settings, watch, force)
 

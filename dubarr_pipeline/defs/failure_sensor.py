@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from dubarr_pipeline.defs.jobs import dub
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG
-from dubarr_pipeline.defs.runtime.records import stage_key
+from dubarr_pipeline.defs.runtime.records import FILM_TAGS, stage_key
 from dubarr_pipeline.defs.runtime.status import failure_of
 from dubarr_pipeline.errors import ServiceUnavailable, SettingsError
 from dubarr_pipeline.library.failures import PUBLISHING, FailedRun, Waiting, in_words, notify
@@ -85,7 +85,9 @@ def failures(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.
     for run in due:
         # Valid results of its stages are reused.
         before = instance.get_run_by_id(run.run_id)
-        kept = {k: v for k, v in (before.tags if before else {}).items() if k.startswith("dubarr/")}
+        tags_then = before.tags if before else {}
+        names = [*FILM_TAGS, *(name for name in tags_then if name.startswith("dubarr/"))]
+        kept = {name: tags_then[name] for name in names if name in tags_then}
         kept.pop(PROCESS_TAG, None)
         tags = {**kept, ATTEMPT_TAG: str(run.attempt + 1), "dubarr/launcher": "failures"}
         key = f"again/{run.run_id}"

@@ -43,7 +43,7 @@ from dubarr_pipeline.library.publishing.publish import (
     publishing_fault,
 )
 from dubarr_pipeline.library.publishing.records import Publication, read_publication
-from dubarr_pipeline.library.videos import Video, load_video
+from dubarr_pipeline.library.videos import Video, load_video, superseded_by
 from dubarr_pipeline.workdir.checkpoints import Record
 
 KEY = stage_key(PUBLISHED)
@@ -92,6 +92,7 @@ def published(
         made = fulfil_wish(video, settings, asked=config.asked)
         for fault in made.untold:
             context.log.warning(fault)
+        _note_superseded(context.instance, video, settings)
         # Publishing in place of its source gives a film another path.
         video = load_video(key, settings.work_dir)
         proven = _proof(made.publication)
@@ -122,6 +123,23 @@ def _check_finished(
         raise ArtifactError(
             f"{video.key} is muxed, but has no report of that: its report names why, or dub it"
         )
+
+
+def _note_superseded(instance: dg.DagsterInstance, video: Video, settings: Settings) -> None:
+    """Record of the films whose place this one took that they are not published any more."""
+    old = superseded_by(video, settings.work_dir)
+    for key, last in last_materializations(instance, PUBLISHED, old).items() if old else ():
+        before = load_video(key, settings.work_dir)
+        reason = no_wish(before, settings)
+        if reason and not _says_nothing(last):
+            about = _as_record(before, settings, last.record.inputs.get("report", ""))
+            about |= _figures(Published(None, reason))
+            event = dg.AssetMaterialization(KEY, partition=key, metadata=about)
+            instance.report_runless_asset_event(event)
+
+
+def _says_nothing(last: Materialization) -> bool:
+    return str(getattr(last.metadata.get("published"), "value", "")).startswith("nothing")
 
 
 def _proof(publication: Publication | None) -> dg.AssetCheckResult:
@@ -265,8 +283,7 @@ def _is_due(video: Video, wish: str, last: Materialization | None, settings: Set
     if no_wish(video, settings) is None or is_to_be_taken_back(video, settings):
         return True
     # The asset says of what was taken back that it is not published any more.
-    value = getattr(last.metadata.get("published"), "value", None) if last else "nothing"
-    return not str(value).startswith("nothing")
+    return last is not None and not _says_nothing(last)
 
 
 def _busy(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:

@@ -42,10 +42,10 @@ class Looks:
         self.cursor = result.cursor
         return list(result.run_requests or [])
 
-    def fail(self, error: str | Exception | None, **tags: str) -> str:
+    def fail(self, error: str | Exception | None, stage: str = "segments", **tags: str) -> str:
         """Have a run of a video fail by an error of ours, or by another."""
 
-        @dg.op(name="dub__segments")
+        @dg.op(name=f"dub__{stage}")
         def fails() -> None:
             if isinstance(error, Exception):
                 raise error
@@ -107,6 +107,19 @@ def test_a_store_that_was_away_is_no_fault_of_the_video(looks: Looks):
     looks.ahead_s = 660
     (again,) = looks.look()
     assert again.partition_key == "a-video"
+
+
+def test_what_is_dubbed_is_only_published_again(looks: Looks):
+    looks.fail("ServiceUnavailable", "published", film="A film", language="es")
+    assert looks.look() == []
+    assert "a-video, stage published: no answer" in looks.told[0]
+    looks.ahead_s = 660
+    (again,) = looks.look()
+    assert again.asset_selection == [dg.AssetKey(["dub", "published"])]
+    assert list(again.tags)[:2] == ["film", "language"]
+    looks.fail("SettingsError", "published")
+    looks.look()
+    assert "run `dubarr publish a-video`" in looks.told[-1]
 
 
 def test_a_clock_that_is_set_back_hides_no_failure_and_delays_no_try(looks: Looks):

@@ -20,11 +20,11 @@ from dubarr_pipeline.defs.runtime.records import (
     record_metadata,
     stage_key,
 )
-from dubarr_pipeline.defs.runtime.status import task_table
+from dubarr_pipeline.defs.runtime.status import failure_of, task_table
 from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.library.publishing.publish import take_back
 from dubarr_pipeline.library.publishing.records import record_path
-from dubarr_pipeline.library.videos import Video, load_video, save_video
+from dubarr_pipeline.library.videos import Video, save_video
 from dubarr_pipeline.workdir.checkpoints import Record
 from dubarr_pipeline.workdir.identity import FileIdentity
 from dubarr_pipeline_tests.fixtures.bench import Film, make_film, write_config
@@ -225,6 +225,19 @@ def test_what_a_person_took_back_is_not_published_again(house: House):
     assert house.says(video) == "beside"
 
 
+def test_an_upgraded_film_says_that_it_gave_way(house: House):
+    old = house.shelf.finish(house.shelf.put("F.mkv"))
+    house.report(old)
+    assert house.run(old)
+    new = house.shelf.finish(house.shelf.put("F.mkv", release=2))
+    house.report(new)
+    assert house.tick() == [new.key]
+    assert house.run(new)
+    assert house.says(old) == "nothing: a better release took its place"
+    assert (house.says(new), house.check(new)) == ("beside", True)
+    assert house.tick() == []
+
+
 def test_a_film_in_a_run_is_looked_at_again_after_it(house: House):
     video = house.shelf.finish(house.shelf.put("F.mkv"))
     house.report(video)
@@ -267,6 +280,7 @@ def test_a_failed_publishing_is_named_in_the_table(house: House):
     house.report(video)
     (shelf.folder / "F - dubbed.mkv").write_bytes(b"of others")
     assert not house.run(video)
-    assert load_video(video.key, shelf.settings.work_dir) == video
     run = house.instance.get_runs(limit=1)[0]
-    assert run.status == dg.DagsterRunStatus.FAILURE
+    stage, cause, error = failure_of(house.instance, run.run_id)
+    assert (stage, error) == ("published", "SettingsError")
+    assert "already exists and was not written by dubarr" in cause

@@ -127,6 +127,10 @@ def remove_video(instance: dg.DagsterInstance, key: str) -> None:
         instance.delete_dynamic_partition("videos", key)
 
 
+FILM_TAGS = ("film", "language")
+
+
 def film_tags(video: Video) -> dict[str, str]:
     """Return the tags by which a person knows a run; they go first."""
-    return {"film": video.source.stem[:60], "language": ", ".join(video.target_langs)}
+    values = (video.source.stem[:60], ", ".join(video.target_langs))
+    return dict(zip(FILM_TAGS, values, strict=True))

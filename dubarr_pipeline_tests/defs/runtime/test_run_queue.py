@@ -2,10 +2,29 @@ from __future__ import annotations
 
 import heapq
 
+import dagster as dg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dubarr_pipeline.defs.runtime.run_queue import ranks
+from dubarr_pipeline.defs.runtime.records import stage_key
+from dubarr_pipeline.defs.runtime.run_queue import ranks, wants_gpu
+
+
+@pytest.mark.parametrize(
+    ("job", "stages", "wants"),
+    [
+        ("dub", None, True),
+        ("publish", None, False),
+        ("__ASSET_JOB", ["published"], False),
+        ("__ASSET_JOB", ["mux", "report", "published"], False),
+        ("__ASSET_JOB", ["segments", "published"], True),
+    ],
+)
+def test_publishing_wants_no_gpu(job: str, stages: list[str] | None, wants: bool):
+    asked = frozenset(stage_key(stage) for stage in stages) if stages else None
+    assert wants_gpu(dg.DagsterRun(job_name=job, asset_selection=asked)) is wants
+
 
 LIBRARIES = st.lists(st.sampled_from(["films", "series", "kids"]), max_size=60)
 

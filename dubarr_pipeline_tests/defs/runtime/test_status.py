@@ -12,10 +12,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dubarr_pipeline.config.settings import parse_settings
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, is_dead, process_mark
 from dubarr_pipeline.defs.runtime.records import last_materialization, record_metadata, stage_key
 from dubarr_pipeline.defs.runtime.status import Task, task_table
 from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.library.publishing.records import Publication, PublishedFile
+from dubarr_pipeline.library.publishing.records import record as record_publication
 from dubarr_pipeline.library.videos import Video, make_video, save_video
 from dubarr_pipeline.workdir import checkpoints
 
@@ -252,3 +255,27 @@ def test_many_videos_are_read_in_as_few_questions_as_one(
     assert table[video.key] == "ERROR"
     assert asked.count("fetch_materializations") == len(STAGE_NAMES)
     assert asked.count("get_run_records") == 1
+
+
+def test_done_means_that_what_was_wished_is_true(store, work_dir, video, tmp_path):
+    save_video(replace(video, library="films"), work_dir)
+    record(store, video, work_dir)
+    films = {"path": str(tmp_path), "target_langs": ["es"]}
+
+    def status(mode: str) -> tuple[str, str | None]:
+        library = {**films, "publish": {"mode": mode}}
+        settings = parse_settings({"libraries": {"films": library}}, work_dir)
+        (found,) = task_table(store, work_dir, settings=settings)
+        return found.status, found.cause
+
+    assert status("none") == ("DONE", None)
+    assert status("beside") == ("DONE, not published", "not published yet")
+    made = checkpoints.recorded_digests(video.work(work_dir), "mux")
+    place = tmp_path / "film - dubbed.mkv"
+    place.write_bytes(b"mux")
+    files = tuple(PublishedFile(place, digest) for digest in made.values())
+    record_publication(video.work(work_dir), Publication("beside", files, video.source))
+    assert status("beside") == ("DONE", None)
+    assert status("none")[1] == "what was published is still to be taken back"
+    place.unlink()
+    assert status("beside") == ("DONE, not published", f"{str(place)!r} is not there any more")
