@@ -259,7 +259,7 @@ class Student:
         opened = state @ weights[f"{name}_Wf"] + weights[f"{name}_bf"]
         gate: Matrix = np.reciprocal(1 + np.exp(-np.maximum(opened, -80)))
         fresh = state @ weights[f"{name}_W"]
-        cell = fresh + gate * (cell - fresh)
+        cell = np.add(fresh, gate * (cell - fresh))
         state = self._norm(state + np.maximum(cell, 0), f"{name}_ffn")
         state = self._attend(state, f"decoder_l{layer}_context", context)
         return self._feed(state, f"decoder_l{layer}_ffn"), cell
