@@ -76,7 +76,10 @@ without downloads or accounts; `laptop` wants 0.7 GB of models, but no GPU and n
 is the neural engines, and wants a GPU."""
 
 PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "laptop": {"transcript": {"model": "Systran/faster-whisper-small"}},
+    "laptop": {
+        "context": {"sex_by": "voice"},
+        "transcript": {"model": "Systran/faster-whisper-small"},
+    },
     "studio": {"llm": {"serve": "transformers", "model": "Qwen/Qwen2.5-7B-Instruct"}},
 }
 """Profile -> section of the settings -> what the profile sets there; the settings go before."""

@@ -1,11 +1,11 @@
 """Script analysis by counting: no model, deterministic, and no claim beyond the counts."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from dubarr_pipeline.engines.context import counting
 from dubarr_pipeline.engines.interfaces import AudioReader, ScriptAnalysis, ScriptAnalyzer
@@ -13,6 +13,8 @@ from dubarr_pipeline.media.audio.pitch import median_pitch
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
 from dubarr_pipeline.script.model import Context, Diarization, SpeakerProfile, Term, Transcript
 from dubarr_pipeline.script.speakers.features import voice_level_lufs
+from dubarr_pipeline.script.speakers.sex import sounds_like, tract_octaves
+from dubarr_pipeline.spans import Span
 from dubarr_pipeline.workdir.canonical import canonical_json
 
 _log = logging.getLogger(__name__)
@@ -31,6 +33,8 @@ class PlainOptions:
             registers overlap between both (right for 8 of 12 test voices).
         longest_heard_s: longest stretch of each speaker that is measured for pitch and level, in
             seconds.
+        sex_by: what a voice's sex is guessed from: its pitch alone, or pitch and formants, which
+            tell the length of the vocal tract also where registers overlap.
     """
 
     leading_lines: int = 5
@@ -38,6 +42,7 @@ class PlainOptions:
     low_hz: float = 145.0
     high_hz: float = 175.0
     longest_heard_s: float = 60.0
+    sex_by: Literal["pitch", "voice"] = "pitch"
 
 
 class PlainScriptAnalyzer(ScriptAnalyzer):
@@ -110,7 +115,7 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
         # Turns during which nobody else speaks, if there are any.
         spans = [span for span in own if not any(span.overlap(o) for o in others)] or own
         pitch_hz = median_pitch(vocals, spans, self._options.longest_heard_s)
-        gender, basis = self._gender(pitch_hz)
+        gender, basis = self._gender(vocals, spans, pitch_hz)
         style = None
         if count and count.words:
             pace = count.words_per_s
@@ -127,14 +132,25 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
             level_lufs=voice_level_lufs(vocals, spans, self._options.longest_heard_s),
         )
 
-    def _gender(self, pitch_hz: float | None) -> tuple[str | None, str | None]:
+    def _gender(
+        self, vocals: AudioReader, spans: Sequence[Span], pitch_hz: float | None
+    ) -> tuple[str | None, str | None]:
         """Guess a gender and give the basis; no guess where the registers overlap."""
         if pitch_hz is None:
             return None, None
-        if self._options.low_hz <= pitch_hz <= self._options.high_hz:
-            return None, f"pitch {pitch_hz:.0f} Hz fits men, women and children alike: not guessed"
-        gender = "male" if pitch_hz < self._options.low_hz else "female"
-        return gender, f"guess from pitch {pitch_hz:.0f} Hz"
+        options, by_voice = self._options, None
+        if options.sex_by == "voice":
+            by_voice = tract_octaves(vocals, spans, options.longest_heard_s)
+        if by_voice is not None:
+            gender, basis = sounds_like(pitch_hz, by_voice), f"pitch {pitch_hz:.0f} Hz and formants"
+        else:
+            is_between = options.low_hz <= pitch_hz <= options.high_hz
+            gender = None if is_between else "male" if pitch_hz < options.low_hz else "female"
+            basis = f"pitch {pitch_hz:.0f} Hz"
+        if gender is None:
+            verb = "fits" if by_voice is None else "fit"
+            return None, f"{basis} {verb} men, women and children alike: not guessed"
+        return gender, f"guess from {basis}"
 
 
 def _label(speaker: str, diarization: Diarization) -> str:
