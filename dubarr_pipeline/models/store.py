@@ -145,7 +145,7 @@ def model_need(name: str) -> ModelState:
     if present:
         return ModelState(name, True, "")
     row = known_model(name)
-    size = f" (about {row.about_mb} MB)" if row.about_mb else ""
+    size = f" (about {row.about_mb} MB, {row.licence})" if row.about_mb else ""
     gate = f", after accepting its conditions at {row.page}" if row.gated else ""
     return ModelState(name, False, f"dubarr models pull {name}{size}{gate}")
 

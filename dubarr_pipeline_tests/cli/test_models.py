@@ -112,7 +112,7 @@ def test_models_of_a_pair_are_named_by_the_languages_of_the_film(hub: Hub, tmp_p
     told = _dubarr(tmp_path, *asked).output
     named = [line.split()[2] for line in told.splitlines() if "bergamot/" in line]
     assert named == ["bergamot/fr-en", "bergamot/en-es", "bergamot/en-pt"]
-    assert "dubarr models pull bergamot/en-es (about 26 MB" in told
+    assert "dubarr models pull bergamot/en-es (about 26 MB, MPL-2.0)" in told
     assert "bergamot/" not in _dubarr(tmp_path, "doctor", "--profile", "laptop").output
 
 

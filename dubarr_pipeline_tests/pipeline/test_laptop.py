@@ -11,7 +11,7 @@ from dubarr_pipeline.engines.registry import PROFILES, row
 from dubarr_pipeline.media.container.probe import probe
 from dubarr_pipeline.models.manifest import find_model
 from dubarr_pipeline_tests.fakes.tiny.m2m100 import SAYS
-from dubarr_pipeline_tests.fixtures.bench import TWO_LINES, Bench, Film, make_film
+from dubarr_pipeline_tests.fixtures.bench import TWO_LINES, Bench, Film, make_film, sidecar, srt
 
 
 @pytest.mark.slow
@@ -48,6 +48,25 @@ def test_a_film_without_subtitles_is_heard_translated_and_spoken(
         "en",
         "es",
     ]
+
+
+def test_a_model_that_the_film_needs_is_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DUBARR_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("DUBARR_OFFLINE", "1")
+    film = make_film(tmp_path / "library" / "film.mkv", Film())
+    config = tmp_path / "dubarr.toml"
+    config.write_text('[translation]\nengine = "bergamot"\n')
+    bench = Bench(tmp_path / "work", config)
+    answer = bench.dub(film)
+    assert answer.code == 3
+    assert "dubarr models pull bergamot/en-es (about 26 MB, MPL-2.0)" in answer.both
+    assert not list((tmp_path / "work").rglob("vocals.wav"))
+    # Subtitles in the language make the model needless.
+    sidecar(film, "es").write_text(srt(TWO_LINES), encoding="utf-8")
+    answer = bench.dub(film)
+    assert answer.code == 0, answer.both
 
 
 def test_it_asks_for_no_account_and_half_a_gigabyte(tmp_path: Path):
