@@ -38,11 +38,15 @@ from dubarr_pipeline.script.recognition.passages import (
     Passage,
     certainty_of,
     film_language,
+    letters_within,
     passage_language,
     spread,
     surety,
+    thinly_written,
+    without_words,
 )
 from dubarr_pipeline.script.recognition.transcript import HeardFilm, TranscribingOptions, transcribe
+from dubarr_pipeline.script.recognition.word_edges import on_speech
 from dubarr_pipeline.script.speakers.edges import voiced_pieces
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.text.languages import base_language, same_language
@@ -54,10 +58,11 @@ _PACKAGE = "faster-whisper"
 _CURE = "pip install 'faster-whisper==1.2.1'"
 _BESIDE_S = 0.1
 """Reach of a word beyond its passage: times are rounded to 20 ms."""
-_SURE_ALONE, _SPEECH_ALONE = -0.6, 0.3
-"""Least mean log probability, and highest probability of silence, at which a stretch of speech
-that was left out is believed when it is heard alone: under loud music these told all three true
-lines from 25 invented ones."""
+_PART_PAUSE_S = 0.5
+"""A pause of this length ends a part of a passage that is heard again."""
+_SURE_PART, _SPEECH_PART = -0.6, 0.4
+"""Least mean log probability, and highest probability of silence, at which what is heard in a part
+is believed: under loud music these told the true lines from 25 invented ones."""
 _FINEST_FIRST = ("float32", "bfloat16", "float16", "int8_float16", "int8")
 _GPU_ALONE = ("float16", "bfloat16", "int8_float16", "int8_bfloat16")
 """CTranslate2 rejects them on a CPU, or silently calculates in float32."""
@@ -231,7 +236,7 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
             own = [s for s, spoken in zip(read, languages, strict=True) if spoken == language]
             for one, heard in zip(own, self._write(own, language, sound), strict=True):
                 passages += self._surely(heard, one, language, sound)
-        return passages + self._unwritten(sound, spans, passages, film)
+        return self._completed(sound, spans, passages, film)
 
     def _write(
         self, sounds: Sequence[_Sound], language: str, source: HeardSound
@@ -257,29 +262,36 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         fewer = sum(needs_second_hearing(p, phantoms) for p in second)
         return second if second and fewer < len(second) else heard
 
-    def _unwritten(
-        self, source: HeardSound, spans: Sequence[Span], passages: Sequence[Passage], film: str
+    def _completed(
+        self, source: HeardSound, spans: Sequence[Span], passages: list[Passage], film: str
     ) -> list[Passage]:
-        """Hear stretches of speech alone of which nothing was written down; keep what is sure."""
-        written = SpeechMap([word.span for passage in passages for word in passage.words])
-        margin = to_samples(self._options.passage_margin_s, source.sound.rate)
-        alone = [
-            stretch
+        """Hear passages again in parts of which speech was left out; parts that are sure count."""
+        speech = SpeechMap(source.speech)
+        thin = [
+            part
             for span in spans
-            for stretch in SpeechMap(source.speech).within(span)
-            if not written.within(stretch)
+            for part in thinly_written(span, passages, speech, film, source.sound.rate)
         ]
-        if not alone:
-            return []
-        wide = read_passages(source.sound, [span.pad(margin, margin) for span in alone])
-        return [
-            replace(passage, words=words)
-            for stretch, heard in zip(alone, self._write(wide, film, source), strict=True)
-            for passage in heard
-            if passage.log_probability >= _SURE_ALONE and passage.no_speech <= _SPEECH_ALONE
-            # The margin may hold a neighbour's words.
-            if (words := tuple(word for word in passage.words if word.span.overlap(stretch)))
-        ]
+        if not thin:
+            return passages
+        parts = replace(source, speech=tuple(thin)).passages(
+            _PART_PAUSE_S, self._options.passage_margin_s
+        )
+        sounds = read_passages(source.sound, parts)
+        sure: list[tuple[Span, list[Passage]]] = []
+        before = [w for p in passages for w in on_speech(p.words, speech)]
+        for first in range(0, len(sounds), self._options.batch):
+            some = sounds[first : first + self._options.batch]
+            for (part, _), heard in zip(some, self._write(some, film, source), strict=True):
+                words = [word for passage in heard for word in passage.words]
+                more = letters_within(words, part) >= max(1, letters_within(before, part))
+                if more and all(
+                    p.log_probability >= _SURE_PART and p.no_speech <= _SPEECH_PART for p in heard
+                ):
+                    sure.append((part, heard))
+        instead = SpeechMap([part for part, _ in sure])
+        kept = [without_words(passage, instead, speech) for passage in passages]
+        return kept + [passage for _, heard in sure for passage in heard]
 
     def _code(self, language: str) -> str:
         code = whisper_code(language)

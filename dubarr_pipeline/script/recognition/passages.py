@@ -7,7 +7,8 @@ from math import inf
 
 from dubarr_pipeline.script.cues.alignment import SpeechMap
 from dubarr_pipeline.script.model import Kind, Word
-from dubarr_pipeline.spans import Span
+from dubarr_pipeline.script.recognition.word_edges import on_speech
+from dubarr_pipeline.spans import Span, to_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,54 @@ def surety(passages: Sequence[Passage]) -> float:
     words = sum(len(passage.words) for passage in passages)
     weighed = sum(passage.log_probability * len(passage.words) for passage in passages)
     return weighed / words if words else -inf
+
+
+_LEAST_LETTERS_PER_S = 2.5
+"""Speech has 12 to 15 letters a second, in Chinese 4 signs."""
+_ROOM_S = 0.3
+"""Of a stretch that need not hold words: the detector's padding."""
+
+
+def thinly_written(
+    span: Span, passages: Sequence[Passage], speech: SpeechMap, language: str, rate: int
+) -> list[Span]:
+    """Return the stretches of speech in `span` if any has too few words for its length, else none.
+
+    Whisper leaves sentences out, and stretches its words over them. Only passages in `language`
+    are looked at.
+    """
+    stretches = speech.within(span)
+    inside = [p for p in passages if p.words and p.span.overlap(span)]
+    # A single stretch would be heard again just as it was.
+    if len(stretches) < 2 or any(passage.language != language for passage in inside):
+        return []
+    words = [word for passage in inside for word in on_speech(passage.words, speech)]
+    for stretch in stretches:
+        letters = letters_within(words, stretch)
+        length_s = (stretch.length - to_samples(_ROOM_S, rate)) / rate
+        if letters < _LEAST_LETTERS_PER_S * length_s:
+            return stretches
+    return []
+
+
+def letters_within(words: Sequence[Word], span: Span) -> int:
+    """Return how many letters and digits the words have whose middle lies in a span."""
+    return sum(
+        sum(sign.isalnum() for sign in word.text)
+        for word in words
+        if span.contains((word.span.start + word.span.end) // 2)
+    )
+
+
+def without_words(passage: Passage, instead: SpeechMap, speech: SpeechMap) -> Passage:
+    """Return the passage without the words that are said within some spans."""
+    moved = on_speech(passage.words, speech)
+    kept = [
+        word
+        for word, said in zip(passage.words, moved, strict=True)
+        if instead.at((said.span.start + said.span.end) // 2) is None
+    ]
+    return replace(passage, words=tuple(kept))
 
 
 def voiced_share(words: Sequence[Word], speech: SpeechMap) -> float:
