@@ -35,7 +35,7 @@ from dubarr_pipeline.script.speakers.grouping import (
     pairs_apart,
     speaker_name,
 )
-from dubarr_pipeline.script.speakers.heard_groups import clear_groups, even_space
+from dubarr_pipeline.script.speakers.heard_groups import LOUD_DB, clear_groups, even_space
 from dubarr_pipeline.script.speakers.stretches import StretchOptions, divide_speech
 from dubarr_pipeline.script.speakers.voiceprints import group_prints
 from dubarr_pipeline.spans import Span, merge, to_samples
@@ -154,7 +154,7 @@ class CueClusters(Diarizer):
         model, rate = self._model, vocals.rate
         sounds = _listen(vocals, pieces, on_progress)
         if model is None:
-            features = ((piece, voice_features(sound, rate)) for piece, sound in sounds)
+            features = ((piece, voice_features(sound, rate, LOUD_DB)) for piece, sound in sounds)
             voices = self._by_timbre([(p, found) for p, found in features if found])
         else:
             prints = ((piece, model.print_of(sound, rate)) for piece, sound in sounds)

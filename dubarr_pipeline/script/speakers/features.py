@@ -28,11 +28,15 @@ _PITCH_HOP_S = 0.02
 _RELEVANCE_FRAMES = 60
 
 
-def cepstra(mono: Samples, rate: int) -> NDArray[np.float32]:
+SOFTEST_DB = 30.0
+"""Frames so far under the loudest tenth carry room and music rather than voice."""
+
+
+def cepstra(mono: Samples, rate: int, softest_db: float = SOFTEST_DB) -> NDArray[np.float32]:
     """Return ``(frames, 19)`` MFCCs c1..c19 of a sound, one frame every 10 ms, silence left out.
 
-    Davis & Mermelstein (1980) on 25 ms Hamming windows and 30 mel bands; frames more than 30 dB
-    under the loudest tenth carry room and music rather than voice, and are dropped.
+    Davis & Mermelstein (1980) on 25 ms Hamming windows and 30 mel bands; frames more than
+    `softest_db` under the loudest tenth are dropped.
     """
     sound = resample(mono, rate, FEATURE_RATE)
     if sound.size < _WINDOW:
@@ -42,7 +46,7 @@ def cepstra(mono: Samples, rate: int) -> NDArray[np.float32]:
     frames = np.lib.stride_tricks.sliding_window_view(emphasised, _WINDOW)[::_HOP]
     spectrum = np.abs(np.fft.rfft(frames * np.hamming(_WINDOW).astype(np.float32), _FFT)) ** 2
     power = spectrum.sum(axis=1)
-    loud = power > max(float(np.quantile(power, 0.9)) * 1e-3, 1e-9)
+    loud = power > max(float(np.quantile(power, 0.9)) * 10 ** (-softest_db / 10), 1e-9)
     mel_bank, cosines = _transforms()
     return (np.log(spectrum[loud] @ mel_bank.T + 1e-10) @ cosines.T).astype(np.float32)
 
@@ -83,10 +87,15 @@ class VoiceFeatures:
     pitch_octaves: float | None
 
 
-def voice_features(mono: Samples, rate: int) -> VoiceFeatures | None:
-    """Measure a stretch of speech, ``(samples,)`` at `rate` Hz; None if there is no sound in it."""
+def voice_features(
+    mono: Samples, rate: int, softest_db: float = SOFTEST_DB
+) -> VoiceFeatures | None:
+    """Measure a stretch of speech, ``(samples,)`` at `rate` Hz; None if there is no sound in it.
+
+    Cepstra are taken from frames down to `softest_db` under the loudest tenth.
+    """
     sound = resample(mono, rate, FEATURE_RATE)
-    heard = cepstra(sound, FEATURE_RATE).astype(np.float64)
+    heard = cepstra(sound, FEATURE_RATE, softest_db).astype(np.float64)
     if len(heard) < _FEWEST_FRAMES:
         return None
     f0_hz = track_pitch(sound, FEATURE_RATE, _PITCH_HOP_S)
