@@ -6,11 +6,13 @@ code of a stage is the module of its name in `defs.assets`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from dubarr_pipeline.engines.registry import PROFILES, Kind
 from dubarr_pipeline.text.tables import read_table
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ PUBLISHED = "published"
 """Name of the asset after the last stage: the film in its place. Its code is `defs.publishing`."""
 GPU = "gpu"
 """Pool of the stages that load models, and that hold the device when an engine uses one."""
+
+
+_BADGE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+"""Form of a badge that Dagster takes; engines of other packages may have any name."""
 
 
 class StageModule(Protocol):
@@ -40,19 +46,31 @@ class Stage:
 
     Attributes:
         name: short name of its asset, and its module in `defs.assets`.
-        kinds: badges that the UI shows.
+        kinds: badges that the UI shows in any case.
         pool: `GPU`, or None if it loads no model.
         version: raised whenever its code would make another result.
         checks: asset checks of its product, described in a sentence; `defs.assets.checks` runs
             them. Stages that load models have the memory check as well.
+        engines: kinds of the engines that it uses, with the badge of the embedded profile's engine;
+            any other engine's badge is its name.
     """
 
     name: str
     inputs: tuple[str, ...]
-    kinds: frozenset[str]
+    kinds: frozenset[str] = frozenset()
     pool: str | None = None
     version: str = "1"
     checks: Mapping[str, str] = field(default_factory=dict[str, str])
+    engines: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def badges(self, engines: Mapping[str, str]) -> frozenset[str]:
+        """Return the badges that the UI shows where these engines are chosen, by kind."""
+        own = PROFILES["lite"]
+        used = {
+            badge if engines[kind] == own[cast("Kind", kind)] else engines[kind]
+            for kind, badge in self.engines.items()
+        }
+        return self.kinds | {each for each in used if _BADGE.fullmatch(each)}
 
     @property
     def module(self) -> StageModule:
@@ -61,7 +79,7 @@ class Stage:
 
 
 def _stage(name: str, row: Mapping[str, Any]) -> Stage:
-    sets = {"inputs": tuple(row["inputs"]), "kinds": frozenset(row["kinds"])}
+    sets = {"inputs": tuple(row["inputs"]), "kinds": frozenset(row.get("kinds", ()))}
     return Stage(name, **{**row, **sets})
 
 

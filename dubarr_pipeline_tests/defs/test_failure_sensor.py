@@ -110,13 +110,13 @@ def test_a_store_that_was_away_is_no_fault_of_the_video(looks: Looks):
 
 
 def test_what_is_dubbed_is_only_published_again(looks: Looks):
-    looks.fail("ServiceUnavailable", "published", film="A film", language="es")
+    looks.fail("ServiceUnavailable", "published", Film="A film", Language="es")
     assert looks.look() == []
     assert "a-video, stage published: no answer" in looks.told[0]
     looks.ahead_s = 660
     (again,) = looks.look()
     assert again.asset_selection == [dg.AssetKey(["dub", "published"])]
-    assert list(again.tags)[:2] == ["film", "language"]
+    assert list(again.tags)[:2] == ["Film", "Language"]
     looks.fail("SettingsError", "published")
     looks.look()
     assert "run `dubarr publish a-video`" in looks.told[-1]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from dubarr_pipeline.defs.stages import STAGES
+from dubarr_pipeline.engines.registry import PROFILES
+
 PLANT = """
 import sys
 from types import ModuleType
@@ -83,3 +86,13 @@ def test_the_table_imports_no_stage():
     loaded = set(answer.stdout.split())
     assert "dubarr_pipeline.defs.stages" in loaded
     assert not {name for name in loaded if name.startswith("dubarr_pipeline.defs.assets.")}
+
+
+def test_badges_are_the_engines_that_are_really_used():
+    badges = {stage.name: stage.badges(PROFILES["studio"]) for stage in STAGES}
+    assert badges["segments"] == {"openai", "xtts"}
+    assert badges["vocals"] == {"ffmpeg", "onnx", "demucs"}
+    assert badges["mux"] == {"ffmpeg", "mkvtoolnix"}
+    odd = {**PROFILES["lite"], "synthesis": "somebody's voice"}
+    (segments,) = [stage for stage in STAGES if stage.name == "segments"]
+    assert segments.badges(odd) == {"apertium"}

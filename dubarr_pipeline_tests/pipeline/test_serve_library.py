@@ -67,7 +67,7 @@ def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys:
     assert server.finish(run)["status"] == "SUCCESS", server.words()
 
     kill(server, "dagster._daemon")
-    kill(server, "dagster_webserver")
+    kill(server, "report_pages")
     kill(server, "api grpc")
     server.wait(server._is_ready, "the UI knows the code")
     assert server.finish(server.launch(keys[1]))["status"] == "SUCCESS", server.words()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote
+from dubarr_pipeline.defs.runtime.records import rounded
 from dubarr_pipeline.files import read_json
 from dubarr_pipeline.reports.quality import failure_name
 from dubarr_pipeline.script.fit.fitting import times
@@ -288,5 +289,5 @@ def _result(name: str, passed: bool, **figures: Any) -> dg.AssetCheckResult:
         check_name=name,
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={key: value for key, value in figures.items() if value is not None},
+        metadata={k: value for k, value in rounded(figures).items() if value is not None},
     )

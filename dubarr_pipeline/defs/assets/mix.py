@@ -72,7 +72,7 @@ def make(context: StageContext) -> Outcome:
             }
     write_json(work.mix_report, {"tracks": tracks})
     files = [work.track(language, options.codec) for language in targets]
-    loudness = {f"loudness_{lang}": t["report"]["loudness_lufs"] for lang, t in tracks.items()}
+    loudness = {f"loudness_lufs_{lang}": t["report"]["loudness_lufs"] for lang, t in tracks.items()}
     return Outcome(
         files=[*files, work.mix_report],
         metadata={

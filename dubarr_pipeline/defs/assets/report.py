@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.defs.runtime.records import memory_of
+from dubarr_pipeline.defs.runtime.records import memory_of, report_address
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.reports.report import StageTime, make_report, write_report
 from dubarr_pipeline.segments.results import no_dub
@@ -42,6 +42,7 @@ def make(context: StageContext) -> Outcome:
         metadata={
             "status": "DONE",
             "languages": ",".join(context.video.target_langs),
+            "open": dg.MetadataValue.url(report_address(context.video.key)),
             "page": dg.MetadataValue.path(work.report_page),
             "summary": dg.MetadataValue.md("\n".join(f"- {line}" for line in report.summary)),
         },

@@ -83,6 +83,14 @@ def record_metadata(record: Record) -> dict[str, dg.MetadataValue]:
     return {**texts, f"{PREFIX}inputs": dg.MetadataValue.json(dict(record.inputs))}
 
 
+def rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures as people read them: two digits after the point, of small numbers three."""
+    return {
+        name: round(value, 2 if abs(value) >= 1 else 3) if isinstance(value, float) else value
+        for name, value in figures.items()
+    }
+
+
 def memory_metadata(note: MemoryNote) -> dict[str, dg.MetadataValue]:
     """Return the metadata by which a result carries its stage's memory figures."""
     return {_MEMORY: dg.MetadataValue.json(note_as_json(note))}
@@ -127,10 +135,16 @@ def remove_video(instance: dg.DagsterInstance, key: str) -> None:
         instance.delete_dynamic_partition("videos", key)
 
 
-FILM_TAGS = ("film", "language")
+def report_address(key: str) -> str:
+    """Return the address of a film's report, below that of Dagster's webserver."""
+    return f"/dubarr/report/{key}"
+
+
+FILM_TAGS = ("Film", "Language")
+"""They go first in the list, which Dagster sorts: capitals before its own and ours."""
 
 
 def film_tags(video: Video) -> dict[str, str]:
-    """Return the tags by which a person knows a run; they go first."""
+    """Return the tags by which a person knows a run."""
     values = (video.source.stem[:60], ", ".join(video.target_langs))
     return dict(zip(FILM_TAGS, values, strict=True))

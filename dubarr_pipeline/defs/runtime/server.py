@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dubarr_pipeline.config.settings import Settings
 
 _DEFINITIONS = "dubarr_pipeline.definitions"
+_WEBSERVER = "dubarr_pipeline.defs.runtime.report_pages"
 """Name of the code location as in `workspace.yaml`, so that its sensors keep their switches."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _LONGEST_ROOT = 80
@@ -214,7 +215,7 @@ def library_programs(
     run = (sys.executable, "-m")
     grpc = (*run, "dagster", "api", "grpc", "--socket", str(code), "--module-name", _DEFINITIONS)
     where = ("-w", str(workspace))
-    web = (*run, "dagster_webserver", "-h", address.host, "-p", str(address.port), *where)
+    web = (*run, _WEBSERVER, "-h", address.host, "-p", str(address.port), *where)
     programs = [
         Program("code server", (*grpc, "--location-name", _DEFINITIONS), lambda: _listens(code)),
         Program("webserver", web, lambda: _answers(address), address.url),

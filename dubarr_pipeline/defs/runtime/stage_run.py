@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster_shared.utils.warnings import PreviewWarning
@@ -30,11 +30,13 @@ from dubarr_pipeline.defs.runtime.records import (
     memory_metadata,
     memory_of,
     record_metadata,
+    rounded,
     stage_key,
     videos,
 )
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import GPU, Stage, direct_inputs
+from dubarr_pipeline.engines.registry import PROFILES, Kind
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.files import named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
@@ -88,8 +90,10 @@ class Outcome:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def stage_asset(stage: Stage) -> dg.AssetsDefinition:
-    """Return the partitioned asset of a stage."""
+def stage_asset(
+    stage: Stage, engines: Mapping[Kind, str] = PROFILES["lite"]
+) -> dg.AssetsDefinition:
+    """Return the partitioned asset of a stage, with the badges of the chosen engines."""
     described = dict(stage.checks)
     if stage.pool == GPU:
         described[checks.MEMORY] = "The stage gave back all memory of the system and of the GPUs."
@@ -102,7 +106,7 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         partitions_def=videos,
         group_name=GROUP,
         owners=OWNERS,
-        kinds=set(stage.kinds),
+        kinds=set(stage.badges(engines)),
         code_version=stage.version,
         pool=stage.pool,
         check_specs=[check_spec(name, key, text) for name, text in described.items()],
@@ -217,7 +221,10 @@ def _reuse_or_make(context: StageContext, last: Materialization | None) -> dg.Ma
     context.on_progress(Progress(1, 1, "done"))
     seconds = round(time.monotonic() - started, 3)
     run = {"seconds": seconds, "reused": False, "reason": decision.reason}
-    return _result(context, record, {**outcome.metadata, **run, **memory_metadata(memory)})
+    if used := [context.settings.engines[cast("Kind", kind)] for kind in context.stage.engines]:
+        run["engines"] = ", ".join(used)
+    figures = rounded({**outcome.metadata, **run})
+    return _result(context, record, {**figures, **memory_metadata(memory)})
 
 
 def _input_results(

@@ -1,0 +1,58 @@
+"""Dagster's webserver, which shows the films' reports as well: ``/dubarr/report/KEY``.
+
+A page is served from a video's work folder alone, and may run no script: it has the address of the
+webserver, which executes what any script of that address sends it.
+"""
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from dubarr_pipeline.config.settings import user_settings
+from dubarr_pipeline.defs.runtime.records import report_address
+from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.library.videos import load_video
+
+_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+def report_route(work_dir: Path) -> BaseRoute:
+    """Return the route that serves the reports of a work folder."""
+
+    async def page(request: Request) -> Response:
+        try:
+            video = load_video(request.path_params["key"], work_dir)
+        except DubbingError:
+            return PlainTextResponse("no such film", 404)
+        path = video.work(work_dir).report_page
+        if not path.is_file():
+            return PlainTextResponse("it has no report yet", 404)
+        return FileResponse(path, media_type="text/html", headers=_HEADERS)
+
+    return Route(report_address("{key}"), page)
+
+
+def main() -> None:
+    """Run ``dagster-webserver`` with its own arguments."""
+    from dagster_webserver import app, cli
+    from dagster_webserver.webserver import DagsterWebserver
+
+    class ReportingWebserver(DagsterWebserver):
+        """Dagster's own, with one page more."""
+
+        def build_routes(self) -> list[BaseRoute]:
+            return [report_route(user_settings().work_dir), *super().build_routes()]
+
+    app.DagsterWebserver = ReportingWebserver
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
