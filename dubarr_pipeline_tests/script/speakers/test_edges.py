@@ -21,7 +21,7 @@ def spoken(quiet: tuple[float, float], bed_db: float = -90.0, length_s: float = 
     voice = 0.1 * noise
     voice[:, second(quiet[0]) : second(quiet[1])] = 0
     bed = np.float32(0.1 * 10 ** (bed_db / 20)) * noise[:, ::-1]
-    return Sound(voice + bed, RATE)
+    return Sound((voice + bed).astype(np.float32), RATE)
 
 
 @pytest.mark.parametrize(
