@@ -5,6 +5,7 @@
   its copies under other names (hard links, and what the store says of it). All of them are planned,
   which is the very decision that a run comes to; some are run, which tells what a run costs beyond
   its stages. Both must be linear: the last ones cost what the first ones did.
+- `dubarr library list` over 5,000 finished videos.
 - The asset page of a real webserver with 10,000 partitions: what its GraphQL queries take.
 - The same store in SQLite and in PostgreSQL: events written and checkpoints read per second.
 
@@ -41,16 +42,20 @@ from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.plan import plan
 from dubarr_pipeline.defs.runtime.records import last_materialization, stage_key
 from dubarr_pipeline.defs.runtime.runs import dub_video
+from dubarr_pipeline.defs.runtime.tick_state import TickState
 from dubarr_pipeline.defs.sensors import media_folder
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.library.scan import ScanState, scan
 from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
+from dubarr_pipeline.media.container.probe import version
+from dubarr_pipeline.workdir.identity import FileIdentity
 from dubarr_pipeline_tests.fixtures.bench import write_config
 from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server
 from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf, register
 from dubarr_pipeline_tests.fixtures.postgres import Postgres
 
 _EVENTS = 50
+_LISTED = 5_000
 _PAGE = """query ($asset: AssetKeyInput!) {
   assetNodeOrError(assetKey: $asset) {
     ... on AssetNode {
@@ -87,7 +92,8 @@ def measure_ticks(folder: Path, counts: list[int]) -> Iterator[Row]:
         before = cpu_s()
         seen = scan(settings.library("shows"), ScanState(), settings.work_dir)
         took = cpu_s() - before
-        cursor = json.dumps({"shows": seen.after(seen.videos).text()})
+        memory = TickState(settings.work_dir, "media_folder")
+        cursor = memory.save({"shows": seen.after(seen.videos).text()}, None)
         yield Row(f"scan of {count:,} videos", took, "s", None, None, "lower", "CPU")
         must, target = (2.0, 0.3) if count == 10_000 else (None, None)
         took = min(tick(config, folder, cursor) for _ in range(3))
@@ -223,6 +229,43 @@ def measure_start(work_dir: Path, home: Path) -> Row:
     return Row(name, cpu_s() - before, "s", None, None, "lower", "CPU, process and all")
 
 
+def measure_list(folder: Path, count: int) -> Row:
+    """`dubarr library list` over finished videos: what a person waits for."""
+    films, work_dir = folder / "films", folder / "work"
+    library = {"path": str(films), "target_langs": ["es"]}
+    config = write_config(folder / "list.toml", {"libraries.films": library})
+    home = work_dir / ".dagster"
+    home.mkdir(parents=True)
+    shutil.copy(ROOT / "dagster.yaml", home)
+    keys: list[str] = []
+    for number in range(count):
+        film = films / f"Film {number}" / f"Film {number}.mkv"
+        film.parent.mkdir(parents=True)
+        film.write_bytes(b"%d" % number)
+        key = f"film-{number}-{number:08x}"
+        identity = FileIdentity(*version(film.stat()), f"{number:08x}")
+        save_video(Video(key, film, identity, ("es",), "lite", library="films"), work_dir)
+        checkpoints = work_dir / key / ".checkpoints"
+        checkpoints.mkdir()
+        for stage in STAGE_NAMES:
+            (checkpoints / f"{stage}.json").touch()
+        keys.append(key)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for stage in STAGE_NAMES:
+            made = dg.AssetMaterialization(stage_key(stage), partition=keys[0])
+            instance.report_runless_asset_event(made)
+        repeat_events(instance, keys[0], keys[1:])
+    program = Path(sys.executable).with_name("dubarr")
+    command = [program, "library", "list", "--json", "--config", config, "--work-dir", work_dir]
+    found = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    before = cpu_s()
+    answer = subprocess.run(command, env=found, check=True, capture_output=True)
+    took = cpu_s() - before
+    assert json.loads(answer.stdout)[0]["videos"] == {"DONE": count}, answer.stdout
+    name = f"`dubarr library list`, {count:,} finished videos"
+    return Row(name, took, "s", 3.0 if count == _LISTED else None, None, "lower", "CPU, all of it")
+
+
 def measure_page(folder: Path, partitions: int) -> Iterator[Row]:
     """What the asset page asks a real webserver, with so many videos, half of them made."""
     server = Server(folder / "page")
@@ -267,6 +310,7 @@ def measure(folder: Path, *, quick: bool) -> list[Row]:
         settings = load_settings(None, work)
         with finished(home, work, 6 if quick else 200) as instance:
             rows += measure_store("PostgreSQL", instance, settings)
+    rows.append(measure_list(folder / "list", 100 if quick else _LISTED))
     return [*rows, *measure_page(folder, 200 if quick else 10_000)]
 
 

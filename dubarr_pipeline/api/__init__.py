@@ -1,9 +1,9 @@
 """The Python API; the command line calls nothing else.
 
-`dubbing` dubs, `videos` tells how far the registered videos are, `libraries` and `backfill` work on
-watched folders, `profiles` reads the settings and fetches models, `voices`
-brings the neural ones. ``dub``, ``plan`` and ``status``
-are offered by ``dubarr_pipeline`` itself.
+`dubbing` dubs, `videos` tells how far the registered videos are and `video_counts` how many,
+`libraries` and `backfill` work on watched folders, `profiles` reads the settings and fetches
+models, `voices` brings the neural ones. ``dub``, ``plan`` and ``status`` are offered by
+``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
 what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed.
@@ -13,9 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dubarr_pipeline.api import backfill, dubbing, libraries, profiles, videos, voices
+    from dubarr_pipeline.api import (
+        backfill,
+        dubbing,
+        libraries,
+        profiles,
+        video_counts,
+        videos,
+        voices,
+    )
 
-__all__ = ["backfill", "dubbing", "libraries", "profiles", "videos", "voices"]
+__all__ = ["backfill", "dubbing", "libraries", "profiles", "video_counts", "videos", "voices"]
 
 
 def __getattr__(name: str) -> Any:

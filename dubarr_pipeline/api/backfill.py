@@ -11,8 +11,8 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.utils import make_new_backfill_id
 
 from dubarr_pipeline.api.dubbing import Attempt, Watch, dub_registered
-from dubarr_pipeline.api.libraries import look_at_library
 from dubarr_pipeline.api.profiles import make_ready
+from dubarr_pipeline.api.video_counts import look_at_library
 from dubarr_pipeline.api.videos import forget_stages, stages_from
 from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.profile_engines import try_services

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dubarr_pipeline import errors
+from dubarr_pipeline.api.video_counts import look_at_library
 from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.settings import Settings
@@ -19,9 +20,10 @@ from dubarr_pipeline.library.admission import decide_admission
 from dubarr_pipeline.library.publishing.publish import no_wish
 from dubarr_pipeline.library.publishing.publish import take_back as withdraw
 from dubarr_pipeline.library.publishing.records import Publication, read_publication
-from dubarr_pipeline.library.scan import VIDEO_SUFFIXES, Scan, ScanState, scan
+from dubarr_pipeline.library.scan import VIDEO_SUFFIXES
 from dubarr_pipeline.library.videos import Video, last_at, load_video
 from dubarr_pipeline.library.webhooks.inbox import TOKEN_VARIABLE, webhook_token
+from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
 from dubarr_pipeline.workdir.identity import stat_matches
 
 
@@ -41,11 +43,17 @@ class Finding:
     reason: str | None = None
 
 
-def scan_libraries(names: Sequence[str], settings: Settings) -> list[Finding]:
+def scan_libraries(
+    names: Sequence[str], settings: Settings, on_progress: OnProgress = ignore_progress
+) -> list[Finding]:
     """Return every video of the named libraries, or of all. Starts nothing."""
     for name in names:
         settings.library(name)
-    return [each for name in names or settings.libraries for each in _scan(name, settings)]
+    found: list[Finding] = []
+    for name in names or settings.libraries:
+        for each in _scan(name, settings, on_progress=on_progress):
+            found.append(each)
+    return found
 
 
 def explain(path: Path, settings: Settings) -> list[Finding]:
@@ -94,23 +102,20 @@ def _unseen_reason(path: Path, name: str, library: Library, settings: Settings) 
     )
 
 
-def look_at_library(name: str, library: Library, settings: Settings) -> Scan:
-    """List a library's folder. Raises `SettingsError` if it is away."""
-    inner = settings.inner_libraries(name)
-    seen = scan(library, ScanState(), settings.work_dir, inner=inner)
-    if seen.gone:
-        raise SettingsError(f"library {name!r} ({library.path}): {seen.gone}: is it mounted?")
-    return seen
-
-
-def _scan(name: str, settings: Settings, only: Path | None = None) -> Iterator[Finding]:
+def _scan(
+    name: str,
+    settings: Settings,
+    only: Path | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Iterator[Finding]:
     """Yield every video of a library, by path; or the finding of one alone."""
     library = settings.library(name)
     seen = look_at_library(name, library, settings)
     tasks = {task.video.key: task for task in list_tasks(settings)}
     videos = {*seen.videos.values()}
     passed = {p: why for p, why in {**seen.left_out, **seen.faults}.items() if p not in videos}
-    for path in sorted({*videos, *passed}):
+    for number, path in enumerate(listed := sorted({*videos, *passed})):
+        on_progress(Progress(number, len(listed), name))
         if only is not None and path not in (only, *only.parents):
             continue
         if path in passed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dubarr_pipeline import api
-from dubarr_pipeline.cli.terminal import PATH, as_json, say, say_json, with_settings
+from dubarr_pipeline.cli.terminal import PATH, as_json, say, say_json, video_bar, with_settings
 
 if TYPE_CHECKING:
     from dubarr_pipeline.api.libraries import Finding
@@ -28,19 +27,19 @@ def library() -> None:
 @with_settings
 def list_libraries(settings: Settings, as_json: bool) -> None:
     """List the libraries, and how far their videos are."""
-    documents: list[dict[str, Any]] = []
-    for name, library in settings.libraries.items():
-        findings = api.libraries.scan_libraries([name], settings)
-        documents.append(
-            {
-                "library": name,
-                "path": str(library.path),
-                "target_langs": list(library.target_langs),
-                "profile": library.profile or settings.profile,
-                "priority": library.priority,
-                "videos": dict(Counter(each.status for each in findings)),
-            }
-        )
+    with video_bar("listing") as show:
+        counts = api.video_counts.count_videos(settings, show)
+    documents: list[dict[str, Any]] = [
+        {
+            "library": name,
+            "path": str(library.path),
+            "target_langs": list(library.target_langs),
+            "profile": library.profile or settings.profile,
+            "priority": library.priority,
+            "videos": counts[name],
+        }
+        for name, library in settings.libraries.items()
+    ]
     if as_json:
         say_json(documents)
         return
@@ -51,6 +50,10 @@ def list_libraries(settings: Settings, as_json: bool) -> None:
         say(f"  profile {each['profile']}, priority {each['priority']}")
         for status, count in sorted(each["videos"].items()):
             say(f"  {status:10} {count}")
+        films = sum(count for status, count in each["videos"].items() if status != "LEFT OUT")
+        if films:
+            done = each["videos"].get("DONE", 0)
+            say(f"  {done} of {films} done ({100 * done // films} %)")
 
 
 @library.command()
@@ -59,7 +62,8 @@ def list_libraries(settings: Settings, as_json: bool) -> None:
 @with_settings
 def scan(names: Sequence[str], settings: Settings, as_json: bool) -> None:
     """List every video with its languages, or why it is left out."""
-    findings = api.libraries.scan_libraries(names, settings)
+    with video_bar("looking into") as show:
+        findings = api.libraries.scan_libraries(names, settings, show)
     _print_findings(findings, as_json)
     if not as_json:
         say(f"{len(findings)} videos; switch on the sensor `media_folder` to have them dubbed")

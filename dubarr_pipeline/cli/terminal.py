@@ -16,6 +16,7 @@ import click
 from tqdm import tqdm
 
 from dubarr_pipeline import api, errors
+from dubarr_pipeline.progress import Progress
 from dubarr_pipeline.text.printable import printable
 
 PATH = click.Path(path_type=Path)
@@ -135,5 +136,20 @@ def byte_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
             bar.total = total
             bar.set_postfix_str(printable(file), refresh=False)
             bar.update(done - bar.n)
+
+        yield show
+
+
+@contextmanager
+def video_bar(verb: str) -> Iterator[Callable[[Progress], None]]:
+    """Draw a bar of videos on a terminal; yields what takes the progress in one library."""
+    quiet = not sys.stderr.isatty()
+    with tqdm(unit=" videos", disable=quiet, file=sys.stderr, leave=False) as bar:
+
+        def show(progress: Progress) -> None:
+            if not quiet:
+                bar.total = int(progress.total)
+                bar.set_description_str(f"  {verb} {printable(progress.note)}", refresh=False)
+                bar.update(int(progress.done) - bar.n)
 
         yield show

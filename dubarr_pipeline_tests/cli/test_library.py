@@ -9,6 +9,12 @@ from typing import Any
 
 import pytest
 
+from dubarr_pipeline.api import video_counts
+from dubarr_pipeline.config.settings import load_settings
+from dubarr_pipeline.defs.runtime.tick_state import TickState
+from dubarr_pipeline.library import admission
+from dubarr_pipeline.library.scan import ScanState, scan
+from dubarr_pipeline.progress import Progress
 from dubarr_pipeline_tests.fixtures.bench import Bench, Film, make_film, write_config
 
 
@@ -110,3 +116,51 @@ def test_without_libraries_it_says_how_to_name_one(tmp_path: Path):
     answer = Bench(tmp_path / "work").run("library", "list")
     assert answer.code == 0
     assert "[libraries.NAME]" in answer.out
+
+
+def test_thousands_of_new_films_are_counted_without_a_look_into_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    films = tmp_path / "films"
+    films.mkdir()
+    for number in range(30):
+        (films / f"{number}.mkv").write_bytes(b"%d" % number)
+    library = {"path": str(films), "target_langs": ["es"]}
+    settings = load_settings(write_config(tmp_path / "dubarr.toml", {"libraries.films": library}))
+    monkeypatch.setattr(admission, "decide_admission", None)
+    shown: list[Progress] = []
+    assert video_counts.count_videos(settings, shown.append) == {"films": {"NEW": 30}}
+    assert [int(each.done) for each in shown] == list(range(30))
+    assert shown[0].total == 30
+
+
+def test_what_the_sensor_refused_is_left_out(tmp_path: Path):
+    films, work_dir = tmp_path / "films", tmp_path / "work"
+    films.mkdir()
+    for number in range(30):
+        (films / f"{number}.mkv").write_bytes(b"%d" % number)
+    library = {"path": str(films), "target_langs": ["es"]}
+    config = write_config(tmp_path / "dubarr.toml", {"libraries.films": library})
+    settings = load_settings(config, work_dir)
+    seen = scan(settings.library("films"), ScanState(), work_dir)
+    state = {"films": seen.after(list(seen.videos)[:15]).text()}
+    TickState(work_dir, "media_folder").save(state, "")
+    assert video_counts.count_videos(settings) == {"films": {"NEW": 15, "LEFT OUT": 15}}
+
+
+def test_what_hides_nothing_is_named_by_a_scan(tmp_path: Path):
+    films = tmp_path / "films"
+    make_film(films / "a" / "english.mkv")
+    (films / "a" / "english.fr.srt").symlink_to("/gone/x.srt")
+    (films / "loop").symlink_to("loop")
+    (films / "#recycle").mkdir()
+    library = {"path": str(films), "target_langs": ["es"]}
+    config = write_config(tmp_path / "dubarr.toml", {"libraries.films": library})
+    bench = Bench(tmp_path / "work", config)
+    told = {Path(each["video"]).name: each["reason"] for each in found(bench, "scan")}
+    assert told["english.mkv"] is None
+    assert told["english.fr.srt"] == "it is a link that leads nowhere"
+    assert told["loop"] == "it is a link that leads to itself"
+    assert "recycle bin" in told["#recycle"]
+    explained = found(bench, "explain", films / "a" / "english.mkv")
+    assert [Path(each["video"]).name for each in explained] == ["english.mkv", "english.fr.srt"]

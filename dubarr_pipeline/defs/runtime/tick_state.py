@@ -50,3 +50,13 @@ class TickState:
                 if old.stem not in (name, cursor):
                     old.unlink(missing_ok=True)
         return name
+
+
+def last_state(work_dir: Path, sensor: str) -> dict[str, Any]:
+    """Return the newest state of a sensor, whether Dagster has recorded its tick or not."""
+    files = (work_dir / ".ticks" / sensor).glob("*.json")
+    try:
+        newest = max(files, key=lambda path: path.stat().st_mtime)
+        return json.loads(newest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

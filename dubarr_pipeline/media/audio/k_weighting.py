@@ -13,13 +13,10 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from dubarr_pipeline.media.audio.reader import Samples, is_silent
 
 Powers = NDArray[np.float64]
-
-_fft = cast(Any, fft)
 
 FRAMES_PER_S = 10
 """BS.1770's 400 ms blocks overlap by 75 %: a tenth of a second is the grain of every measure."""
@@ -28,6 +25,13 @@ _SHELF_HZ, _SHELF_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752
 _HIGH_PASS_HZ, _HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
 """The analogue prototypes behind the table of BS.1770 (De Man 2014), valid at any rate."""
 _FRAMES_AT_ONCE = 64
+
+
+def _fft() -> Any:
+    # Not at the top: the settings import this module, and every command would pay 0.3 s.
+    from scipy import fft
+
+    return cast(Any, fft)
 
 
 def frame_length(rate: int) -> int:
@@ -90,7 +94,7 @@ class FramePowers:
         for first in range(0, frames, _FRAMES_AT_ONCE):
             last = min(frames, first + _FRAMES_AT_ONCE)
             chosen = views[:, first * self._hop : (last - 1) * self._hop + 1 : self._hop]
-            spectrum = _fft.rfft(chosen * self._window, axis=-1, overwrite_x=True)
+            spectrum = _fft().rfft(chosen * self._window, axis=-1, overwrite_x=True)
             parts = spectrum.view(np.float32)
             np.square(parts, out=parts)
             powers[self._heard, first:last] = np.einsum("cfb,b->cf", parts, self._weights)
@@ -101,7 +105,7 @@ class FramePowers:
 def _analysis(rate: int) -> tuple[Samples, Samples]:
     """Return the frame's window, and the weight of each real and imaginary part of its spectrum."""
     hop = frame_length(rate)
-    size = _fft.next_fast_len(hop + max(4, round(_EDGE_S * rate)), real=True)
+    size = _fft().next_fast_len(hop + max(4, round(_EDGE_S * rate)), real=True)
     size += (size - hop) % 2
     edge = size - hop
     rise = np.sin(np.pi / 2 * (np.arange(edge) + 0.5) / edge)
