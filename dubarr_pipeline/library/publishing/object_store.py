@@ -12,9 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import fsspec
-from fsspec.spec import AbstractFileSystem
-
 from dubarr_pipeline import errors
 from dubarr_pipeline.config.libraries import PublishOptions
 from dubarr_pipeline.library.publishing.naming import object_part, object_url
@@ -95,6 +92,8 @@ def _send(made: Path, store: Any, path: str, wanted: StoredObject) -> None:
         store.put_file(str(made), part)
         if store.size(part) != wanted.size or _digest(store, part) != wanted.digest:
             raise errors.VerificationError(f"{wanted.url} does not hold {name!r} as it was sent")
+        from fsspec.spec import AbstractFileSystem
+
         if type(store).mv is AbstractFileSystem.mv:
             # That method reads a folder "Film [1999]" as a pattern, which matches nothing.
             store.cp_file(part, path)
@@ -157,6 +156,9 @@ def open_store(url: str) -> Iterator[tuple[Any, str]]:
         # fsspec may parse the front only: "::", "?" and "#" in the rest belong to a film's name.
         scheme, _, rest = url.partition("://")
         place, _, name = rest.partition("/")
+        # Not at the top: it takes 0.2 s, which every command would pay.
+        import fsspec
+
         store, base = fsspec.core.url_to_fs(f"{scheme}://{place}/", use_listings_cache=False)
         if hasattr(store, "read_timeout"):
             store.read_timeout = max(store.read_timeout, _PATIENCE_S)
