@@ -16,7 +16,6 @@ import click
 from tqdm import tqdm
 
 from dubarr_pipeline import api, errors
-from dubarr_pipeline.progress import Progress
 from dubarr_pipeline.text.printable import printable
 
 PATH = click.Path(path_type=Path)
@@ -141,12 +140,12 @@ def byte_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def video_bar(verb: str) -> Iterator[Callable[[Progress], None]]:
+def video_bar(verb: str) -> Iterator[Callable[[Any], None]]:
     """Draw a bar of videos on a terminal; yields what takes the progress in one library."""
     quiet = not sys.stderr.isatty()
     with tqdm(unit=" videos", disable=quiet, file=sys.stderr, leave=False) as bar:
 
-        def show(progress: Progress) -> None:
+        def show(progress: Any) -> None:
             if not quiet:
                 bar.total = int(progress.total)
                 bar.set_description_str(f"  {verb} {printable(progress.note)}", refresh=False)
