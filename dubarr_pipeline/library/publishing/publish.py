@@ -2,7 +2,7 @@
 
 What is published is the wish at its end: a new name, mode or label takes back what was published
 under the former one, a better release takes the place of the one before, and no film is there twice
-unless a person asks for it (docs/decisions/0030-publishing-is-an-asset.md).
+unless a person asks for it (docs/decisions/0028-publishing-is-an-asset.md).
 """
 
 import time
