@@ -53,7 +53,7 @@ def tts(settings: Settings, **serving: Any) -> None:
 @serve.command()
 @with_settings
 def webhooks(settings: Settings) -> None:
-    """Receive file events from Radarr, Sonarr and scripts.
+    """Receive news from Radarr, Sonarr, media servers and scripts.
 
     The sensor `webhook_inbox` dubs the files.
     """

@@ -130,7 +130,7 @@ def test_a_library_whose_engines_are_missing_holds_up_no_other(
     ticks.tick()
     assert names(ticks.tick(), ticks) == ["B.mkv"]
     with pytest.raises(MissingRequirement):
-        ticks.tick(), ticks.tick()
+        ticks.tick()
     monkeypatch.setattr(arrivals.profile_engines, "check_needs", plain)
     assert names(ticks.tick(), ticks) == ["A.mkv"]
 

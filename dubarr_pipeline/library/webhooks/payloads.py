@@ -145,7 +145,7 @@ def _bazarr(document: _Document) -> Iterable[FileEvent | TitleEvent]:
     if not isinstance(said, str):
         raise ValueError("path (of the video) and message are both missing")
     told = _BAZARR.match(said)
-    return [_title(*told.group("title", "year", "season", "episode"))] if told else []
+    return [_title(told["title"], told["year"], told["season"], told["episode"])] if told else []
 
 
 def _jellyfin(document: _Document) -> Iterable[FileEvent | TitleEvent]:
@@ -194,7 +194,7 @@ def _requests(document: _Document) -> Iterable[TitleEvent]:
     asked = [e.get("value") for e in extra if isinstance(e, Mapping) and "Season" in str(e)]
     seasons = [season for value in asked for season in re.findall(r"\d+", str(value))]
     for season in seasons or [None]:
-        yield _title(*told.group("title", "year"), season, ids=ids)
+        yield _title(told["title"], told["year"], season, ids=ids)
 
 
 def _plex(document: _Document) -> Iterable[TitleEvent]:
@@ -226,11 +226,13 @@ def _title(
 ) -> TitleEvent:
     if not isinstance(title, str) or not title.strip():
         raise ValueError("the title is missing")
-    numbers = [
-        int(n) if re.fullmatch(r"\d{1,6}", str(n)) else None for n in (year, season, episode)
-    ]
     named = tuple(f"{name}-{value}" for name, value in (ids or {}).items() if value)
-    return TitleEvent(html.unescape(title).strip(), *numbers, named)
+    words = html.unescape(title).strip()
+    return TitleEvent(words, _number(year), _number(season), _number(episode), named)
+
+
+def _number(value: Any) -> int | None:
+    return int(value) if re.fullmatch(r"[0-9]{1,6}", str(value)) else None
 
 
 def _objects(document: _Document, name: str) -> Iterable[_Document]:

@@ -76,9 +76,8 @@ def receivers(port: int) -> set[int]:
 
 
 def _config_of(process: Path) -> bytes:
-    named = dict(
-        each.partition(b"=")[::2] for each in (process / "environ").read_bytes().split(b"\0")
-    )
+    pairs = (each.partition(b"=") for each in (process / "environ").read_bytes().split(b"\0"))
+    named = {name: value for name, _, value in pairs}
     return Path(os.fsdecode(named.get(b"DUBARR_CONFIG", b"/dev/null"))).read_bytes()
 
 
