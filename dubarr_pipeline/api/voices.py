@@ -11,11 +11,12 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from dubarr_pipeline.config.profile_engines import missing_models
+from dubarr_pipeline.config.profile_engines import Pairs, missing_models
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.engines.registry import row
 from dubarr_pipeline.errors import MissingRequirement, SettingsError
 from dubarr_pipeline.files import named_disk_errors, whole_file
-from dubarr_pipeline.models.store import known_model
+from dubarr_pipeline.models.store import is_present, known_model
 
 BETTER = "laptop"
 """The profile with neural voices that needs neither a GPU nor an account."""
@@ -33,10 +34,12 @@ class VoicesOffer:
     Attributes:
         packages: requirements to install, as pip reads them.
         models: to fetch: name, licence and about its size in megabytes.
+        helpful: models among them that the profile works without, only not as well.
     """
 
     packages: tuple[str, ...]
     models: tuple[tuple[str, str, int], ...]
+    helpful: frozenset[str] = frozenset()
 
     @property
     def about_mb(self) -> int:
@@ -49,11 +52,18 @@ class VoicesOffer:
         return tuple(dict.fromkeys(licence for _, licence, _ in self.models))
 
 
-def voices_offer(settings: Settings) -> VoicesOffer:
-    """Return what the better voices lack here. Asks no network."""
-    rows = [known_model(name) for name in missing_models(better_settings(settings))]
-    models = tuple((row.name, row.licence, row.about_mb) for row in rows)
-    return VoicesOffer(_missing_packages(), models)
+def voices_offer(settings: Settings, pairs: Pairs = ()) -> VoicesOffer:
+    """Return what the better voices lack here. Asks no network.
+
+    `pairs` are the languages of films, (spoken, target), each of which may want a translator.
+    """
+    better = better_settings(settings)
+    needed = missing_models(better, pairs)
+    told = row("diarization", better.engines["diarization"]).models
+    helpful = frozenset(name for name in told if name not in needed and not is_present(name))
+    known = [known_model(name) for name in (*needed, *sorted(helpful))]
+    models = tuple((each.name, each.licence, each.about_mb) for each in known)
+    return VoicesOffer(_missing_packages(), models, helpful)
 
 
 def better_settings(settings: Settings) -> Settings:

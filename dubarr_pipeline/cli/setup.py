@@ -10,11 +10,11 @@ import click
 
 from dubarr_pipeline import api
 from dubarr_pipeline.cli.models import print_fetches
-from dubarr_pipeline.cli.terminal import EXIT_CODES, exit_code, say, with_settings
-from dubarr_pipeline.errors import MissingRequirement, SettingsError
+from dubarr_pipeline.cli.terminal import EXIT_CODES, complain, exit_code, say, with_settings
+from dubarr_pipeline.errors import MissingRequirement, ServiceError, SettingsError
 
 if TYPE_CHECKING:
-    from dubarr_pipeline.api.profiles import Settings
+    from dubarr_pipeline.api.profiles import Pairs, Settings
     from dubarr_pipeline.api.voices import VoicesOffer
 
 
@@ -25,10 +25,16 @@ def setup() -> None:
 
 @setup.command(epilog=EXIT_CODES)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--from", "spoken", metavar="LANG", help="Language that is spoken in your films.")
+@click.option("--to", metavar="LANG[,LANG]", help="Languages to dub into.")
 @with_settings
-def voices(yes: bool, settings: Settings) -> int:
-    """Get neural voices and recognition for the CPU, and use them."""
-    offer = api.voices.voices_offer(settings)
+def voices(yes: bool, spoken: str, to: str, settings: Settings) -> int:
+    """Get neural voices and recognition for the CPU, and use them.
+
+    With --from and --to also the translators of these languages; they come with a film otherwise.
+    """
+    pairs = api.profiles.language_pairs(spoken or "", to or "")
+    offer = api.voices.voices_offer(settings, pairs)
     for name, licence, size in offer.models:
         say(f"  {name}: about {size} MB, {licence}")
     for package in offer.packages:
@@ -40,7 +46,7 @@ def voices(yes: bool, settings: Settings) -> int:
             raise SettingsError("nobody is here to say yes: add --yes")
         if not click.confirm("Get all this?", err=True):
             return 0
-    _get(offer, settings)
+    _get(offer, settings, pairs)
     return exit_code(MissingRequirement) if _tell_what_is_missing(settings) else 0
 
 
@@ -60,7 +66,7 @@ def offer_voices(settings: Settings, profile: str | None) -> Settings:
     click.echo(
         f"These voices are a robot's. Natural ones, and speech recognition, run on this CPU: "
         f"{cost or 'their models are here already'}.\n"
-        "`dubarr setup voices` gets them at any time.",
+        "`dubarr setup voices` gets them at any time; a translator (12-39 MB) comes with a film.",
         err=True,
     )
     wanted = click.confirm("Get them now?", err=True)
@@ -71,12 +77,17 @@ def offer_voices(settings: Settings, profile: str | None) -> Settings:
     return api.voices.better_settings(settings)
 
 
-def _get(offer: VoicesOffer, settings: Settings) -> None:
+def _get(offer: VoicesOffer, settings: Settings, pairs: Pairs = ()) -> None:
     if offer.packages:
         api.voices.install(offer.packages)
     better = api.voices.better_settings(settings)
-    if fetches := api.profiles.models_to_fetch(better):
+    if fetches := api.profiles.models_to_fetch(better, pairs=pairs):
         print_fetches(better.profile, fetches)
+    for name in sorted(offer.helpful):
+        try:
+            print_fetches(better.profile, api.profiles.models_to_fetch(better, [name]))
+        except (MissingRequirement, ServiceError) as error:
+            complain(f"works without {name}, only not as well: {error}")
     say(f'profile = "{better.profile}" in {api.voices.choose_profile(settings)}')
 
 

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import tomllib
@@ -170,6 +171,28 @@ def test_setup_brings_the_models_and_keeps_the_other_settings(machine: Machine):
     again = CliRunner().invoke(main, ["setup", "voices", "--yes"])
     assert again.exit_code == 0
     assert "fetch" not in again.output
+
+
+def test_a_model_that_only_helps_may_be_missing_at_its_host(machine: Machine):
+    offer = voices.voices_offer(load_settings(None, machine.folder / "work"))
+    (helpful,) = offer.helpful
+    shutil.rmtree(machine.folder / "hub" / store.known_model(helpful).repo)
+    done = CliRunner().invoke(main, ["setup", "voices", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert f"works without {helpful}" in done.output
+    assert _models_here(machine) == {*machine.wanted} - {helpful}
+    assert tomllib.loads(machine.config.read_text()) == {"profile": "laptop"}
+
+
+def test_the_translators_of_named_languages_are_offered(machine: Machine):
+    asked = CliRunner().invoke(main, ["setup", "voices", "--from", "en", "--to", "es,fr"])
+    pairs = voices.voices_offer(
+        load_settings(None, machine.folder / "work"), (("en", "es"), ("en", "fr"))
+    )
+    more = {name for name, *_ in pairs.models} - {*machine.wanted}
+    assert len(more) >= 2
+    for name in more:
+        assert f"{name}: about " in asked.output
 
 
 def test_a_profile_below_a_table_is_none_of_ours(machine: Machine):
