@@ -63,13 +63,11 @@ class Stage:
     checks: Mapping[str, str] = field(default_factory=dict[str, str])
     engines: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def badges(self, engines: Mapping[str, str]) -> frozenset[str]:
+    def badges(self, engines: Mapping[Kind, str]) -> frozenset[str]:
         """Return the badges that the UI shows where these engines are chosen, by kind."""
         own = PROFILES["lite"]
-        used = {
-            badge if engines[kind] == own[cast("Kind", kind)] else engines[kind]
-            for kind, badge in self.engines.items()
-        }
+        named = {cast("Kind", kind): badge for kind, badge in self.engines.items()}
+        used = {b if engines[k] == own[k] else engines[k] for k, b in named.items()}
         return self.kinds | {each for each in used if _BADGE.fullmatch(each)}
 
     @property

@@ -14,7 +14,7 @@ import pytest
 
 from dubarr_pipeline.config.settings import load_settings
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
-from dubarr_pipeline.defs.stages import GPU_STAGES, STAGE_NAMES
+from dubarr_pipeline.defs.stages import GPU_STAGES, PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.library.videos import load_video
 from dubarr_pipeline_tests.fakes.simulated_services import SimulatedOptions, SimulatedServer
 from dubarr_pipeline_tests.fixtures.bench import write_config
@@ -158,7 +158,7 @@ def _on_gpu(found: list[Interval]) -> list[Interval]:
 def test_with_one_gpu_two_videos_never_hold_it_while_cpu_stages_go_on(worked, store):
     keys, runs = worked
     first = [i for i in intervals(store) if i.key in {keys[name] for name in NAMES[:3]}]
-    assert len(first) == 3 * len(STAGE_NAMES)
+    assert len(first) == 3 * len((*STAGE_NAMES, PUBLISHED))
     gpu = _on_gpu(first)
     for one, other in combinations(gpu, 2):
         assert not one.meets(other), (one, other)

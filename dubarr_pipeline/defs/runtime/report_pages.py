@@ -50,7 +50,7 @@ def main() -> None:
         def build_routes(self) -> list[BaseRoute]:
             return [report_route(user_settings().work_dir), *super().build_routes()]
 
-    app.DagsterWebserver = ReportingWebserver
+    app.DagsterWebserver = ReportingWebserver  # pyright: ignore[reportPrivateImportUsage]
     cli.main()
 
 

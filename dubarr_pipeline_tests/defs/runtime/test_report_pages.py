@@ -41,14 +41,16 @@ def test_a_report_is_shown_without_scripts(video: Video, tmp_path: Path):
 
 def test_the_webserver_is_dagsters_own_with_one_page_more(monkeypatch: pytest.MonkeyPatch):
     from dagster_webserver import app, cli
+    from dagster_webserver.webserver import DagsterWebserver
 
-    own = app.DagsterWebserver
-    monkeypatch.setattr(app, "DagsterWebserver", own)
+    monkeypatch.setattr(app, "DagsterWebserver", DagsterWebserver)
     monkeypatch.setattr(sys, "argv", ["dagster-webserver"])
     monkeypatch.setattr(cli, "main", lambda: None)
     report_pages.main()
-    assert issubclass(app.DagsterWebserver, own)
-    server = app.DagsterWebserver.__new__(app.DagsterWebserver)
+    extended: type[DagsterWebserver] = vars(app)["DagsterWebserver"]
+    assert extended is not DagsterWebserver
+    assert issubclass(extended, DagsterWebserver)
+    server = extended.__new__(extended)
     server._app_path_prefix = ""
     paths = [getattr(route, "path", "") for route in server.build_routes()]
     assert paths[0] == report_address("{key}")
