@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dubarr_pipeline.definitions import defs
-from dubarr_pipeline.defs.runtime.records import stage_key
+from dubarr_pipeline.defs.runtime.records import report_address, stage_key
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.demo.video import demo_video
 from dubarr_pipeline.files import read_json
@@ -115,6 +115,15 @@ def test_what_a_stage_recorded_of_a_film(library: Library, seen: Browser, pictur
     assert f"lines {placed} placed {placed} kept_original 0 failed 0" in " ".join(text.split())
     seen.shoot(pictures / "partition.png")
     assert seen.exceptions == []
+
+
+def test_the_report_opens_by_a_link(library: Library, seen: Browser):
+    page = f"assets/dub/report?view=partitions&partition={library.key}"
+    address = report_address(library.key)
+    seen.open(library.url(page), library.key, address)
+    links = "[...document.links].map(each => each.getAttribute('href'))"
+    assert address in seen.read(links)
+    seen.open(library.url(address.removeprefix("/")), "Timeline: the original above")
 
 
 @pytest.mark.parametrize(("stage", "name"), [("diarization", "speakers"), ("segments", "timeline")])
