@@ -15,7 +15,7 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.jobs import dub
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
-from dubarr_pipeline.defs.runtime.plan import plan
+from dubarr_pipeline.defs.runtime.plan import VideoPlan, plan
 from dubarr_pipeline.defs.runtime.records import film_tags, videos
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
 from dubarr_pipeline.defs.runtime.tick_state import TickState
@@ -34,7 +34,10 @@ _TAKING_IN_S = 20.0
 _NAMED, _SAID = 5, 2_000
 """Faults of a library that a tick names, and the characters that Dagster keeps of them."""
 _ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
+_PLANNING_S = 10.0
+"""Longest wait for the plan of a video."""
 _scans = BackgroundWork[Scan]()
+_plans = BackgroundWork[VideoPlan]()
 
 
 @dataclass(slots=True)
@@ -54,7 +57,8 @@ class _Tick:
     def note(self, video: Video, occasion: str) -> None:
         """Note a video that was registered, and whether a run would make anything of it."""
         self.found.append((video, occasion))
-        if _is_due(self.context, video, self.settings):
+        end_s = self.arrivals.end_s + _PLANNING_S
+        if _is_due(self.context, video, self.settings, end_s):
             self.due.append((video, occasion))
 
     def result(self, cursor: str) -> dg.SensorResult:
@@ -193,7 +197,9 @@ def _keys(recorded: Any, message: str) -> list[str]:
     return recorded[message] if isinstance(recorded, dict) else []
 
 
-def _is_due(context: dg.SensorEvaluationContext, video: Video, settings: Settings) -> bool:
+def _is_due(
+    context: dg.SensorEvaluationContext, video: Video, settings: Settings, end_s: float
+) -> bool:
     """Return whether a run would make anything, or fail, and none for the request is on its way."""
     instance = context.instance
     mine = dg.RunsFilter(statuses=_ON_ITS_WAY, tags={"dagster/partition": video.key})
@@ -202,10 +208,14 @@ def _is_due(context: dg.SensorEvaluationContext, video: Video, settings: Setting
         lives = not is_dead(record.dagster_run, instance)
         if record.create_timestamp.timestamp() > asked_s and lives:
             return False
+    work = partial(plan, instance, video, settings)
     try:
-        planned = plan(instance, video, settings)
+        planned = _plans.result(object(), work, min(_PLANNING_S, end_s - time.monotonic()))
     except OSError as error:
         # The run names it, and hinders no other film.
         context.log.warning("%s: %s", video.key, error)
+        return True
+    if planned is None:
+        # Files of another date are read to be compared; the run does that, and may find no work.
         return True
     return planned.fault is not None or any(step.rerun for step in planned.steps)

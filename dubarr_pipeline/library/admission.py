@@ -291,7 +291,7 @@ def _admit_read(
         where = f"{str(twin.source)!r} in library {twin.library!r}"
         return Refusal(f"{str(path)!r} is a copy of {where}")
     if twin and twin.library == name:
-        path, identity = twin.source, twin.identity
+        path, identity = twin.source, identify_once(twin.source, settings.work_dir)
     admission = decide_admission(path, library, settings, identity)
     if not (admission.source and admission.targets):
         return Refusal(admission.reason or "there is nothing to do")

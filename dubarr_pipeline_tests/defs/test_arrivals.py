@@ -311,3 +311,15 @@ def test_of_nested_libraries_the_deepest_owns_a_film(ticks: Ticks, film: Path):
     (key,) = registered(ticks.work_dir)
     video = load_video(key, ticks.work_dir)
     assert (video.library, video.target_langs) == ("kids", ("ca",))
+
+
+def test_a_plan_that_takes_long_holds_up_no_tick(
+    ticks: Ticks, film: Path, monkeypatch: pytest.MonkeyPatch
+):
+    put(film, ticks.films / "A.mkv")
+    monkeypatch.setattr(sensors, "_PLANNING_S", 0.1)
+    monkeypatch.setattr(sensors, "plan", lambda *_: time.sleep(5))
+    ticks.tick()
+    begun = time.monotonic()
+    assert names(ticks.tick(), ticks) == ["A.mkv"], "the run finds out"
+    assert time.monotonic() - begun < 5
