@@ -9,12 +9,14 @@ _ELLIPSIS_END = re.compile(r"(?:\.{2,}|…)[\"'”’»)\]]*$")
 _OPENERS = "\"'“‘«¿¡([-–—"
 _ABBREVIATIONS = frozenset(
     (
-        "mr mrs ms dr prof st sr jr sgt lt col gen capt cmdr rev hon vs etc no vol fig inc ltd co "
+        "mr mrs ms dr prof st sr jr sgt lt col gen capt cmdr rev hon vs etc vol fig inc ltd co "
         "mt ft approx dept gov sen rep messrs mme mlle sra srta dra d u.s u.k u.n a.m p.m e.g i.e"
     ).split()
 )
 
 
+_NUMBER_SIGN = re.compile(r"(?:^|\s)no\.$", re.IGNORECASE)
+"""An abbreviation before a number only, and a whole answer elsewhere."""
 _STUCK = re.compile(r"(\S.{0,80}?)(?:\W+\1){3,}(?!\w)", re.IGNORECASE | re.DOTALL)
 
 
@@ -34,7 +36,8 @@ def ends_sentence(text: str) -> bool:
 
 def continues(before: str, after: str) -> bool:
     """Return whether `after` continues the sentence that `before` began."""
-    if not before or not after or ends_sentence(before):
+    is_number = bool(_NUMBER_SIGN.search(before)) and after[:1].isdigit()
+    if not before or not after or (ends_sentence(before) and not is_number):
         return False
     first = after.lstrip(_OPENERS + ". …")[:1]
     trailing = after.startswith(("...", "…"))
@@ -50,7 +53,9 @@ def sentence_starts(words: list[str]) -> list[int]:
     return [
         i
         for i in range(1, len(words))
-        if ends_sentence(words[i - 1]) and not words[i].lstrip(_OPENERS)[:1].islower()
+        if ends_sentence(words[i - 1])
+        and not words[i].lstrip(_OPENERS)[:1].islower()
+        and not (_NUMBER_SIGN.search(words[i - 1]) and words[i][:1].isdigit())
     ]
 
 
