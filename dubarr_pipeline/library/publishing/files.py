@@ -25,6 +25,7 @@ from dubarr_pipeline.library.publishing import naming
 from dubarr_pipeline.library.publishing.records import (
     Publication,
     PublishedFile,
+    followed,
     gives_way,
     owners,
     read_publication,
@@ -60,6 +61,7 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
     if options.mode == "none":
         raise SettingsError(f"{video.key}: its library publishes nothing (publish.mode = 'none')")
     before = read_publication(work)
+    before = before and followed(before)
     made = _finished_files(video, work, options.mode)
     original = before.source if before and before.mode == "replace" else video.source
     wanted = {
@@ -71,7 +73,8 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
         there = [file.proven() for file in before.files]
         if {(file.path, file.digest) for file in before.files} == asked and all(there):
             proven = replace(before, files=tuple(file for file in there if file))
-            return _remove_marks(before if proven == before else record(work, proven))
+            same = proven == read_publication(work)
+            return _remove_marks(before if same else record(work, proven))
     check_source(video)
     replaced = original if options.mode == "replace" else None
     home = _home(original, root, options)
@@ -81,7 +84,8 @@ def publish(video: Video, root: Path, work_dir: Path, options: PublishOptions) -
     with named_disk_errors(next(iter(wanted)).parent):
         if replaced:
             ((path, (film, digest)),) = wanted.items()
-            kept = naming.kept_original(original, root, video.key)
+            kept = before and before.mode == "replace" and before.original
+            kept = kept or naming.kept_original(original, root, video.key)
             check_place(kept, root)
             now_s = time.time()
             keep_s = _DAY_S * options.keep_original_days
@@ -140,6 +144,7 @@ def restore(video: Video, work_dir: Path) -> Publication:
     publication = read_publication(work)
     if publication is None or publication.is_taken_back:
         raise ArtifactError(f"{video.key} was not published")
+    publication = followed(publication)
     original, place = publication.original, publication.source
     if original is not None and video.source == original:
         if not original.is_file():

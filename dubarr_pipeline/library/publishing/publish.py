@@ -21,6 +21,7 @@ from dubarr_pipeline.library.publishing.records import (
     Publication,
     PublishedFile,
     StoredObject,
+    followed,
     place_of,
     read_publication,
     record,
@@ -139,6 +140,7 @@ def publishing_fault(video: Video, settings: Settings) -> str | None:
         options = settings.library(str(video.library)).publish
         if before is None:
             return "not published yet"
+        before = followed(before)
         if away := [str(file.path) for file in before.files if not file.is_there]:
             return f"{away[0]!r} is not there any more"
         root = settings.library(str(video.library)).path

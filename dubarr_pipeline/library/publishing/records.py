@@ -108,6 +108,29 @@ def place_of(published: PublishedFile | StoredObject) -> str:
     return published.url if isinstance(published, StoredObject) else str(published.path)
 
 
+def followed(publication: Publication) -> Publication:
+    """Return a publication under the names that other programs gave its files in their folders.
+
+    A manager that renames its films renames the one that was published in their place.
+    """
+    files = tuple(_followed(file) for file in publication.files)
+    if files == publication.files:
+        return publication
+    source = files[0].path if publication.mode == "replace" else publication.source
+    return replace(publication, files=files, source=source)
+
+
+def _followed(file: PublishedFile) -> PublishedFile:
+    if file.version is None or file.path.exists() or not file.path.parent.is_dir():
+        return file
+    size, mtime_ns, _, inode = file.version
+    for each in file.path.parent.iterdir():
+        status = each.lstat()
+        if (status.st_size, status.st_mtime_ns, status.st_ino) == (size, mtime_ns, inode):
+            return replace(file, path=each)
+    return file
+
+
 def record(work: WorkDir, publication: Publication) -> Publication:
     """Write the record of a publication, and return the publication."""
     write_json(record_path(work), _PUBLICATION.dump_python(publication, mode="json"))

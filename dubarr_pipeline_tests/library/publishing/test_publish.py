@@ -236,3 +236,24 @@ def test_an_original_does_not_take_the_place_of_a_better_release(shelf: Shelf):
 def test_releases_are_told_by_title_and_year_or_code(one: str, other: str, same: bool):
     assert (release_title(one) == release_title(other)) is same
     assert release_title("a clip") is None
+
+
+@pytest.mark.parametrize("mode", ["replace", "beside", "tree"])
+def test_what_another_program_renamed_is_not_published_a_second_time(shelf: Shelf, mode: str):
+    shelf.wish = WISHES[mode]
+    video = shelf.publish("Show/E1.mkv")
+    place = shelf.root / PLACES[mode].format("E1")
+    place.rename(place.with_name("E1 renamed.mkv"))
+    if mode == "replace":
+        assert publishing_fault(video, shelf.settings) is None
+    fulfil_wish(video, shelf.settings)
+    shown = [each for each in shelf.names() if "originals" not in each]
+    assert len(shown) == (1 if mode == "replace" else 2), shown
+    # A new result goes where the old one lies by now.
+    shelf.finish_again(video)
+    fulfil_wish(load_video(video.key, shelf.settings.work_dir), shelf.settings)
+    assert [each for each in shelf.names() if "originals" not in each] == shown
+    assert len(shelf.names()) == 2
+    take_back(load_video(video.key, shelf.settings.work_dir), shelf.settings.work_dir)
+    name = "E1 renamed" if mode == "replace" else "E1"
+    assert shelf.names() == [f"films/Show/{name}.mkv"]
