@@ -66,8 +66,8 @@ class Stage:
     def badges(self, engines: Mapping[Kind, str]) -> frozenset[str]:
         """Return the badges that the UI shows where these engines are chosen, by kind."""
         own = PROFILES["lite"]
-        named = {cast("Kind", kind): badge for kind, badge in self.engines.items()}
-        used = {b if engines[k] == own[k] else engines[k] for k, b in named.items()}
+        named = [(cast("Kind", kind), badge) for kind, badge in self.engines.items()]
+        used = [badge if engines[k] == own[k] else engines[k] for k, badge in named]
         return self.kinds | {each for each in used if _BADGE.fullmatch(each)}
 
     @property
