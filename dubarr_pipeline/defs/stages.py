@@ -65,9 +65,8 @@ class Stage:
 
     def badges(self, engines: Mapping[Kind, str]) -> frozenset[str]:
         """Return the badges that the UI shows where these engines are chosen, by kind."""
-        own = PROFILES["lite"]
-        named = [(cast("Kind", kind), badge) for kind, badge in self.engines.items()]
-        used = [badge if engines[k] == own[k] else engines[k] for k, badge in named]
+        chosen, own = (cast("Mapping[str, str]", each) for each in (engines, PROFILES["lite"]))
+        used = [b if chosen[k] == own[k] else chosen[k] for k, b in self.engines.items()]
         return self.kinds | {each for each in used if _BADGE.fullmatch(each)}
 
     @property
