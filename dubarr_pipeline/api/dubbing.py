@@ -144,11 +144,12 @@ def dub_videos(
 
     Raises:
         MissingRequirement, LicenceError: before any work, if the profile lacks something.
+        LanguageError: if its voice does not speak a target.
         NotWritable: if the work folder cannot be used.
     """
     overrides = {"audio.language": spoken_language} if spoken_language else {}
     spoken = settings.for_video(settings.profile, overrides)
-    make_ready(settings, watch.fetch)
+    make_ready(settings, watch.fetch, targets=targets)
     check_writable(settings.work_dir)
     try_services(settings, targets)
 

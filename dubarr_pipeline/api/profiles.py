@@ -12,6 +12,7 @@ from dubarr_pipeline.config.profile_engines import needs as needs
 from dubarr_pipeline.config.settings import Settings, user_settings
 from dubarr_pipeline.demo.video import demo_video
 from dubarr_pipeline.demo.voice_samples import VoiceSample, write_voice_samples
+from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.registry import KINDS, EngineRow, engine_rows, option_type_of
 from dubarr_pipeline.engines.registry import PROFILES as PROFILES
 from dubarr_pipeline.engines.registry import row as engine_row
@@ -72,17 +73,43 @@ def language_pairs(spoken: str, targets: str) -> Pairs:
     return tuple((s, t) for s in parse_languages(spoken) for t in parse_languages(targets))
 
 
-def make_ready(settings: Settings, fetch: Fetch = fetch_all, pairs: Pairs = ()) -> None:
-    """Check that a run has everything it needs; models that it lacks are fetched.
+def language_needs(settings: Settings, pairs: Pairs, targets: str) -> list[tuple[str, Need]]:
+    """Return as pairs (user, need) what translator and voice must be able to do for languages.
 
-    `pairs` are the languages to translate between, where they are known.
+    Args:
+        settings: with the engines.
+        pairs: languages to translate between.
+        targets: languages to speak, separated by commas.
 
     Raises:
+        LanguageError: if a tag is none.
+    """
+    spoken = [
+        profile_engines.voice_need(settings, each)
+        for each in (parse_languages(targets) if targets else ())
+    ]
+    return [*(profile_engines.translation_need(settings, *pair) for pair in pairs), *spoken]
+
+
+def make_ready(
+    settings: Settings,
+    fetch: Fetch = fetch_all,
+    pairs: Pairs = (),
+    targets: Sequence[str] = (),
+) -> None:
+    """Check that a run has everything it needs; models that it lacks are fetched.
+
+    `pairs` are the languages to translate between and `targets` those to speak, where they are
+    known.
+
+    Raises:
+        LanguageError: if the voice does not speak a target; before anything is fetched.
         MissingRequirement: if something else is missing, or models may not be fetched.
         LicenceError: if a licence was not accepted.
     """
     may_fetch = settings.models.download and not store.is_offline()
     profile_engines.check_needs(settings, may_fetch, pairs)
+    profile_engines.check_voices(settings, targets)
     if fetches := models_to_fetch(settings, pairs=pairs):
         fetch(settings.profile, fetches)
         profile_engines.check_needs(settings, pairs=pairs)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from dubarr_pipeline.config.profile_engines import Pairs, missing_models
+from dubarr_pipeline.config.profile_engines import Pairs, missing_models, voice_need
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.engines.registry import row
 from dubarr_pipeline.errors import MissingRequirement, SettingsError
@@ -71,11 +71,17 @@ def better_settings(settings: Settings) -> Settings:
     return settings.for_video(BETTER, {})
 
 
-def is_to_be_asked(settings: Settings) -> bool:
-    """Return whether the embedded profile speaks unchosen, and nobody was asked yet."""
+def is_to_be_asked(settings: Settings, targets: Sequence[str]) -> bool:
+    """Return whether the embedded profile speaks unchosen, and nobody was asked yet.
+
+    `targets` are BCP-47 languages; the better voices are for those that they speak.
+    """
     document = settings.document
     chosen = "profile" in document or "engine" in document.get("synthesis", {})
-    return settings.profile == "lite" and not chosen and not (settings.work_dir / _ASKED).exists()
+    if settings.profile != "lite" or chosen or (settings.work_dir / _ASKED).exists():
+        return False
+    better = better_settings(settings)
+    return all(voice_need(better, target)[1].present for target in targets)
 
 
 def remember_answer(settings: Settings) -> None:

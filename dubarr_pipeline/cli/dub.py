@@ -40,7 +40,7 @@ def dub(
     paths: Sequence[Path], targets: tuple[str, ...], spoken: str, force: bool, settings: Settings
 ) -> int:
     """Dub videos into other languages; finished work is reused."""
-    settings = offer_voices(settings, click.get_current_context().params["profile"])
+    settings = offer_voices(settings, click.get_current_context().params["profile"], targets)
     return _print_attempts(
         lambda watch: api.dubbing.dub_videos(paths, targets, settings, watch, force, spoken)
     )

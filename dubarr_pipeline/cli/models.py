@@ -130,10 +130,12 @@ def list_models(as_json: bool, settings: Settings) -> None:  # noqa: ARG001
 def doctor(settings: Settings, spoken: str, to: str) -> int:
     """Show what the profile needs, and how to get what is missing.
 
-    With --from and --to also the models of a translator that has one for each pair of languages.
+    With --to also whether the voice speaks them; with --from and --to whether the translator serves
+    them, and its models of each pair of languages.
     """
     pairs = api.profiles.language_pairs(spoken or "", to or "")
     needs = api.profiles.needs(settings, pairs)
+    needs += api.profiles.language_needs(settings, pairs, to or "")
     for user, need in needs:
         mark = "ok     " if need.present else "MISSING"
         cure = "" if need.present else f"  → {need.cure}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,13 +54,14 @@ def voices(yes: bool, spoken: str, to: str, settings: Settings) -> int:
 COMMANDS = (setup,)
 
 
-def offer_voices(settings: Settings, profile: str | None) -> Settings:
+def offer_voices(settings: Settings, profile: str | None, targets: Sequence[str]) -> Settings:
     """Ask once, in a terminal, whether better voices are wanted; return the settings to dub with.
 
-    `profile` is what the command line chose. Nobody is asked who has chosen a profile or a voice.
+    `profile` is what the command line chose. Nobody is asked who has chosen a profile or a voice,
+    or who dubs into a language that the better voices do not speak.
     """
     in_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    if profile or not in_terminal or not api.voices.is_to_be_asked(settings):
+    if profile or not in_terminal or not api.voices.is_to_be_asked(settings, targets):
         return settings
     offer = api.voices.voices_offer(settings)
     cost = f"about {offer.about_mb} MB once ({', '.join(offer.licences)})" if offer.models else ""
@@ -70,10 +72,12 @@ def offer_voices(settings: Settings, profile: str | None) -> Settings:
         err=True,
     )
     wanted = click.confirm("Get them now?", err=True)
+    if wanted:
+        _get(offer, settings)
+    # Not before: whoever wants them and cannot have them today is asked again.
     api.voices.remember_answer(settings)
     if not wanted:
         return settings
-    _get(offer, settings)
     return api.voices.better_settings(settings)
 
 
@@ -81,8 +85,14 @@ def _get(offer: VoicesOffer, settings: Settings, pairs: Pairs = ()) -> None:
     if offer.packages:
         api.voices.install(offer.packages)
     better = api.voices.better_settings(settings)
-    if fetches := api.profiles.models_to_fetch(better, pairs=pairs):
-        print_fetches(better.profile, fetches)
+    try:
+        if fetches := api.profiles.models_to_fetch(better, pairs=pairs):
+            print_fetches(better.profile, fetches)
+    except ServiceError as error:
+        raise MissingRequirement(
+            f"{error}; your settings are as they were: check the network and run `dubarr setup "
+            "voices` again, or go on with the robot's voices by --profile lite"
+        ) from error
     for name in sorted(offer.helpful):
         try:
             print_fetches(better.profile, api.profiles.models_to_fetch(better, [name]))

@@ -26,6 +26,7 @@ from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.models.pull import pull
 from dubarr_pipeline.models.store import is_offline, known_model
 from dubarr_pipeline.services.http_client import Host
+from dubarr_pipeline.text.languages import display_name
 from dubarr_pipeline.timing.length_model import PhonemeCount
 
 _log = logging.getLogger(__name__)
@@ -130,6 +131,44 @@ def voices_for(language: str) -> tuple[str, ...]:
         and name not in ("openai", "tone")
         and voice.serves(language)
     )
+
+
+def voice_need(settings: Settings, language: str) -> tuple[str, Need]:
+    """Return (user, need): that the voice engine speaks a BCP-47 language, with the cure."""
+    voice = synthesizer(settings)
+    cure = ""
+    if not voice.serves(language):
+        others = ", ".join(voices_for(language)) or "none"
+        cure = (
+            "choose another synthesis.engine (`dubarr engines`); "
+            f"these speak {display_name(language)}: {others}"
+        )
+    need = Need("language", display_name(language), not cure, cure)
+    return f"synthesis: {voice.name}", need
+
+
+def check_voices(settings: Settings, languages: Iterable[str]) -> None:
+    """Raise `LanguageError` unless the voice engine speaks these BCP-47 languages."""
+    for language in languages:
+        user, need = voice_need(settings, language)
+        if not need.present:
+            raise LanguageError(
+                f"{user} does not speak {need.name}: remove {language!r} from the target "
+                f"languages, or {need.cure}"
+            )
+
+
+def translation_need(settings: Settings, source: str, target: str) -> tuple[str, Need]:
+    """Return (user, need): that a translator serves two BCP-47 languages, with the cure."""
+    chosen = translator(settings, pairs=((source, target),))
+    present = chosen.serves(source, target)
+    others = ", ".join(chosen.targets(source)) or "none"
+    cure = (
+        "put subtitles beside the film, or choose another translation.engine "
+        f"(`dubarr engines`); {chosen.name} serves: {others}"
+    )
+    name = f"{display_name(source)} to {display_name(target)}"
+    return f"translation: {chosen.name}", Need("language", name, present, "" if present else cure)
 
 
 def _hosted(kind: Kind, hosts: Mapping[str, Host] | None) -> dict[str, Host]:

@@ -33,7 +33,7 @@ AudioReader = SoundReader
 class Need:
     """One requirement of an engine, and the command or page that provides it."""
 
-    kind: Literal["program", "package", "model", "service", "disk", "data", "licence"]
+    kind: Literal["program", "package", "model", "service", "disk", "data", "licence", "language"]
     name: str
     present: bool
     cure: str = ""

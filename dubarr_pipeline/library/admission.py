@@ -147,7 +147,6 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
         sound = SoundFormat(heard.rate, heard.channels, heard.layout)
         check_encoder(mix.codec, sound, mix.bitrate_kbps)
     translator = profile_engines.translator(settings, tuple(source.translations(targets)))
-    synthesizer = profile_engines.synthesizer(settings)
     for target in targets:
         if source.language and same_language(target, source.language):
             raise LanguageError(
@@ -166,13 +165,7 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
                 f"put {source.path.stem}.{target}.srt beside the video, or choose another "
                 f"engine ({translator.name} serves: {others}){''.join(unusable)}"
             )
-        if not synthesizer.serves(target):
-            others = ", ".join(profile_engines.voices_for(target)) or "none"
-            raise LanguageError(
-                f"{str(source.path)!r}: voice engine {synthesizer.name!r} does not speak "
-                f"{display_name(target)}: remove {target!r} from the target languages, or choose "
-                f"another synthesis.engine (`dubarr engines`); these speak it: {others}"
-            )
+        profile_engines.check_voices(settings, (target,))
 
 
 def inherit_lines(old: WorkDir, new: WorkDir) -> None:

@@ -114,6 +114,27 @@ def test_models_of_a_pair_are_named_by_the_languages_of_the_film(hub: Hub, tmp_p
     assert named == ["bergamot/fr-en", "bergamot/en-es", "bergamot/en-pt"]
     assert "dubarr models pull bergamot/en-es (about 26 MB, MPL-2.0)" in told
     assert "bergamot/" not in _dubarr(tmp_path, "doctor", "--profile", "laptop").output
+    assert "ok      language Spanish  (synthesis: kokoro)" in told
+
+
+def test_doctor_says_which_languages_translator_and_voice_lack(hub: Hub, tmp_path: Path):
+    asked = ("doctor", "--profile", "laptop", "--from", "yo", "--to", "de")
+    told = _dubarr(tmp_path, *asked).output
+    assert "MISSING language Yoruba to German  (translation: bergamot)" in told
+    assert "MISSING language German  (synthesis: kokoro)" in told
+    assert "these speak German: espeak, supertonic, xtts" in told
+
+
+def test_a_language_that_the_voice_lacks_is_named_before_models_are_fetched(
+    hub: Hub, tmp_path: Path
+):
+    film = tmp_path / "film.mkv"
+    film.touch()
+    told = _dubarr(tmp_path, "dub", str(film), "--to", "de", "--profile", "laptop")
+    assert told.exit_code == 2
+    assert "kokoro does not speak German: remove 'de'" in told.output
+    assert "supertonic" in told.output
+    assert "model" not in told.output
 
 
 def test_of_a_large_family_the_list_shows_what_is_here(hub: Hub, tmp_path: Path):

@@ -99,6 +99,23 @@ def _models_here(machine: Machine) -> set[str]:
     return {name for name in machine.wanted if store.is_present(name)}
 
 
+def test_without_a_network_nothing_changes_and_the_question_stays(machine: Machine):
+    machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    code, shown = machine.dub(b"y\n")
+    assert code == 3
+    assert "cannot be reached" in shown
+    assert "run `dubarr setup voices` again" in shown
+    assert "--profile lite" in shown
+    assert not machine.config.exists()
+    assert "robot" in machine.dub(b"n\n")[1]
+
+
+def test_nobody_is_offered_voices_that_do_not_speak_the_language(machine: Machine):
+    settings = load_settings(None, machine.folder / "work")
+    assert voices.is_to_be_asked(settings, ("es", "fr"))
+    assert not voices.is_to_be_asked(settings, ("es", "de"))
+
+
 def test_a_first_dub_asks_once_and_takes_no_for_an_answer(machine: Machine):
     code, shown = machine.dub(b"n\n")
     assert code == 4
