@@ -56,7 +56,7 @@ NOT_HERE, BELOW = 3, 1
 TARGETS = ("es", "fr", "pt")
 FEMALE = ("ANNA", "EMMA")
 """The women of the film; a film of other people names them in its file of words, as ``female``."""
-HEARD_HZ, LOST = 16_000, 0.6
+HEARD_HZ, LOST, AROUND_S = 16_000, 0.6, 2.0
 """A line of the dubbed track is lost beyond this share of wrong letters."""
 LONGEST_RUN = 4
 """Sentences that a recognised line may hold."""
@@ -300,7 +300,19 @@ def unheard(found: Measured, target: str, weights: Path) -> list[dict[str, Any]]
         at += len(own)
         if edits(said, "".join(own)) > LOST * len("".join(own)) and not inside(own, said):
             lost.append(line)
-    return lost
+    # A recogniser leaves out whole sentences of a long sound: those are heard once more.
+    sound = np.frombuffer(raw, np.float32)
+    return [line for line in lost if not heard_again(model, sound, line, target)]
+
+
+def heard_again(model: Any, sound: Any, line: dict[str, Any], target: str) -> bool:
+    """Return whether the words of a line are heard in its surroundings alone."""
+    start, length = line["placement"]["start"], line["placement"]["length"]
+    begin, end = max(0.0, start - AROUND_S), start + length + AROUND_S
+    cut = sound[round(begin * HEARD_HZ) : round(end * HEARD_HZ)]
+    parts = model.transcribe(cut, language=target)[0]
+    said = "".join(word for part in parts for word in plain_words(part.text))
+    return inside(plain_words(line["takes"][line["chosen"]]["spoken"]), said)
 
 
 def inside(own: Sequence[str], said: str) -> bool:
