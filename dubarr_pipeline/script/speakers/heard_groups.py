@@ -74,6 +74,9 @@ def clear_groups(points: Points, frames: NDArray[np.int64], options: ClusterOpti
         tried.add(labels.tobytes())
         if (clear := silhouette(distances, labels)) > score:
             best, score = labels, clear
+    if not tried and options.fewest > 1:
+        # So few stretches that all would be outliers.
+        return fcluster(tree, options.fewest, "maxclust").astype(np.int64) - 1
     fair = score >= _FAIR_SILHOUETTE and _contrast(points, best, frames) >= _CONTRAST
     believed = score >= _CLEAR_SILHOUETTE or fair or options.fewest > 1
     return best if believed else np.zeros(count, np.int64)

@@ -88,6 +88,13 @@ def test_one_narrator_who_whispers_and_shouts_is_one() -> None:
     assert heard(SoundInMemory(sound, RATE), scene)[0] == 1
 
 
+def test_a_man_and_a_woman_of_two_lines_each_are_two() -> None:
+    scene = dialogue(VOICES[:2], [0, 1, 1, 0], pause_s=0.4)
+    assert heard(scene.sound, scene) == (2, pytest.approx(0, abs=0.1))
+    scene = dialogue(VOICES[:2], [0, 1, 0], pause_s=0.4)
+    assert heard(scene.sound, scene)[0] == 2
+
+
 def test_turns_end_where_the_voice_does() -> None:
     scene = dialogue(VOICES[:2], [0, 1, 0, 1, 0, 1, 0, 1], pause_s=0.25)
     whole = [Span(scene.speech[0].start, scene.speech[-1].end)]
