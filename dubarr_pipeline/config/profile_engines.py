@@ -21,6 +21,7 @@ from dubarr_pipeline.engines.interfaces import (
     VoiceActivityDetector,
 )
 from dubarr_pipeline.engines.registry import KINDS, EngineRow, Kind, build, own_engines, row
+from dubarr_pipeline.engines.requirements import name_missing
 from dubarr_pipeline.errors import LanguageError, LicenceError, MissingRequirement
 from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.models.pull import pull
@@ -121,16 +122,23 @@ def synthesizer(
 
 
 def voices_for(language: str) -> tuple[str, ...]:
-    """Return our engines that speak a BCP-47 language with voices of their own, for messages."""
+    """Return our engines that speak a BCP-47 language with voices of their own, for messages.
+
+    One that would with more packages is named with them and their cure.
+    """
+    from dubarr_pipeline.engines.synthesis.stock_synthesizer import StockSynthesizer
+
     rows = (each for each in own_engines() if each.kind == "synthesis")
     built = ((each.name, build("synthesis", each.name)) for each in rows)
-    return tuple(
-        name
-        for name, voice in built
-        if isinstance(voice, Synthesizer)
-        and name not in ("openai", "tone")
-        and voice.serves(language)
-    )
+    found = list[str]()
+    for name, voice in built:
+        if not isinstance(voice, Synthesizer) or name in ("openai", "tone"):
+            continue
+        if voice.serves(language):
+            found.append(name)
+        elif isinstance(voice, StockSynthesizer) and (needs := voice.missing_for(language)):
+            found.append(f"{name} with {name_missing(needs)}")
+    return tuple(found)
 
 
 def voice_need(settings: Settings, language: str) -> tuple[str, Need]:

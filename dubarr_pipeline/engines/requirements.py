@@ -1,5 +1,6 @@
 """Requirements of engines: packages that are installed, models in the store."""
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -36,6 +37,16 @@ def model_in_store(name: str) -> Need:
 
 def require(engine: Engine) -> None:
     """Raise `MissingRequirement` with everything that an engine lacks, each with its cure."""
-    missing = [f"{n.kind} {n.name} ({n.cure})" for n in engine.needs() if not n.present]
-    if missing:
-        raise MissingRequirement(f"{engine.name} lacks {' and '.join(missing)}")
+    if missing := name_missing(engine.needs()):
+        raise MissingRequirement(f"{engine.name} lacks {missing}")
+
+
+def name_missing(needs: Iterable[Need]) -> str:
+    """Return those that are not here in words, each with its cure; empty if all are."""
+    missing = dict[tuple[str, str], list[str]]()
+    for need in needs:
+        if not need.present:
+            missing.setdefault((need.kind, need.cure), []).append(need.name)
+    return " and ".join(
+        f"{kind} {', '.join(names)} ({cure})" for (kind, cure), names in missing.items()
+    )

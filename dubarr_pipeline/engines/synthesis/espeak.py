@@ -73,7 +73,11 @@ class EspeakSynthesizer(Synthesizer):
     def speak(self, request: SpeechRequest) -> Speech:
         """Render the line, in `duration_s` if that is asked, or as near as espeak stays clear."""
         language = require_language(request.language)
-        check_speakable(request.text, language)
+        check_speakable(request.text)
+        if language == "ja" and KANJI.search(request.text):
+            raise LineError(
+                "unspeakable", f"espeak reads kana only: {request.text[:80]!r} has kanji"
+            )
         with ESPEAK.session() as session:
             session.rewind()
             profile = request.voice.profile
@@ -89,7 +93,7 @@ class EspeakSynthesizer(Synthesizer):
         return natural.samples.size / natural.rate
 
 
-def check_speakable(text: str, language: str) -> None:
+def check_speakable(text: str) -> None:
     """Raise `LineError` (``unspeakable``) for what espeak would read as something else."""
     if not any(c.isalnum() for c in text):
         raise LineError("unspeakable", f"there is nothing to pronounce in {text[:80]!r}")
@@ -98,8 +102,6 @@ def check_speakable(text: str, language: str) -> None:
     odd = [c for c in text if unicodedata.category(c) in UNSPEAKABLE_CATEGORIES and not c.isspace()]
     if odd:
         raise LineError("unspeakable", f"{odd[0]!r} cannot be spoken in {text[:80]!r}")
-    if language == "ja" and KANJI.search(text):
-        raise LineError("unspeakable", f"espeak reads kana only, not kanji: {text[:80]!r}")
 
 
 def phonemes(text: str, language: str) -> str:

@@ -16,7 +16,7 @@ from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.requirements import package_need
 from dubarr_pipeline.engines.synthesis.espeak_library import CURE
 from dubarr_pipeline.engines.synthesis.kokoro_model import KokoroModel, voice_names
-from dubarr_pipeline.engines.synthesis.kokoro_text import accents, find_accent
+from dubarr_pipeline.engines.synthesis.kokoro_text import accents, find_accent, missing_for
 from dubarr_pipeline.engines.synthesis.stock_synthesizer import StockSynthesizer
 from dubarr_pipeline.script.model import StockVoice
 from dubarr_pipeline.text.languages import closeness
@@ -42,7 +42,7 @@ class KokoroSynthesizer(StockSynthesizer):
 
     name: ClassVar[str] = "kokoro"
     speeds: ClassVar[tuple[float, float]] = (0.6, 1.7)
-    languages: ClassVar[tuple[str, ...]] = ("en", "es", "fr", "hi", "it", "pt-BR")
+    languages: ClassVar[tuple[str, ...]] = ("en", "es", "fr", "hi", "it", "pt-BR", "ja", "zh")
 
     def __init__(self, options: KokoroOptions | None = None) -> None:
         self.options = options or KokoroOptions()
@@ -54,6 +54,9 @@ class KokoroSynthesizer(StockSynthesizer):
     def serves(self, language: str) -> bool:
         return find_accent(language) is not None
 
+    def missing_for(self, language: str) -> tuple[Need, ...]:
+        return missing_for(language)
+
     def voices(self, language: str) -> tuple[StockVoice, ...]:
         """Return the voices of the language, and those of others that speak it clearly."""
         accent = find_accent(language)
@@ -63,7 +66,7 @@ class KokoroSynthesizer(StockSynthesizer):
         near = {
             name: closeness(accents()[name[0]].tag, language) if name[0] in accents() else 0
             for name in table["voices"]
-            if name in here
+            if name in here and name not in table["unclear"].get(accent.tag, "").split()
         }
         native = sorted((name for name in near if near[name]), key=lambda name: -near[name])
         guests = [name for name in table["guests"].get(accent.tag, "").split() if name in here]

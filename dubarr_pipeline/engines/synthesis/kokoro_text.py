@@ -1,4 +1,7 @@
-"""Text as Kokoro reads it: phonemes of espeak-ng in the spelling that the model was trained on."""
+"""Text as Kokoro reads it: phonemes in the spelling that the model was trained on.
+
+espeak-ng's for most languages, misaki's for Japanese and Mandarin.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.synthesis.espeak import phoneme_clauses
+from dubarr_pipeline.engines.synthesis.kokoro_readers import read_aloud, reader_needs
 from dubarr_pipeline.text.languages import closeness, same_language
 from dubarr_pipeline.text.tables import read_table
 
@@ -29,11 +34,13 @@ class Accent:
         tag: its BCP-47 tag.
         phonemes: espeak's name of it; empty: the language that is asked for.
         spelling: table by which its phonemes are spelled.
+        unlike: tags that count as the same language, and are spoken otherwise.
     """
 
     tag: str
     phonemes: str = ""
     spelling: str = "general"
+    unlike: tuple[str, ...] = ()
 
 
 @cache
@@ -44,16 +51,27 @@ def accents() -> Mapping[str, Accent]:
 
 
 def find_accent(language: str, voice: str = "") -> Accent | None:
-    """Return the accent in which a voice speaks a BCP-47 language; None if Kokoro does not.
+    """Return the accent in which a voice speaks a BCP-47 language here; None if Kokoro does not.
 
     It is the voice's own where it has the language, else the nearest. Portuguese of Portugal is
-    none of Kokoro's, though Brazil's is.
+    none of Kokoro's, though Brazil's is; Cantonese is none, though Mandarin is.
     """
+    found = _nearest_accent(language, voice)
+    return found if found and all(n.present for n in reader_needs(found.tag)) else None
+
+
+def missing_for(language: str) -> tuple[Need, ...]:
+    """Return the packages by whose absence alone Kokoro does not speak a BCP-47 language."""
+    found = _nearest_accent(language)
+    return tuple(n for n in reader_needs(found.tag) if not n.present) if found else ()
+
+
+def _nearest_accent(language: str, voice: str = "") -> Accent | None:
     own = accents().get(voice[:1])
-    if own and same_language(own.tag, language):
-        return own
     found = max(accents().values(), key=lambda accent: closeness(accent.tag, language))
-    return found if closeness(found.tag, language) >= _SAME_ACCENT else None
+    if closeness(found.tag, language) < _SAME_ACCENT or language.split("-")[0] in found.unlike:
+        found = None
+    return own if own and same_language(own.tag, language) else found
 
 
 def spell(text: str, language: str, accent: Accent) -> str:
@@ -61,10 +79,15 @@ def spell(text: str, language: str, accent: Accent) -> str:
 
     Raises:
         MissingRequirement: if espeak-ng is not here.
+        LineError: ``unspeakable``, of Japanese and Mandarin that cannot be read.
     """
+    text = " ".join(text.replace("...", "…").split())
     table = read_table("dubarr_pipeline.engines.synthesis", "kokoro")
+    if reader_needs(accent.tag):
+        read = read_aloud(text, accent.tag, lambda words: spell(words, "en", accents()["a"]))
+        return "".join(table["marks"].get(sign, sign) for sign in read.replace("...", "…"))
     spelled, spoken = list[str](), accent.phonemes or language
-    for part in _MARK.split(" ".join(text.replace("...", "…").split())):
+    for part in _MARK.split(text):
         if _MARK.fullmatch(part):
             spelled.append(table["marks"].get(part, part))
             continue

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from dubarr_pipeline.engines.interfaces import Need, Samples, Speech, SpeechRequest, Synthesizer
-from dubarr_pipeline.engines.requirements import model_in_store, require
+from dubarr_pipeline.engines.requirements import model_in_store, name_missing, require
 from dubarr_pipeline.engines.synthesis.espeak import check_speakable
 from dubarr_pipeline.engines.synthesis.stock_voices import voice_of
 from dubarr_pipeline.errors import LanguageError, LineError, MissingRequirement
@@ -87,6 +87,10 @@ class StockSynthesizer(Synthesizer):
     def known_voices(self, folder: Path | None) -> frozenset[str]:
         """Return the names of all voices in a folder; of the public model, if there is none."""
 
+    def missing_for(self, language: str) -> tuple[Need, ...]:  # noqa: ARG002
+        """Return what it lacks by whose absence alone it does not speak a language. Cheap."""
+        return ()
+
     def identity(self) -> str:
         return f"{self.name}/1 {model_identity(self._name_of_model)}"
 
@@ -126,11 +130,14 @@ class StockSynthesizer(Synthesizer):
         """Return the passages of a line, and its voice."""
         model = self._loaded()
         if not self.serves(request.language):
+            missing = self.missing_for(request.language)
             raise LanguageError(
-                f"{self.name} does not speak {request.language!r}; it speaks "
+                f"{self.name} lacks {name_missing(missing)} for {request.language!r}"
+                if missing
+                else f"{self.name} does not speak {request.language!r}; it speaks "
                 f"{', '.join(self.languages)}: choose another synthesis.engine (`dubarr engines`)"
             )
-        check_speakable(request.text, request.language)
+        check_speakable(request.text)
         voices = self.voices(request.language)
         voice = voice_of(request, voices, self._voices_here(), self.name)
         passages = model.passages(request.text, request.language, voice)

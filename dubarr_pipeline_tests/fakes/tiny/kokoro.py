@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,13 +20,18 @@ VOICES = {"af_heart": 195.0, "bm_george": 110.0, "ef_dora": 190.0, "em_alex": 10
 Layout = Literal["hub", "release"]
 
 
-def build(folder: Path, layout: Layout = "hub", pace: float = 1.0) -> Path:
+def build(
+    folder: Path,
+    layout: Layout = "hub",
+    pace: float = 1.0,
+    voices: Mapping[str, float] | None = None,
+) -> Path:
     """Write a model: as the hub lays it out, or as the releases of kokoro-onnx do.
 
-    `pace` 1 is that of a slow reader.
+    `pace` 1 is that of a slow reader; `voices` are more than those in `VOICES`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    styles = {name: _style(hertz) for name, hertz in VOICES.items()}
+    styles = {name: _style(hertz) for name, hertz in {**VOICES, **(voices or {})}.items()}
     if layout == "hub":
         (folder / "voices").mkdir()
         write_network(folder / "onnx" / "model_quantized.onnx", "input_ids", "waveform", 2, pace)
