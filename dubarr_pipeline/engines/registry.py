@@ -78,6 +78,7 @@ is the neural engines, and wants a GPU."""
 PROFILE_OPTIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "laptop": {
         "context": {"sex_by": "voice"},
+        "diarization": {"cues_by": "sound"},
         "transcript": {"model": "Systran/faster-whisper-small"},
     },
     "studio": {"llm": {"serve": "transformers", "model": "Qwen/Qwen2.5-7B-Instruct"}},

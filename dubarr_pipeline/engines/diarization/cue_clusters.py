@@ -5,9 +5,9 @@ Without subtitles the pauses divide the speech, and the voices are grouped by wh
 
 import importlib.util
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,8 @@ class CueClusterOptions:
         at_once_s: overlap from which two lines are two people's, in seconds.
         model: speaker embedding by which voices are told apart in films without subtitles; the
             default is used if it is in the store (``dubarr models pull campplus``); empty: none.
+        cues_by: how the lines of subtitles are told apart: by timbre and pitch, or by sound, as
+            speech without subtitles is, which music disturbs less.
     """
 
     clusters: ClusterOptions = field(default_factory=ClusterOptions)
@@ -67,6 +69,7 @@ class CueClusterOptions:
     window_s: float = 2.5
     at_once_s: float = 0.5
     model: str = _MODEL
+    cues_by: Literal["timbre", "sound"] = "timbre"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ class CueClusters(Diarizer):
         self._model: VoiceprintModel | None = None
 
     def identity(self) -> str:
-        return f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
+        plain = f"{self.name}/{_VERSION}/{canonical_json(self._options)}"
+        by_sound = self._options.cues_by == "sound"
+        return f"{plain}/{self.unscripted_identity()}" if by_sound else plain
 
     def unscripted_identity(self) -> str:
         weights = model_identity(self._options.model) if self._has_model() else "no model"
@@ -124,10 +129,11 @@ class CueClusters(Diarizer):
                 name = speaker_name(piece)
                 key = f"name {name}" if name else f"channel {channel}"
                 voices.append(_Voice(piece, key, confidence))
-        elif cues:
-            voices = self._by_voice(vocals, speech_map, pieces, on_progress)
         else:
-            voices = self._by_sound(vocals, pieces, on_progress)
+            sounds = self._listen(vocals, speech_map if cues else None, pieces, on_progress)
+            by_timbre = cues and self._options.cues_by == "timbre"
+            found = (self._by_voice if by_timbre else self._by_sound)(sounds, vocals.rate)
+            voices = _fill_unheard(pieces, found)
         if not cues:
             voices = _joined(voices, to_samples(self._options.bridged_pause_s, vocals.rate))
         diarization = self._turns(voices, speech_map, vocals.rate)
@@ -145,23 +151,20 @@ class CueClusters(Diarizer):
         stretches = divide_speech(vocals, speech, StretchOptions(longest_s=self._options.window_s))
         return [ScriptLine(i, span, "") for i, span in enumerate(stretches)]
 
-    def _by_sound(
-        self, vocals: AudioReader, pieces: Sequence[ScriptLine], on_progress: OnProgress
-    ) -> list[_Voice]:
-        """Tell voices apart where nothing is written: by the network if it is here."""
-        if self._model is None and pieces and self._has_model():
+    def _by_sound(self, sounds: Iterable[tuple[ScriptLine, Samples]], rate: int) -> list[_Voice]:
+        """Tell voices apart by what is heard alone: by the network if it is here."""
+        if self._model is None and self._has_model():
             self._model = VoiceprintModel(model_folder(self._options.model))
-        model, rate = self._model, vocals.rate
-        sounds = _listen(vocals, pieces, on_progress)
+        model = self._model
         if model is None:
             features = ((piece, voice_features(sound, rate, LOUD_DB)) for piece, sound in sounds)
-            voices = self._by_timbre([(p, found) for p, found in features if found])
-        else:
-            prints = ((piece, model.print_of(sound, rate)) for piece, sound in sounds)
-            voices = self._by_print([(p, found) for p, found in prints if found is not None], rate)
-        return _fill_unheard(pieces, voices)
+            return self._by_timbre([(p, found) for p, found in features if found], rate)
+        prints = ((piece, model.print_of(sound, rate)) for piece, sound in sounds)
+        return self._by_print([(p, found) for p, found in prints if found is not None], rate)
 
-    def _by_timbre(self, heard: Sequence[tuple[ScriptLine, VoiceFeatures]]) -> list[_Voice]:
+    def _by_timbre(
+        self, heard: Sequence[tuple[ScriptLine, VoiceFeatures]], rate: int
+    ) -> list[_Voice]:
         if not heard:
             return []
         space, points = (
@@ -173,7 +176,8 @@ class CueClusters(Diarizer):
             return clear_groups(points[long], space.frames[long], limits)
 
         pieces = tuple(piece for piece, _ in heard)
-        voiced = VoicedPieces(pieces, points, space.frames, space.pitch_octaves)
+        apart = pairs_apart(pieces, to_samples(self._options.at_once_s, rate))
+        voiced = VoicedPieces(pieces, points, space.frames, space.pitch_octaves, apart=apart)
         return _voices(heard, *group_pieces(voiced, self._options.clusters, divide))
 
     def _by_print(
@@ -187,33 +191,36 @@ class CueClusters(Diarizer):
         def divide(long: NDArray[np.bool_], limits: ClusterOptions) -> NDArray[np.int64]:
             return group_prints(prints[long], frames[long] / 100, limits)
 
-        voiced = VoicedPieces(pieces, prints, frames, np.full(len(pieces), np.nan))
+        apart = pairs_apart(pieces, to_samples(self._options.at_once_s, rate))
+        unknown = np.full(len(pieces), np.nan)
+        voiced = VoicedPieces(pieces, prints, frames, unknown, apart=apart)
         voices = _voices(heard, *group_pieces(voiced, self._options.clusters, divide))
         return [replace(v, voiceprint=found) for v, (_, found) in zip(voices, heard, strict=True)]
 
-    def _by_voice(
+    def _listen(
         self,
         vocals: AudioReader,
-        speech: SpeechMap,
+        speech: SpeechMap | None,
         pieces: Sequence[ScriptLine],
         on_progress: OnProgress,
-    ) -> list[_Voice]:
-        heard: list[tuple[ScriptLine, VoiceFeatures]] = []
+    ) -> Iterator[tuple[ScriptLine, Samples]]:
+        """Yield the beginning of each piece's speech, mono; without `speech` all of the piece."""
         for done, piece in enumerate(pieces):
-            spans = speech.within(piece.span) or [piece.span]
+            spans = (speech.within(piece.span) if speech else ()) or [piece.span]
             left = to_samples(self._options.longest_heard_s, vocals.rate)
-            sounds: list[np.ndarray] = []
+            sounds: list[Samples] = []
             for span in spans:
-                part = Span(span.start, span.start + min(span.length, left))
+                part = Span(span.start, span.start + min(span.length, left)) if speech else span
                 sounds.append(read_mono(vocals, part))
                 left -= sounds[-1].size
                 if left <= 0:
                     break
-            found = voice_features(np.concatenate(sounds), vocals.rate)
-            if found:
-                heard.append((piece, found))
+            yield piece, np.concatenate(sounds)
             on_progress(Progress(done + 1, len(pieces), "listening to the voices"))
-        return _fill_unheard(pieces, self._grouped(heard, vocals.rate))
+
+    def _by_voice(self, sounds: Iterable[tuple[ScriptLine, Samples]], rate: int) -> list[_Voice]:
+        features = ((piece, voice_features(sound, rate)) for piece, sound in sounds)
+        return self._grouped([(p, found) for p, found in features if found], rate)
 
     def _grouped(
         self, heard: Sequence[tuple[ScriptLine, VoiceFeatures]], rate: int
@@ -252,14 +259,6 @@ class CueClusters(Diarizer):
         units = {who: found / np.linalg.norm(found) for who, found in prints.items()}
         embeddings = {who: tuple(np.round(unit, 6).tolist()) for who, unit in units.items()}
         return Diarization(rate, tuple(t for t in ordered if t.span.length), names, embeddings)
-
-
-def _listen(
-    vocals: AudioReader, pieces: Sequence[ScriptLine], on_progress: OnProgress
-) -> Iterator[tuple[ScriptLine, Samples]]:
-    for done, piece in enumerate(pieces):
-        yield piece, read_mono(vocals, piece.span)
-        on_progress(Progress(done + 1, len(pieces), "listening to the voices"))
 
 
 def _voices(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.engines.diarization.cue_clusters import CueClusterOptions, CueClusters
+from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.script.speakers.grouping import ClusterOptions
 from dubarr_pipeline.script.speakers.stretches import StretchOptions, divide_speech
 from dubarr_pipeline.script.speakers.voiceprints import group_prints, likeness
@@ -70,6 +71,16 @@ def test_four_voices_over_a_bed_are_four() -> None:
     count, error = heard(with_bed(scene, 15), scene)
     assert count == 4
     assert error <= 0.1
+
+
+def test_under_a_bed_the_lines_of_subtitles_are_told_apart_by_sound() -> None:
+    scene = dialogue(VOICES, FOUR, pause_s=0.35)
+    cues = [Cue(span, f"Some words of line {i}.") for i, (span, _) in enumerate(scene.turns)]
+    diarizer = CueClusters(CueClusterOptions(model="", cues_by="sound"))
+    found = diarizer.diarize(with_bed(scene, 10), scene.speech, cues)
+    turns = [(turn.span, turn.speaker) for turn in found.turns]
+    assert len(found.speakers) == 4
+    assert error_rate([(span, str(who)) for span, who in scene.turns], turns, RATE) <= 0.05
 
 
 @pytest.mark.parametrize("voice", VOICES)
