@@ -233,6 +233,7 @@ def measure_list(folder: Path, count: int) -> Row:
     """`dubarr library list` over finished videos: what a person waits for."""
     films, work_dir = folder / "films", folder / "work"
     library = {"path": str(films), "target_langs": ["es"]}
+    folder.mkdir(parents=True, exist_ok=True)
     config = write_config(folder / "list.toml", {"libraries.films": library})
     home = work_dir / ".dagster"
     home.mkdir(parents=True)

@@ -109,7 +109,9 @@ def make_ready(
     """
     may_fetch = settings.models.download and not store.is_offline()
     profile_engines.check_needs(settings, may_fetch, pairs)
-    profile_engines.check_voices(settings, targets)
+    # What a server lacks is told together with what the other servers lack.
+    if not isinstance(profile_engines.synthesizer(settings), profile_engines.Questionable):
+        profile_engines.check_voices(settings, targets)
     if fetches := models_to_fetch(settings, pairs=pairs):
         fetch(settings.profile, fetches)
         profile_engines.check_needs(settings, pairs=pairs)

@@ -155,13 +155,16 @@ def voice_need(settings: Settings, language: str) -> tuple[str, Need]:
     return f"synthesis: {voice.name}", need
 
 
-def check_voices(settings: Settings, languages: Iterable[str]) -> None:
-    """Raise `LanguageError` unless the voice engine speaks these BCP-47 languages."""
+def check_voices(settings: Settings, languages: Iterable[str], film: str = "") -> None:
+    """Raise `LanguageError` unless the voice engine speaks these BCP-47 languages.
+
+    `film` begins the message, where one alone is concerned.
+    """
     for language in languages:
         user, need = voice_need(settings, language)
         if not need.present:
             raise LanguageError(
-                f"{user} does not speak {need.name}: remove {language!r} from the target "
+                f"{film}{user} does not speak {need.name}: remove {language!r} from the target "
                 f"languages, or {need.cure}"
             )
 

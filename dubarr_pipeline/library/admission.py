@@ -165,7 +165,7 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
                 f"put {source.path.stem}.{target}.srt beside the video, or choose another "
                 f"engine ({translator.name} serves: {others}){''.join(unusable)}"
             )
-        profile_engines.check_voices(settings, (target,))
+        profile_engines.check_voices(settings, (target,), f"{str(source.path)!r}: ")
 
 
 def inherit_lines(old: WorkDir, new: WorkDir) -> None:

@@ -128,5 +128,6 @@ def test_new_videos_wait_for_room(film: Path, tmp_path: Path, free, capfd):
             asked.append(len(found.run_requests or []))
     assert asked == [0, 0, 1, 1]
     said = capfd.readouterr().err
-    assert "2 wait for disk space" in said
-    assert "1 wait for disk space" in said
+    assert "2 left for the next tick" in said
+    assert "1 left for the next tick" in said
+    assert "dubarr prune" in said

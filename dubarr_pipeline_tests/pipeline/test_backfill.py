@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline.defs.runtime.records import stage_key
-from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.library.videos import load_video
 from dubarr_pipeline_tests.fixtures.bench import Bench, stats, write_config
 
@@ -107,7 +107,7 @@ def test_a_slice_and_a_stage_are_queued_as_a_backfill_of_dagster(done: Shelf):
     with done.store() as store:
         (asked,) = store.get_backfills()
         assert store.has_dynamic_partition("videos", key)
-    assert set(asked.asset_selection or []) == {stage_key(stage) for stage in STAGE_NAMES}
+    assert set(asked.asset_selection or []) == {stage_key(s) for s in (*STAGE_NAMES, PUBLISHED)}
     assert asked.asset_backfill_data is not None
     subset = asked.asset_backfill_data.target_subset
     assert {each.partition_key for each in subset.iterate_asset_partitions()} == {key}

@@ -39,7 +39,7 @@ FROM_HUB = (
 SETTINGS = {
     "models": {"accept_licences": ["CPML"]},
     # The tiny Whisper has one text, with the pauses in it.
-    "transcript": {"passage_pause_s": 6.0},
+    "transcript": {"passage_pause_s": 6.0, "hears": "vocals"},
     # It would hear that text in every take, too.
     "production": {"word_error": 0.0},
 }

@@ -9,6 +9,7 @@ import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_json
 from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.text.printable import printable
 from dubarr_pipeline.workdir.checkpoints import Record
 
 PREFIX = "dubarr/"
@@ -146,5 +147,5 @@ FILM_TAGS = ("Film", "Language")
 
 def film_tags(video: Video) -> dict[str, str]:
     """Return the tags by which a person knows a run."""
-    values = (video.source.stem[:60], ", ".join(video.target_langs))
+    values = (printable(video.source.stem)[:60], ", ".join(video.target_langs))
     return dict(zip(FILM_TAGS, values, strict=True))
