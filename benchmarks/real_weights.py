@@ -159,7 +159,6 @@ class Measured:
     film: Film
     script: dict[str, Any]
     segments: dict[str, Any]
-    speakers: dict[str, Any]
     cpu: float
     video: Path
 
@@ -230,11 +229,10 @@ def measure(film: Film, weights: Path, work: Path, targets: Sequence[str]) -> Me
     used = cpu_s() - before
     folder = result.report.parent
     read = {n: json.loads((folder / f"{n}.json").read_text()) for n in FILES}
-    documents = (read["transcription"], read["segments"], read["speakers"]["speakers"])
-    return Measured(film, *documents, used, result.video)
+    return Measured(film, read["transcription"], read["segments"], used, result.video)
 
 
-FILES = ("transcription", "segments", "speakers")
+FILES = ("transcription", "segments")
 
 
 def film_rows(name: str, found: Measured, least_right: float) -> Iterator[Row]:
@@ -376,12 +374,11 @@ def _kokoro(model: Path) -> Synthesizer:
 def neural_languages() -> Row:
     """Return in how many languages an engine without an account has a voice of its own."""
     languages: set[str] = set()
-    candidates = json.loads(json.dumps(sorted(LANGUAGES)))
     for row in engine_rows():
         if row.kind == "synthesis" and row.models and row.commercial:
             made = build("synthesis", row.name)
             assert isinstance(made, Synthesizer)
-            languages |= {each for each in candidates if made.voices(each)}
+            languages |= {each for each in LANGUAGES if made.voices(each)}
     return Row("languages with neural stock voices", len(languages), "", 8, 30, "higher")
 
 

@@ -29,7 +29,7 @@ _TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class VoicesOffer:
-    """What the better voices lack here.
+    """Packages and models that the better voices lack here.
 
     Attributes:
         packages: requirements to install, as pip reads them.

@@ -193,7 +193,7 @@ def _digest(facts: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _SensorState:
+class _PublishingState:
     """State of the sensor between two ticks.
 
     Attributes:
@@ -209,7 +209,7 @@ class _SensorState:
     later: tuple[str, ...] = ()
 
 
-_STATE = TypeAdapter(_SensorState)
+_STATE = TypeAdapter(_PublishingState)
 
 
 @dg.sensor(job=publish, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -224,10 +224,10 @@ def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> d
         state = _STATE.validate_json(context.cursor or "{}")
     # An earlier version was another kind of sensor.
     except ValidationError:
-        state = _SensorState()
+        state = _PublishingState()
     wishes = _digest([(n, x.path, x.publish) for n, x in settings.libraries.items()])
     if wishes != state.wishes:
-        state = _SensorState(0, wishes, state.turn + 1)
+        state = _PublishingState(0, wishes, state.turn + 1)
     reports = dg.AssetRecordsFilter(stage_key("report"), after_storage_id=state.since)
     found = instance.fetch_materializations(reports, limit=_AT_ONCE, ascending=True).records
     since = found[-1].storage_id if found else state.since
@@ -243,7 +243,7 @@ def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> d
         )
         for video, wish in due
     ]
-    after = _SensorState(since, wishes, state.turn, tuple(later))
+    after = _PublishingState(since, wishes, state.turn, tuple(later))
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
 
 

@@ -91,7 +91,7 @@ def test_speakers_and_ends_are_compared_with_the_film(benchmark: ModuleType):
         {"index": 1, "kind": "speech", "speaker": "A", "start": 1.0, "end": 1.8, "text": "No."},
         {"index": 2, "kind": "speech", "speaker": "A", "start": 2.0, "end": 2.9, "text": "You"},
     ]
-    measured = benchmark.Measured(_film(benchmark), {"segments": found}, {}, {}, 0.0, Path())
+    measured = benchmark.Measured(_film(benchmark), {"segments": found}, {}, 0.0, Path())
     assert measured.speakers_right() == pytest.approx(200 / 3)
     assert measured.ends_off() == pytest.approx([-0.1, 0.0, 0.1])
     assert measured.word_error() == pytest.approx(100 * 7 / 10)

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dubarr_pipeline.engines.onnx_session import open_session
 from dubarr_pipeline.errors import EngineError
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.resample import resample
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 _RATE = 16000
 _WINDOW, _HOP, _FFT, _BANDS = 400, 160, 512, 80
@@ -36,21 +33,10 @@ class VoiceprintModel:
         Raises:
             EngineError: if there is none or several, or it is not such a network.
         """
-        import onnxruntime
-
         files = sorted(folder.rglob("*.onnx"))
         if len(files) != 1:
             raise EngineError(f"{folder} holds {len(files)} .onnx files; one network is wanted")
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = options.intra_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        try:
-            self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
-                str(files[0]), options, providers=["CPUExecutionProvider"]
-            )
-        # onnxruntime's errors share no class but this.
-        except Exception as error:
-            raise EngineError(f"{files[0]} cannot be loaded: {error}") from error
+        self._session = open_session(files[0], arena=False)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 3 or inputs[0].shape[2] != _BANDS:
             raise EngineError(f"{files[0]} does not take filter banks (1, frames, {_BANDS})")

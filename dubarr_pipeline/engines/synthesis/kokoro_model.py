@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Samples
+from dubarr_pipeline.engines.onnx_session import open_session
 from dubarr_pipeline.engines.synthesis.espeak_library import ESPEAK
 from dubarr_pipeline.engines.synthesis.kokoro_text import MOST_TOKENS, find_accent, spell, tokens
-from dubarr_pipeline.engines.synthesis.onnx_session import open_session
-from dubarr_pipeline.engines.synthesis.stock_synthesizer import Passage, StockModel
+from dubarr_pipeline.engines.synthesis.stock_synthesizer import PlannedPassage, StockModel
 from dubarr_pipeline.errors import EngineError, MissingRequirement
 from dubarr_pipeline.media.audio.edges import EDGE_S
 from dubarr_pipeline.models.onnx_graph import OnnxGraph, follow
@@ -140,7 +140,7 @@ class KokoroModel(StockModel):
         }
 
 
-class KokoroPassage(Passage):
+class KokoroPassage(PlannedPassage):
     """At most 510 phonemes, by their numbers, in one voice."""
 
     def __init__(self, model: KokoroModel, numbers: Sequence[int], voice: str) -> None:

@@ -1,4 +1,4 @@
-"""What neural engines with stock voices have in common: lines planned, rendered once, trimmed.
+"""Common part of neural engines with stock voices: lines planned, rendered once, trimmed.
 
 Such an engine knows how long a text will take before it speaks it, and has a speed. So a line is
 planned first, the speed is chosen that gives the wanted length, and one rendering is enough.
@@ -31,7 +31,7 @@ _CLOSE_ENOUGH = 0.08
 _HALVINGS = 20
 
 
-class Passage(ABC):
+class PlannedPassage(ABC):
     """Text that is rendered in one go, in one voice."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class StockModel(ABC):
     is_random: bool = False
 
     @abstractmethod
-    def passages(self, text: str, language: str, voice: str) -> Sequence[Passage]:
+    def passages(self, text: str, language: str, voice: str) -> Sequence[PlannedPassage]:
         """Cut a text into passages; none if it has no sound that the model knows."""
 
     def close(self) -> None:  # noqa: B027 - optional: most models hold memory alone
@@ -126,7 +126,7 @@ class StockSynthesizer(Synthesizer):
             raise LineError("unspeakable", f"{voice} is silent for {request.text[:80]!r}")
         return Speech(samples / max(1.0, float(np.abs(samples).max())), rate)
 
-    def _passages(self, request: SpeechRequest) -> tuple[Sequence[Passage], str]:
+    def _passages(self, request: SpeechRequest) -> tuple[Sequence[PlannedPassage], str]:
         """Return the passages of a line, and its voice."""
         model = self._loaded()
         if not self.serves(request.language):
@@ -145,7 +145,7 @@ class StockSynthesizer(Synthesizer):
             raise LineError("unspeakable", f"{self.name} knows no sound of {request.text[:80]!r}")
         return passages, voice
 
-    def _speed(self, passages: Sequence[Passage], wanted_s: float | None) -> float:
+    def _speed(self, passages: Sequence[PlannedPassage], wanted_s: float | None) -> float:
         """Return the speed at which the passages take the wanted seconds."""
         if wanted_s is None:
             return 1.0
@@ -160,7 +160,7 @@ class StockSynthesizer(Synthesizer):
             low, high = (middle, high) if is_long else (low, middle)
         return (low + high) / 2
 
-    def _rendered(self, passages: Sequence[Passage], speed: float) -> Samples:
+    def _rendered(self, passages: Sequence[PlannedPassage], speed: float) -> Samples:
         """Speak the passages, with a breath between them and no silence around them."""
         rate = self._loaded().rate
         parts = list[Samples]()
@@ -182,7 +182,7 @@ class StockSynthesizer(Synthesizer):
         return self._model
 
 
-def _length_s(passages: Sequence[Passage], speed: float) -> float | None:
+def _length_s(passages: Sequence[PlannedPassage], speed: float) -> float | None:
     lengths_s = [passage.length_s(speed) for passage in passages]
     known = [each for each in lengths_s if each is not None]
     pauses_s = _PAUSE_S * (len(passages) - 1)

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Samples
-from dubarr_pipeline.engines.synthesis.onnx_session import open_session
-from dubarr_pipeline.engines.synthesis.stock_synthesizer import Passage, StockModel
+from dubarr_pipeline.engines.onnx_session import open_session
+from dubarr_pipeline.engines.synthesis.stock_synthesizer import PlannedPassage, StockModel
 from dubarr_pipeline.errors import EngineError, MissingRequirement
 from dubarr_pipeline.text.languages import base_language
 from dubarr_pipeline.text.sentences import BORDERS, pieces
@@ -128,7 +128,7 @@ class SupertonicModel(StockModel):
         return network.run(None, feed)[0]
 
 
-class SupertonicPassage(Passage):
+class SupertonicPassage(PlannedPassage):
     """At most 300 letters in one voice."""
 
     def __init__(self, model: SupertonicModel, letters: NDArray[np.int64], voice: str) -> None:

@@ -1,4 +1,4 @@
-"""What a recogniser listens to: the film's own sound, its voices, or each channel by itself."""
+"""Sounds for a recogniser: the film's own, its voices, or each channel by itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where one speaker's words end and the next one's begin."""
+"""Changes of speaker, moved to the word at which one ends and the next begins."""
 
 from collections.abc import Sequence
 from itertools import pairwise

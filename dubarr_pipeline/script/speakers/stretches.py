@@ -21,7 +21,7 @@ _LOUD = 0.85
 
 @dataclass(frozen=True, slots=True)
 class StretchOptions:
-    """How detected speech is divided.
+    """Options of the division of detected speech.
 
     Attributes:
         pause_s: shortest quiet that divides, in seconds: stops within a word are shorter.
