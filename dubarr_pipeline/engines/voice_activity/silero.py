@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Need, Samples, VoiceActivityDetector
+from dubarr_pipeline.engines.onnx_session import open_session
 from dubarr_pipeline.engines.requirements import require
 from dubarr_pipeline.errors import EngineError
 from dubarr_pipeline.spans import Span, merge
@@ -102,15 +103,9 @@ class SileroVoiceActivity(VoiceActivityDetector):
 
     def load(self) -> None:
         require(self)
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        self._session = onnxruntime.InferenceSession(
-            str(model_path()), options, providers=["CPUExecutionProvider"]
-        )
+        path = model_path()
+        assert path is not None
+        self._session = open_session(path, arena=False)
 
     def unload(self) -> None:
         self._session = None
