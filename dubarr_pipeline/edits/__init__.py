@@ -1,10 +1,12 @@
 """A person's edits: facts about lines, speakers and terms that outlive every rerun.
 
 - `model`: facts, and the table of the fields that they may set;
-- `document`: ``edits/{language}.json``, read and added to;
+- `document`: ``edits/{language}.json``, read and added to; `checks`: what a fact must be;
 - `history`: undo, redo, and the facts that are in effect;
-- `base`: lasting ids of lines, and the script that facts were made on;
 - `words`: lines found again in another script, by their words;
-- `film`: the edits of a film, put into its script;
-- `sheets`: the same facts as spreadsheets and subtitles.
+- `base`: lasting ids of lines, and the scripts that facts were stated on;
+- `structure`: texts, speakers, splits, merges, additions and removals put into the script;
+- `film`: the edits of a film, for the stages and the workbench;
+- `old_forms`: corrections by line number, and corrected subtitles;
+- `files`: whole files, one writer at a time.
 """

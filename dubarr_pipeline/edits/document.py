@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from dubarr_pipeline.edits.base import LastingIds, keep_base, lasting_ids
+from dubarr_pipeline.edits.checks import FactChecker
+from dubarr_pipeline.edits.files import edits_lock, read_checked, replace_json
+from dubarr_pipeline.edits.history import undone
 from dubarr_pipeline.edits.model import (
     FIELDS,
     EditsDocument,
@@ -22,33 +25,114 @@ from dubarr_pipeline.edits.model import (
     ProposedFact,
     StaleRevision,
 )
+from dubarr_pipeline.edits.old_forms import (
+    BY_INDEX,
+    LinesByIndex,
+    facts_by_index,
+    facts_of_subtitles,
+)
 from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.files import flush_to_disk, named_disk_errors
+from dubarr_pipeline.script.model import Transcript
+from dubarr_pipeline.workdir.artifacts import read_speakers, read_transcript
+from dubarr_pipeline.workdir.corrections import NOT_LINES
 from dubarr_pipeline.workdir.layout import WorkDir
 
 SCHEMA = 2
-_FACTS = TypeAdapter(tuple[Fact, ...])
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_RESERVED = (*NOT_LINES, "base")
+
+
+class _Stored(BaseModel):
+    """A file of schema 2."""
+
+    revision: int = Field(ge=0)
+    facts: tuple[Fact, ...]
+
+
+_PROPOSED = TypeAdapter(tuple[ProposedFact, ...])
 
 
 def edits_path(work: WorkDir, language: str) -> Path:
-    """Return the file of a language's edits."""
+    """Return the file of a language's edits.
+
+    Raises:
+        EditsRefused: if the language is no tag of a language.
+    """
+    if not _LANGUAGE.fullmatch(language) or language in _RESERVED:
+        raise EditsRefused((FactError("", f"{language[:40]!r} is not the tag of a language"),))
     return work.edits / f"{language}.json"
 
 
-def read_edits_document(work: WorkDir, language: str) -> EditsDocument:
+def languages_edited(work: WorkDir) -> tuple[str, ...]:
+    """Return the languages that have a file of edits, in whatever form."""
+    stems = {path.stem for path in work.edits.glob("*") if path.suffix in (".json", ".srt")}
+    return tuple(sorted(each for each in stems - {*_RESERVED} if _LANGUAGE.fullmatch(each)))
+
+
+def read_edits_document(
+    work: WorkDir, language: str, transcript: Transcript | None = None
+) -> EditsDocument:
     """Return the edits of a language; none where there is no file.
 
+    Edits in older forms count as facts of revision 0, on the lines of `transcript` (else of
+    ``transcription.json``); there are none of them before there is a script.
+
     Raises:
-        ArtifactError: if the file is not readable.
+        ArtifactError: if a file is not readable.
     """
     path = edits_path(work, language)
+    found = read_checked(path, _stored)
+    subtitles = (work.edits / f"{language}.srt").is_file()
+    by_hand = list[Fact]()
+    if subtitles or isinstance(found, LinesByIndex):
+        if transcript is None and work.transcription.is_file():
+            transcript = present_script(work)
+        if transcript is not None:
+            ids = lasting_ids(work, transcript).ids
+            by_hand += facts_of_subtitles(work, transcript, ids, language)
+            if isinstance(found, LinesByIndex):
+                by_hand += facts_by_index(found, transcript, ids, language)
+    if isinstance(found, _Stored):
+        return EditsDocument(language, found.revision, (*by_hand, *found.facts))
+    return EditsDocument(language, 0, tuple(by_hand))
+
+
+def present_script(work: WorkDir) -> Transcript:
+    """Return the script as the machine has it now. Raises `ArtifactError`."""
+    path = work.transcription
     if not path.is_file():
-        return EditsDocument(language)
+        raise ArtifactError(f"{path} is missing: it has no lines to edit before it is transcribed")
+    status = path.stat()
+    return _script_at(path, status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@lru_cache(maxsize=4)
+def _script_at(path: Path, *_state: int) -> Transcript:
+    return read_transcript(path)
+
+
+def _stored(found: Any) -> _Stored | LinesByIndex:
+    if "facts" not in found:
+        return LinesByIndex.model_validate(found)
+    if found.get("schema") != SCHEMA:
+        raise ValueError(f"schema {found.get('schema')!r}, and this version reads {SCHEMA}")
+    stored = _Stored.model_validate(found)
+    for number, fact in enumerate(stored.facts):
+        if fact.field not in FIELDS or fact.target not in FIELDS[fact.field].targets:
+            raise ValueError(f"facts.{number}: a {fact.target} has no field {fact.field!r}")
+        if fact.value is not None:
+            FIELDS[fact.field].value.validate_python(fact.value)
+    return stored
+
+
+def read_proposed(found: Any) -> tuple[ProposedFact, ...]:
+    """Return facts as a client sends them: a list of objects. Raises `EditsRefused`."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-        return EditsDocument(language, found["revision"], _FACTS.validate_python(found["facts"]))
-    except (OSError, RecursionError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{path} is not readable ({error}): correct or remove it") from error
+        return _PROPOSED.validate_python(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise EditsRefused((FactError("", f"facts.{where}: {first['msg']}"),)) from error
 
 
 def add_facts(
@@ -62,70 +146,67 @@ def add_facts(
 ) -> EditsDocument:
     """Add facts to a language's edits, all or none, and return the edits with them.
 
-    Those that are there already (by their ids) are not added again.
+    Those that are there already (by their ids) are not added again, whatever the revision. With
+    `source_revision`, the edits of the source language must not have changed either.
 
     Raises:
-        StaleRevision: if others have stated facts since `revision`.
-        EditsRefused: if a fact cannot be.
-        ArtifactError: if the file is not readable.
+        StaleRevision: if others have stated facts since; it carries them.
+        EditsRefused: if a fact cannot be; it names each that cannot, and why.
+        ArtifactError: if there is no script yet, or a file is not readable.
+        DiskFull, NotWritable: if the disk refuses; the file stays as it was.
     """
+    path = edits_path(work, language)
     with edits_lock(work):
-        document = read_edits_document(work, language)
-        known = {fact.id for fact in document.facts}
-        new = [each for each in proposed if each.id not in known]
-        if not new:
+        transcript = present_script(work)
+        document = read_edits_document(work, language, transcript)
+        spoken = transcript.language
+        source = document if language == spoken else read_edits_document(work, spoken, transcript)
+        lasting = lasting_ids(work, transcript)
+        speakers = read_speakers(work.speakers) if work.speakers.is_file() else ()
+        checker = FactChecker(transcript, lasting, source, document, speakers)
+        new = checker.new_ones(proposed)
+        if not new and not checker.errors:
             return document
-        if revision != document.revision:
+        if revision != document.revision or source_revision not in (None, source.revision):
             since = document.since(revision)
-            raise StaleRevision(language, document.revision, source_revision or 0, since)
-        errors = [error for each in new for error in _faults(each)]
-        if errors:
-            raise EditsRefused(tuple(errors))
-        at, number = datetime.now(UTC).isoformat(timespec="seconds"), document.revision + 1
-        added = tuple(Fact(**asdict(each), revision=number, at=at, by=by) for each in new)  # type: ignore[arg-type]
-        document = EditsDocument(language, number, (*document.facts, *added))
-        _write(edits_path(work, language), document)
+            if language != spoken and source_revision is not None:
+                since += source.since(source_revision)
+            raise StaleRevision(language, document.revision, source.revision, since)
+        at = _now(lasting)
+        document = checker.accept(new, at, by)
+        # The script goes first: without it nobody could tell what the facts are about.
+        keep_base(work, lasting, at, _still_needed(work, lasting, document))
+        _write(path, document, at)
         return document
 
 
-def _faults(each: ProposedFact) -> list[FactError]:
-    rule = FIELDS.get(each.field)
-    if rule is None or each.target not in rule.targets:
-        return [FactError(each.id, f"{each.target} has no field {each.field!r}")]
-    try:
-        if each.value is not None:
-            rule.value.validate_python(each.value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        return [FactError(each.id, f"{each.field}: {first['msg']}")]
-    return []
+def _now(lasting: LastingIds) -> str:
+    """Return the time, never before that of the newest script, whatever the clock does."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    return max([now, *(script.at for script in lasting.scripts)])
 
 
-@contextlib.contextmanager
-def edits_lock(work: WorkDir) -> Iterator[None]:
-    """Hold the lock on a film's edits; it ends with the process, however that ends."""
-    with named_disk_errors(work.edits):
-        work.edits.mkdir(parents=True, exist_ok=True)
-        handle = (work.edits / ".lock").open("w")
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _still_needed(work: WorkDir, lasting: LastingIds, new: EditsDocument) -> set[str]:
+    """Return the times of the scripts on which facts hang that the present one does not hold."""
+    others = (each for each in languages_edited(work) if each != new.language)
+    documents = (new, *(read_edits_document(work, each) for each in others))
+    held, needed = set(lasting.ids.values()), set[str]()
+    for document in documents:
+        gone = undone(document.facts)
+        for fact in document.facts:
+            on_line = fact.target == "line" and fact.field not in ("speaker", "split")
+            if fact.id not in gone and not (on_line and fact.target_id in held):
+                way = lasting.map_from(fact.at)
+                needed |= {way.at} if way else set()
+    return needed
 
 
-def _write(path: Path, document: EditsDocument) -> None:
-    """Write a document whole: a kill leaves the old one or the new one.
-
-    Not by `whole_file`: a run that starts removes what that leaves unfinished, and this file may
-    be written while a run starts.
-    """
-    whole: dict[str, Any] = {"schema": SCHEMA, "revision": document.revision}
-    whole["facts"] = [
-        {name: value for name, value in asdict(fact).items() if value is not None}
-        for fact in document.facts
+def _write(path: Path, document: EditsDocument, at: str) -> None:
+    """Write the facts, those of a file of schema 1 among them; those of subtitles stay there."""
+    facts = [
+        replace(fact, at=fact.at or at) for fact in document.facts if fact.at or fact.by == BY_INDEX
     ]
-    temporary = path.with_name(f".{path.name}.new")
-    with named_disk_errors(path):
-        temporary.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        flush_to_disk(temporary)
-        temporary.replace(path)
-        flush_to_disk(path.parent)
+    listed = [
+        {name: value for name, value in asdict(fact).items() if value is not None} for fact in facts
+    ]
+    replace_json(path, {"schema": SCHEMA, "revision": document.revision, "facts": listed})

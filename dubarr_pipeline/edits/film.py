@@ -1,50 +1,217 @@
-"""The edits of a film, put into its script."""
+"""The edits of a film, put into its script and its languages."""
+
+from __future__ import annotations
 
 import hashlib
+import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from dubarr_pipeline.edits.document import read_edits_document
-from dubarr_pipeline.edits.history import in_effect
-from dubarr_pipeline.edits.model import FilmEdits, LineEdits
-from dubarr_pipeline.files import read_json, write_json
-from dubarr_pipeline.script.model import Transcript
+from dubarr_pipeline.edits.base import lasting_ids
+from dubarr_pipeline.edits.document import edits_path, present_script, read_edits_document
+from dubarr_pipeline.edits.files import read_checked, replace_json
+from dubarr_pipeline.edits.history import Slot, in_effect
+from dubarr_pipeline.edits.model import (
+    FIELDS,
+    EditsDocument,
+    Fact,
+    FilmEdits,
+    LineEdits,
+    LockValue,
+    Orphan,
+)
+from dubarr_pipeline.edits.structure import EditedScript, edited_script, speaker_now
+from dubarr_pipeline.script.model import Context, SpeakerProfile, Term, Transcript
+from dubarr_pipeline.spans import to_seconds
+from dubarr_pipeline.workdir.corrections import files_of
 from dubarr_pipeline.workdir.layout import WorkDir
+
+_INHERITED = ("voice", "gain_db", "keep_original")
+"""Edits of a line that its pieces keep, until they have their own."""
 
 
 def film_edits(work: WorkDir, transcript: Transcript, targets: Sequence[str]) -> FilmEdits:
     """Return what people want of a film: its script as they have it, and their edits of lines.
 
+    `transcript` is the script as the machine left it; `lines` has an entry for each target and for
+    the source language, whose texts are in the script already.
+
     Raises:
         ArtifactError: if a file of edits is not readable.
+        NoScript: if corrected subtitles are not.
     """
-    ids: dict[int, str] = {}
-    for segment in transcript.segments:
-        words = f"{segment.span.start}|{segment.speaker}|{segment.text}"
-        ids[segment.index] = "L" + hashlib.blake2b(words.encode(), digest_size=5).hexdigest()
-    index_of = {token: index for index, token in ids.items()}
-    lines: dict[str, dict[int, LineEdits]] = {}
-    for language in targets:
-        wanted: dict[int, dict[str, object]] = {}
-        for (target, name, field), fact in in_effect(
-            read_edits_document(work, language).facts
-        ).items():
-            if target == "line" and name in index_of and field in LineEdits.__slots__:
-                wanted.setdefault(index_of[name], {})[field] = fact.value
-        lines[language] = {index: LineEdits(**said) for index, said in wanted.items()}  # type: ignore[arg-type]
-    return FilmEdits(transcript, ids, lines)
+    lasting = lasting_ids(work, transcript)
+    source = read_edits_document(work, transcript.language, transcript)
+    edited = edited_script(transcript, lasting, source)
+    languages = {transcript.language: source}
+    languages |= {each: read_edits_document(work, each, transcript) for each in targets}
+    put = {language: _Dub(edited, document) for language, document in languages.items()}
+    orphans = {language: tuple(dub.orphans.values()) for language, dub in put.items()}
+    return FilmEdits(
+        edited.script(),
+        edited.ids(),
+        {language: dub.lines() for language, dub in put.items()},
+        {language: dub.terms["rendering"] for language, dub in put.items()},
+        {language: dub.terms["pronunciation"] for language, dub in put.items()},
+        {language: dub.voices for language, dub in put.items()},
+        edited.names,
+        {speaker: edited.whose(speaker) for speaker in edited.merged},
+        {name: edited.hidden[name] for name in edited.hidden if name in edited.removed},
+        {language: found for language, found in orphans.items() if found},
+    )
+
+
+class _Dub:
+    """Facts of one language, sorted by what they are about."""
+
+    def __init__(self, edited: EditedScript, document: EditsDocument) -> None:
+        self._edited = edited
+        self._values: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.terms: dict[str, dict[str, str]] = {"rendering": {}, "pronunciation": {}}
+        self.voices: dict[str, str] = {}
+        spoken = document.language == edited.transcript.language
+        finder = edited if spoken else replace(edited, orphans={})
+        for fact in in_effect(document.facts).values():
+            if fact.target == "term" and fact.field in self.terms:
+                self.terms[fact.field][fact.target_id] = fact.value
+            elif fact.target == "speaker" and fact.field == "voice":
+                speaker = speaker_now(edited.lasting, fact)
+                if speaker is None:
+                    finder.lose(fact)
+                else:
+                    self.voices[speaker] = fact.value
+            elif fact.target == "line" and fact.field in LineEdits.__slots__:
+                if edited.knows(fact.target_id):
+                    self._say(fact)
+                elif not spoken:
+                    finder.lose(fact)
+        self.orphans: Mapping[tuple[str, str], Orphan] = finder.orphans
+
+    def _say(self, fact: Fact) -> None:
+        values = self._values[fact.target_id]
+        match FIELDS[fact.field].value.validate_python(fact.value):
+            case LockValue() as pinned:
+                values["locked"] = True
+                values |= pinned.model_dump(exclude_none=True)
+            case float(start_s) if fact.field == "start_s" and fact.anchor:
+                line = self._edited.lines.get(fact.target_id)
+                rate = self._edited.transcript.rate
+                now_s = to_seconds(line.span.start, rate) if line else fact.anchor.start_s
+                moved_s = now_s - fact.anchor.start_s
+                # Rounding of the anchor is no move.
+                values["start_s"] = start_s + (moved_s if abs(moved_s) > 0.001 else 0.0)
+            case value:
+                values[fact.field] = value
+
+    def lines(self) -> dict[int, LineEdits]:
+        """Return index -> edits, of the lines that have any."""
+        found: dict[int, LineEdits] = {}
+        for name, line in self._edited.lines.items():
+            values: dict[str, Any] = {}
+            parent = self._edited.parents.get(name)
+            while parent:
+                older = self._values.get(parent, {})
+                values = {n: older[n] for n in _INHERITED if n in older} | values
+                parent = self._edited.parents.get(parent)
+            values |= self._values.get(name, {})
+            edits = LineEdits(**values)
+            if edits != LineEdits():
+                found[line.index] = edits
+        return found
+
+
+def with_speaker_facts(
+    film: FilmEdits, profiles: Mapping[str, SpeakerProfile]
+) -> dict[str, SpeakerProfile]:
+    """Return profiles with the names and voices that people have given to speakers."""
+    found = dict(profiles)
+    for who, profile in profiles.items():
+        chosen = {each: voices[who] for each, voices in film.voices.items() if who in voices}
+        voices = {**profile.voices, **chosen}
+        found[who] = replace(profile, name=film.names.get(who, profile.name), voices=voices)
+    return found
+
+
+def with_terms(film: FilmEdits, context: Context) -> Context:
+    """Return the context with the renderings and pronunciations that people have given to terms."""
+    glossary = {term.source: term for term in context.glossary}
+    said = (*film.renderings.values(), *film.pronunciations.values())
+    for source in dict.fromkeys(term for terms in said for term in terms):
+        term = glossary.get(source, Term(source, "said by a person"))
+        translations = {
+            each: terms[source] for each, terms in film.renderings.items() if source in terms
+        }
+        spoken = {
+            each: terms[source] for each, terms in film.pronunciations.items() if source in terms
+        }
+        glossary[source] = replace(
+            term,
+            translations={**term.translations, **translations},
+            pronunciations={**term.pronunciations, **spoken},
+        )
+    return replace(context, glossary=tuple(glossary.values()))
+
+
+def edits_digest(work: WorkDir, languages: Sequence[str]) -> str | None:
+    """Return a digest of all edits that are heard, or None if there are none.
+
+    Files of older forms count as they are; of facts only what is in effect: neither comments nor
+    what was undone change it.
+    """
+    parts: list[bytes] = []
+    for language in languages:
+        path = edits_path(work, language)
+        subtitles = path.with_suffix(".srt")
+        if subtitles.is_file():
+            parts.append(subtitles.read_bytes())
+        found = read_checked(path, dict[str, Any])
+        if found is not None and "facts" not in found:
+            parts.append(path.read_bytes())
+        elif found and (heard := _heard(read_edits_document(work, language).facts)):
+            parts.append(json.dumps([language, sorted(heard.items())]).encode())
+    parts += [path.read_bytes() for path in files_of(work)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest() if parts else None
+
+
+def _heard(facts: Sequence[Fact]) -> dict[Slot, Any]:
+    """Return the values in effect that change what is heard."""
+    found: dict[Slot, Any] = {}
+    for where, fact in in_effect(facts).items():
+        pinned = fact.field == "locked" and isinstance(fact.value, dict)
+        if FIELDS[fact.field].heard or pinned:
+            found[where] = fact.value
+    return found
 
 
 def write_output_revisions(work: WorkDir, revisions: Mapping[str, int]) -> None:
-    """Note the revision of each language (the source among them) that a finished run has used."""
-    write_json(work.checkpoints / "edits.json", {"revisions": dict(revisions)})
+    """Note the revision of each language, the source's too, that a finished run has used."""
+    work.checkpoints.mkdir(parents=True, exist_ok=True)
+    replace_json(work.checkpoints / "edits.json", {"schema": 1, "revisions": dict(revisions)})
 
 
 def output_revision(work: WorkDir, language: str) -> int:
     """Return the revision of a language's edits that its finished track has; 0: none."""
     path = work.checkpoints / "edits.json"
-    return int(read_json(path)["revisions"].get(language, 0)) if path.is_file() else 0
+    revisions = read_checked(path, lambda found: dict[str, int](found["revisions"])) or {}
+    return revisions.get(language, 0)
+
+
+def stale_slots(work: WorkDir, language: str) -> frozenset[Slot]:
+    """Return what the finished track of a language does not have as people want it.
+
+    Of a language's own edits only; those of the source are asked for by the source's language.
+    """
+    document, used = read_edits_document(work, language), output_revision(work, language)
+    now = _heard(document.facts)
+    then = _heard([fact for fact in document.facts if fact.revision <= used])
+    return frozenset(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
 
 
 def stale(work: WorkDir, language: str) -> bool:
-    """Return whether there are edits that the finished track of a language does not have."""
-    return read_edits_document(work, language).revision > output_revision(work, language)
+    """Return whether the finished track of a language lacks edits, its own or the source's."""
+    languages = {language}
+    if work.transcription.is_file():
+        languages.add(present_script(work).language)
+    return any(stale_slots(work, each) for each in languages)

@@ -13,7 +13,7 @@ from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.matroska import is_codec_id
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream
 from dubarr_pipeline.media.subtitles.encoding import decode_text
-from dubarr_pipeline.media.subtitles.parse import Cue, parse_cues
+from dubarr_pipeline.media.subtitles.parse import Cue, TimedText, parse_cues
 from dubarr_pipeline.media.subtitles.sources import (
     SubtitleSource,
     find_subtitles,
@@ -93,20 +93,25 @@ def read_cues(
     if source.problem:
         raise NoScript(f"{info.path}: subtitle {source.describe()}")
     text = decode_text(_content(source, info), source.language)
-    offset = round(Fraction(offset_s).limit_denominator(1_000_000) * rate)
-    cues: list[Cue] = []
     where = f"{info.path}: subtitle {source.describe()}"
     try:
         parsed = parse_cues(text, source.form)
     except NoScript as error:
         raise NoScript(f"{where} {error}: take it away") from error
+    if not parsed:
+        raise NoScript(f"{where} holds no cue that could be read: repair it, or take it away")
+    return on_clock(parsed, rate, offset_s)
+
+
+def on_clock(parsed: Iterable[TimedText], rate: int, offset_s: float) -> tuple[Cue, ...]:
+    """Return texts of a file as cues on the audio clock; `offset_s` as in `read_cues`."""
+    offset = round(Fraction(offset_s).limit_denominator(1_000_000) * rate)
+    cues: list[Cue] = []
     for cue in parsed:
         start = round(Fraction(cue.start_ms * rate, 1000)) - offset
         end = round(Fraction(cue.end_ms * rate, 1000)) - offset
         span = Span(start, max(start + 1, end))
         cues.append(Cue(span, cue.text, cue.name, cue.style, cue.sign))
-    if not cues:
-        raise NoScript(f"{where} holds no cue that could be read: repair it, or take it away")
     return tuple(cues)
 
 
