@@ -1,0 +1,58 @@
+// Render: starts what is needed, shows how far it is, and hears what other pages store.
+
+import { call } from "./api.js";
+import { button, fill, h, say } from "./dom.js";
+
+export class Runs {
+  constructor(store, finished) {
+    this.store = store;
+    this.finished = finished;
+    this.running = store.film.running;
+    this.element = h("span", { class: "runs" });
+  }
+
+  show() {
+    this.running ||= this.store.film.running;
+    const stale = this.store.film.languages.some((each) => each.stale);
+    if (!this.running) {
+      return fill(this.element, button(stale ? "Render" : "Rendered", () => this.render(),
+        { class: stale ? "main" : "", disabled: !stale, title: stale ? "Redo what the edits changed, and nothing else" : "The dub holds all edits" }));
+    }
+    const { stage, done, total } = this.progress ?? {};
+    const bar = h("progress", total ? { max: total, value: done, "aria-label": "Progress of the run" } : { "aria-label": "Progress of the run" });
+    return fill(this.element, h("span", { class: "soft" }, stage ? `${stage} ${total ? `${done}/${total}` : ""}` : "Rendering …"), bar);
+  }
+
+  async render() {
+    if (this.running) return say("A run is at work already.");
+    try {
+      await call(`${this.store.address.film}/render`, { method: "POST", json: {} });
+      this.running = true;
+      this.progress = null;
+    } catch (problem) {
+      say(problem.message, "bad");
+    }
+    return this.show();
+  }
+
+  listen() {
+    const events = new EventSource(this.store.address.media("events"));
+    events.onmessage = ({ data }) => this.hear(JSON.parse(data));
+    addEventListener("pagehide", () => events.close());
+  }
+
+  hear(told) {
+    if (told.type === "edits") this.store.hearOf(told.lang, told.revision).catch((problem) => say(problem.message, "bad"));
+    else if (told.type === "run") {
+      this.running = true;
+      this.progress = told;
+      this.show();
+    } else if (told.type === "finished") {
+      this.running = false;
+      this.store.film.running = false;
+      this.progress = null;
+      this.show();
+      this.finished().catch((problem) => say(problem.message, "bad"));
+    }
+  }
+}
