@@ -40,6 +40,7 @@ USER: Mapping[str, str] = {
     "mix.ducking": "depth_db attack_ms release_ms",
     "mux": "default_policy subtitles container",
     "webhooks": "host port",
+    "review": "host port address",
     "failures": "retries notify",
     "disk": "least_free_gb most_gb",
     "housekeeping": "keep_runs_days keep_temporary_days keep_logs_days forget_deleted_after_days",

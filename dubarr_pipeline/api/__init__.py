@@ -2,8 +2,8 @@
 
 `dubbing` dubs, `videos` tells how far the registered videos are and `video_counts` how many,
 `libraries` and `backfill` work on watched folders, `profiles` reads the settings and fetches
-models, `voices` brings the neural ones. ``dub``, ``plan`` and ``status`` are offered by
-``dubarr_pipeline`` itself.
+models, `voices` brings the neural ones, `review` serves the review page. ``dub``, ``plan`` and
+``status`` are offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
 what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed.
@@ -18,12 +18,22 @@ if TYPE_CHECKING:
         dubbing,
         libraries,
         profiles,
+        review,
         video_counts,
         videos,
         voices,
     )
 
-__all__ = ["backfill", "dubbing", "libraries", "profiles", "video_counts", "videos", "voices"]
+__all__ = [
+    "backfill",
+    "dubbing",
+    "libraries",
+    "profiles",
+    "review",
+    "video_counts",
+    "videos",
+    "voices",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The commands `dubarr serve`."""
+"""The commands `dubarr serve` and `dubarr review`."""
 
 from __future__ import annotations
 
@@ -60,4 +60,23 @@ def webhooks(settings: Settings) -> None:
     api.libraries.serve_webhooks(settings, click.echo)
 
 
-COMMANDS = (serve,)
+@serve.command("review")
+@with_settings
+def serve_review(settings: Settings) -> None:
+    """Serve the review page of all films; `dubarr serve library` does so as well."""
+    api.review.serve_review(settings, click.echo)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("film")
+@click.option("--open", "open_browser", is_flag=True, help="Open it in a browser.")
+@with_settings
+def review(film: str, open_browser: bool, settings: Settings) -> None:
+    """See, hear, mend and approve a film in a browser: by key, a part of it, or path.
+
+    Prints the address of the page, with the token in it; Ctrl-C ends it.
+    """
+    api.review.serve_review(settings, click.echo, film, open_browser)
+
+
+COMMANDS = (review, serve)

@@ -123,6 +123,27 @@ class WebhookOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewOptions:
+    """Address of the review page.
+
+    Attributes:
+        host: address to listen on; anything but loopback is your own decision.
+        port: port, 0-65535; 0: a free one.
+        address: address under which people reach it, for links and behind a proxy, such as
+            ``https://dubarr.example.org``; empty: that of the server while it runs.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8766
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        if self.address and not self.address.startswith(("http://", "https://")):
+            raise ValueError("address must begin with http:// or https://")
+        object.__setattr__(self, "address", self.address.rstrip("/"))
+
+
+@dataclass(frozen=True, slots=True)
 class FailureOptions:
     """Retries of failed runs, and notifications about them.
 

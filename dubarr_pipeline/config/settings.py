@@ -26,6 +26,7 @@ from dubarr_pipeline.config.options import (
     DiskOptions,
     FailureOptions,
     HousekeepingOptions,
+    ReviewOptions,
     ScriptOptions,
     SegmentsOptions,
     WebhookOptions,
@@ -97,6 +98,7 @@ class Settings:
     mix: MixOptions
     mux: MuxOptions
     webhooks: WebhookOptions
+    review: ReviewOptions
     failures: FailureOptions
     disk: DiskOptions
     housekeeping: HousekeepingOptions

@@ -1,8 +1,8 @@
 """Guard of the review server: who may ask, from which page, under which name.
 
-A browser sends no token with ``<audio>`` and ``<video>``: it exchanges the token for a cookie, which
-no script can read and no other site can have sent. What a cookie allows, a write, must come from a
-page of ours. A name that somebody had resolve to this machine (DNS rebinding) is no name of ours.
+A browser sends no token with ``<audio>`` and ``<video>``: it exchanges the token for a cookie,
+which no script can read and no other site can have sent. A write must come from a page of ours. A
+name that somebody had resolve to this machine (DNS rebinding) is no name of ours.
 """
 
 from __future__ import annotations

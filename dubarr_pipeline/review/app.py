@@ -80,7 +80,7 @@ def review_app(room: ReviewRoom, token: str, names: Names) -> GuardedApp:
         ("GET", OPEN_PATH): health,
         ("GET", OPENAPI): described,
         ("GET", "/"): home,
-        ("GET", f"{PAGES}/static/{{name}}"): static,
+        ("GET", f"{PAGES}/static/{{name:path}}"): static,
         ("GET", f"{PAGES}/"): page,
         ("GET", f"{PAGES}/{{key}}"): page,
         ("GET", f"{PAGES}/{{key}}/cast"): page,
@@ -128,6 +128,7 @@ def _page_file(name: str) -> Response:
 
 @cache
 def _page_files() -> Mapping[str, Path]:
-    """Return the page's files by name, read from the folder once."""
+    """Return the page's files by their names below its folder, which is read once."""
     folder = Path(str(files("dubarr_pipeline.review").joinpath("page")))
-    return {path.name: path for path in sorted(folder.iterdir()) if path.suffix in _TYPES}
+    found = (path for path in sorted(folder.rglob("*")) if path.suffix in _TYPES)
+    return {path.relative_to(folder).as_posix(): path for path in found}

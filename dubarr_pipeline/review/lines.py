@@ -60,8 +60,8 @@ def tally(lines: tuple[LineRow, ...], orphaned: int) -> LineTally:
 def passes(row: LineRow, wanted: str) -> bool:
     """Return whether a line passes a filter: names joined by commas, of which one is enough.
 
-    ``failed``, ``flagged``, ``unscripted`` (heard, and not in the subtitles), a badge, ``problem`` (any
-    of what a person should look at), or ``speaker:ID``.
+    ``failed``, ``flagged``, ``unscripted`` (heard, and not in the subtitles), a badge,
+    ``problem`` (any of what a person should look at), or ``speaker:ID``.
     """
     names = [each.strip() for each in wanted.split(",") if each.strip()]
     return not names or any(_has(row, name) for name in names)
@@ -104,7 +104,9 @@ class _LanguageState:
         orphans = view.edits.orphans.get(language, ()) if view.edits else ()
         wishes: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         for document, text in ((source, "original"), (own, "text")):
-            for (target, name, field), fact in in_effect(document.facts if document else ()).items():
+            for (target, name, field), fact in in_effect(
+                document.facts if document else ()
+            ).items():
                 if target == "line":
                     wishes[name][text if field == "text" else field] = fact.value
         return cls(

@@ -17,10 +17,10 @@ from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.review.waves import FilmSound
 
-Rate = Literal[4, 100]
-RATES: tuple[Rate, ...] = get_args(Rate)
+Rate = Literal["4", "100"]
 """Pairs of lowest and highest sample in a second: for the whole film, and for some lines."""
 _FINE, _COARSER = 100, 25
+_RATES: tuple[Rate, ...] = get_args(Rate)
 _VERSION, _EIGHT_BITS = 2, 1
 _HEADER = struct.Struct("<iIiiIi")
 
@@ -31,11 +31,11 @@ def peaks_file(sound: FilmSound, folder: Path, name: str, rate: Rate) -> Path:
     Raises:
         ArtifactError, MediaToolError: if the sound cannot be read.
     """
-    files = {each: folder / f"{name}-{sound.version}-{each}.dat" for each in RATES}
+    files = {each: folder / f"{name}-{sound.version}-{each}.dat" for each in _RATES}
     if not files[rate].is_file():
         step = max(1, round(sound.rate / _FINE))
         fine = measure_peaks(sound.blocks(), step)
-        for each, pairs, length in ((100, fine, step), (4, _coarser(fine), step * _COARSER)):
+        for each, pairs, length in (("100", fine, step), ("4", _coarser(fine), step * _COARSER)):
             with whole_file(files[each]) as part:
                 part.write_bytes(_document(pairs, sound.rate, length))
         for old in folder.glob(f"{name}-*.dat"):

@@ -53,7 +53,9 @@ def _is_played(info: MediaInfo) -> bool:
     if not any(each in info.format_name for each in _CONTAINERS):
         return False
     codec = info.video[0].codec
-    return codec in _PLAYED and not (codec == "h264" and _is_deep(info.path, version(info.path.stat())))
+    return codec in _PLAYED and not (
+        codec == "h264" and _is_deep(info.path, version(info.path.stat()))
+    )
 
 
 @lru_cache(maxsize=64)

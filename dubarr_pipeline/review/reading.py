@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from dubarr_pipeline.errors import RequestRefused
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.review import sheet, waves
+from dubarr_pipeline.review.access import API
 from dubarr_pipeline.review.answers import (
     FilmAnswer,
     FilmList,
@@ -21,7 +22,6 @@ from dubarr_pipeline.review.answers import (
     Making,
 )
 from dubarr_pipeline.review.calls import FILM, Asked, Call, Query, json_response
-from dubarr_pipeline.review.access import API
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.lines import rows
 from dubarr_pipeline.review.peaks import Rate, peaks_file
@@ -169,7 +169,7 @@ def picture(room: ReviewRoom, asked: Asked) -> Response:
     path = view.video.source
     if kind == "proxy" or asked.query["proxy"]:
         made = room.proxies.proxy(view)
-        if isinstance(made, float):
+        if not isinstance(made, Path):
             return json_response(Making, Making(made), 202)
         path = made
     status = path.stat()
@@ -199,7 +199,7 @@ CALLS = (
     Call("GET", f"{FILM}/sound/{{what}}", sound, "audio/wav", query=(_ANY_LANGUAGE,)),
     Call(
         *("GET", f"{FILM}/peaks/{{what}}", peaks, "application/octet-stream"),
-        query=(_ANY_LANGUAGE, Query("rate", Rate, "pairs a second", 4)),
+        query=(_ANY_LANGUAGE, Query("rate", Rate, "pairs a second", "4")),
     ),
     Call(
         *("GET", f"{FILM}/picture", picture, "video/mp4"),

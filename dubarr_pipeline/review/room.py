@@ -33,6 +33,7 @@ class Backstage:
         states: returns the status of the named films in the task table.
         is_running: returns whether a run works at a film, or waits to.
         render: starts a run of what is not valid any more; raises `VideoBusy` if one is running.
+        fault: returns why a film's last run failed, in words; empty if it did not.
         gate: returns the state of a film's gate.
         decide: takes a person's action (``approve``, ``hold``) and their note.
         qc_sheet: returns a page with the flagged lines and their sounds inside.
@@ -41,6 +42,7 @@ class Backstage:
     states: Callable[[Sequence[str]], Mapping[str, str]]
     is_running: Callable[[str], bool]
     render: Callable[[str], None]
+    fault: Callable[[str], str]
     gate: Callable[[str], GateAnswer]
     decide: Callable[[str, str, str], None]
     qc_sheet: Callable[[str], str]
@@ -111,13 +113,15 @@ class ReviewRoom:
         """
         video = self.video(key)
         work = video.work(self.settings.work_dir)
-        for _ in range(2):
-            stamp = FilmView.stamp(video, work)
-            view = self._views.get(key, stamp, lambda: read_view(video, self.settings.work_dir))
-            # A run may have put new files in the place of those that were being read.
-            if FilmView.stamp(video, work) == stamp:
-                break
-        return view
+
+        def read(stamp: object) -> FilmView:
+            make = lambda: read_view(video, self.settings.work_dir)  # noqa: E731
+            return self._views.get(key, stamp, make)
+
+        view = read(before := FilmView.stamp(video, work))
+        after = FilmView.stamp(video, work)
+        # A run may have put new files in the place of those that were being read.
+        return view if before == after else read(after)
 
     def is_running(self, key: str) -> bool:
         """Return whether a run works at a film, or did within the last two seconds."""

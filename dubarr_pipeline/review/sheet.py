@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict
 
 from dubarr_pipeline.edits.film import output_revision
+from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.videos import load_video, registered
 from dubarr_pipeline.review import lines
 from dubarr_pipeline.review.answers import (
@@ -20,7 +21,6 @@ from dubarr_pipeline.review.answers import (
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.picture import describe_picture
 from dubarr_pipeline.review.room import ReviewRoom
-from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.spans import to_seconds
 
 
@@ -59,13 +59,9 @@ def describe_film(room: ReviewRoom, view: FilmView) -> FilmAnswer:
 
 
 def _language(view: FilmView, language: str) -> LanguageAnswer:
-    own, source = (
-        view.documents.get(each) for each in (language, view.source_language or "")
-    )
+    own, source = (view.documents.get(each) for each in (language, view.source_language or ""))
     orphans = tuple(
-        OrphanAnswer(
-            each.facts, each.reason, each.anchor and asdict(each.anchor), each.candidate
-        )
+        OrphanAnswer(each.facts, each.reason, each.anchor and asdict(each.anchor), each.candidate)
         for each in (view.edits.orphans.get(language, ()) if view.edits else ())
     )
     unheard = (each for found in (own, source) for each in lines.unheard(view, found))
@@ -89,9 +85,7 @@ def _speakers(view: FilmView) -> tuple[SpeakerAnswer, ...]:
     found: list[SpeakerAnswer] = []
     for colour, who in enumerate(everybody):
         profile = view.speakers.get(who)
-        voices = {
-            language: cast[who].voice for language, cast in view.cast.items() if who in cast
-        }
+        voices = {language: cast[who].voice for language, cast in view.cast.items() if who in cast}
         chosen = {each: v[who] for each, v in edits.voices.items() if who in v}
         found.append(
             SpeakerAnswer(

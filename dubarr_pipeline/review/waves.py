@@ -34,10 +34,14 @@ WHAT = ("original", "dub", "voice", "bed")
 class FilmSound(Protocol):
     """A sound on the clock of the film; `version` names its content."""
 
-    rate: int
-    samples: int
-    channels: int
-    version: str
+    @property
+    def rate(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def version(self) -> str: ...
 
     def frames(self, start: int, stop: int) -> Frames:
         """Return some samples for a browser; beyond the ends there is silence."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -77,6 +77,14 @@ async def read_body(request: Request, limits: WebLimits) -> bytes:
         ) from None
     except ClientDisconnect:
         raise RequestRefused(400, "body_cut_off", "the body broke off") from None
+
+
+class ServedApp(Protocol):
+    """An ASGI application with the limits of its requests."""
+
+    limits: WebLimits
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
 class WebApp:
@@ -185,7 +193,7 @@ class WebServer:
         OSError: if the address cannot be listened on.
     """
 
-    def __init__(self, app: WebApp, host: str, port: int) -> None:
+    def __init__(self, app: ServedApp, host: str, port: int) -> None:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         self._socket = socket.socket(family, kind)
         try:

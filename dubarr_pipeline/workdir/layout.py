@@ -59,6 +59,8 @@ class WorkDir:
     edits = _Named("edits")
     checkpoints = _Named(".checkpoints")
     """Manifests of the stages' files, one per stage."""
+    progress = _Named(".progress.json")
+    """How far the stage is that works here now; gone with its end."""
     logs = _Named("logs")
     """Logs of the services that were started for this video."""
     temporary = _Named(".tmp")

@@ -45,6 +45,7 @@ from dubarr_pipeline.progress import OnProgress, Progress
 from dubarr_pipeline.workdir import checkpoints, corrections
 from dubarr_pipeline.workdir.checkpoints import Decision, Record, Wanted
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
+from dubarr_pipeline.workdir.run_progress import forget_progress, note_progress
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ GROUP = "dubbing"
 OWNERS = ["team:dubarr"]
 _EVENT_EVERY_S = 5.0
 """Progress events per stage: one writer manages 110-323 events a second for all runs together."""
+_NOTE_EVERY_S = 0.5
 _STORE_TRIES, _STORE_WAIT_S = 12, 5
 """A PostgreSQL server that is restarted is away for seconds."""
 
@@ -152,12 +154,13 @@ def run_stage(
     try:
         settings = dubarr.settings()
         video = load_video(execution.partition_key, settings.work_dir)
+        work = video.work(settings.work_dir)
         context = StageContext(
             stage,
             video,
-            video.work(settings.work_dir),
+            work,
             settings.for_video(video.profile, video.overrides),
-            _progress_reporter(stage.name, execution),
+            _progress_reporter(stage.name, execution, work),
             force=config.force,
         )
         check_source(video)
@@ -166,7 +169,10 @@ def run_stage(
                 _log.warning("%s: %s", video.key, words)
             inputs = _input_results(context, execution.instance)
             last = last_materialization(execution.instance, stage.name, video.key)
-            return _reuse_or_make(replace(context, inputs=inputs), last)
+            try:
+                return _reuse_or_make(replace(context, inputs=inputs), last)
+            finally:
+                forget_progress(context.work)
     # A database server that does not answer is waited for.
     except OperationalError as error:
         if isinstance(error.orig, sqlite3.Error):
@@ -259,16 +265,24 @@ def _result(
     )
 
 
-def _progress_reporter(stage: str, execution: dg.AssetExecutionContext) -> OnProgress:
-    """Return a callback that reports every step to the watcher, and a few to Dagster."""
+def _progress_reporter(
+    stage: str, execution: dg.AssetExecutionContext, work: WorkDir
+) -> OnProgress:
+    """Return a callback that reports every step to the watcher, some to other processes.
+
+    Dagster is told of a few.
+    """
     watcher = _watcher.get()
-    last_event = time.monotonic()
+    last_event, last_note = time.monotonic(), 0.0
 
     def report(progress: Progress) -> None:
-        nonlocal last_event
+        nonlocal last_event, last_note
         if watcher:
             watcher(stage, progress)
         now = time.monotonic()
+        if now - last_note >= _NOTE_EVERY_S:
+            last_note = now
+            note_progress(work, stage, progress)
         if now - last_event >= _EVENT_EVERY_S and progress.total:
             last_event = now
             share = 100 * progress.done / progress.total

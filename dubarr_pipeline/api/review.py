@@ -1,0 +1,139 @@
+"""The review page: a server for all films, or for one, with runs started from it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+
+from dubarr_pipeline.api.videos import find_key
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.runtime.runs import open_instance
+from dubarr_pipeline.defs.runtime.status import task_table
+from dubarr_pipeline.errors import VideoBusy
+from dubarr_pipeline.files import check_writable
+from dubarr_pipeline.library.webhooks.inbox import webhook_token
+from dubarr_pipeline.review.answers import GateAnswer
+from dubarr_pipeline.review.films import CACHE
+from dubarr_pipeline.review.room import Backstage, ReviewRoom
+from dubarr_pipeline.review.server import review_server
+
+_GRACE_S = 20.0
+_SHOWN = 400
+
+
+def serve_review(
+    settings: Settings,
+    say: Callable[[str], object],
+    film: str = "",
+    open_browser: bool = False,
+) -> None:
+    """Serve the review page until stopped: of one film, by key, a part of it or path, or of all.
+
+    Raises:
+        SettingsError: if there is no such film, or the address cannot be listened on.
+        NotWritable: if the work folder cannot be used.
+    """
+    check_writable(settings.work_dir)
+    token, _ = webhook_token(settings.work_dir)
+    only, options = "", settings.review
+    if film:
+        # Beside the server of the library, which has the port.
+        only, options = find_key(film, settings), replace(options, port=0, address="")
+    with ExitStack() as stack:
+        runs = stack.enter_context(closing(ReviewRuns(settings)))
+        room = ReviewRoom(settings, runs.backstage(), only)
+        server = review_server(room, options, token)
+        stack.enter_context(closing(server.web))
+        say(server.link if film else f"{server.address} (the token: `dubarr review` shows it)")
+        if open_browser:
+            webbrowser.open(server.link)
+        server.web.serve()
+
+
+class ReviewRuns:
+    """Runs that are started from the page: each a process of its own, which ends with the server.
+
+    What they finished is kept, as with any run that is stopped.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def backstage(self) -> Backstage:
+        """Return what the page may ask of the rest of dubarr."""
+        return Backstage(
+            states=self.states,
+            is_running=self.is_running,
+            render=self.render,
+            fault=self.fault,
+            gate=lambda _: GateAnswer(),
+            decide=lambda *_: None,
+            qc_sheet=lambda _: "",
+        )
+
+    def states(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Return the status of films in the task table."""
+        with open_instance(self._settings.work_dir) as instance:
+            rows = task_table(instance, self._settings.work_dir, keys, self._settings)
+        return {row.video.key: row.status for row in rows}
+
+    def is_running(self, key: str) -> bool:
+        """Return whether a run works at a film, started from here or elsewhere."""
+        own = self._processes.get(key)
+        if own is not None and own.poll() is None:
+            return True
+        return self.states([key]).get(key) == "PROCESSING"
+
+    def fault(self, key: str) -> str:
+        """Return why the last run failed, in words; empty if it did not."""
+        with open_instance(self._settings.work_dir) as instance:
+            rows = task_table(instance, self._settings.work_dir, [key], self._settings)
+        cause = next((row.cause for row in rows if row.cause), None)
+        own, log = self._processes.get(key), self._log(key)
+        if cause or own is None or not own.returncode or not log.is_file():
+            return cause or ""
+        # It ended before it could record anything.
+        return log.read_text("utf-8", "replace").strip()[-_SHOWN:]
+
+    def render(self, key: str) -> None:
+        """Start a run of everything that is not valid any more.
+
+        Raises:
+            VideoBusy: if one is running.
+        """
+        with self._lock:
+            if self.is_running(key):
+                raise VideoBusy(f"a run works at {key}: wait for it, or stop it")
+            command = [sys.executable, "-m", "dubarr_pipeline.cli.main", "retry", key]
+            command += ["--work-dir", str(self._settings.work_dir)]
+            if self._settings.config_file:
+                command += ["--config", str(self._settings.config_file)]
+            log = self._log(key)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as told:
+                self._processes[key] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT
+                )
+
+    def _log(self, key: str):
+        return self._settings.work_dir / CACHE / key / "render.log"
+
+    def close(self) -> None:
+        """Stop the runs that were started from here."""
+        going = [each for each in self._processes.values() if each.poll() is None]
+        for process in going:
+            process.send_signal(signal.SIGINT)
+        for process in going:
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
