@@ -188,7 +188,9 @@ def _add(found: EditedScript, fact: Fact, value: AddValue, index: int) -> None:
     speaker = way.speaker(value.speaker) if way else value.speaker
     start = to_samples(max(0.0, value.start_s + (shift or 0.0)), rate)
     span = Span(start, start + max(1, to_samples(value.end_s - value.start_s, rate)))
-    heard = way and any(span.overlap(new) >= HALF * span.length for new in _unknown(found))
+    heard = way and any(
+        span.overlap(new) >= HALF * min(span.length, new.length) for new in _unknown(found)
+    )
     if shift is None or speaker is None or heard or span.start >= found.transcript.samples:
         found.lose(fact)
         return

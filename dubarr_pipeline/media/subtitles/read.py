@@ -128,16 +128,23 @@ def check_language(source: SubtitleSource, cues: Iterable[Cue], spoken: str | No
 
 def write_srt(path: Path, cues: Iterable[Cue], rate: int) -> None:
     """Write cues as SRT, UTF-8, numbered from 1; the caller makes the file whole."""
+    path.write_text(srt_document(cues, rate), encoding="utf-8", newline="\n")
+
+
+def srt_document(cues: Iterable[Cue], rate: int) -> str:
+    """Return cues as SRT, numbered from 1; those without text are left out."""
     blocks: list[str] = []
     for cue in cues:
-        if not cue.text.strip():
-            continue
-        times = f"{_clock(cue.span.start, rate)} --> {_clock(cue.span.end, rate)}"
-        # An empty line would end the cue, and an arrow would begin another.
-        lines = [line.replace("-->", "→").strip() for line in cue.text.splitlines()]
-        text = "\n".join(line for line in lines if line)
-        blocks.append(f"{len(blocks) + 1}\n{times}\n{text}\n")
-    path.write_text("\n".join(blocks), encoding="utf-8", newline="\n")
+        if text := srt_text(cue.text):
+            times = f"{srt_clock(cue.span.start, rate)} --> {srt_clock(cue.span.end, rate)}"
+            blocks.append(f"{len(blocks) + 1}\n{times}\n{text}\n")
+    return "\n".join(blocks)
+
+
+def srt_text(text: str) -> str:
+    """Return a text as SRT can hold it: an empty line would end it, an arrow begin another."""
+    lines = [line.replace("-->", "→").strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line)
 
 
 def _is_script(source: SubtitleSource) -> bool:
@@ -224,7 +231,8 @@ def _patience_s(path: Path) -> float:
     return _PATIENCE_S + path.stat().st_size / _SLOWEST_BYTES_PER_S
 
 
-def _clock(sample: int, rate: int) -> str:
+def srt_clock(sample: int, rate: int) -> str:
+    """Return a time as SRT writes it."""
     total_ms = round(Fraction(sample * 1000, rate))
     seconds, milliseconds = divmod(total_ms, 1000)
     minutes, seconds = divmod(seconds, 60)
