@@ -16,7 +16,7 @@ import { Picture } from "./picture.js";
 import { Player, SOUNDS } from "./player.js";
 import { Runs } from "./runs.js";
 import { openSheets } from "./sheets.js";
-import { FilmStore } from "./store.js";
+import { FilmStore, myName, setMyName } from "./store.js";
 import { openTerms } from "./terms.js";
 
 export class FilmPage {
@@ -97,7 +97,7 @@ export class FilmPage {
       edit: () => grid.edit(), keep: () => this.keepAndNext(), leave: () => this.leaveText(),
       comment: () => this.inspector.note?.focus(), find: () => filters.focus(), nextMatch: () => filters.next(1),
       nextProblem: () => this.problem(1), previousProblem: () => this.problem(-1), goTo: () => this.goTo(),
-      undo: () => this.back("undo"), redo: () => this.back("redo"), keys: openKeys, render: () => this.runs.render(),
+      undo: () => this.back("undo"), redo: () => this.back("redo"), keys: openKeys, name: () => this.askName(), render: () => this.runs.render(),
       terms: () => openTerms(store), people: () => openPeople(store, this.voices), sheets: () => openSheets(store),
     };
   }
@@ -113,7 +113,8 @@ export class FilmPage {
       h("span", { class: "gap" }), this.saved ?? null,
       lang ? [act("Undo", "undo", "Ctrl+Z"), act("Redo", "redo", "Ctrl+Y"), act("Words …", "terms", "Glossary and pronunciation for the whole film"),
         act("Speakers …", "people", "Names, voices, merging"), h("a", { class: "button", href: `/review/${encodeURIComponent(film.key)}/cast` }, "Cast"),
-        act("Sheets …", "sheets", "CSV, Excel and subtitles out and in"), act("Keys", "keys", "F1"), this.runs?.element] : null);
+        act("Sheets …", "sheets", "CSV, Excel and subtitles out and in"), act("Keys", "keys", "F1"),
+        act(myName(), "name", "Your name, beside your edits"), this.runs?.element] : null);
   }
 
   transport() {
@@ -208,6 +209,15 @@ export class FilmPage {
     const line = told.includes(":") ? this.store.lines.findLast((each) => each.start <= seconds) : this.store.lines.find((each) => String(each.index) === told);
     if (line) this.found(line.id);
     else say(`There is no line ${told}.`, "bad");
+  }
+
+  async askName() {
+    const name = h("input", { type: "text", value: myName(), maxLength: 80 });
+    const told = await ask("Your name", field("Name", name, "It stands beside your edits; undo takes back only those under it."),
+      [["Cancel", null], ["Keep", () => name.value.trim() || undefined]]);
+    if (!told) return;
+    setMyName(told);
+    this.drawFilm();
   }
 
   /** Store the text of the active line if it is another. */

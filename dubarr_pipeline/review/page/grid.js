@@ -104,7 +104,7 @@ export class Grid extends EventTarget {
     row.className = `row${active ? " active" : ""}${line.failed ? " failed" : ""}${line.id === this.now ? " now" : ""}`;
     row.setAttribute("aria-selected", String(active));
     const { time, who, original, dub, fit, outcome } = row.cells;
-    fill(time, h("b", {}, clock(line.start)), h("small", {}, `${(line.end - line.start).toFixed(1)} s · ${line.index}`));
+    fill(time, h("b", {}, clock(line.start)), h("small", {}, `#${line.index} · ${(line.end - line.start).toFixed(1)} s`));
     const dot = h("span", { class: "dot" });
     dot.style.background = colour(speaker?.colour);
     fill(who, dot, h("span", { class: "name" }, speaker?.name || line.speaker || "nobody"));
@@ -262,12 +262,13 @@ function fitBadge(line) {
   const { budget_s: budget, predicted_s: predicted, measured_s: measured, tempo } = line.fit ?? {};
   if (!budget) return h("small", {}, "-");
   const seconds = (value) => (value === null || value === undefined ? "-" : value.toFixed(2));
-  const words = measured ? `${seconds(measured)} of ${seconds(budget)} s` : `${seconds(budget)} s`;
+  const words = measured ? `${seconds(measured)} of ${seconds(budget)} s` : `window ${seconds(budget)} s`;
   const factor = tempo && Math.abs(tempo - 1) >= 0.005 ? ` · ×${tempo.toFixed(2)}` : "";
+  const planned = predicted === null || predicted === undefined ? "" : `plan ${seconds(predicted)}`;
   const full = `Window ${seconds(budget)} s, predicted ${seconds(predicted)} s, measured ${seconds(measured)} s, tempo ${tempo?.toFixed(2) ?? "-"}`;
   return [
     h("span", { class: `badge ${line.fits}`, title: full, "aria-label": full }, words),
-    h("small", {}, `plan ${seconds(predicted)}${factor}`),
+    h("small", {}, `${planned}${factor}`),
   ];
 }
 

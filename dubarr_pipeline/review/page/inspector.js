@@ -76,11 +76,12 @@ export class Inspector {
       });
       return field(unit, made);
     };
+    const seconds = (words, value) => (typeof value === "number" ? `${words} ${value.toFixed(2)} s` : "");
     return h("section", { class: "triple" },
       number("start_s", start === undefined || start === null ? null : Number(start.toFixed(3)), { min: 0, max: this.store.film.duration_s, step: 0.04, unit: "Start, s" }),
       number("tempo", line.edits.tempo ?? (fit.tempo ? Number(fit.tempo.toFixed(3)) : null), { min: 0.5, max: 2, step: 0.01, unit: "Tempo, ×" }),
       number("gain_db", line.edits.gain_db ?? 0, { min: -12, max: 12, step: 0.5, unit: "Gain, dB" }),
-      fit.budget_s ? h("small", { class: "note" }, `Window ${fit.budget_s.toFixed(2)} s, predicted ${fit.predicted_s?.toFixed(2) ?? "-"} s, measured ${fit.measured_s?.toFixed(2) ?? "-"} s. An empty field is the machine's choice.`) : null);
+      fit.budget_s ? h("small", { class: "note" }, `Window ${fit.budget_s.toFixed(2)} s${seconds(", predicted", fit.predicted_s)}${seconds(", measured", fit.measured_s)}. An empty field is the machine's choice.`) : null);
   }
 
   shape(line) {

@@ -33,6 +33,14 @@ export class Lane extends EventTarget {
       ),
       this.strip, this.place);
     player.addEventListener("time", () => this.follow());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint());
+  }
+
+  /** Draw in the colours of the day or of the night. */
+  repaint() {
+    this.wave?.destroy();
+    this.wave = this.build();
+    return this.show(this.from);
   }
 
   /** Draw the window anew, for instance when lines or sounds are others. */

@@ -13,6 +13,10 @@ export function myName() {
   return localStorage.getItem("dubarr.name") || "reviewer";
 }
 
+export function setMyName(name) {
+  localStorage.setItem("dubarr.name", name);
+}
+
 /**
  * Events: `film`, `lines` (all are others), `line` (detail: its id), `saving` (the queue moved).
  *
