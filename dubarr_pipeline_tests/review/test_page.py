@@ -194,9 +194,11 @@ def test_a_text_is_stored_on_enter_and_taken_back_to_the_beginning(desk: Desk):
     desk.page.wait("document.getElementById('line-L00011').innerText.includes('locked')")
     for _ in range(2):
         desk.page.press("Ctrl+z")
-        desk.facts()
+    desk.page.wait("review.store.documents.get('es').facts.length === 4")
     desk.page.wait("review.grid.active === 'L00010'")
-    assert len(desk.facts()) == 4
+    assert [fact.get("undoes") for fact in desk.facts()][2:] == [
+        fact["id"] for fact in desk.facts()[1::-1]
+    ]
     assert desk.page.read("document.querySelector('.box').value") == before
     desk.page.press("Ctrl+z")
     desk.page.wait("document.body.innerText.includes('Nothing of yours is left to undo')")
@@ -384,7 +386,7 @@ def test_a_server_that_is_away_loses_nothing(desk: Desk):
     desk.page.wait("document.body.innerText.includes('The server does not answer')")
     assert desk.film.documents[DUB] == []
     desk.film.gone = False
-    desk.page.wait("document.body.innerText.includes('Everything is stored')")
+    desk.page.wait("document.body.innerText.includes('All stored')")
     assert [fact["field"] for fact in desk.facts()] == ["locked"]
     desk.page.browser.errors.clear()
 

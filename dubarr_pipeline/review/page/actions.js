@@ -13,7 +13,8 @@ export function lineActions(view) {
   const line = () => store.line(grid.active);
   const needLine = (act) => (...given) => (line() ? act(line(), ...given) : say("Choose a line first."));
   const open = (act) => needLine((each, ...given) =>
-    each.badges.includes("locked") ? say(`Line ${each.index} is locked: unlock it first (L).`, "bad") : act(each, ...given));
+    each.badges.includes("locked") && given[0] !== "comment"
+      ? say(`Line ${each.index} is locked: unlock it first (L).`, "bad") : act(each, ...given));
   const state = (name, value) => store.change("line", grid.active, name, value);
   const startAt = (each, start) => state("start_s", Math.max(0, Number(start.toFixed(3))));
   const edge = (pad, from, to) => needLine((each) => player.playLine(each, { pad, from: from(each), to: to(each) }));

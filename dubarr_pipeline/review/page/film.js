@@ -153,7 +153,7 @@ export class FilmPage {
 
   drawSaved() {
     const { queue, silent } = this.store;
-    const words = silent ? "The server does not answer. Your edits are kept here and sent when it does." : queue.length ? "Storing …" : "Everything is stored";
+    const words = silent ? "The server does not answer. Your edits are kept here and sent when it does." : queue.length ? "Storing …" : "All stored";
     this.saved.textContent = words;
     this.saved.className = `saved ${silent ? "bad" : "soft"}`;
   }

@@ -187,8 +187,8 @@ export class Grid extends EventTarget {
     this.box.style.height = "0";
     this.box.style.height = `${this.box.scrollHeight + 2}px`;
     const words = row.cells.original.querySelector(".words");
-    const tall = Math.max(this.box.offsetHeight, words.scrollHeight, row.cells.outcome.scrollHeight) + 16;
-    this.activeHeight = Math.max(ROW, tall);
+    const tall = Math.max(this.box.offsetHeight + 12, words.scrollHeight + 12, row.cells.outcome.scrollHeight);
+    this.activeHeight = Math.max(ROW, tall + 2);
     row.style.height = `${this.activeHeight}px`;
     for (const [id, other] of this.rows) if (id !== this.active) other.style.height = "";
   }

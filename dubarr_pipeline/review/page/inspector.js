@@ -16,7 +16,8 @@ export class Inspector {
   show(line) {
     const open = this.element.querySelector("details")?.open ?? false;
     if (!line) return fill(this.element, h("p", { class: "state" }, "Choose a line to see its takes, voice and place."));
-    const scrolled = this.element.scrollTop;
+    const scrolled = line.id === this.shown ? this.element.scrollTop : 0;
+    this.shown = line.id;
     const held = this.element.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     fill(this.element, this.head(line), this.takes(line), this.voice(line), this.sound(line), this.shape(line), this.comment(line), this.past(line, open));
     this.element.scrollTop = scrolled;

@@ -80,7 +80,7 @@ export class Line {
     const { budget_s: budget, measured_s: measured, predicted_s: predicted } = this.fit ?? {};
     const length = measured ?? predicted;
     if (!budget || !length) return "";
-    if (length <= budget * 1.001) return "good";
+    if (length <= budget * 1.05) return "good";
     return length <= budget * 1.15 ? "tight" : "over";
   }
 }

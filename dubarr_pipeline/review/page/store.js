@@ -33,6 +33,7 @@ export class FilmStore extends EventTarget {
     this.documents = new Map();
     this.queue = [];
     this.pumping = null;
+    this.stepping = Promise.resolve();
     this.silent = false;
   }
 
@@ -115,7 +116,13 @@ export class FilmStore extends EventTarget {
     return history(this.documents, myName());
   }
 
-  async step(way) {
+  /** One step after the other, however fast the key is pressed. */
+  step(way) {
+    this.stepping = this.stepping.then(() => this.stepOnce(way));
+    return this.stepping;
+  }
+
+  async stepOnce(way) {
     await this.pumping;
     const chain = this.history()[way].pop();
     if (!chain) return null;
