@@ -15,18 +15,21 @@ if TYPE_CHECKING:
     from dubarr_pipeline import engines as engines
     from dubarr_pipeline.api.dubbing import DubResult as DubResult
     from dubarr_pipeline.api.dubbing import dub as dub
+    from dubarr_pipeline.api.requests import request as request
     from dubarr_pipeline.api.videos import StageDecision as StageDecision
     from dubarr_pipeline.api.videos import plan as plan
     from dubarr_pipeline.api.videos import status as status
 
 __version__ = "0.1.0"
-__all__ = ["DubResult", "StageDecision", "dub", "engines", "plan", "status"]
+__all__ = ["DubResult", "StageDecision", "dub", "engines", "plan", "request", "status"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "engines":
         return import_module("dubarr_pipeline.engines")
     if name in __all__:
-        module = "dubbing" if name in ("DubResult", "dub") else "videos"
+        module = {"DubResult": "dubbing", "dub": "dubbing", "request": "requests"}.get(
+            name, "videos"
+        )
         return getattr(import_module(f"dubarr_pipeline.api.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

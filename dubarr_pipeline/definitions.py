@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from dubarr_pipeline.config.settings import user_settings
+from dubarr_pipeline.defs.dub_file import dub_file
 from dubarr_pipeline.defs.failure_sensor import failures
 from dubarr_pipeline.defs.jobs import daily_housekeeping, dub, housekeeping
 from dubarr_pipeline.defs.publishing import publish, published, publishing
@@ -26,7 +27,7 @@ def chosen_engines() -> Mapping[Kind, str]:
 
 defs = dg.Definitions(
     assets=[*(stage_asset(stage, chosen_engines()) for stage in STAGES), published],
-    jobs=[dub, publish, housekeeping],
+    jobs=[dub, dub_file, publish, housekeeping],
     schedules=[daily_housekeeping],
     sensors=[media_folder, webhook_inbox, publishing, failures],
     resources={"dubarr": DubarrResource()},

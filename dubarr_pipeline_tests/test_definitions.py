@@ -72,7 +72,7 @@ CODE_VERSIONS = {
     "mix": "4",
     "mux": "2",
 }
-JOBS = {"dub", "publish", "housekeeping"}
+JOBS = {"dub", "dub_file", "publish", "housekeeping"}
 SCHEDULES = {"daily_housekeeping": "17 4 * * *"}
 SENSORS = {"media_folder", "webhook_inbox", "publishing", "failures"}
 ON = {"publishing", "failures"}

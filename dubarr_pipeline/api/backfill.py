@@ -1,14 +1,10 @@
 """Bringing a library, or a slice of it, up to date with its settings."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
-
-from dagster._core.execution.backfill import PartitionBackfill
-from dagster._core.utils import make_new_backfill_id
 
 from dubarr_pipeline.api.dubbing import Attempt, Watch, dub_registered
 from dubarr_pipeline.api.profiles import make_ready
@@ -17,12 +13,13 @@ from dubarr_pipeline.api.videos import forget_stages, stages_from
 from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.profile_engines import try_services
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.runtime.person_runs import daemon_is_away, queue_videos
 from dubarr_pipeline.defs.runtime.plan import plan_all
-from dubarr_pipeline.defs.runtime.records import add_video, stage_key
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
+from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.errors import DiskFull
 from dubarr_pipeline.library.admission import Refusal, admit, decide_admission
+from dubarr_pipeline.library.arrivals import library_of
 from dubarr_pipeline.library.videos import Video, last_at, load_video
 from dubarr_pipeline.workdir.identity import stat_matches
 from dubarr_pipeline.workdir.layout import exclusive
@@ -138,11 +135,11 @@ class Backfill:
         return self._planned(list(videos.values())), skipped
 
     def _library_of(self, path: Path) -> Library:
-        """Return the library with the languages of the film's tags, unless others are asked for."""
-        video = last_at(path, self._settings.work_dir)
-        if video is None or self._request.targets:
+        """Return the library with the film's own languages, unless others are asked for."""
+        if self._request.targets:
             return self.library
-        return self._settings.for_tags(self.library, video.tags)
+        library = library_of(path, self.library, self._settings)
+        return replace(library, profile=self._request.profile or library.profile)
 
     def _planned(self, videos: Sequence[Video]) -> list[BackfillPlan]:
         plans: list[BackfillPlan] = []
@@ -163,32 +160,16 @@ class Backfill:
 
     def queue(self, plans: Sequence[BackfillPlan], say: Callable[[str], object]) -> None:
         """Queue what is due as a Dagster backfill that the UI shows and can cancel."""
-        from dubarr_pipeline.definitions import defs
-
         keys, library = self._forgotten(plans), self._request.library
         if not keys:
             return
         with open_instance(self._settings.work_dir) as instance:
-            for key in keys:
-                add_video(instance, key)
-            asked = PartitionBackfill.from_asset_partitions(
-                backfill_id=make_new_backfill_id(),
-                asset_graph=defs.resolve_asset_graph(),
-                partition_names=keys,
-                asset_selection=[stage_key(stage) for stage in (*STAGE_NAMES, PUBLISHED)],
-                backfill_timestamp=time.time(),
-                tags={"dubarr/launcher": "backfill", "dubarr/library": library},
-                dynamic_partitions_store=instance,
-                all_partitions=False,
-                title=None,
-                description=" ".join(["dubarr backfill", library, self._request.pattern]).strip(),
-                run_config=None,
-            )
-            instance.add_backfill(asked)
-            say(f"backfill {asked.backfill_id}: {len(keys)} videos queued for Dagster's daemon")
-            daemon = instance.get_daemon_statuses(["BACKFILL"]).get("BACKFILL")
-            if not (daemon and daemon.healthy):
-                say("no daemon is running: start `dubarr serve library`, or use --here")
+            tags = {"dubarr/launcher": "backfill", "dubarr/library": library}
+            words = " ".join(["dubarr backfill", library, self._request.pattern]).strip()
+            queued = queue_videos(instance, keys, tags, words)
+            say(f"backfill {queued}: {len(keys)} videos queued for Dagster's daemon")
+            if away := daemon_is_away(instance):
+                say(f"{away}, or use --here")
 
     @property
     def _profiled(self) -> Settings:

@@ -18,7 +18,8 @@ from dubarr_pipeline.defs.runtime.stage_run import Watcher, watching
 from dubarr_pipeline.defs.runtime.status import task_table
 from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.files import check_writable, read_json
-from dubarr_pipeline.library.admission import register
+from dubarr_pipeline.library.admission import FilmNews, register
+from dubarr_pipeline.library.dub_requests import DubRequest, film_of
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.library.videos import Video, load_video, save_video
@@ -147,25 +148,25 @@ def dub_videos(
         LanguageError: if its voice does not speak a target.
         NotWritable: if the work folder cannot be used.
     """
-    overrides = {"audio.language": spoken_language} if spoken_language else {}
-    spoken = settings.for_video(settings.profile, overrides)
+    asked = [
+        DubRequest(str(path.absolute()), targets, spoken_language, profile=settings.profile)
+        for path in paths
+    ]
     make_ready(settings, watch.fetch, targets=targets)
     check_writable(settings.work_dir)
     try_services(settings, targets)
 
-    def registered(path: Path) -> Video:
-        source = inspect_source(path, spoken, targets)
+    def registered(request: DubRequest) -> Video:
+        film = film_of(request, settings)
+        source = inspect_source(film.path, film.settings, targets)
         # What is spoken decides which models of the translator are fetched, if it is known by now.
-        if source.language and translates_by_pair(spoken):
+        if source.language and translates_by_pair(film.settings):
             left = [each for each in targets if each not in source.translations(targets)]
-            make_ready(spoken, watch.fetch, tuple((source.language, each) for each in left))
-        # A library's film is published as its library wishes, whoever had it dubbed.
-        owner = settings.owner_of(path.absolute())
-        sidecar = owner is not None and settings.library(owner).publish.mode == "sidecar"
-        container = {"mux.container": "mka"} if sidecar else {}
-        return register(source, targets, spoken, {**container, **overrides}, owner)
+            make_ready(film.settings, watch.fetch, tuple((source.language, each) for each in left))
+        news = FilmNews(by_person=True)
+        return register(source, targets, film.settings, film.overrides, film.library, news)
 
-    yield from dub_each(paths, registered, settings, watch, force)
+    yield from dub_each(asked, registered, settings, watch, force)
 
 
 def retry_videos(names: Sequence[str], settings: Settings, watch: Watch) -> Iterator[Attempt]:

@@ -185,11 +185,13 @@ def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:
     token, path = webhook_token(settings.work_dir)
     where = f"password or bearer token: see {path}" if path else f"token: ${TOKEN_VARIABLE}"
     # The web framework costs 0.2 s, and the other functions of this module do without it.
+    from dubarr_pipeline.api.requests import LOOKUP
     from dubarr_pipeline.library.webhooks.payloads import SENDERS
+    from dubarr_pipeline.library.webhooks.rest import API
     from dubarr_pipeline.library.webhooks.server import webhook_server
 
-    with closing(webhook_server(settings, settings.webhooks, token)) as server:
-        say(f"{server.url}/{', /'.join(SENDERS)}; {where}")
+    with closing(webhook_server(settings, settings.webhooks, token, LOOKUP)) as server:
+        say(f"{server.url}/{', /'.join(SENDERS)}; {API}/dub; {where}")
         server.serve()
 
 

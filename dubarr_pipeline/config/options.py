@@ -1,6 +1,7 @@
 """Options of the sections that steer no engine and no algorithm of a lower room."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from dubarr_pipeline.compute.backoff import Backoff
@@ -113,6 +114,7 @@ class WebhookOptions:
         timeout_s: limit for each request's head and body, in seconds; slower senders are cut.
         wait_hours: time that a film may take to appear, to be copied to its end and to get its
             subtitles, after it was reported, in hours.
+        folders: folders outside of the libraries from which films may be requested by REST.
     """
 
     host: str = "127.0.0.1"
@@ -120,6 +122,7 @@ class WebhookOptions:
     most_body_kb: int = 8192
     timeout_s: float = 10.0
     wait_hours: float = 24.0
+    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
+from dubarr_pipeline.defs.runtime.liveness import ON_ITS_WAY, is_dead
 from dubarr_pipeline.defs.runtime.records import (
     Materialization,
     film_tags,
@@ -51,7 +51,6 @@ CHECK = "lies_in_its_place"
 _AT_ONCE = 500
 """Finished films that one tick looks at: a second or two of its time."""
 _TICK_S = 20.0
-_ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
 _PRIORITY = "-1"
 """Behind what a person starts, before all dubbing."""
 
@@ -291,7 +290,7 @@ def _busy(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for start in range(0, len(keys), 200):
         tags = {"dagster/partition": list(keys[start : start + 200])}
-        for run in instance.get_runs(dg.RunsFilter(statuses=_ON_ITS_WAY, tags=tags)):
+        for run in instance.get_runs(dg.RunsFilter(statuses=ON_ITS_WAY, tags=tags)):
             if not is_dead(run, instance):
                 found.add(run.tags["dagster/partition"])
     return found

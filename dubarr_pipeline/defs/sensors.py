@@ -14,7 +14,7 @@ from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.jobs import dub
 from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
+from dubarr_pipeline.defs.runtime.person_runs import is_on_its_way, person_config, person_tags
 from dubarr_pipeline.defs.runtime.plan import VideoPlan, plan
 from dubarr_pipeline.defs.runtime.records import film_tags, videos
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
@@ -23,6 +23,7 @@ from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.admission import Refusal
 from dubarr_pipeline.library.arrivals import Arrivals, last_tried_s
 from dubarr_pipeline.library.background import BackgroundWork
+from dubarr_pipeline.library.dub_requests import DubRequest
 from dubarr_pipeline.library.scan import Scan, ScanState, scan
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.library.webhooks.desk import MessageDesk, is_settled, last_looked_s
@@ -33,7 +34,6 @@ _TAKING_IN_S = 20.0
 """Dagster ends a tick after 60 s, and keeps nothing of it; what takes longer goes on beside it."""
 _NAMED, _SAID = 5, 2_000
 """Faults of a library that a tick names, and the characters that Dagster keeps of them."""
-_ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
 _PLANNING_S = 10.0
 """Longest wait for the plan of a video."""
 _scans = BackgroundWork[Scan]()
@@ -44,7 +44,8 @@ _plans = BackgroundWork[VideoPlan]()
 class _Tick:
     """One tick of a sensor, with the videos that it found.
 
-    Each comes with its occasion: the signature of its file, or the name of a message.
+    Each comes with its occasion: the signature of its file, or the name of a message. `requests`
+    are those of people, by occasion.
     """
 
     context: dg.SensorEvaluationContext
@@ -52,13 +53,14 @@ class _Tick:
     arrivals: Arrivals
     found: list[tuple[Video, str]] = field(default_factory=list[tuple[Video, str]])
     due: list[tuple[Video, str]] = field(default_factory=list[tuple[Video, str]])
+    requests: dict[str, DubRequest] = field(default_factory=dict[str, DubRequest])
     notes: list[str] = field(default_factory=list[str])
 
     def note(self, video: Video, occasion: str) -> None:
         """Note a video that was registered, and whether a run would make anything of it."""
         self.found.append((video, occasion))
-        end_s = self.arrivals.end_s + _PLANNING_S
-        if _is_due(self.context, video, self.settings, end_s):
+        asked, end_s = self.requests.get(occasion), self.arrivals.end_s + _PLANNING_S
+        if (asked and asked.force) or _is_due(self.context, video, self.settings, end_s):
             self.due.append((video, occasion))
 
     def result(self, cursor: str) -> dg.SensorResult:
@@ -76,12 +78,14 @@ class _Tick:
         asked = [video for video, _ in due.values()]
         tags = request_tags(self.context.instance, asked, self.settings)
         requests: list[dg.RunRequest] = []
-        for (request, (video, occasion)), marks in zip(due.items(), tags, strict=True):
+        for (wish, (video, occasion)), marks in zip(due.items(), tags, strict=True):
             changed_ns = video.work(self.settings.work_dir).video.stat().st_mtime_ns
             facts = f"{occasion} {changed_ns}".encode()
-            run_key = f"{request}/{hashlib.blake2b(facts, digest_size=6).hexdigest()}"
-            marks = {**film_tags(video), **marks}
-            requests.append(dg.RunRequest(run_key=run_key, partition_key=video.key, tags=marks))
+            run_key = f"{wish}/{hashlib.blake2b(facts, digest_size=6).hexdigest()}"
+            request = self.requests.get(occasion)
+            marks = {**film_tags(video), **(person_tags(request) if request else marks)}
+            config = person_config(request) if request else None
+            requests.append(dg.RunRequest(run_key, config, tags=marks, partition_key=video.key))
         said = "; ".join(filter(None, summary))[:_SAID]
         return dg.SensorResult(
             run_requests=requests,
@@ -160,7 +164,7 @@ def _take_in(tick: _Tick, seen: Scan, name: str, library: Library) -> Iterator[s
 
 @dg.sensor(job=dub, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.STOPPED)
 def webhook_inbox(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
-    """Process the news of other programs that `dubarr serve webhooks` received.
+    """Process the news and requests that `dubarr serve webhooks` received.
 
     A message leaves the inbox one tick after it was processed, once Dagster has its result.
     """
@@ -172,6 +176,7 @@ def webhook_inbox(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -
     inbox.drop(n for n in recorded if all(is_settled(key, settings) for key in _keys(recorded, n)))
     tick = _Tick(context, settings, Arrivals(settings, time.monotonic() + _TAKING_IN_S))
     desk = MessageDesk(settings, tick.arrivals)
+    tick.requests = desk.requests
     worked: dict[str, list[str]] = {}
     for name in sorted(inbox.names(), key=lambda each: (last_looked_s(each), each)):
         if tick.arrivals.is_over:
@@ -201,14 +206,9 @@ def _is_due(
     context: dg.SensorEvaluationContext, video: Video, settings: Settings, end_s: float
 ) -> bool:
     """Return whether a run would make anything, or fail, and none for the request is on its way."""
-    instance = context.instance
-    mine = dg.RunsFilter(statuses=_ON_ITS_WAY, tags={"dagster/partition": video.key})
-    asked_s = video.work(settings.work_dir).video.stat().st_mtime
-    for record in instance.get_run_records(mine):
-        lives = not is_dead(record.dagster_run, instance)
-        if record.create_timestamp.timestamp() > asked_s and lives:
-            return False
-    work = partial(plan, instance, video, settings)
+    if is_on_its_way(context.instance, video, settings):
+        return False
+    work = partial(plan, context.instance, video, settings)
     try:
         planned = _plans.result(object(), work, min(_PLANNING_S, end_s - time.monotonic()))
     except OSError as error:

@@ -60,15 +60,17 @@ _UNREADY = (NoScript, NotAVideo, NoAudio, LanguageError)
 
 @dataclass(frozen=True, slots=True)
 class FilmNews:
-    """News of a film from another program.
+    """News of a film from another program, or from a person.
 
     Attributes:
         tags: its labels there; None where they were not told.
         replaces: files of earlier releases that it takes the place of.
+        by_person: a person asks for these languages, which stay through its library's scans.
     """
 
     tags: tuple[str, ...] | None = None
     replaces: tuple[Path, ...] = ()
+    by_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,11 @@ def register(
         for old in (before, *gone.values()):
             if old and old.key != video.key:
                 inherit_lines(old.work(settings.work_dir), work)
-                video = replace(video, tags=video.tags or old.tags)
+                by_person = video.by_person or old.by_person
+                video = replace(video, tags=video.tags or old.tags, by_person=by_person)
         if news.tags is not None:
             video = replace(video, tags=news.tags)
+        video = replace(video, by_person=video.by_person or news.by_person)
         save_video(video, settings.work_dir)
         for old in gone.values():
             supersede(old, video, settings.work_dir)
@@ -268,9 +272,9 @@ def admit(
     except (MissingRequirement, WorkspaceError):
         raise
     except DubbingError as error:
-        return _refusal(error, path)
+        return refusal_of(error, path)
     if admission.fault:
-        return _refusal(admission.fault, path)
+        return refusal_of(admission.fault, path)
     return Refusal(admission.reason or "there is nothing to do")
 
 
@@ -294,7 +298,7 @@ def _admit_read(
     return register(admission.source, targets, settings, overrides, name, news)
 
 
-def _refusal(fault: DubbingError, path: Path) -> Refusal:
+def refusal_of(fault: DubbingError, path: Path) -> Refusal:
     """Return a film's fault as a refusal, and how long it may last."""
     if isinstance(fault, _PASSING):
         return Refusal(str(fault), "a while")

@@ -7,18 +7,25 @@ its disk does; what was not finished is asked for again by the next tick.
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.errors import DiskFull, DubbingError, MissingRequirement, SettingsError
+from dubarr_pipeline.errors import (
+    DiskFull,
+    DubbingError,
+    MissingRequirement,
+    SettingsError,
+    WorkspaceError,
+)
 from dubarr_pipeline.files import check_writable
-from dubarr_pipeline.library.admission import FilmNews, Refusal, admit
+from dubarr_pipeline.library.admission import FilmNews, Refusal, admit, refusal_of
 from dubarr_pipeline.library.background import BackgroundWork
 from dubarr_pipeline.library.disk_space import check_video
+from dubarr_pipeline.library.dub_requests import DubRequest, accept_request
 from dubarr_pipeline.library.videos import Video, last_at
 
 _log = logging.getLogger(__name__)
@@ -66,9 +73,19 @@ class Arrivals:
             check_writable(self.settings.work_dir)
         if not self._is_ready(name):
             return self._leave(path, occasion, str(self.faults[name]))
+        work = partial(_admit, path, name, self.settings, news, self._promised)
+        return self._outcome(name, path, occasion, work)
+
+    def accept(self, request: DubRequest, occasion: str) -> Video | Refusal | None:
+        """Register the film of a person's request, as `take` does."""
+        work = partial(_accept, request, self.settings)
+        return self._outcome(request.library, Path(request.path), occasion, work)
+
+    def _outcome(
+        self, name: str, path: Path, occasion: str, work: Callable[[], tuple[int, Video | Refusal]]
+    ) -> Video | Refusal | None:
         if self._full:
             return self._leave(path, occasion, self._full)
-        work = partial(_admit, path, name, self.settings, news, self._promised)
         found = self._result((name, path, occasion), work)
         if isinstance(found, str):
             return self._leave(path, occasion, found)
@@ -134,15 +151,32 @@ def _admit(
     path: Path, name: str, settings: Settings, news: FilmNews | None, promised: int
 ) -> tuple[int, Video | Refusal]:
     """Admit a film; return the bytes that it will need, too."""
-    library = _library_of(path, name, settings, news)
+    library = library_of(path, settings.library(name), settings, news)
     need = check_video(path, len(library.target_langs), settings, None, promised)
     return need, admit(path, name, library, settings, news)
 
 
-def _library_of(path: Path, name: str, settings: Settings, news: FilmNews | None) -> Library:
-    """Return a film's library, with the languages that its tags choose."""
-    tags = news.tags if news else None
-    if tags is None:
-        video = last_at(path, settings.work_dir)
-        tags = video.tags if video else ()
-    return settings.for_tags(settings.library(name), tags)
+def _accept(request: DubRequest, settings: Settings) -> tuple[int, Video | Refusal]:
+    """Accept a request; where something is missing that may come, it may wait for it."""
+    try:
+        return 0, accept_request(request, settings)
+    except MissingRequirement as error:
+        return 0, Refusal(str(error), "until it changes")
+    except WorkspaceError:
+        raise
+    except DubbingError as error:
+        return 0, refusal_of(error, Path(request.path))
+
+
+def library_of(
+    path: Path, library: Library, settings: Settings, news: FilmNews | None = None
+) -> Library:
+    """Return a film's library, with the languages that its tags choose, or a person chose."""
+    news = news or FilmNews()
+    releases = (last_at(each, settings.work_dir) for each in (path, *news.replaces))
+    video = next(filter(None, releases), None)
+    if video and video.by_person:
+        asked = {"target_langs": video.target_langs, "overrides": video.overrides}
+        return replace(library, profile=video.profile, **asked)
+    tags = video.tags if video and news.tags is None else news.tags
+    return settings.for_tags(library, tags or ())

@@ -38,6 +38,7 @@ class Video:
         target_langs: BCP-47 tags of the tracks to make, in the order in which they are muxed.
         overrides: settings for this video alone, by dotted name.
         tags: labels that Radarr or Sonarr gave it, which choose its languages.
+        by_person: a person chose its languages and engines; its library's wishes do not count.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Video:
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     library: str | None = None
     tags: tuple[str, ...] = ()
+    by_person: bool = False
 
     def work(self, work_dir: Path) -> WorkDir:
         """Return its work folder."""

@@ -23,6 +23,7 @@ _KILLED = "its process was killed; what it finished is kept"
 _held: dict[str, IO[str]] = {}
 """Locks of the runs that this process works at, by run id."""
 LIVE = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING)
+ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
 
 
 def process_mark(run_id: str) -> str:

@@ -6,18 +6,22 @@ launches has none, which counts as 0; all others get a lower one.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import dagster as dg
 from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.storage.tags import BACKFILL_ID_TAG, PRIORITY_TAG
 
-from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.config.settings import Settings, user_settings
+from dubarr_pipeline.defs.runtime.records import FILM_TAGS, film_tags
 from dubarr_pipeline.defs.stages import GPU_STAGES
-from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.library.videos import Video, load_video
 
 LIBRARY_TAG = "dubarr/library"
 RANK_TAG = "dubarr/rank"
 GPU_TAG = "dubarr/gpu"
+_PARTITION_TAG = "dagster/partition"
 BACKFILL_PRIORITY = -1_000
 SENSOR_PRIORITY = -1_000_000_000
 _PER_LIBRARY_PRIORITY = 1_000_000
@@ -28,9 +32,16 @@ class FairRunCoordinator(dg.QueuedRunCoordinator):
     """Dagster's queue, in which a backfill waits for a person's runs. Named in `dagster.yaml`."""
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
-        """Queue a run, tagged if it wants the GPU; a backfill's goes behind a person's."""
+        """Queue a run, tagged if it wants the GPU; a backfill's goes behind a person's.
+
+        Runs that were started in the UI get the tags of their film, too.
+        """
         run = context.dagster_run
         marks = {GPU_TAG: "yes"} if wants_gpu(run) else {}
+        if (key := run.tags.get(_PARTITION_TAG)) and FILM_TAGS[0] not in run.tags:
+            # A video that is not registered, or unreadable, is named by the run.
+            with suppress(DubbingError):
+                marks |= film_tags(load_video(key, user_settings().work_dir))
         if BACKFILL_ID_TAG in run.tags and PRIORITY_TAG not in run.tags:
             marks[PRIORITY_TAG] = str(BACKFILL_PRIORITY)
         if marks:

@@ -6,7 +6,7 @@ again when something about it has changed; the others go on meanwhile.
 
 import datetime
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,16 +17,20 @@ from dubarr_pipeline.files import as_on_disk
 from dubarr_pipeline.library.admission import FilmNews, Refusal
 from dubarr_pipeline.library.arrivals import Arrivals
 from dubarr_pipeline.library.background import BackgroundWork
+from dubarr_pipeline.library.dub_requests import DubRequest
 from dubarr_pipeline.library.scan import Scan, ScanState, left_out, scan, signature_of
 from dubarr_pipeline.library.videos import Video, load_video
 from dubarr_pipeline.library.webhooks.inbox import Message
 from dubarr_pipeline.library.webhooks.payloads import FileEvent
+from dubarr_pipeline.library.webhooks.receipts import Receipt, read_receipt, write_receipt
 from dubarr_pipeline.library.webhooks.titles import TitleEvent
 from dubarr_pipeline.workdir.identity import stat_matches
 
 _MB = 1_000_000
 _LOOK_AGAIN_S = 900.0
 """Pause after which a film is looked into again even if nothing about it seems to have changed."""
+_LOOK_FOR_PERSON_S = 60.0
+"""The same for a film that a person asked for, wherever it lies."""
 _LIST_AGAIN_S = 300.0
 _scans = BackgroundWork[Scan]()
 _lists: dict[str, tuple[float, Scan]] = {}
@@ -61,10 +65,15 @@ def is_settled(key: str, settings: Settings) -> bool:
 
 
 class MessageDesk:
-    """Works off messages within one tick."""
+    """Works off messages within one tick.
+
+    Attributes:
+        requests: people's requests among them, by the message's name.
+    """
 
     def __init__(self, settings: Settings, arrivals: Arrivals) -> None:
         self._settings, self._arrivals = settings, arrivals
+        self.requests: dict[str, DubRequest] = {}
 
     def work(self, message: Message) -> list[Video] | Refusal | None:
         """Return the videos that a message led to, why there are none, or None while it waits.
@@ -72,8 +81,13 @@ class MessageDesk:
         Raises:
             NotWritable, WorkspaceError: if nothing can be registered at all.
         """
-        is_title = isinstance(message.event, TitleEvent)
-        found = self._by_title(message) if is_title else self._by_path(message)
+        event = message.event
+        if isinstance(event, DubRequest):
+            found = self._by_request(event, message.name)
+        elif isinstance(event, TitleEvent):
+            found = self._by_title(message)
+        else:
+            found = self._by_path(message)
         waited_h = (time.time() - message.received_s) / 3600
         if isinstance(found, Refusal) and found.lasts != "for good":
             hours = float(self._settings.webhooks.wait_hours)
@@ -87,7 +101,31 @@ class MessageDesk:
         else:
             _looks.pop(message.name, None)
             _looked_s.pop(message.name, None)
+        if isinstance(event, DubRequest):
+            self._note_receipt(event, found)
         return found
+
+    def _by_request(self, request: DubRequest, name: str) -> list[Video] | Refusal | None:
+        self.requests[name] = request
+        last, now_s = _looks.get(name), time.monotonic()
+        if last and now_s - last.at_s < _LOOK_FOR_PERSON_S:
+            return last.refusal
+        came = self._arrivals.accept(request, name)
+        if isinstance(came, Refusal) and came.lasts != "for good":
+            _looks[name] = _Look(None, came, now_s)
+        return [came] if isinstance(came, Video) else came
+
+    def _note_receipt(self, request: DubRequest, found: list[Video] | Refusal | None) -> None:
+        receipt, work_dir = Receipt(request), self._settings.work_dir
+        if read_receipt(receipt.name, work_dir) is None:
+            return
+        if isinstance(found, Refusal):
+            receipt = replace(receipt, state="REFUSED", cause=found.reason)
+        elif found:
+            receipt = replace(receipt, state="ACCEPTED", video=found[0].key)
+        else:
+            receipt = replace(receipt, cause=self._arrivals.left.get(Path(request.path), ""))
+        write_receipt(receipt, work_dir)
 
     def _by_path(self, message: Message) -> list[Video] | Refusal | None:
         event = message.event
@@ -171,4 +209,4 @@ class MessageDesk:
 
 def _name_of(message: Message) -> str:
     event = message.event
-    return event.path if isinstance(event, FileEvent) else event.title
+    return event.title if isinstance(event, TitleEvent) else event.path

@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -18,14 +17,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError, RequestRefused, WorkspaceError
 from dubarr_pipeline.files import named_disk_errors, read_json, write_json
+from dubarr_pipeline.library.dub_requests import DubRequest, path_in_library
 from dubarr_pipeline.library.webhooks.payloads import FileEvent, file_events, read_body
 from dubarr_pipeline.library.webhooks.titles import TitleEvent
 
-WebhookEvent = FileEvent | TitleEvent
+WebhookEvent = FileEvent | TitleEvent | DubRequest
 _EVENT = TypeAdapter[WebhookEvent](WebhookEvent)
 MOST_MESSAGES = 100_000
 """So many unprocessed messages mean that the sensor is off."""
@@ -33,10 +32,10 @@ MOST_MESSAGES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Event of one file of a library, with our own paths, or of a title in any of them.
+    """Event of one file, with our own paths, or of a title in any library; or a request.
 
     Attributes:
-        library: its name; empty for a title.
+        library: its name; empty for a title, and for a request outside of all.
         name: of its file in the inbox; sorts by time.
         received_s: seconds since 1970.
     """
@@ -141,8 +140,6 @@ def _merged(older: WebhookEvent, newer: WebhookEvent) -> WebhookEvent:
 
 
 TOKEN_VARIABLE = "DUBARR_WEBHOOK_TOKEN"
-_MAX_NAME, _MAX_PATH = 255, 4096
-"""In bytes: Linux has no longer names, and asking for one is an error."""
 _QUOTED = 300
 
 
@@ -183,7 +180,7 @@ class WebhookIntake:
 
     def _placed(self, event: WebhookEvent) -> tuple[str, WebhookEvent] | None:
         """Return the library of an event, and the event with our own paths; None if it has none."""
-        if isinstance(event, TitleEvent):
+        if not isinstance(event, FileEvent):
             return "", event
         path = self._ours(event.path)
         name = self._settings.owner_of(Path(path)) if path else None
@@ -194,21 +191,8 @@ class WebhookIntake:
         return name, replace(event, path=path, previous=previous, replaces=tuple(replaces))
 
     def _ours(self, theirs: str) -> str | None:
-        """Return our path of a file that a sender names, if a library may hold it."""
-        libraries = self._settings.libraries.values()
-        return next(filter(None, (_ours(library, theirs) for library in libraries)), None)
-
-
-def _ours(library: Library, theirs: str) -> str | None:
-    """Return our path of a file that a sender names, if it is a possible path in the library."""
-    for form in (theirs, *(unicodedata.normalize(kind, theirs) for kind in ("NFC", "NFD"))):
-        path = Path(os.path.normpath(library.mapped(form)))
-        inside = path.is_relative_to(library.path) if library.outside_links else library.holds(path)
-        if path.is_absolute() and inside:
-            longest = max(len(os.fsencode(part)) for part in path.parts)
-            short = longest <= _MAX_NAME and len(os.fsencode(path)) < _MAX_PATH
-            return str(path) if short else None
-    return None
+        path = path_in_library(theirs, self._settings.libraries.values())
+        return str(path) if path else None
 
 
 def webhook_token(work_dir: Path) -> tuple[str, Path | None]:

@@ -8,19 +8,26 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.options import WebhookOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import DubbingError, RequestRefused, SettingsError
 from dubarr_pipeline.library.webhooks.inbox import WebhookIntake
 from dubarr_pipeline.library.webhooks.payloads import SENDERS
+from dubarr_pipeline.library.webhooks.rest import VideoLookup, error_document, rest_routes
 from dubarr_pipeline.services.bearer_auth import OPEN_PATH
 from dubarr_pipeline.services.web import WebApp, WebLimits, WebServer, read_body
 
 _MIN_TOKEN = 16
 
 
-def webhook_server(settings: Settings, options: WebhookOptions, token: str) -> WebServer:
+def webhook_server(
+    settings: Settings, options: WebhookOptions, token: str, lookup: VideoLookup | None = None
+) -> WebServer:
     """Return a server that listens for webhooks; its `serve` answers them.
+
+    With a `lookup` it takes and answers people's requests, too. Changes in the settings' file count
+    from the next request on, but for address, token and limits.
 
     Every sender shows the `token` as bearer token, password or ``X-Dubarr-Token``.
 
@@ -32,7 +39,7 @@ def webhook_server(settings: Settings, options: WebhookOptions, token: str) -> W
             f"the webhook token has under {_MIN_TOKEN} characters: make one by "
             "`openssl rand -hex 32`"
         )
-    intake = WebhookIntake(settings)
+    live = LiveSettings(settings)
     limits = WebLimits(options.most_body_kb * 1024, options.timeout_s)
 
     async def health(_: Request) -> Response:
@@ -46,6 +53,7 @@ def webhook_server(settings: Settings, options: WebhookOptions, token: str) -> W
         body = await read_body(request, limits)
         try:
             form = request.headers.get("content-type", "")
+            intake = WebhookIntake(live.current())
             accepted = await run_in_threadpool(intake.take, sender, body, form)
         except RequestRefused:
             raise
@@ -54,9 +62,9 @@ def webhook_server(settings: Settings, options: WebhookOptions, token: str) -> W
         return JSONResponse({"accepted": accepted})
 
     # Radarr and Sonarr may be told to put.
-    routes = {("GET", OPEN_PATH): health}
+    routes = {("GET", OPEN_PATH): health, **(rest_routes(live, limits, lookup) if lookup else {})}
     routes |= {(method, "/{sender:path}"): receive for method in ("POST", "PUT")}
-    app = WebApp(routes, token, limits, lambda error: {"error": str(error)})
+    app = WebApp(routes, token, limits, error_document)
     try:
         return WebServer(app, options.host, options.port)
     except OSError as error:
