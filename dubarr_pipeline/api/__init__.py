@@ -1,9 +1,10 @@
 """The Python API; the command line calls nothing else.
 
-`dubbing` dubs, `requests` queues, `videos` tells how far the registered videos are and
-`video_counts` how many, `libraries` and `backfill` work on watched folders, `profiles` reads the
-settings and fetches models, `voices` brings the neural ones, `review` serves the review page.
-``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline`` itself.
+`dubbing` dubs, `samples` dubs a minute, `requests` queues, `videos` tells how far the registered
+videos are and `video_counts` how many, `libraries` and `backfill` work on watched folders,
+`profiles` reads the settings and fetches models, `voices` brings the neural ones, `review` serves
+the review page. ``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline``
+itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
 what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed.
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         profiles,
         requests,
         review,
+        samples,
         video_counts,
         videos,
         voices,
@@ -32,6 +34,7 @@ __all__ = [
     "profiles",
     "requests",
     "review",
+    "samples",
     "video_counts",
     "videos",
     "voices",

@@ -28,8 +28,10 @@ from dubarr_pipeline.library.videos import (
 from dubarr_pipeline.workdir.layout import exclusive, unfinished
 
 Kind = Literal[
-    "unfinished file", "temporary files", "service log", "kept original", "deleted video"
+    "unfinished file", "temporary files", "service log", "kept original", "deleted video", "sample"
 ]
+SAMPLES = "samples"
+"""Folder of the samples of films; a library's walk passes by a folder of this name."""
 _DAY_S = 86_400.0
 _UNFINISHED_S = 3_600.0
 """Age of an unfinished file from which no process can be writing it any more."""
@@ -54,12 +56,13 @@ def removals(settings: Settings, now_s: float) -> Iterator[Removal]:
         with suppress(ArtifactError):
             yield from _of_video(load_video(key, settings.work_dir), settings, now_s)
     yield from _old_logs(settings.work_dir / "logs", settings.housekeeping, now_s)
+    yield from _old_samples(settings, now_s)
 
 
 def remove(removal: Removal, settings: Settings, now_s: float) -> bool:
     """Remove a file or folder; return False if it is needed again, or its video is being dubbed."""
     if not removal.key:
-        removal.path.unlink(missing_ok=True)
+        _drop(removal.path)
         return True
     try:
         video = load_video(removal.key, settings.work_dir)
@@ -80,6 +83,13 @@ def remove(removal: Removal, settings: Settings, now_s: float) -> bool:
             return True
     except (ArtifactError, VideoBusy):
         return False
+
+
+def _drop(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def note_absences(settings: Settings, now_s: float) -> None:
@@ -160,6 +170,17 @@ def _old_logs(folder: Path, options: HousekeepingOptions, now_s: float) -> Itera
         days = (now_s - path.stat().st_mtime) / _DAY_S
         if path.is_file() and days > options.keep_logs_days and not path.name.startswith("tried-"):
             yield Removal("service log", path, f"it is {days:.0f} days old", size=_size(path))
+
+
+def _old_samples(settings: Settings, now_s: float) -> Iterator[Removal]:
+    """Yield the samples that nothing has touched for as long as temporary files are kept."""
+    folder, kept_days = settings.work_dir / SAMPLES, settings.housekeeping.keep_temporary_days
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        inside = path.rglob("*") if path.is_dir() else ()
+        idle_days = (now_s - max(p.stat().st_mtime for p in (path, *inside))) / _DAY_S
+        if idle_days > kept_days and not settings.debug_mode:
+            reason = f"it is a sample that has been idle for {idle_days:.0f} days"
+            yield Removal("sample", path, reason, size=_size(path))
 
 
 def _size(path: Path) -> int:

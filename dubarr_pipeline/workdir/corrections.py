@@ -79,7 +79,7 @@ def with_speaker_edits(
             the choices.
     """
     path, found = work.edits / "speakers.json", dict(profiles)
-    listed = _document(path).get("speakers", {})
+    listed = read_edits(path).get("speakers", {})
     if isinstance(listed, dict):
         listed = {
             who: {n: v for n, v in facts.items() if n not in _NOT_SAID}
@@ -119,7 +119,7 @@ def edited_context(work: WorkDir) -> Context:
 def with_context_edits(work: WorkDir, context: Context) -> Context:
     """Put a person's corrections into the context. Raises `ArtifactError` if not readable."""
     path = work.edits / "context.json"
-    edits = {name: part for name, part in _document(path).items() if name != "schema"}
+    edits = {name: part for name, part in read_edits(path).items() if name != "schema"}
     choices = [each.name for each in fields(Context)]
     for name in edits:
         if name not in choices:
@@ -140,7 +140,7 @@ def files_of(work: WorkDir) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_edits(path: Path) -> dict[str, Any]:
     """Return the table in a file of corrections; empty where there is no file."""
     if not path.is_file():
         return {}
@@ -224,7 +224,7 @@ _Taken = tuple[Path, list[str], bool]
 
 def _take_speakers(work: WorkDir, made: Mapping[str, Any], edited: Mapping[str, Any]) -> _Taken:
     path = work.edits / "speakers.json"
-    whole = _document(path)
+    whole = read_edits(path)
     table, taken, rest = whole.setdefault("speakers", {}), list[str](), False
     for who, facts in edited["speakers"].items():
         before = made["speakers"].get(who)
@@ -257,14 +257,14 @@ def _take_parts(work: WorkDir, made: Mapping[str, Any], edited: Mapping[str, Any
     changed = {n: v for n, v in edited.items() if v != made.get(n)}
     taken = sorted(changed.keys() & names)
     if taken:
-        write_json(path, {**_document(path), **{name: changed[name] for name in taken}}, 1)
+        write_json(path, {**read_edits(path), **{name: changed[name] for name in taken}}, 1)
     return path, taken, bool(changed.keys() - names)
 
 
 def _take_lines(work: WorkDir, made: Mapping[str, Any], edited: Mapping[str, Any]) -> _Taken:
     path = work.edits / f"{made['language']}.json"
     before = {line["index"]: line for line in made["segments"]}
-    whole = _document(path)
+    whole = read_edits(path)
     table, taken = whole.setdefault("lines", {}), list[str]()
     rest = {n: v for n, v in edited.items() if n != "segments"} != {
         n: v for n, v in made.items() if n != "segments"
