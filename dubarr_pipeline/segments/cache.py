@@ -6,7 +6,7 @@ it.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from dubarr_pipeline.engines.interfaces import Draft, Samples, Speech
 from dubarr_pipeline.files import named_disk_errors, whole_file
 from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
-from dubarr_pipeline.segments.journal import Entry, Journal
+from dubarr_pipeline.segments.journal import Entry, Journal, digest
 from dubarr_pipeline.segments.results import LineResult, Take
 from dubarr_pipeline.segments.takes import clipped_samples
 from dubarr_pipeline.segments.tasks import LineTask
@@ -38,10 +38,21 @@ class _SoundEntry:
     clipped: int = 0
     faults: tuple[str, ...] = ()
 
+    def take(self, unspoken: Take) -> Take:
+        """Return a take with this sound."""
+        return replace(
+            unspoken,
+            duration_s=round(self.samples / self.rate, 6),
+            faults=self.faults,
+            file=self.file,
+            sound=self.sound,
+        )
+
 
 _Value = TypeVar("_Value")
 _SOUND = TypeAdapter(_SoundEntry)
 _VERSIONS = TypeAdapter(tuple[str, ...])
+_TAKE = TypeAdapter(Take)
 _TAKES = TypeAdapter(tuple[Take, ...])
 _SECONDS = TypeAdapter(Annotated[float, Field(gt=0, allow_inf_nan=False)])
 
@@ -49,13 +60,24 @@ _SECONDS = TypeAdapter(Annotated[float, Field(gt=0, allow_inf_nan=False)])
 class AnswerCache:
     """Answers of all runs for one video. For many threads."""
 
-    def __init__(self, work: WorkDir, journal: Journal) -> None:
+    def __init__(self, work: WorkDir, journal: Journal, tasks: Iterable[LineTask] = ()) -> None:
+        """Open the answers of a journal; `tasks` are the lines as they are numbered now."""
         self.folder = work.segments / TAKES
         self._journal = journal
+        self._drafts = {(task.language, task.index): task.draft_key for task in tasks}
+
+    def _find(self, kind: str, task: LineTask, key: str) -> Entry | None:
+        """Return the last answer for a line, also where it had another number then."""
+        known = self._journal.found(kind, task.language, key)
+        if task.index in known:
+            return known[task.index]
+        # A line that says the same today is another line, with answers of its own.
+        moved = (n for n in sorted(known) if self._drafts.get((task.language, n)) != task.draft_key)
+        return next((known[number] for number in moved), None)
 
     def draft(self, task: LineTask) -> Draft | None:
         """Return the translation of the line, or None if there is none yet."""
-        entry = self._journal.find("draft", task.language, task.index, task.draft_key)
+        entry = self._find("draft", task, task.draft_key)
         versions = _checked(_VERSIONS, entry, "versions")
         return Draft(task.index, versions) if versions else None
 
@@ -74,7 +96,7 @@ class AnswerCache:
         self, kind: Literal["rewrite", "heard"], task: LineTask, key: str, ask: Callable[[], str]
     ) -> str:
         """Return the wording, or the words heard, that answered this request, else ask for them."""
-        entry = self._journal.find(kind, task.language, task.index, key)
+        entry = self._find(kind, task, key)
         if entry is not None and isinstance(entry.get("text"), str):
             return str(entry["text"])
         text = ask()
@@ -93,9 +115,9 @@ class AnswerCache:
         `key` is the digest of the request to the voice. `speak` renders the take and names its
         faults; it is called if there is no such sound yet.
         """
-        entry = self._journal.find("take", task.language, task.index, key)
+        entry = self._find("take", task, key)
         sound = _checked(_SOUND, entry, "rendering")
-        if sound is None or not self._is_whole(sound.file, sound.sound):
+        if sound is None or not self.is_whole(sound):
             speech, faults = speak()
             path = self.folder / f"{task.language}_{task.index}_{key}.wav"
             # Not flushed to the disk: the entry carries the sound's digest, so a sound that a power
@@ -107,15 +129,12 @@ class AnswerCache:
                 temporary.replace(path)
             size, clipped = speech.samples.size, clipped_samples(speech.samples)
             sound = _SoundEntry(path.name, _digest(path), size, speech.rate, clipped, faults)
-            self._journal.write({**_place("take", task, key), "rendering": asdict(sound)})
-        take = replace(
-            unspoken,
-            duration_s=round(sound.samples / sound.rate, 6),
-            faults=sound.faults,
-            file=sound.file,
-            sound=sound.sound,
-        )
-        return take, Fraction(sound.clipped, max(1, sound.samples))
+            rendering = {
+                "rendering": asdict(sound),
+                "take": _TAKE.dump_python(unspoken, mode="json"),
+            }
+            self._journal.write({**_place("take", task, key), **rendering})
+        return sound.take(unspoken), Fraction(sound.clipped, max(1, sound.samples))
 
     def prior(self, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return the length model as it was when this video was begun; later runs go on from it."""
@@ -137,20 +156,21 @@ class AnswerCache:
 
     def has_begun(self, task: LineTask) -> bool:
         """Return whether an earlier run has finished the line; its sound may be gone. Cheap."""
-        return self._journal.find("line", task.language, task.index, task.line_key) is not None
+        return self._find("line", task, task.line_key) is not None
 
     def finished(self, task: LineTask) -> LineResult | None:
         """Return the line as an earlier run finished it, if all that it depends on is the same."""
-        place = ("line", task.language, task.index)
-        entry = self._journal.find(*place, task.line_key)
+        entry = self._find("line", task, task.line_key)
         if entry is None and task.old_line_key:
-            entry = self._journal.find(*place, task.old_line_key)
+            entry = self._find("line", task, task.old_line_key)
         takes = _checked(_TAKES, entry, "takes")
+        if entry is not None and takes and (spoken := task.respelled(takes[entry["chosen"]].text)):
+            entry = self._find("line", task, digest(task.line_key, spoken))
+            takes = _checked(_TAKES, entry, "takes")
         if entry is None or not takes:
             return None
         # Only the chosen sound is needed: the others may be gone.
-        chosen = takes[int(entry["chosen"])]
-        if not self._is_whole(chosen.file, chosen.sound):
+        if not self.is_whole(takes[int(entry["chosen"])]):
             return None
         natural = entry.get("natural")
         return replace(
@@ -159,17 +179,31 @@ class AnswerCache:
             reused=True,
         )
 
+    def take(self, language: str, sound: str) -> Take | None:
+        """Return the take with this digest that was spoken for any line; None if it is gone."""
+        for entry in self._journal.entries("line", language):
+            for take in _checked(_TAKES, entry, "takes") or ():
+                if take.sound == sound:
+                    return take if self.is_whole(take) else None
+        for entry in self._journal.entries("take", language):
+            rendering = _checked(_SOUND, entry, "rendering")
+            if rendering and rendering.sound == sound and (made := _checked(_TAKE, entry, "take")):
+                take = replace(rendering.take(made), verdict="keep")
+                return take if self.is_whole(take) else None
+        return None
+
     def keep_line(self, task: LineTask, result: LineResult) -> None:
         """Write down that a line is finished. Failed and provisional ones are tried again."""
         if result.chosen is not None and not result.provisional:
             takes = _TAKES.dump_python(result.takes, mode="json")
-            place = _place("line", task, task.line_key)
+            spoken = task.respelled(result.text)
+            place = _place("line", task, digest(task.line_key, spoken) if spoken else task.line_key)
             facts = {"takes": takes, "chosen": result.chosen, "natural": result.natural}
             self._journal.write({**place, **facts})
 
     def final(self, task: LineTask, key: str, path: Path, render: Callable[[Path], None]) -> None:
         """Render a final sound, unless it is there and whole."""
-        entry = self._journal.find("final", task.language, task.index, key)
+        entry = self._find("final", task, key)
         if entry is not None and path.is_file() and _digest(path) == entry.get("sound"):
             return
         with whole_file(path) as temporary:
@@ -188,9 +222,10 @@ class AnswerCache:
             if path.name not in used:
                 path.unlink(missing_ok=True)
 
-    def _is_whole(self, file: str, sound: str) -> bool:
-        path = self.folder / Path(file).name
-        return path.is_file() and _digest(path) == sound
+    def is_whole(self, take: Take | _SoundEntry) -> bool:
+        """Return whether a take's sound is there as it was spoken."""
+        path = self.folder / Path(take.file).name
+        return path.is_file() and _digest(path) == take.sound
 
 
 def _place(kind: str, task: LineTask, key: str) -> dict[str, object]:

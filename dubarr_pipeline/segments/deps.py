@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.engines.interfaces import DraftBatch, Synthesizer, TakeVerifier, Translator
+from dubarr_pipeline.script.model import Context
 from dubarr_pipeline.segments.cache import AnswerCache
 from dubarr_pipeline.segments.lengths import Lengths, VoiceName
 from dubarr_pipeline.segments.tasks import LineTask
@@ -43,6 +44,7 @@ class LineDeps:
         llm, tts, asr: the queues in front of translator, synthesizer and listener.
         rate: samples per second of the clock.
         film: facts of the film for its translator; without lines.
+        contexts: target language -> the context with a person's renderings.
         unmeasured: voices that are measured before their first line, each with that line.
         gain: of the rewordings in this run.
     """
@@ -58,10 +60,12 @@ class LineDeps:
     options: SegmentsOptions
     rate: int
     film: DraftBatch
+    contexts: Mapping[str, Context]
     unmeasured: Mapping[VoiceName, LineTask] = field(default_factory=dict[VoiceName, LineTask])
     gain: RewordingGain = field(default_factory=RewordingGain)
 
     def batch(self, *tasks: LineTask, earlier: tuple[tuple[str, str], ...] = ()) -> DraftBatch:
         """Return these lines of one language as a batch for the translator."""
-        lines = tuple(task.to_draft for task in tasks)
-        return replace(self.film, target=tasks[0].language, lines=lines, earlier=earlier)
+        lines, target = tuple(task.to_draft for task in tasks), tasks[0].language
+        context = self.contexts[target]
+        return replace(self.film, target=target, lines=lines, context=context, earlier=earlier)

@@ -2,7 +2,7 @@
 
 ``segments.journal`` is append-only, one JSON object per line, flushed to the disk before the work
 goes on. Eight kinds of entry are kept by (language, index, key), the key being a digest of all that
-the answer depends on:
+the answer depends on (a line that was numbered anew finds its answers by the key alone):
 
 - ``draft``: the versions of a translated line. All lines of a call share one entry, so that a kill
   never leaves half a call behind;
@@ -24,7 +24,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Journal:
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._pending: list[tuple[bytes, threading.Event]] = []
-        self._kept: dict[tuple[str, str, int], dict[str, Entry]] = {}
+        self._kept: dict[tuple[str, str], dict[str, dict[int, Entry]]] = {}
         with named_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
@@ -92,7 +92,19 @@ class Journal:
     def find(self, kind: str, language: str, index: int, key: str) -> Entry | None:
         """Return the last entry of this kind and key for a line, or None."""
         with self._lock:
-            return self._kept.get((kind, language, index), {}).get(key)
+            return self._kept.get((kind, language), {}).get(key, {}).get(index)
+
+    def found(self, kind: str, language: str, key: str) -> Mapping[int, Entry]:
+        """Return the last entry of this kind and key for every line that has one, by its index."""
+        with self._lock:
+            return dict(self._kept.get((kind, language), {}).get(key, {}))
+
+    def entries(self, kind: str, language: str) -> Iterator[Entry]:
+        """Yield the last entries of a kind, in the order in which their keys were written."""
+        with self._lock:
+            keys = [tuple(each.values()) for each in self._kept.get((kind, language), {}).values()]
+        for entries in keys:
+            yield from entries
 
     def write(self, *entries: Entry) -> None:
         """Append entries as one, and return when they are on the disk.
@@ -167,5 +179,5 @@ class Journal:
     def _keep(self, entry: Entry) -> None:
         for line in entry.get("lines", [entry]):
             if "index" in line:
-                place = (str(entry["kind"]), str(entry["language"]), int(line["index"]))
-                self._kept.setdefault(place, {})[str(line["key"])] = line
+                place = self._kept.setdefault((str(entry["kind"]), str(entry["language"])), {})
+                place.setdefault(str(line["key"]), {})[int(line["index"])] = line

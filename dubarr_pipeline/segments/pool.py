@@ -25,6 +25,7 @@ from dubarr_pipeline.segments.lengths import VoiceName
 from dubarr_pipeline.segments.line import make_line
 from dubarr_pipeline.segments.measuring import measured
 from dubarr_pipeline.segments.results import FAILED, LINE_FAILURES, LineResult, failure_name
+from dubarr_pipeline.segments.settled import by_person
 from dubarr_pipeline.segments.tasks import LineTask
 from dubarr_pipeline.services.call_queue import DRAFTING, Cancelled, Priority
 
@@ -50,7 +51,7 @@ class Pool:
         """Work through all tasks; return results in their order. Raises `Cancelled` if stopped."""
         # Lines that earlier runs finished count as done before the first thread starts.
         for task in self._tasks:
-            finished = self._deps.cache.finished(task)
+            finished = by_person(task, self._deps.cache.finished(task))
             if finished is not None:
                 self._deps.lengths.settle(task, finished.natural)
                 self._results[task.position] = finished
@@ -199,8 +200,7 @@ def drafts(tasks: Sequence[LineTask], deps: LineDeps) -> Iterator[list[Drafted]]
         start, size = start + size, min(2 * size, deps.options.batch_lines)
         known: dict[int, Draft] = {}
         for task in batch:
-            edited = Draft(task.index, (task.edit,)) if task.edit is not None else None
-            draft = edited or deps.cache.draft(task)
+            draft = _known(task, deps)
             if draft is not None:
                 known[task.index] = draft
         missing = [task for task in batch if task.index not in known]
@@ -214,6 +214,16 @@ def drafts(tasks: Sequence[LineTask], deps: LineDeps) -> Iterator[list[Drafted]]
             if draft.versions
         ]
         earlier = (*earlier, *spoken)[-_EARLIER_LINES:]
+
+
+def _known(task: LineTask, deps: LineDeps) -> Draft | None:
+    """Return a line's draft without asking for one, or None."""
+    if task.fixed is not None:
+        return Draft(task.index, (task.fixed.text,))
+    if task.edit is not None:
+        return Draft(task.index, (task.edit,))
+    draft = deps.cache.draft(task)
+    return Draft(task.index, ()) if draft is None and task.edits.keep_original else draft
 
 
 def _translate(

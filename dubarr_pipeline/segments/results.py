@@ -28,6 +28,8 @@ from dubarr_pipeline.workdir.layout import WorkDir
 SPOKEN = "spoken"
 PLACED = "placed"
 KEPT_ORIGINAL = "kept_original"
+BY_PERSON = "a person's choice"
+"""Reason for which a line of speech keeps the original voice."""
 FAILED = "failed:"
 """Prefix of a failed line's outcome; the failure's name follows."""
 
@@ -84,6 +86,9 @@ class LineResult:
         flags: doubts about a placed line, by name: ``misspoken`` (only the recogniser condemns its
             take), ``missing_term`` (of the glossary).
         voice: name of the stock voice that speaks it; None for a voice made after the speaker's.
+        id: the line's lasting id; empty in a film without edits.
+        edits: what a person has set, by field.
+        refused: edits that could not be had, each by field and reason.
         natural: the text that was first spoken, and its seconds at the voice's natural rate.
         spoken_now: takes that were rendered in this run, not read from the journal.
         reused: True if an earlier run finished the line.
@@ -109,11 +114,19 @@ class LineResult:
     timings: Mapping[str, float] = field(default_factory=dict[str, float])
     flags: tuple[str, ...] = ()
     voice: str | None = None
+    id: str = ""
+    edits: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    refused: tuple[str, ...] = ()
     # Facts of the run: they are not in segments.json.
     natural: tuple[str, float] | None = field(default=None, compare=False)
     spoken_now: int = field(default=0, compare=False)
     reused: bool = field(default=False, compare=False)
     provisional: bool = field(default=False, compare=False)
+
+    @property
+    def gain_db(self) -> float:
+        """Gain that a person asked for, on top of the mixer's own."""
+        return float(self.edits.get("gain_db", 0.0))
 
     @property
     def placed(self) -> bool:
@@ -147,6 +160,8 @@ class SegmentsStats:
         takes_per_line: mean over the lines that were spoken.
         tokens, tokens_per_s: of the language model, where there is one.
         prediction_error: mean absolute relative error of predicted seconds over natural takes.
+        edited: lines that a person has edited.
+        refused: edits that could not be had.
     """
 
     lines: int
@@ -160,6 +175,8 @@ class SegmentsStats:
     tokens_per_s: float
     prediction_error: float | None
     wall_s: float
+    edited: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +186,14 @@ class SegmentsResult:
     Attributes:
         rate: samples per second of the clock.
         lengths: the length model after this film, for the next one; empty where read from a file.
+        revisions: language -> revision of a person's edits that the run took.
     """
 
     rate: int
     languages: Mapping[str, tuple[LineResult, ...]]
     stats: SegmentsStats
     lengths: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    revisions: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def failed_languages(self, least_placed: float) -> dict[str, str]:
         """Return the languages with too few placed lines, or too little of their time, and why."""
@@ -235,6 +254,8 @@ def write_segments(work: WorkDir, result: SegmentsResult, **details: Any) -> Non
         for language, lines in result.languages.items()
     }
     document = {"rate": result.rate, "stats": asdict(result.stats), "languages": languages}
+    if result.revisions:
+        document["output_revision"] = dict(result.revisions)
     write_json(work.segments_report, {**document, **details})
 
 
@@ -247,7 +268,10 @@ def read_segments(work: WorkDir) -> SegmentsResult:
             language: tuple(_line(line, language, rate, work) for line in lines)
             for language, lines in document["languages"].items()
         }
-        return SegmentsResult(rate, languages, _STATS.validate_python(document["stats"]))
+        stats, revisions = document["stats"], document.get("output_revision", {})
+        return SegmentsResult(
+            rate, languages, _STATS.validate_python(stats), revisions=dict(revisions)
+        )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise ArtifactError(
             f"{work.segments_report} is damaged ({error!r}): delete it, and its stage makes it"
@@ -272,7 +296,12 @@ def _document(line: LineResult, rate: int) -> dict[str, Any]:
         "timings": dict(line.timings),
         "flags": list(line.flags),
         "voice": line.voice,
+        **{name: value for name, value in _edits(line).items() if value},
     }
+
+
+def _edits(line: LineResult) -> dict[str, Any]:
+    return {"id": line.id, "edits": dict(line.edits), "refused": list(line.refused)}
 
 
 def _line(document: Mapping[str, Any], language: str, rate: int, work: WorkDir) -> LineResult:
@@ -295,4 +324,7 @@ def _line(document: Mapping[str, Any], language: str, rate: int, work: WorkDir) 
         timings=document["timings"],
         flags=tuple(document.get("flags", ())),
         voice=document.get("voice"),
+        id=document.get("id", ""),
+        edits=document.get("edits", {}),
+        refused=tuple(document.get("refused", ())),
     )

@@ -18,7 +18,9 @@ from dubarr_pipeline.media.audio.resample import resample
 from dubarr_pipeline.media.audio.stretch import stretch
 from dubarr_pipeline.media.audio.wav import write_wave
 from dubarr_pipeline.progress import OnProgress, ignore_progress
+from dubarr_pipeline.script.model import Context
 from dubarr_pipeline.segments.cache import AnswerCache
+from dubarr_pipeline.segments.corrections import pin
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.journal import Journal, digest
 from dubarr_pipeline.segments.lengths import Lengths
@@ -33,6 +35,7 @@ from dubarr_pipeline.segments.results import (
     SegmentsStats,
     write_segments,
 )
+from dubarr_pipeline.segments.settled import with_chosen_takes
 from dubarr_pipeline.segments.tasks import LineTask, SegmentsRequest, line_tasks
 from dubarr_pipeline.services.call_queue import ServiceQueue
 from dubarr_pipeline.text.languages import display_name, same_language
@@ -56,13 +59,17 @@ def run(request: SegmentsRequest, on_progress: OnProgress = ignore_progress) -> 
     began = time.monotonic()
     tasks = line_tasks(request)
     with Journal(request.work.journal, fresh=request.force) as journal:
-        cache = AnswerCache(request.work, journal)
+        cache = AnswerCache(request.work, journal, tasks)
+        tasks = with_chosen_takes(tasks, cache, request.work)
         deps = line_deps(request, tasks, cache)
         spoken = Pool(tasks, deps, request.cancel).run(on_progress) if tasks else []
         lines = _place(request, tasks, spoken, cache)
-        cache.sweep(spoken)
+        # An edit may be undone: a film with edits keeps every take.
+        if not request.revisions:
+            cache.sweep(spoken)
     stats = _stats(request, lines, spoken, time.monotonic() - began)
-    result = SegmentsResult(request.transcript.rate, lines, stats, deps.lengths.learned())
+    learned, revisions = deps.lengths.learned(), dict(request.revisions)
+    result = SegmentsResult(request.transcript.rate, lines, stats, learned, revisions)
     # Sounds of lines and languages that are gone, and half-written files.
     wanted = {line.path for each in lines.values() for line in each}
     folder, root = request.work.segments, request.work.root
@@ -116,6 +123,7 @@ def line_deps(request: SegmentsRequest, tasks: Sequence[LineTask], cache: Answer
         options=options,
         rate=request.transcript.rate,
         film=DraftBatch(language, "", (), request.context, request.speakers),
+        contexts={target: request.context_in(target) for target in request.targets},
     )
 
 
@@ -131,22 +139,29 @@ def _place(
     for language in request.targets:
         mine = [task for task in tasks if task.language == language]
         original = [
-            LineResult(language, s.index, s.speaker, s.span, s.span, KEPT_ORIGINAL)
+            LineResult(
+                *(language, s.index, s.speaker, s.span, s.span, KEPT_ORIGINAL),
+                id=request.ids.get(s.index, ""),
+            )
             for s in request.transcript.segments
             if s.kind != "speech"
         ]
-        placed = [_flagged(line, request) for line in place_language(mine, results, request, cache)]
+        context = request.context_in(language)
+        made = place_language(mine, results, request, cache)
+        placed = [
+            _flagged(line, task.segment.text, context)
+            for task, line in zip(mine, made, strict=True)
+        ]
         all_lines = [*placed, *original]
         lines[language] = tuple(sorted(all_lines, key=lambda line: line.index))
     return lines
 
 
-def _flagged(line: LineResult, request: SegmentsRequest) -> LineResult:
+def _flagged(line: LineResult, original: str, context: Context) -> LineResult:
     """Return a placed line with the doubts about it."""
     if not line.placed or line.take is None:
         return line
-    text = next(s.text for s in request.transcript.segments if s.index == line.index)
-    terms = terms_in(text, request.context)
+    terms = terms_in(original, context)
     kept = all(keeps_term(line.text, term, line.language) for term in terms)
     return replace(line, flags=(*line.take.faults, *(() if kept else ("missing_term",))))
 
@@ -181,6 +196,8 @@ def _stats(
         tokens_per_s=usage.tokens / usage.busy_s if usage.busy_s else 0.0,
         prediction_error=fmean(errors) if errors else None,
         wall_s=round(wall_s, 3),
+        edited=sum(1 for line in lines if line.edits),
+        refused=sum(len(line.refused) for line in lines),
     )
 
 
@@ -201,9 +218,10 @@ def place_language(
     """
     rate, options = request.transcript.rate, request.options
     takes = [
-        TimedTake.untouched(task.window, max(1, round(take.duration_s * rate)))
+        TimedTake.untouched(task.window, natural, pin(task.edits, natural, rate))
         for task in tasks
         if (take := results[task.position].take) is not None
+        for natural in [max(1, round(take.duration_s * rate))]
     ]
     placement = place(takes, rate, options.placement, options.tempo)
     placed = {take.index: take for take in placement.placed}
@@ -214,6 +232,8 @@ def place_language(
         take, timed = result.take, placed.get(task.index)
         if take is None or timed is None:
             path.unlink(missing_ok=True)
+            if result.outcome == KEPT_ORIGINAL:
+                return result
             return replace(result, outcome=FAILED + (result.failure or failed[task.index]))
 
         def render(temporary: Path) -> None:

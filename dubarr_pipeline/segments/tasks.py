@@ -1,14 +1,17 @@
 """The request for a run, and its task list: all lines of all languages."""
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dubarr_pipeline.config.options import SegmentsOptions
+from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.engines.interfaces import (
     LineToDraft,
     Synthesizer,
@@ -17,11 +20,18 @@ from dubarr_pipeline.engines.interfaces import (
     Voice,
 )
 from dubarr_pipeline.engines.translation.reply_checks import terms_in
-from dubarr_pipeline.script.model import Context, Segment, SpeakerProfile, Transcript
+from dubarr_pipeline.script.model import Context, Segment, SpeakerProfile, Term, Transcript
 from dubarr_pipeline.script.speakers.casting import CastVoice
+from dubarr_pipeline.segments.corrections import checked, said_fields
 from dubarr_pipeline.segments.journal import digest
-from dubarr_pipeline.segments.results import FAILED, LineResult
+from dubarr_pipeline.segments.pronunciation import (
+    pronounced,
+    with_pronunciations,
+    with_renderings,
+)
+from dubarr_pipeline.segments.results import FAILED, LineResult, Take
 from dubarr_pipeline.spans import Span, to_seconds
+from dubarr_pipeline.text.normalize import speakable
 from dubarr_pipeline.timing.length_model import PhonemeCount
 from dubarr_pipeline.timing.windows import Window, windows
 from dubarr_pipeline.workdir.layout import WorkDir
@@ -43,7 +53,11 @@ class SegmentsRequest:
         cast: target language -> speaker -> their stock voice; empty for engines without any.
         narrator: who reads the lines of all speakers, or None.
         existing: target language -> index -> the line in a subtitle that already exists.
-        edits: target language -> index -> a person's wording, spoken as it is.
+        edits: target language -> index -> a person's edits of the line.
+        renderings, pronunciations: target language -> term -> a person's words.
+        machine: the script without a person's edits; None where it is `transcript`.
+        ids: index -> the line's lasting id, where lines have one.
+        revisions: language -> revision of the edits that are taken.
         phonemes: counts phonemes, for better predictions of lengths, if an engine can.
         cancel: set by another thread to stop the run; finished lines are kept.
     """
@@ -63,12 +77,30 @@ class SegmentsRequest:
     )
     narrator: SpeakerProfile | None = None
     existing: Mapping[str, Mapping[int, str]] = field(default_factory=dict[str, Mapping[int, str]])
-    edits: Mapping[str, Mapping[int, str]] = field(default_factory=dict[str, Mapping[int, str]])
+    edits: Mapping[str, Mapping[int, LineEdits]] = field(
+        default_factory=dict[str, Mapping[int, LineEdits]]
+    )
+    renderings: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]]
+    )
+    pronunciations: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]]
+    )
+    machine: Transcript | None = None
+    ids: Mapping[int, str] = field(default_factory=dict[int, str])
+    revisions: Mapping[str, int] = field(default_factory=dict[str, int])
     lengths: Mapping[str, Any] | None = None
     phonemes: PhonemeCount | None = None
     listener: TakeVerifier | None = None
     force: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
+
+    def context_in(self, language: str) -> Context:
+        """Return the context with a person's renderings in one language."""
+        if not (said := self.renderings.get(language)):
+            return self.context
+        glossary = with_renderings(self.context.glossary, language, said)
+        return replace(self.context, glossary=glossary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +111,12 @@ class LineTask:
         ordinal: its place among the dubbed lines of the video.
         position: its place in the list of all lines of all languages.
         to_draft: the line for its translator, with its segment and its budget.
-        edit: a person's wording, or None.
+        edits: a person's edits that can be had.
+        refused: those that cannot, each by field and reason.
+        glossary: the terms of its language.
+        terms: the same with a person's pronunciations; None where they said none.
+        fixed: the take that a person chose, or locked.
+        id: the line's lasting id; empty where it has none.
         draft_key: digest of all that its translation depends on.
         line_key: digest of all that its takes depend on.
         old_line_key: the same as an older version wrote it, or None where it could not.
@@ -91,10 +128,20 @@ class LineTask:
     window: Window
     to_draft: LineToDraft
     voice: Voice
-    edit: str | None
     draft_key: str
     line_key: str
     old_line_key: str | None = None
+    edits: LineEdits = field(default_factory=LineEdits)
+    refused: tuple[str, ...] = ()
+    glossary: tuple[Term, ...] = ()
+    terms: tuple[Term, ...] | None = None
+    fixed: Take | None = None
+    id: str = ""
+
+    @property
+    def edit(self) -> str | None:
+        """A person's wording, or None."""
+        return self.edits.text
 
     @property
     def segment(self) -> Segment:
@@ -111,6 +158,15 @@ class LineTask:
         """The line's name in messages."""
         return f"line {self.index} ({self.language})"
 
+    def respelled(self, text: str) -> str | None:
+        """Return a wording prepared for speech, if a person's pronunciations change it."""
+        if self.terms is None:
+            return None
+        said = pronounced(text, self.terms, self.language)
+        if said == pronounced(text, self.glossary, self.language):
+            return None
+        return speakable(said, self.language)
+
     @property
     def unspoken(self) -> LineResult:
         """The line's result before its first take: failed, without a name."""
@@ -118,56 +174,144 @@ class LineTask:
         spans = (segment.span, self.window.reach)
         who = (self.language, segment.index, segment.speaker)
         voice = self.voice.name or self.voice.profile.voices.get(self.language)
-        return LineResult(*who, *spans, FAILED, budget_s=budget_s, voice=voice)
+        said = said_fields(self.edits)
+        facts = {"budget_s": budget_s, "voice": voice, "id": self.id}
+        return LineResult(*who, *spans, FAILED, **facts, edits=said, refused=self.refused)
 
 
 def line_tasks(request: SegmentsRequest) -> tuple[LineTask, ...]:
     """Unify all lines of all languages into one list, by position in the film, then by language."""
-    transcript = request.transcript
-    film = Span(0, transcript.samples)
-    segments, narrator = transcript.segments, request.narrator
-    if narrator:
-        # One voice never says two lines at once, whoever said them in the original.
-        segments = tuple(replace(segment, speaker=narrator.speaker) for segment in segments)
-    line_windows = windows(segments, film, transcript.rate, request.options.window)
-    latest: dict[str, tuple[Path, str]] = {}
+    transcript, narrator = request.transcript, request.narrator
+    line_windows = _windows(request)
+    languages = {each: _Language.of(request, each) for each in request.targets}
+    samples = _samples(request)
     tasks: list[LineTask] = []
     for ordinal, (segment, window) in enumerate(zip(transcript.lines, line_windows, strict=True)):
-        # Of references per line, the speaker's last good one is nearest in mood and place; else
-        # there is their golden one, whose words are not known.
-        if segment.index in request.line_refs:
-            latest[segment.speaker] = (request.line_refs[segment.index], segment.text)
-        reference = latest.get(segment.speaker) or (request.refs.get(segment.speaker), None)
-        for rank, language in enumerate(request.targets):
+        profile = request.speakers.get(segment.speaker) or SpeakerProfile(segment.speaker)
+        sample = samples.get(segment.index) or (request.refs.get(segment.speaker), None)
+        profile, sample = (narrator, (None, None)) if narrator else (profile, sample)
+        for rank, (name, language) in enumerate(languages.items()):
             place = (ordinal, ordinal * len(request.targets) + rank)
-            profile = request.speakers.get(segment.speaker) or SpeakerProfile(segment.speaker)
-            profile, sample = (narrator, ()) if narrator else (profile, reference)
-            dealt = request.cast.get(language, {}).get(profile.speaker)
-            name = dealt.voice if dealt else None
-            voice = Voice(profile.speaker, profile, *(sample or (None, None)), name)
+            dealt = request.cast.get(name, {}).get(profile.speaker)
+            voice = Voice(profile.speaker, profile, *sample, dealt.voice if dealt else None)
             tasks.append(_task(request, language, place, window, voice))
     return tuple(tasks)
 
 
+def _windows(request: SegmentsRequest) -> tuple[Window, ...]:
+    """Return the windows of all lines; a line that nobody cut or moved keeps the machine's."""
+    script, narrator = request.transcript, request.narrator
+    film = Span(0, script.samples)
+
+    def found(segments: Sequence[Segment]) -> tuple[Window, ...]:
+        if narrator:
+            # One voice never says two lines at once, whoever said them in the original.
+            segments = [replace(segment, speaker=narrator.speaker) for segment in segments]
+        return windows(segments, film, script.rate, request.options.window)
+
+    now = found(script.segments)
+    if request.machine is None or request.machine.segments == script.segments:
+        return now
+    before = {window.index: window for window in found(request.machine.segments)}
+    return tuple(
+        replace(known, speaker=window.speaker)
+        if (known := before.get(window.index)) and known.span == window.span
+        else window
+        for window in now
+    )
+
+
+def _samples(request: SegmentsRequest) -> Mapping[int, tuple[Path, str]]:
+    """Return the sample that each line's voice follows, and its words, where lines have their own.
+
+    The speaker's last good one is nearest in mood and place. Whose it is the machine says: a line
+    that a person gives to another speaker changes no later one.
+    """
+    if not request.line_refs:
+        return {}
+    machine = request.machine or request.transcript
+    texts = {s.index: s.text for s in machine.segments}
+    speakers = {s.index: s.speaker for s in machine.segments}
+    latest: dict[str, tuple[Path, str]] = {}
+    found: dict[int, tuple[Path, str]] = {}
+    for line in request.transcript.lines:
+        index, own = line.index, request.line_refs.get(line.index)
+        if own is not None and index in texts:
+            latest[speakers[index]] = found[index] = (own, texts[index])
+        elif line.speaker in latest:
+            found[index] = latest[line.speaker]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """Facts of one target language: its glossary as a person wants it, and its voices by name."""
+
+    name: str
+    context: Context
+    terms: tuple[Term, ...] | None
+    voices: frozenset[str]
+
+    @classmethod
+    def of(cls, request: SegmentsRequest, name: str) -> _Language:
+        context, terms = request.context_in(name), None
+        if said := request.pronunciations.get(name):
+            terms = with_pronunciations(context.glossary, name, said)
+        wanted = any(each.voice for each in request.edits.get(name, {}).values())
+        voices = request.synthesizer.voices(name) if wanted else ()
+        return cls(name, context, terms, frozenset(voice.name for voice in voices))
+
+
 def _task(
-    request: SegmentsRequest, language: str, place: tuple[int, int], window: Window, voice: Voice
+    request: SegmentsRequest,
+    language: _Language,
+    place: tuple[int, int],
+    window: Window,
+    voice: Voice,
 ) -> LineTask:
-    ordinal, _ = place
+    (ordinal, _), name = place, language.name
     rate = request.transcript.rate
     lines, reach = request.transcript.lines, request.options.neighbours
     segment = lines[ordinal]
+    wanted = request.edits.get(name, {}).get(segment.index, LineEdits())
+    edits, refused = checked(wanted, name, window, rate, language.voices)
+    voice = replace(voice, name=edits.voice) if edits.voice else voice
     to_draft = LineToDraft(
         segment=segment,
         budget_s=window.budget_s(rate),
         previous=tuple(line.text for line in lines[max(0, ordinal - reach) : ordinal]),
         following=tuple(line.text for line in lines[ordinal + 1 : ordinal + 1 + reach]),
-        existing=request.existing.get(language, {}).get(segment.index),
+        existing=request.existing.get(name, {}).get(segment.index),
     )
-    listener, verifier = request.listener, list[object]()
+    draft_key = (
+        digest("edit", edits.text)
+        if edits.text
+        else draft_digest(request, language.context, name, to_draft)
+    )
+    keys = _line_keys(request, name, draft_key, window, voice)
+    return LineTask(
+        name,
+        *place,
+        window,
+        to_draft,
+        voice,
+        draft_key,
+        *keys,
+        edits,
+        refused,
+        language.context.glossary,
+        language.terms,
+        id=request.ids.get(segment.index, ""),
+    )
+
+
+def _line_keys(
+    request: SegmentsRequest, language: str, draft_key: str, window: Window, voice: Voice
+) -> tuple[str, str | None]:
+    """Return the digest of all that a line's takes depend on, now and as version 0.1.0 wrote it."""
+    rate, listener, verifier = request.transcript.rate, request.listener, list[object]()
     if listener is not None and listener.hears(language):
         verifier = [listener.identity(), request.options.word_error]
-    edit = request.edits.get(language, {}).get(segment.index)
-    draft_key = digest("edit", edit) if edit else draft_digest(request, language, to_draft)
 
     def line_key(tempo: object) -> str:
         return digest(
@@ -182,11 +326,12 @@ def _task(
 
     # Journals of version 0.1.0 hold a repr of the same limits in their keys.
     old_verdict = verdict_text(request.options.tempo)
-    keys = (line_key(request.options.tempo), line_key(old_verdict) if old_verdict else None)
-    return LineTask(language, *place, window, to_draft, voice, edit, draft_key, *keys)
+    return line_key(request.options.tempo), line_key(old_verdict) if old_verdict else None
 
 
-def draft_digest(request: SegmentsRequest, language: str, line: LineToDraft) -> str:
+def draft_digest(
+    request: SegmentsRequest, context: Context, language: str, line: LineToDraft
+) -> str:
     """Return a digest of all facts that a line is translated again for.
 
     Its neighbours and the synopsis only lend it sense: a change in them does not redo it, or one
@@ -198,12 +343,12 @@ def draft_digest(request: SegmentsRequest, language: str, line: LineToDraft) -> 
         [line.segment.text, line.segment.speaker, round(line.budget_s, 2), line.existing],
         [
             [t.source, t.translations.get(language), t.pronunciations.get(language)]
-            for t in terms_in(line.segment.text, request.context)
+            for t in terms_in(line.segment.text, context)
         ],
-        request.context.style_guides.get(language),
+        context.style_guides.get(language),
         [
             [address.to, address.form]
-            for address in request.context.addresses.get(language, ())
+            for address in context.addresses.get(language, ())
             if address.speaker == line.segment.speaker
         ],
     )

@@ -1,17 +1,16 @@
 """Wordings of a line: the versions of its draft and their rewordings, with predicted lengths."""
 
-import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from dubarr_pipeline.engines.interfaces import RewriteRequest, SpeechRequest
 from dubarr_pipeline.errors import LineError, ServiceError
-from dubarr_pipeline.script.model import Term
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.journal import digest
 from dubarr_pipeline.segments.lengths import voice_key
+from dubarr_pipeline.segments.pronunciation import pronounced
 from dubarr_pipeline.segments.results import Take
 from dubarr_pipeline.segments.tasks import LineTask
 from dubarr_pipeline.services.call_queue import REFINEMENT, Priority
@@ -193,7 +192,7 @@ class Wordings:
     def wording(self, text: str) -> Wording:
         """Return a text prepared for speech with its length, or raise `LineError`."""
         task, deps = self.task, self.deps
-        terms = deps.film.context.glossary
+        terms = task.glossary if task.terms is None else task.terms
         spoken = speakable(pronounced(text, terms, task.language), task.language)
         if not any(character.isalnum() for character in spoken):
             raise LineError("empty_translation", f"{task.name}: nothing to say in {text!r}")
@@ -238,16 +237,3 @@ class Wordings:
             if self._worth_a_take(best):
                 break
         return best
-
-
-def pronounced(text: str, terms: Iterable[Term], language: str) -> str:
-    """Spell the glossary's terms as a voice needs them; whole words, longer terms first."""
-    says = {
-        term.translations.get(language, term.source): say
-        for term in terms
-        if (say := term.pronunciations.get(language))
-    }
-    if not says:
-        return text
-    listed = "|".join(re.escape(term) for term in sorted(says, key=len, reverse=True))
-    return re.sub(rf"(?<!\w)(?:{listed})(?!\w)", lambda match: says[match.group()], text)

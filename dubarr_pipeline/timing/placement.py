@@ -49,6 +49,14 @@ class PlacementOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """Start and length, in samples, that a person has fixed; None: to be chosen."""
+
+    start: int | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TimedTake:
     """A chosen take on the clock: the samples that it fills, and (`natural`) at its own tempo."""
 
@@ -56,15 +64,16 @@ class TimedTake:
     natural: int
     start: int
     length: int
+    pin: Pin = Pin()
 
     def __post_init__(self) -> None:
         if self.natural <= 0:
             raise ValueError(f"line {self.index}: a take of {self.natural} samples")
 
     @classmethod
-    def untouched(cls, window: Window, natural: int) -> TimedTake:
+    def untouched(cls, window: Window, natural: int, pin: Pin = Pin()) -> TimedTake:
         """Return a take at the original's onset and its own tempo, for `place` to move."""
-        return cls(window, natural, window.span.start, natural)
+        return cls(window, natural, window.span.start, natural, pin)
 
     @property
     def index(self) -> int:
@@ -167,7 +176,7 @@ def _line(take: TimedTake, rate: int, options: PlacementOptions, tempo: TempoLim
     faster = (min(1 + easy, tempo.fastest), min(1 + 2 * easy, tempo.fastest), tempo.fastest)
     slower = (max(1 - easy, tempo.slowest), max(1 - 2 * easy, tempo.slowest), tempo.slowest)
     natural = take.natural
-    return LineBounds(
+    bounds = LineBounds(
         onset=span.start,
         earliest=max(reach.start, span.start - to_samples(options.earliest_s, rate)),
         latest=max(span.start, min(reach.end, span.start + to_samples(options.latest_s, rate))),
@@ -181,6 +190,12 @@ def _line(take: TimedTake, rate: int, options: PlacementOptions, tempo: TempoLim
         near=to_samples(options.near_s, rate),
         weight=1 + (take.window.index * _GOLDEN) % 1 / 100,
     )
+    if (start := take.pin.start) is not None:
+        bounds = replace(bounds, onset=start, earliest=start, latest=start)
+    if (length := take.pin.length) is not None:
+        fixed = (length,) * len(faster)
+        bounds = replace(bounds, natural=length, shrink=fixed, grow=fixed)
+    return bounds
 
 
 def _rows(
@@ -188,8 +203,9 @@ def _rows(
 ) -> list[Row]:
     """Return the rows between neighbours that could meet, in order of their onsets."""
     gap = to_samples(options.gap_s, rate)
-    longest = max(line.end - line.onset for line in lines)
-    before = max(line.onset - line.earliest for line in lines)
+    both = list(zip(windows, lines, strict=True))
+    longest = max(line.end - window.span.start for window, line in both)
+    before = max(window.span.start - line.earliest for window, line in both)
     rows: list[Row] = []
     for first, window in enumerate(windows):
         # No line after the horizon can reach back to this one.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.config.options import SegmentsOptions
+from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.engines.interfaces import (
     Draft,
     DraftBatch,
@@ -133,7 +134,7 @@ def test_a_synopsis_redoes_nothing(tmp_path: Path) -> None:
 
 
 def test_an_edited_line_redoes_only_itself_and_is_spoken_as_it_is(tmp_path: Path) -> None:
-    edits = {"es": {3: "Esto lo dijo una persona."}}
+    edits = {"es": {3: LineEdits(text="Esto lo dijo una persona.")}}
     assert redone(tmp_path, edits=edits) == {("es", 3)}
     made = read_segments(order(tmp_path, transcript(16)).work)
     assert made.languages["es"][3].text == "Esto lo dijo una persona."
@@ -271,9 +272,15 @@ def test_the_tempo_limit_counts_for_the_verdict_and_the_place(
     assert made.languages["es"][0].tempo <= Fraction(fastest)
 
 
+class Senseless(BudgetTranslator):
+    """Has nothing to say in one line."""
+
+    def draft(self, batch: DraftBatch) -> list[Draft]:
+        return [Draft(d.index, ("♪ ♪",)) if d.index == 1 else d for d in super().draft(batch)]
+
+
 def test_a_line_without_sense_fails_by_name(tmp_path: Path) -> None:
-    edits = {"es": {1: "♪ ♪"}}
-    made = run(order(tmp_path, transcript(3), edits=edits))
+    made = run(order(tmp_path, transcript(3), Senseless()))
     assert made.languages["es"][1].outcome == "failed:empty_translation"
 
 
