@@ -1,40 +1,45 @@
-"""Inputs of the stage beyond its artifacts: briefs, existing subtitles, and corrections by people.
-
-``edits/{lang}.srt`` is a corrected copy of the dubbed subtitles, matched to the lines by time;
-``edits/{lang}.json`` names lines by index: ``{"lines": {"3": {"text": "..."}}}``; that of the
-spoken language may also move a line to its true speaker (``"speaker": "SPEAKER_01"``). Corrections
-of speakers and of the context are read by `workdir.corrections`.
-"""
+"""Inputs of the stage beyond its artifacts: briefs, existing subtitles, and people's edits."""
 
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BaseModel, StringConstraints, ValidationError
+from typing import Any
 
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.engines.interfaces import ScriptAnalysis, ScriptAnalyzer
+from dubarr_pipeline.edits.document import read_edits_document
+from dubarr_pipeline.edits.film import film_edits
+from dubarr_pipeline.edits.model import FilmEdits
+from dubarr_pipeline.engines.interfaces import (
+    ScriptAnalysis,
+    ScriptAnalyzer,
+    Synthesizer,
+    TakeVerifier,
+    Translator,
+)
 from dubarr_pipeline.errors import ArtifactError, NoScript
-from dubarr_pipeline.files import write_json
+from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.library.source import Source, subtitle_digest
 from dubarr_pipeline.media.subtitles.read import check_language, read_cues
-from dubarr_pipeline.media.subtitles.sources import SubtitleSource
 from dubarr_pipeline.script.cues.layout import spoken_cues
 from dubarr_pipeline.script.cues.matching import match_subtitles
+from dubarr_pipeline.script.edits import edited
 from dubarr_pipeline.script.fit.fitting import Timeline
 from dubarr_pipeline.script.fit.placing import ScriptPlacement, place_translation
 from dubarr_pipeline.script.model import Context, SpeakerProfile, Transcript
+from dubarr_pipeline.segments.cast import narrator_profile, recast_film
+from dubarr_pipeline.segments.lengths import VoiceLengthStore, stock_voices
+from dubarr_pipeline.segments.tasks import SegmentsRequest
 from dubarr_pipeline.workdir.artifacts import (
     read_cues_document,
+    read_diarization,
     read_sound,
+    read_transcript,
 )
 from dubarr_pipeline.workdir.corrections import (
     MOST_BYTES,
-    NOT_LINES,
     edited_context,
     edited_speakers,
     files_of,
@@ -43,8 +48,6 @@ from dubarr_pipeline.workdir.layout import WorkDir
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_TEXT = 4000
-"""Letters of a correction: what subtitles may have."""
 Lines = Mapping[str, Mapping[int, str]]
 """Language -> index of a line -> its wording."""
 
@@ -80,8 +83,146 @@ class Translations:
     placements: Mapping[str, ScriptPlacement]
 
 
+@dataclass(frozen=True, slots=True)
+class EditedScript:
+    """The script of a film as it is dubbed, and what people want of it.
+
+    Attributes:
+        machine: without people's edits, but with the mishearings that a reader has put right.
+        script: with both.
+        speakers: profiles of all who speak, with people's corrections and their voices.
+        film: the edits.
+        revisions: language -> revision of its edits; empty in a film without any.
+    """
+
+    machine: Transcript
+    script: Transcript
+    speakers: Mapping[str, SpeakerProfile]
+    film: FilmEdits
+    revisions: Mapping[str, int]
+
+    @property
+    def for_casting(self) -> Transcript:
+        """The machine's script, by which voices are dealt, with the lines of people's speakers."""
+        known = {segment.speaker for segment in self.machine.segments}
+        new = (segment for segment in self.script.segments if segment.speaker not in known)
+        return replace(self.machine, segments=(*self.machine.segments, *new))
+
+
+def edited_script(work: WorkDir, context: Context, targets: Sequence[str]) -> EditedScript:
+    """Return the script with everybody's edits; `context` has those of its reader.
+
+    Raises:
+        ArtifactError: if an artifact or a file of edits is not readable.
+    """
+    heard = read_transcript(work.transcription)
+    documents = [read_edits_document(work, each) for each in (heard.language, *targets)]
+    film = film_edits(work, heard, (*targets, heard.language))
+    by_hand = {n for n, said in film.lines.get(heard.language, {}).items() if said.text}
+    proposed = [edit for edit in context.edits if edit.index not in by_hand]
+    speakers = {
+        who: replace(profile, name=film.names.get(who, profile.name))
+        for who, profile in edited_speakers(work).items()
+    }
+    is_edited = any(document.facts for document in documents)
+    return EditedScript(
+        edited(heard, context.edits),
+        edited(film.script, proposed),
+        speakers,
+        film,
+        {each.language: each.revision for each in documents} if is_edited else {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FilmEngines:
+    """Engines of the stage; `listener` verifies takes, if there is one."""
+
+    translator: Translator
+    synthesizer: Synthesizer
+    listener: TakeVerifier | None = None
+
+
+def film_request(
+    settings: Settings, work: WorkDir, made: EditedScript, engines: FilmEngines, **facts: Any
+) -> SegmentsRequest:
+    """Return the request for a film, its speakers cast; `facts` are further ones of the request.
+
+    Raises:
+        ArtifactError: if an artifact is not readable.
+        SettingsError: if a person chose a voice that the engine lacks; it lists the choices.
+    """
+    options, synthesizer = settings.segments, engines.synthesizer
+    targets: tuple[str, ...] = facts["targets"]
+    narrator = narrator_profile(options, targets)
+    speakers, refused = with_voices(made.speakers, made.film.voices, synthesizer)
+    people = {narrator.speaker: narrator} if narrator else speakers
+    cast = recast_film(work, made.for_casting, people, synthesizer, targets)
+    store = VoiceLengthStore(settings.work_dir / ".voices", synthesizer.identity())
+    learned = read_json(work.lengths)["model"] if work.lengths.is_file() else None
+    who = read_diarization(work.diarization).speakers
+    request = SegmentsRequest(
+        transcript=made.script,
+        speakers=speakers,
+        refs={each: work.ref(each) for each in who if work.ref(each).is_file()},
+        work=work,
+        translator=engines.translator,
+        synthesizer=synthesizer,
+        listener=engines.listener,
+        options=options,
+        cast=cast,
+        narrator=narrator,
+        lengths=learned or store.read(stock_voices(people.values(), targets, cast)),
+        phonemes=profile_engines.phoneme_counter(),
+        **facts,
+    )
+    if not made.revisions:
+        return request
+    return replace(
+        request,
+        machine=made.machine,
+        edits={target: made.film.lines.get(target, {}) for target in targets},
+        renderings=made.film.renderings,
+        pronunciations=made.film.pronunciations,
+        ids=made.film.ids,
+        revisions=made.revisions,
+        refused=refused,
+    )
+
+
+def keep_lengths(settings: Settings, request: SegmentsRequest, learned: Mapping[str, Any]) -> None:
+    """Keep what a film has taught about its voices, for itself and for other films."""
+    write_json(request.work.lengths, {"model": learned})
+    narrator = request.narrator
+    people = (narrator,) if narrator else request.speakers.values()
+    store = VoiceLengthStore(settings.work_dir / ".voices", request.synthesizer.identity())
+    store.keep(learned, stock_voices(people, request.targets, request.cast))
+
+
+def with_voices(
+    speakers: Mapping[str, SpeakerProfile],
+    voices: Mapping[str, Mapping[str, str]],
+    synthesizer: Synthesizer,
+) -> tuple[dict[str, SpeakerProfile], tuple[str, ...]]:
+    """Return profiles with the voices that people chose, and in words those that there are not.
+
+    `voices` are by language and speaker.
+    """
+    found, refused = dict(speakers), list[str]()
+    for language, chosen in voices.items():
+        known = [voice.name for voice in synthesizer.voices(language)] if chosen else []
+        for who, name in chosen.items():
+            if known and name not in known:
+                choices = ", ".join(known)
+                refused.append(f"{who}: there is no voice {name!r} in {language}: {choices}")
+                continue
+            profile = found.get(who) or SpeakerProfile(who)
+            found[who] = replace(profile, voices={**profile.voices, language: name})
+    return found, tuple(refused)
+
+
 def existing_translations(
-    source: Source, targets: tuple[str, ...], script: Transcript, work: WorkDir
+    source: Source, targets: tuple[str, ...], made: EditedScript, work: WorkDir
 ) -> Translations:
     """Match the subtitles that exist in the target languages to the lines of the script.
 
@@ -89,7 +230,8 @@ def existing_translations(
     detected speech. Names, sounds, songs, signs and credits in it are not spoken.
     """
     sound, written = read_sound(work.speech), read_cues_document(work.cues)
-    film = Timeline(sound.speech, script.samples, script.rate)
+    script, rate = made.script, made.script.rate
+    film = Timeline(sound.speech, script.samples, rate)
     # A script that was refused says nothing about where a translation belongs.
     spoken = () if written.placement.verdict == "refused" else written.cues
     lines: dict[str, Mapping[int, str]] = {}
@@ -98,87 +240,29 @@ def existing_translations(
         if subtitle.is_same(source.script):
             lines[target] = {line.index: line.text for line in script.lines}
             continue
-        cues = read_cues(subtitle, source.info, script.rate, sound.audio.offset_s)
+        cues = read_cues(subtitle, source.info, rate, sound.audio.offset_s)
         try:
             check_language(subtitle, cues)
         except NoScript as error:
             _log.warning("%s", error)
             continue
         placed, placements[target] = place_translation(cues, spoken, film)
-        said = spoken_cues(placed, sound.speech, script.rate)
-        matched = match_subtitles(script.lines, said)
+        said = spoken_cues(placed, sound.speech, rate)
+        matched = {**match_subtitles(script.lines, said)}
+        if made.machine.segments != script.segments:
+            # What was cut or added takes no words from the lines around it.
+            spans = {line.index: line.span for line in made.machine.lines}
+            kept = {line.index for line in script.lines if spans.get(line.index) == line.span}
+            before = match_subtitles(made.machine.lines, said)
+            matched = {n: t for n, t in matched.items() if n not in kept}
+            matched |= {n: t for n, t in before.items() if n in kept}
         lines[target] = {index: text for index, text in matched.items() if text}
     return Translations(lines, placements)
-
-
-class _Edit(BaseModel):
-    text: Annotated[str, StringConstraints(max_length=_LONGEST_TEXT)] = ""
-    speaker: str = ""
-
-
-class _Edits(BaseModel):
-    """A person's corrections: the index of a line, and its text or speaker."""
-
-    lines: dict[int, _Edit]
 
 
 def existing_digests(source: Source, targets: tuple[str, ...]) -> Mapping[str, str]:
     """Return a digest of each target language's existing subtitles, if there are any."""
     return {t: subtitle_digest(each) for t, each in source.translations(targets).items()}
-
-
-def read_edits(work: WorkDir, film: Source, script: Transcript, offset_s: float) -> Lines:
-    """Read people's corrections. Raises `ArtifactError` if a file is not readable."""
-    edits: dict[str, dict[int, str]] = {}
-    for target in sorted({path.stem for path in work.edits.glob("*")} - {*NOT_LINES}):
-        srt, document = _files(work, target)
-        lines: dict[int, str] = {}
-        if srt.is_file():
-            source = SubtitleSource("full", "sidecar", srt, "srt", language=target)
-            cues = read_cues(source, film.info, script.rate, offset_s)
-            matched = match_subtitles(script.lines, cues)
-            lines |= {index: text for index, text in matched.items() if text}
-        listed = _listed(document).lines
-        lines |= {index: line.text for index, line in listed.items() if line.text}
-        if lines:
-            edits[target] = lines
-    return edits
-
-
-def with_moved_lines(
-    work: WorkDir, script: Transcript, speakers: Mapping[str, SpeakerProfile]
-) -> Transcript:
-    """Return the script with the lines that a person gave to another speaker.
-
-    Raises:
-        ArtifactError: if the speaker is unknown; it lists the choices.
-    """
-    path = _files(work, script.language)[1]
-    moved = {n: line.speaker for n, line in _listed(path).lines.items() if line.speaker}
-    for index, speaker in moved.items():
-        if speaker not in speakers:
-            choices = ", ".join(speakers) or "none"
-            raise ArtifactError(
-                f"{path}: line {index} has no speaker {speaker!r}: choose one of {choices}"
-            )
-    if not moved:
-        return script
-    segments = (replace(s, speaker=moved.get(s.index, s.speaker)) for s in script.segments)
-    return replace(script, segments=tuple(segments))
-
-
-def _listed(document: Path) -> _Edits:
-    if not document.is_file():
-        return _Edits(lines={})
-    try:
-        return _Edits.model_validate_json(document.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ArtifactError(
-            f"{document} is not readable ({where}: {first['msg']}): "
-            'write {"lines": {"3": {"text": "..."}}}'
-        ) from error
 
 
 def edits_digest(work: WorkDir, targets: tuple[str, ...]) -> str | None:

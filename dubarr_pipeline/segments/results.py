@@ -187,6 +187,7 @@ class SegmentsResult:
         rate: samples per second of the clock.
         lengths: the length model after this film, for the next one; empty where read from a file.
         revisions: language -> revision of a person's edits that the run took.
+        refused: edits of speakers that could not be had, in words.
     """
 
     rate: int
@@ -194,6 +195,7 @@ class SegmentsResult:
     stats: SegmentsStats
     lengths: Mapping[str, Any] = field(default_factory=dict[str, Any])
     revisions: Mapping[str, int] = field(default_factory=dict[str, int])
+    refused: tuple[str, ...] = ()
 
     def failed_languages(self, least_placed: float) -> dict[str, str]:
         """Return the languages with too few placed lines, or too little of their time, and why."""
@@ -256,6 +258,7 @@ def write_segments(work: WorkDir, result: SegmentsResult, **details: Any) -> Non
     document = {"rate": result.rate, "stats": asdict(result.stats), "languages": languages}
     if result.revisions:
         document["output_revision"] = dict(result.revisions)
+        document["refused"] = list(result.refused)
     write_json(work.segments_report, {**document, **details})
 
 
@@ -268,9 +271,12 @@ def read_segments(work: WorkDir) -> SegmentsResult:
             language: tuple(_line(line, language, rate, work) for line in lines)
             for language, lines in document["languages"].items()
         }
-        stats, revisions = document["stats"], document.get("output_revision", {})
         return SegmentsResult(
-            rate, languages, _STATS.validate_python(stats), revisions=dict(revisions)
+            rate,
+            languages,
+            _STATS.validate_python(document["stats"]),
+            revisions=dict(document.get("output_revision", {})),
+            refused=tuple(document.get("refused", ())),
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise ArtifactError(

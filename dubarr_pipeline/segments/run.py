@@ -69,7 +69,8 @@ def run(request: SegmentsRequest, on_progress: OnProgress = ignore_progress) -> 
             cache.sweep(spoken)
     stats = _stats(request, lines, spoken, time.monotonic() - began)
     learned, revisions = deps.lengths.learned(), dict(request.revisions)
-    result = SegmentsResult(request.transcript.rate, lines, stats, learned, revisions)
+    facts = (request.transcript.rate, lines, stats, learned, revisions, request.refused)
+    result = SegmentsResult(*facts)
     # Sounds of lines and languages that are gone, and half-written files.
     wanted = {line.path for each in lines.values() for line in each}
     folder, root = request.work.segments, request.work.root
@@ -197,7 +198,7 @@ def _stats(
         prediction_error=fmean(errors) if errors else None,
         wall_s=round(wall_s, 3),
         edited=sum(1 for line in lines if line.edits),
-        refused=sum(len(line.refused) for line in lines),
+        refused=sum(len(line.refused) for line in lines) + len(request.refused),
     )
 
 

@@ -57,7 +57,8 @@ class SegmentsRequest:
         renderings, pronunciations: target language -> term -> a person's words.
         machine: the script without a person's edits; None where it is `transcript`.
         ids: index -> the line's lasting id, where lines have one.
-        revisions: language -> revision of the edits that are taken.
+        revisions: language -> revision of the edits that are taken; empty in a film without any.
+        refused: edits of speakers that could not be had, in words.
         phonemes: counts phonemes, for better predictions of lengths, if an engine can.
         cancel: set by another thread to stop the run; finished lines are kept.
     """
@@ -89,6 +90,7 @@ class SegmentsRequest:
     machine: Transcript | None = None
     ids: Mapping[int, str] = field(default_factory=dict[int, str])
     revisions: Mapping[str, int] = field(default_factory=dict[str, int])
+    refused: tuple[str, ...] = ()
     lengths: Mapping[str, Any] | None = None
     phonemes: PhonemeCount | None = None
     listener: TakeVerifier | None = None

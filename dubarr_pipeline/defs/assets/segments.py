@@ -10,41 +10,36 @@ import dagster as dg
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.defs.assets.checks import table
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
-from dubarr_pipeline.files import read_json, whole_file, write_json
+from dubarr_pipeline.edits.film import write_output_revisions
+from dubarr_pipeline.files import read_json, whole_file
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.media.subtitles.read import write_srt
 from dubarr_pipeline.reports.pictures import timeline_picture
-from dubarr_pipeline.script.edits import edited
 from dubarr_pipeline.script.model import Diarization, SpeakerProfile, Transcript
 from dubarr_pipeline.script.speakers.references import clean_lines, write_ref
-from dubarr_pipeline.segments.cast import (
-    Cast,
-    narrator_profile,
-    recast_film,
-)
+from dubarr_pipeline.segments.cast import Cast
 from dubarr_pipeline.segments.gpu_services import service_hosts
 from dubarr_pipeline.segments.inputs import (
+    FilmEngines,
     Translations,
     briefed_context,
+    edited_script,
     edits_digest,
     existing_digests,
     existing_translations,
-    read_edits,
-    with_moved_lines,
+    film_request,
+    keep_lengths,
 )
-from dubarr_pipeline.segments.lengths import VoiceLengthStore, stock_voices
 from dubarr_pipeline.segments.results import UNSERVED, SegmentsResult, no_dub
 from dubarr_pipeline.segments.run import run
-from dubarr_pipeline.segments.tasks import SegmentsRequest
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.workdir.artifacts import (
     read_diarization,
     read_sound,
     read_transcript,
 )
-from dubarr_pipeline.workdir.corrections import edited_speakers
 
 
 def facts(context: StageContext) -> Mapping[str, Any]:
@@ -80,11 +75,9 @@ def make(context: StageContext) -> Outcome:
     source = inspect_source(context.video.source, context.settings, targets)
     offset_s = read_sound(work.speech).audio.offset_s
     heard, who = read_transcript(work.transcription), read_diarization(work.diarization)
-    speakers, edits = edited_speakers(work), read_edits(work, source, heard, offset_s)
     briefed = briefed_context(context.settings, work, heard.language, targets)
-    said = with_moved_lines(work, heard, speakers)
-    script = edited(said, briefed.edits, edits.get(heard.language))
-    translations = existing_translations(source, targets, script, work)
+    said = edited_script(work, briefed, targets)
+    translations = existing_translations(source, targets, said, work)
     with ExitStack() as at_work:
         hosts = at_work.enter_context(service_hosts(context.settings, work.logs))
         known = tuple(source.translations(targets))
@@ -94,45 +87,33 @@ def make(context: StageContext) -> Outcome:
         profile_engines.fetch_models(context.settings, reader)
         translator, synthesizer = at_work.enter_context(reader), at_work.enter_context(speaker)
         listener = profile_engines.take_verifier(context.settings)
-        store = VoiceLengthStore(context.settings.work_dir / ".voices", synthesizer.identity())
-        narrator = narrator_profile(options, targets)
-        people = {narrator.speaker: narrator} if narrator else speakers
-        cast = recast_film(work, script, people, synthesizer, targets)
-        voices = stock_voices(people.values(), targets, cast)
-        learned = read_json(work.lengths)["model"] if work.lengths.is_file() else None
-        made = run(
-            SegmentsRequest(
-                transcript=script,
-                speakers=speakers,
-                context=briefed,
-                refs={s: work.ref(s) for s in who.speakers if work.ref(s).is_file()},
-                targets=targets,
-                work=work,
-                translator=translator,
-                synthesizer=synthesizer,
-                options=options,
-                existing=translations.lines,
-                edits=edits,
-                line_refs=_line_refs(context, script, who) if synthesizer.clones else {},
-                cast=cast,
-                narrator=narrator,
-                lengths=learned or store.read(voices),
-                phonemes=profile_engines.phoneme_counter(),
-                listener=at_work.enter_context(listener) if listener else None,
-                force=context.force,
-            ),
-            context.on_progress,
+        verifier = at_work.enter_context(listener) if listener else None
+        request = film_request(
+            context.settings,
+            work,
+            said,
+            FilmEngines(translator, synthesizer, verifier),
+            targets=targets,
+            context=briefed,
+            existing=translations.lines,
+            line_refs=_line_refs(context, said.machine, who) if synthesizer.clones else {},
+            force=context.force,
         )
+        made = run(request, context.on_progress)
     failed = made.failed_languages(options.least_placed)
     if targets and failed.keys() >= set(targets):
         raise no_dub(failed, options.least_placed)
-    write_json(work.lengths, {"model": made.lengths})
-    store.keep(made.lengths, voices)
+    keep_lengths(context.settings, request, made.lengths)
+    if said.revisions:
+        write_output_revisions(work, said.revisions)
     dubbed = [language for language in targets if language not in failed]
     subtitles = [_write_subtitles(context, made, each, offset_s, dubbed) for each in targets]
     takes = [line.path for lines in made.languages.values() for line in lines if line.path]
-    metadata = {**_metadata(made, targets, translations), **_cast_metadata(cast, speakers)}
-    reports = [work.segments_report, *([work.cast] if cast else [])]
+    metadata = {
+        **_metadata(made, targets, translations),
+        **_cast_metadata(request.cast, request.speakers),
+    }
+    reports = [work.segments_report, *([work.cast] if request.cast else [])]
     return Outcome([*takes, *filter(None, subtitles), *reports], metadata)
 
 
@@ -201,6 +182,7 @@ def _metadata(
         "failed": sum(stats.failures.values()),
         "unserved": sum(stats.failures.get(name, 0) for name in UNSERVED),
         "failures": dg.MetadataValue.json(dict(stats.failures)),
+        **({"edited": stats.edited, "edits_refused": stats.refused} if made.revisions else {}),
         "spoken": stats.spoken,
         "from_journal": stats.reused,
         "takes_per_line": round(stats.takes_per_line, 3),
