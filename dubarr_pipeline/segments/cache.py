@@ -179,6 +179,12 @@ class AnswerCache:
             reused=True,
         )
 
+    def natural(self, task: LineTask) -> tuple[str, float] | None:
+        """Return the text that was first spoken of a finished line, and its natural seconds."""
+        entry = self._find("line", task, task.line_key)
+        seen = entry.get("natural") if entry is not None else None
+        return (seen[0], seen[1]) if seen else None
+
     def take(self, language: str, sound: str) -> Take | None:
         """Return the take with this digest that was spoken for any line; None if it is gone."""
         for entry in self._journal.entries("line", language):

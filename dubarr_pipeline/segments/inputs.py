@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.edits.document import read_edits_document
@@ -28,8 +30,8 @@ from dubarr_pipeline.script.cues.matching import match_subtitles
 from dubarr_pipeline.script.edits import edited
 from dubarr_pipeline.script.fit.fitting import Timeline
 from dubarr_pipeline.script.fit.placing import ScriptPlacement, place_translation
-from dubarr_pipeline.script.model import Context, SpeakerProfile, Transcript
-from dubarr_pipeline.segments.cast import narrator_profile, recast_film
+from dubarr_pipeline.script.model import Context, LanguageBrief, SpeakerProfile, Transcript
+from dubarr_pipeline.segments.cast import Cast, narrator_profile, recast_film
 from dubarr_pipeline.segments.lengths import VoiceLengthStore, stock_voices
 from dubarr_pipeline.segments.tasks import SegmentsRequest
 from dubarr_pipeline.workdir.artifacts import (
@@ -72,6 +74,26 @@ def briefed_context(
             brief = reader.brief(reading, source, target, work.answers(target))
             write_json(work.brief(target), {**asdict(brief), "engine": reader.identity()})
             context = context.with_brief(brief)
+    return context
+
+
+_BRIEF = TypeAdapter(LanguageBrief)
+
+
+def kept_context(work: WorkDir, targets: Sequence[str]) -> Context:
+    """Return the context with the briefs that the last run left; asks nobody.
+
+    Raises:
+        ArtifactError: if one is not readable.
+    """
+    context = edited_context(work)
+    for path in (work.brief(target) for target in targets):
+        if path.is_file():
+            facts = {n: part for n, part in read_json(path).items() if n != "engine"}
+            try:
+                context = context.with_brief(_BRIEF.validate_python(facts))
+            except ValidationError as error:
+                raise ArtifactError(f"{path} is damaged ({error}): run segments anew") from error
     return context
 
 
@@ -144,9 +166,16 @@ class FilmEngines:
 
 
 def film_request(
-    settings: Settings, work: WorkDir, made: EditedScript, engines: FilmEngines, **facts: Any
+    settings: Settings,
+    work: WorkDir,
+    made: EditedScript,
+    engines: FilmEngines,
+    known_cast: Cast | None = None,
+    **facts: Any,
 ) -> SegmentsRequest:
     """Return the request for a film, its speakers cast; `facts` are further ones of the request.
+
+    With a `known_cast`, nobody is cast and nothing is written.
 
     Raises:
         ArtifactError: if an artifact is not readable.
@@ -157,7 +186,7 @@ def film_request(
     narrator = narrator_profile(options, targets)
     speakers, refused = with_voices(made.speakers, made.film.voices, synthesizer)
     people = {narrator.speaker: narrator} if narrator else speakers
-    cast = recast_film(work, made.for_casting, people, synthesizer, targets)
+    cast = known_cast or recast_film(work, made.for_casting, people, synthesizer, targets)
     store = VoiceLengthStore(settings.work_dir / ".voices", synthesizer.identity())
     learned = read_json(work.lengths)["model"] if work.lengths.is_file() else None
     who = read_diarization(work.diarization).speakers

@@ -75,6 +75,7 @@ def run(request: SegmentsRequest, on_progress: OnProgress = ignore_progress) -> 
     wanted = {line.path for each in lines.values() for line in each}
     folder, root = request.work.segments, request.work.root
     gone = [path for path in folder.glob("final_*.wav") if path not in wanted]
+    gone += request.work.trials.glob("*")
     for path in [*gone, *folder.glob(".final_*"), *root.glob(".segments.part.*")]:
         path.unlink(missing_ok=True)
     engines = {

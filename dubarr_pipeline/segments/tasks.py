@@ -181,14 +181,19 @@ class LineTask:
         return LineResult(*who, *spans, FAILED, **facts, edits=said, refused=self.refused)
 
 
-def line_tasks(request: SegmentsRequest) -> tuple[LineTask, ...]:
-    """Unify all lines of all languages into one list, by position in the film, then by language."""
+def line_tasks(request: SegmentsRequest, only: int | None = None) -> tuple[LineTask, ...]:
+    """Unify all lines of all languages into one list, by position in the film, then by language.
+
+    With `only`, there is no more than the line of that index.
+    """
     transcript, narrator = request.transcript, request.narrator
     line_windows = _windows(request)
     languages = {each: _Language.of(request, each) for each in request.targets}
     samples = _samples(request)
     tasks: list[LineTask] = []
     for ordinal, (segment, window) in enumerate(zip(transcript.lines, line_windows, strict=True)):
+        if only not in (None, segment.index):
+            continue
         profile = request.speakers.get(segment.speaker) or SpeakerProfile(segment.speaker)
         sample = samples.get(segment.index) or (request.refs.get(segment.speaker), None)
         profile, sample = (narrator, (None, None)) if narrator else (profile, sample)

@@ -81,6 +81,11 @@ class WorkDir:
     def ref(self, speaker: str) -> Path:
         return self.refs / f"{speaker}.wav"
 
+    @property
+    def trials(self) -> Path:
+        """Folder of lines that were spoken to be heard, until the next run."""
+        return self.segments / "trials"
+
     def take(self, language: str, index: int) -> Path:
         return self.segments / f"final_{language}_{index}.wav"
 
