@@ -1,10 +1,8 @@
 """Inputs of the stage beyond its artifacts: briefs, existing subtitles, and people's edits."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.edits.document import read_edits_document
-from dubarr_pipeline.edits.film import film_edits
+from dubarr_pipeline.edits.film import film_edits, with_speaker_facts
 from dubarr_pipeline.edits.model import FilmEdits
 from dubarr_pipeline.engines.interfaces import (
     ScriptAnalysis,
@@ -41,10 +39,8 @@ from dubarr_pipeline.workdir.artifacts import (
     read_transcript,
 )
 from dubarr_pipeline.workdir.corrections import (
-    MOST_BYTES,
     edited_context,
     edited_speakers,
-    files_of,
 )
 from dubarr_pipeline.workdir.layout import WorkDir
 
@@ -106,20 +102,18 @@ class Translations:
 
 
 @dataclass(frozen=True, slots=True)
-class EditedScript:
+class FilmScript:
     """The script of a film as it is dubbed, and what people want of it.
 
     Attributes:
         machine: without people's edits, but with the mishearings that a reader has put right.
         script: with both.
-        speakers: profiles of all who speak, with people's corrections and their voices.
         film: the edits.
         revisions: language -> revision of its edits; empty in a film without any.
     """
 
     machine: Transcript
     script: Transcript
-    speakers: Mapping[str, SpeakerProfile]
     film: FilmEdits
     revisions: Mapping[str, int]
 
@@ -131,7 +125,7 @@ class EditedScript:
         return replace(self.machine, segments=(*self.machine.segments, *new))
 
 
-def edited_script(work: WorkDir, context: Context, targets: Sequence[str]) -> EditedScript:
+def film_script(work: WorkDir, context: Context, targets: Sequence[str]) -> FilmScript:
     """Return the script with everybody's edits; `context` has those of its reader.
 
     Raises:
@@ -142,15 +136,10 @@ def edited_script(work: WorkDir, context: Context, targets: Sequence[str]) -> Ed
     film = film_edits(work, heard, (*targets, heard.language))
     by_hand = {n for n, said in film.lines.get(heard.language, {}).items() if said.text}
     proposed = [edit for edit in context.edits if edit.index not in by_hand]
-    speakers = {
-        who: replace(profile, name=film.names.get(who, profile.name))
-        for who, profile in edited_speakers(work).items()
-    }
     is_edited = any(document.facts for document in documents)
-    return EditedScript(
+    return FilmScript(
         edited(heard, context.edits),
         edited(film.script, proposed),
-        speakers,
         film,
         {each.language: each.revision for each in documents} if is_edited else {},
     )
@@ -168,7 +157,7 @@ class FilmEngines:
 def film_request(
     settings: Settings,
     work: WorkDir,
-    made: EditedScript,
+    made: FilmScript,
     engines: FilmEngines,
     known_cast: Cast | None = None,
     **facts: Any,
@@ -184,7 +173,7 @@ def film_request(
     options, synthesizer = settings.segments, engines.synthesizer
     targets: tuple[str, ...] = facts["targets"]
     narrator = narrator_profile(options, targets)
-    speakers, refused = with_voices(made.speakers, made.film.voices, synthesizer)
+    speakers, refused = _speakers(work, made, synthesizer)
     people = {narrator.speaker: narrator} if narrator else speakers
     cast = known_cast or recast_film(work, made.for_casting, people, synthesizer, targets)
     store = VoiceLengthStore(settings.work_dir / ".voices", synthesizer.identity())
@@ -228,30 +217,27 @@ def keep_lengths(settings: Settings, request: SegmentsRequest, learned: Mapping[
     store.keep(learned, stock_voices(people, request.targets, request.cast))
 
 
-def with_voices(
-    speakers: Mapping[str, SpeakerProfile],
-    voices: Mapping[str, Mapping[str, str]],
-    synthesizer: Synthesizer,
+def _speakers(
+    work: WorkDir, made: FilmScript, synthesizer: Synthesizer
 ) -> tuple[dict[str, SpeakerProfile], tuple[str, ...]]:
-    """Return profiles with the voices that people chose, and in words those that there are not.
-
-    `voices` are by language and speaker.
-    """
-    found, refused = dict(speakers), list[str]()
-    for language, chosen in voices.items():
+    """Return the profiles of all who speak as people want them, and what of it cannot be had."""
+    everyone = {line.speaker: SpeakerProfile(line.speaker) for line in made.script.lines}
+    profiles, refused = {**everyone, **edited_speakers(work)}, list[str]()
+    voices: dict[str, dict[str, str]] = {}
+    for language, chosen in made.film.voices.items():
         known = [voice.name for voice in synthesizer.voices(language)] if chosen else []
-        for who, name in chosen.items():
-            if known and name not in known:
-                choices = ", ".join(known)
-                refused.append(f"{who}: there is no voice {name!r} in {language}: {choices}")
-                continue
-            profile = found.get(who) or SpeakerProfile(who)
-            found[who] = replace(profile, voices={**profile.voices, language: name})
-    return found, tuple(refused)
+        wrong = [who for who, name in chosen.items() if known and name not in known]
+        refused += [
+            f"{who}: there is no voice {chosen[who]!r} in {language}: choose one of "
+            + ", ".join(known)
+            for who in wrong
+        ]
+        voices[language] = {who: name for who, name in chosen.items() if who not in wrong}
+    return with_speaker_facts(replace(made.film, voices=voices), profiles), tuple(refused)
 
 
 def existing_translations(
-    source: Source, targets: tuple[str, ...], made: EditedScript, work: WorkDir
+    source: Source, targets: tuple[str, ...], made: FilmScript, work: WorkDir
 ) -> Translations:
     """Match the subtitles that exist in the target languages to the lines of the script.
 
@@ -292,20 +278,3 @@ def existing_translations(
 def existing_digests(source: Source, targets: tuple[str, ...]) -> Mapping[str, str]:
     """Return a digest of each target language's existing subtitles, if there are any."""
     return {t: subtitle_digest(each) for t, each in source.translations(targets).items()}
-
-
-def edits_digest(work: WorkDir, targets: tuple[str, ...]) -> str | None:
-    """Return a digest of all corrections, or None if there are none."""
-    paths = [*(path for t in targets for path in _files(work, t)), *files_of(work)]
-    parts = [path.read_bytes() for path in paths if path.is_file()]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest() if parts else None
-
-
-def _files(work: WorkDir, target: str) -> tuple[Path, Path]:
-    files = work.edits / f"{target}.srt", work.edits / f"{target}.json"
-    for path in files:
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
-            raise ArtifactError(
-                f"{path} has more than {MOST_BYTES // 1_000_000} MB: keep corrections alone in it"
-            )
-    return files

@@ -14,6 +14,8 @@ from typing import Self
 
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.edits.document import present_script
+from dubarr_pipeline.edits.film import edits_digest
 from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.errors import LineError
 from dubarr_pipeline.files import whole_file
@@ -26,10 +28,9 @@ from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.gpu_services import service_hosts
 from dubarr_pipeline.segments.inputs import (
     FilmEngines,
-    edited_script,
-    edits_digest,
     existing_translations,
     film_request,
+    film_script,
     kept_context,
 )
 from dubarr_pipeline.segments.journal import Journal
@@ -148,7 +149,8 @@ class Trial:
 
     def _prepared(self, language: str) -> tuple[SegmentsRequest, tuple[LineTask, ...]]:
         """Return the request of the stage and all its lines in one language, as they are now."""
-        facts = edits_digest(self._work, self._targets)
+        spoken = present_script(self._work).language
+        facts = edits_digest(self._work, (*self._targets, spoken))
         known = self._requests.get(language)
         if known is None or known[0] != facts:
             request = self._request(language)
@@ -160,7 +162,7 @@ class Trial:
         work, targets = self._work, (language,)
         source = inspect_source(self._source, self._settings, self._targets)
         context = kept_context(work, targets)
-        said = edited_script(work, context, targets)
+        said = film_script(work, context, targets)
         translations = existing_translations(source, targets, said, work)
         subtitled = tuple(source.translations(self._targets))
         engines = self._engines or self._load(subtitled, said.machine.language)

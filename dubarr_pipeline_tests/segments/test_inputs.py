@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 from dubarr_pipeline.config.settings import Settings, parse_settings
+from dubarr_pipeline.edits.document import read_edits_document
+from dubarr_pipeline.edits.film import film_edits
+from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import read_json
 from dubarr_pipeline.script.model import Context, Relation, ScriptEdit, SpeakerProfile, Term
-from dubarr_pipeline.segments.inputs import briefed_context, read_edits
+from dubarr_pipeline.segments.inputs import briefed_context
 from dubarr_pipeline.segments.pronunciation import pronounced
 from dubarr_pipeline.workdir.artifacts import read_context, write_context, write_speakers
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fakes.simulated_services import SimulatedServer
+from dubarr_pipeline_tests.fixtures.small_scripts import transcript
 
 READ = Context(
     "They meet.",
@@ -86,22 +90,22 @@ def test_terms_are_respelled_for_the_voice_as_whole_words() -> None:
         ('{"lines": {"one": {"text": "Sí."}}}', "lines.one.*: Input should be a valid integer"),
         ('{"lines": {"1": "Sí."}}', "lines.1: Input should be"),
         ('{"lines": []}', "lines: Input should be"),
-        ("[" * 100_000, "the file: Invalid JSON"),
+        ("[" * 100_000, "es.json is not readable .RecursionError"),
         ('{"lines": {"1": {"text": "' + "x" * 4001 + '"}}}', "at most 4000 characters"),
         (" " * 20_000_001, "has more than 20 MB"),
     ],
 )
 def test_corrections_that_are_none_are_refused(tmp_path: Path, text: str, fault: str) -> None:
-    work, unused = WorkDir(tmp_path / "film"), None
+    work = WorkDir(tmp_path / "film")
     work.edits.mkdir(parents=True)
     (work.edits / "es.json").write_text(text)
     with pytest.raises(ArtifactError, match=fault):
-        read_edits(work, unused, unused, 0.0)  # pyright: ignore[reportArgumentType]
+        read_edits_document(work, "es", transcript(3))
 
 
 def test_corrections_are_read_by_line(tmp_path: Path) -> None:
-    work, unused = WorkDir(tmp_path / "film"), None
+    work = WorkDir(tmp_path / "film")
     work.edits.mkdir(parents=True)
     (work.edits / "es.json").write_text('{"lines": {"1": {"text": "Sí.", "note": "hers"}}}')
-    found = read_edits(work, unused, unused, 0.0)  # pyright: ignore[reportArgumentType]
-    assert found == {"es": {1: "Sí."}}
+    found = film_edits(work, transcript(3), ("es",))
+    assert found.lines["es"] == {1: LineEdits(text="Sí.")}

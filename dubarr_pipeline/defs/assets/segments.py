@@ -10,7 +10,7 @@ import dagster as dg
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.defs.assets.checks import table
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
-from dubarr_pipeline.edits.film import write_output_revisions
+from dubarr_pipeline.edits.film import edits_digest, write_output_revisions
 from dubarr_pipeline.files import read_json, whole_file
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -25,11 +25,10 @@ from dubarr_pipeline.segments.inputs import (
     FilmEngines,
     Translations,
     briefed_context,
-    edited_script,
-    edits_digest,
     existing_digests,
     existing_translations,
     film_request,
+    film_script,
     keep_lengths,
 )
 from dubarr_pipeline.segments.results import UNSERVED, SegmentsResult, no_dub
@@ -76,7 +75,7 @@ def make(context: StageContext) -> Outcome:
     offset_s = read_sound(work.speech).audio.offset_s
     heard, who = read_transcript(work.transcription), read_diarization(work.diarization)
     briefed = briefed_context(context.settings, work, heard.language, targets)
-    said = edited_script(work, briefed, targets)
+    said = film_script(work, briefed, targets)
     translations = existing_translations(source, targets, said, work)
     with ExitStack() as at_work:
         hosts = at_work.enter_context(service_hosts(context.settings, work.logs))
