@@ -42,8 +42,9 @@ postgres: $(VENV)/.installed ## keep the store in a PostgreSQL server of our own
 
 example: settings
 
-settings: $(VENV)/.installed ## write dubarr.example.toml and docs/settings.md from the code
+settings: $(VENV)/.installed ## write dubarr.example.toml, docs/settings.md and the schema of edits from the code
 	$(VENV)/bin/python scripts/write_settings.py
+	$(VENV)/bin/python scripts/write_edits_schema.py
 
 bench: $(VENV)/.installed-tests ## print every benchmark's table (quick forms)
 	@for each in $$(grep -l __main__ benchmarks/*.py); do echo "== $$each"; $(VENV)/bin/python $$each --quick || [ $$? -eq 3 ] || exit 1; done

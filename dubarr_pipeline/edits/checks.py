@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import cast
@@ -24,8 +25,8 @@ from dubarr_pipeline.edits.model import (
     SplitValue,
     Target,
 )
-from dubarr_pipeline.edits.structure import EditedScript, edited_script
-from dubarr_pipeline.script.model import Transcript
+from dubarr_pipeline.edits.structure import STRUCTURAL, EditedScript, edited_script
+from dubarr_pipeline.script.model import Segment, Transcript
 from dubarr_pipeline.spans import to_seconds
 
 _LONGEST_NAME = 200
@@ -50,6 +51,7 @@ class FactChecker:
         self._revision = document.revision + 1
         self._known = {fact.id: fact for fact in document.facts}
         self._edited: EditedScript | None = None
+        self._ordered: list[Segment] | None = None
 
     def new_ones(self, proposed: Sequence[ProposedFact]) -> list[ProposedFact]:
         """Return the facts that are not there yet; one that is there otherwise is an error."""
@@ -90,8 +92,8 @@ class FactChecker:
         self._known[fact.id] = fact
         facts = (*self.document.facts, fact)
         self.document = replace(self.document, revision=self._revision, facts=facts)
-        if self._in_source:
-            self._source, self._edited = self.document, None
+        if self._in_source and each.field in (*STRUCTURAL, "remove"):
+            self._source, self._edited, self._ordered = self.document, None, None
 
     @property
     def _in_source(self) -> bool:
@@ -209,23 +211,26 @@ class FactChecker:
 
     def _anchor(self, each: ProposedFact) -> Anchor | None:
         """Return the line that a fact is about, as it is now."""
-        script = self._script
+        script, rate = self._script, self._transcript.rate
         line = script.lines.get(each.target_id) or script.hidden.get(each.target_id)
         if each.target != "line" or line is None:
             return None
-        lines = script.script().segments
-        starts = [other.span.start for other in lines]
-        rate = self._transcript.rate
-        before = [o.text for o, start in zip(lines, starts, strict=True) if start < line.span.start]
-        after = [o.text for o, start in zip(lines, starts, strict=True) if start > line.span.start]
+        if self._ordered is None:
+            self._ordered = sorted(script.lines.values(), key=_place)
+        before = bisect_left(self._ordered, _place(line), key=_place)
+        after = bisect_right(self._ordered, _place(line), key=_place)
         return Anchor(
             round(to_seconds(line.span.start, rate), 3),
             round(to_seconds(line.span.end, rate), 3),
             line.text,
             line.speaker,
-            before[-1] if before else "",
-            after[0] if after else "",
+            self._ordered[before - 1].text if before else "",
+            self._ordered[after].text if after < len(self._ordered) else "",
         )
+
+
+def _place(line: Segment) -> tuple[int, int]:
+    return line.span.start, line.index
 
 
 def _said(fact: ProposedFact | Fact) -> tuple[object, ...]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from dubarr_pipeline.edits.base import LastingIds, keep_base, lasting_ids
 from dubarr_pipeline.edits.checks import FactChecker
@@ -27,24 +28,28 @@ from dubarr_pipeline.edits.model import (
 )
 from dubarr_pipeline.edits.old_forms import (
     BY_INDEX,
+    LineByIndex,
     LinesByIndex,
     facts_by_index,
     facts_of_subtitles,
 )
-from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.errors import ArtifactError, NoScript
 from dubarr_pipeline.script.model import Transcript
 from dubarr_pipeline.workdir.artifacts import read_speakers, read_transcript
 from dubarr_pipeline.workdir.corrections import NOT_LINES
 from dubarr_pipeline.workdir.layout import WorkDir
+
+_log = logging.getLogger(__name__)
 
 SCHEMA = 2
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _RESERVED = (*NOT_LINES, "base")
 
 
-class _Stored(BaseModel):
-    """A file of schema 2."""
+class _Stored(LinesByIndex):
+    """A file of schema 2; it may hold lines by index as well."""
 
+    lines: dict[int, LineByIndex] = Field(default_factory=dict[int, LineByIndex])
     revision: int = Field(ge=0)
     facts: tuple[Fact, ...]
 
@@ -70,31 +75,33 @@ def languages_edited(work: WorkDir) -> tuple[str, ...]:
 
 
 def read_edits_document(
-    work: WorkDir, language: str, transcript: Transcript | None = None
+    work: WorkDir, language: str, heard: WorkDir | Transcript | None = None
 ) -> EditsDocument:
     """Return the edits of a language; none where there is no file.
 
-    Edits in older forms count as facts of revision 0, on the lines of `transcript` (else of
-    ``transcription.json``); there are none of them before there is a script.
+    Edits in older forms count as facts on the lines of ``transcription.json``, or of what was
+    `heard`, a script or the folder of one; there are none of them before there is a script.
 
     Raises:
         ArtifactError: if a file is not readable.
+        NoScript: if corrected subtitles are not.
     """
-    path = edits_path(work, language)
-    found = read_checked(path, _stored)
-    subtitles = (work.edits / f"{language}.srt").is_file()
-    by_hand = list[Fact]()
-    if subtitles or isinstance(found, LinesByIndex):
-        if transcript is None and work.transcription.is_file():
-            transcript = present_script(work)
+    found = read_checked(edits_path(work, language), _stored) or _Stored(revision=0, facts=())
+    older, newer, revision = list[Fact](), list[Fact](), found.revision
+    made = heard if isinstance(heard, WorkDir) else work
+    if found.lines or (work.edits / f"{language}.srt").is_file():
+        transcript = heard if isinstance(heard, Transcript) else None
+        if transcript is None and made.transcription.is_file():
+            transcript = present_script(made)
         if transcript is not None:
             ids = lasting_ids(work, transcript).ids
-            by_hand += facts_of_subtitles(work, transcript, ids, language)
-            if isinstance(found, LinesByIndex):
-                by_hand += facts_by_index(found, transcript, ids, language)
-    if isinstance(found, _Stored):
-        return EditsDocument(language, found.revision, (*by_hand, *found.facts))
-    return EditsDocument(language, 0, tuple(by_hand))
+            older += facts_of_subtitles(work, transcript, ids, (language, made.speech))
+            newer += facts_by_index(found, transcript, ids, language)
+    if newer and found.facts:
+        # A hand, or a changed artifact, put them into the file: they are the last word.
+        revision += 1
+        newer = [replace(fact, revision=revision) for fact in newer]
+    return EditsDocument(language, revision, (*older, *found.facts, *newer))
 
 
 def present_script(work: WorkDir) -> Transcript:
@@ -111,9 +118,9 @@ def _script_at(path: Path, *_state: int) -> Transcript:
     return read_transcript(path)
 
 
-def _stored(found: Any) -> _Stored | LinesByIndex:
+def _stored(found: Any) -> _Stored:
     if "facts" not in found:
-        return LinesByIndex.model_validate(found)
+        return _Stored(lines=LinesByIndex.model_validate(found).lines, revision=0, facts=())
     if found.get("schema") != SCHEMA:
         raise ValueError(f"schema {found.get('schema')!r}, and this version reads {SCHEMA}")
     stored = _Stored.model_validate(found)
@@ -180,6 +187,38 @@ def add_facts(
         return document
 
 
+def settle_lines(work: WorkDir, heard: WorkDir | None = None) -> None:
+    """Give corrections by line number lasting ids, before another script has its lines there.
+
+    `heard` is the folder with the script that they were made on, if it is another: corrected
+    subtitles, which are matched by time, become facts as well then. What is not readable stays.
+    """
+    made = heard or work
+    if not work.edits.is_dir() or not made.transcription.is_file():
+        return
+    with edits_lock(work):
+        for language in languages_edited(work):
+            try:
+                _settle(work, language, made)
+            except (ArtifactError, NoScript) as error:
+                _log.warning("corrections stay as they are: %s", error)
+
+
+def _settle(work: WorkDir, language: str, made: WorkDir) -> None:
+    path = edits_path(work, language)
+    subtitles, found = path.with_suffix(".srt"), read_checked(path, _stored)
+    by_time = made != work and subtitles.is_file()
+    if not by_time and not (found and found.lines):
+        return
+    document = read_edits_document(work, language, made)
+    lasting = lasting_ids(work, present_script(made))
+    at = _now(lasting)
+    keep_base(work, lasting, at, _still_needed(work, lasting, document))
+    _write(path, document, at, (BY_INDEX, subtitles.name) if by_time else (BY_INDEX,))
+    if by_time:
+        subtitles.unlink()
+
+
 def _now(lasting: LastingIds) -> str:
     """Return the time, never before that of the newest script, whatever the clock does."""
     now = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -189,8 +228,12 @@ def _now(lasting: LastingIds) -> str:
 def _still_needed(work: WorkDir, lasting: LastingIds, new: EditsDocument) -> set[str]:
     """Return the times of the scripts on which facts hang that the present one does not hold."""
     others = (each for each in languages_edited(work) if each != new.language)
-    documents = (new, *(read_edits_document(work, each) for each in others))
     held, needed = set(lasting.ids.values()), set[str]()
+    try:
+        documents = (new, *(read_edits_document(work, each) for each in others))
+    except (ArtifactError, NoScript):
+        # Nobody knows what it says, once it is repaired.
+        return {script.at for script in lasting.scripts}
     for document in documents:
         gone = undone(document.facts)
         for fact in document.facts:
@@ -201,10 +244,12 @@ def _still_needed(work: WorkDir, lasting: LastingIds, new: EditsDocument) -> set
     return needed
 
 
-def _write(path: Path, document: EditsDocument, at: str) -> None:
-    """Write the facts, those of a file of schema 1 among them; those of subtitles stay there."""
+def _write(
+    path: Path, document: EditsDocument, at: str, taken: Collection[str] = (BY_INDEX,)
+) -> None:
+    """Write the facts, of older forms those of the authors `taken`; others stay in their files."""
     facts = [
-        replace(fact, at=fact.at or at) for fact in document.facts if fact.at or fact.by == BY_INDEX
+        replace(fact, at=fact.at or at) for fact in document.facts if fact.at or fact.by in taken
     ]
     listed = [
         {name: value for name, value in asdict(fact).items() if value is not None} for fact in facts

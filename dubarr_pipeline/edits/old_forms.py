@@ -7,6 +7,7 @@ that of the spoken language may also move a line to its true speaker (``"speaker
 
 import uuid
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, StringConstraints
@@ -28,15 +29,17 @@ BY_INDEX = "the file of lines by index"
 _NAMES = uuid.UUID("6d1f0a5e-6a0e-5f0e-9b57-3b8f3f5f7f10")
 
 
-class _Edit(BaseModel):
+class LineByIndex(BaseModel):
+    """A person's correction of a line: its text or speaker."""
+
     text: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)] = ""
     speaker: str = ""
 
 
 class LinesByIndex(BaseModel):
-    """A file of schema 1: the index of a line, and its text or speaker."""
+    """A file of schema 1: corrections by the index of a line."""
 
-    lines: dict[int, _Edit]
+    lines: dict[int, LineByIndex]
 
 
 def facts_by_index(
@@ -54,18 +57,22 @@ def facts_by_index(
 
 
 def facts_of_subtitles(
-    work: WorkDir, transcript: Transcript, ids: Mapping[int, str], language: str
+    work: WorkDir, transcript: Transcript, ids: Mapping[int, str], of: tuple[str, Path]
 ) -> Iterator[Fact]:
     """Yield the texts of ``edits/{language}.srt`` as facts.
+
+    They are on the player's clock; `of` is the language, and the ``speech.json`` that has the
+    sound's place on it.
 
     Raises:
         NoScript: if it is not readable, or holds no cue.
         ArtifactError: if it is larger than any subtitle.
     """
+    language, sound = of
     path = work.edits / f"{language}.srt"
     if not path.is_file():
         return
-    offset_s = read_sound(work.speech).audio.offset_s if work.speech.is_file() else 0.0
+    offset_s = read_sound(sound).audio.offset_s if sound.is_file() else 0.0
     if path.stat().st_size > MOST_BYTES:
         raise too_large(path)
     parsed = parse_cues(decode_text(path.read_bytes(), language), "srt")

@@ -25,6 +25,8 @@ NEIGHBOURS = 8
 """Pairs by whose shifts in time a pair is believed, half of them on either side."""
 FURTHEST_S = 1.0
 """Distance from the clock of the neighbours beyond which no line is the same."""
+SHORT = 2
+"""Words of a line that may as well be another's: its shift must be twice as near."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts that write no space between words: each counts as a word."""
@@ -68,7 +70,7 @@ def find_lines(old: tuple[Anchor, ...], new: tuple[Anchor, ...]) -> FoundLines:
         shared[old_words[here][1]][new_words[there][1]] += 1
     sizes = Counter(line for _, line in old_words), Counter(line for _, line in new_words)
     alike = _alike(shared, *sizes)
-    believed = _believed(old, new, alike)
+    believed = _believed(old, new, alike, sizes[0])
     lost: dict[int, OrphanReason] = {}
     for at in range(len(old)):
         if at not in believed:
@@ -174,7 +176,7 @@ def _alike(
 
 
 def _believed(
-    old: Sequence[Anchor], new: Sequence[Anchor], alike: Mapping[int, int]
+    old: Sequence[Anchor], new: Sequence[Anchor], alike: Mapping[int, int], sizes: Mapping[int, int]
 ) -> dict[int, int]:
     """Return the pairs whose shift in time is that of their neighbours."""
     pairs = sorted(alike.items())
@@ -183,7 +185,8 @@ def _believed(
     for number, (at, there) in enumerate(pairs):
         first = max(0, min(number - NEIGHBOURS // 2, len(pairs) - NEIGHBOURS - 1))
         near = shifts[first:number] + shifts[number + 1 : first + NEIGHBOURS + 1]
-        if not near or abs(shifts[number] - statistics.median(near)) <= FURTHEST_S:
+        furthest_s = FURTHEST_S if sizes[at] > SHORT else FURTHEST_S / 2
+        if not near or abs(shifts[number] - statistics.median(near)) <= furthest_s:
             found[at] = there
     return found
 

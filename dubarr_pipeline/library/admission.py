@@ -11,6 +11,7 @@ from typing import Any, Literal
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.libraries import Library, missing_targets, spoken_reason
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.edits.document import settle_lines
 from dubarr_pipeline.errors import (
     DubbingError,
     LanguageError,
@@ -175,8 +176,9 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
 def inherit_lines(old: WorkDir, new: WorkDir) -> None:
     """Start a new work folder with another's corrections, cast, drafts, takes and learned lengths.
 
-    Every line is reused or redone by its own fingerprint, so that only lines that fit are reused.
-    Files that the new folder already has stay; it may be repeated after a kill.
+    Corrections find their lines in the new script by the words of the old one. Every line is
+    reused or redone by its own fingerprint, so that only lines that fit are reused. Files that
+    the new folder already has stay; it may be repeated after a kill.
     """
     if new.journal.exists() or not old.root.is_dir():
         return
@@ -185,8 +187,9 @@ def inherit_lines(old: WorkDir, new: WorkDir) -> None:
             # Renamed at the end, so that it is there whole or not at all.
             part = copy.with_name(f".{copy.name}.part")
             shutil.rmtree(part, ignore_errors=True)
-            shutil.copytree(source, part)
+            shutil.copytree(source, part, ignore=shutil.ignore_patterns(".*"))
             part.rename(copy)
+    settle_lines(new, old)
     # The journal goes last: it names the takes, and with it the copy counts as complete.
     files = (old.cast, new.cast), (old.lengths, new.lengths), (old.journal, new.journal)
     for source, copy in files:

@@ -36,6 +36,7 @@ from dubarr_pipeline.defs.runtime.records import (
 )
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import GPU, Stage, direct_inputs
+from dubarr_pipeline.edits.document import settle_lines
 from dubarr_pipeline.engines.registry import PROFILES, Kind
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.files import named_disk_errors
@@ -217,6 +218,8 @@ def _reuse_or_make(context: StageContext, last: Materialization | None) -> dg.Ma
     _log.info("%s of %s: %s", stage, key, "forced" if context.force else decision.reason)
     started = time.monotonic()
     check_stage(stage, context.video, context.settings)
+    if stage == "transcript":
+        settle_lines(context.work)
     with named_disk_errors(context.work.root):
         outcome, memory = measured(lambda: context.stage.module.make(context))
         check_source(context.video)
