@@ -10,6 +10,7 @@ import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from pathlib import Path
 
 from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.settings import Settings
@@ -50,6 +51,7 @@ def serve_review(
         room = ReviewRoom(settings, runs.backstage(), only)
         server = review_server(room, options, token)
         stack.enter_context(closing(server.web))
+        stack.enter_context(closing(room))
         say(server.link if film else f"{server.address} (the token: `dubarr review` shows it)")
         if open_browser:
             webbrowser.open(server.link)
@@ -123,7 +125,7 @@ class ReviewRuns:
                     command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT
                 )
 
-    def _log(self, key: str):
+    def _log(self, key: str) -> Path:
         return self._settings.work_dir / CACHE / key / "render.log"
 
     def close(self) -> None:

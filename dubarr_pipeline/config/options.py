@@ -1,5 +1,6 @@
 """Options of the sections that steer no engine and no algorithm of a lower room."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,9 @@ from dubarr_pipeline.text.languages import standard_tag
 from dubarr_pipeline.timing.placement import PlacementOptions
 from dubarr_pipeline.timing.tempo import TempoLimits
 from dubarr_pipeline.timing.windows import WindowOptions
+
+RUNNING_REVIEW = "DUBARR_REVIEW_ADDRESS"
+"""Environment variable by which the processes of a server know its review page's address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,11 @@ class ReviewOptions:
         if self.address and not self.address.startswith(("http://", "https://")):
             raise ValueError("address must begin with http:// or https://")
         object.__setattr__(self, "address", self.address.rstrip("/"))
+
+    def link(self, key: str) -> str:
+        """Return the address of a film's page; empty where no server is known."""
+        address = self.address or os.environ.get(RUNNING_REVIEW, "")
+        return f"{address}/review/{key}" if address else ""
 
 
 @dataclass(frozen=True, slots=True)

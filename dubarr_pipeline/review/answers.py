@@ -258,10 +258,18 @@ class TryWish:
 
 @dataclass(frozen=True, slots=True)
 class TryAnswer:
-    """The new take, and the address of its sound."""
+    """A line that was spoken to be heard.
+
+    Attributes:
+        sound: address of the line among its neighbours.
+        failure: name of the reason why it would not be placed; empty if it would.
+        refused: edits that cannot be had, and why.
+    """
 
     take: TakeRow
     sound: str
+    failure: str = ""
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,11 +282,17 @@ class GateWish:
 
 @dataclass(frozen=True, slots=True)
 class ImportAnswer:
-    """Facts that a sheet holds: their number, and the faults of its rows."""
+    """Facts that a sheet holds.
+
+    Attributes:
+        facts: their number.
+        revision: of the edits with them.
+        locked: ids of lines that it would change, and that stay as they are.
+    """
 
     facts: int
     revision: int
-    errors: tuple[NamedError, ...] = ()
+    locked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +314,23 @@ class CastAnswer:
 
     speakers: tuple[CastMember, ...]
     voices: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class CastChange:
+    """Name and voices that a character is to have; an empty one is the machine's again."""
+
+    id: str
+    name: str | None = None
+    voices: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class CastWish:
+    """Changes of the cast, and their author."""
+
+    by: str
+    speakers: tuple[CastChange, ...]
 
 
 @dataclass(frozen=True, slots=True)

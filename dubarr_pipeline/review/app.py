@@ -24,7 +24,7 @@ from dubarr_pipeline.errors import (
     SettingsError,
     VideoBusy,
 )
-from dubarr_pipeline.review import mending, reading
+from dubarr_pipeline.review import actions, casting, events, mending, reading
 from dubarr_pipeline.review.access import API, GuardedApp, Names
 from dubarr_pipeline.review.calls import Asked, Call, openapi
 from dubarr_pipeline.review.room import ReviewRoom
@@ -52,7 +52,9 @@ _TYPES = {
     ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
 }
-CALLS: tuple[Call, ...] = (*reading.CALLS, *mending.CALLS)
+CALLS: tuple[Call, ...] = tuple(
+    call for room in (reading, mending, casting, actions, events) for call in room.CALLS
+)
 
 
 def review_app(room: ReviewRoom, token: str, names: Names) -> GuardedApp:

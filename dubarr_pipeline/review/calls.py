@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from dubarr_pipeline.errors import RequestRefused
-from dubarr_pipeline.review.access import API
+from dubarr_pipeline.review.access import API, SESSION
 from dubarr_pipeline.review.answers import RefusalAnswer
 from dubarr_pipeline.review.room import ReviewRoom
 
@@ -84,7 +85,7 @@ class Call:
     Attributes:
         handler: its first sentence describes the call.
         answer: type of the document that it answers with, or the media type of its bytes.
-        body: type of the document that it takes, or None.
+        body: type of the document that it takes, or the media type of its bytes.
         more: further statuses, each with the type of its document.
     """
 
@@ -93,7 +94,7 @@ class Call:
     handler: Handler
     answer: type[Any] | str
     query: tuple[Query, ...] = ()
-    body: type[Any] | None = None
+    body: type[Any] | str | None = None
     status: int = 200
     more: Mapping[int, type[Any]] = field(default_factory=dict[int, type[Any]])
 
@@ -127,6 +128,7 @@ def openapi(calls: tuple[Call, ...], version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for call in calls:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call, of_kind)
+    paths[SESSION] = {"post": _OPEN_SESSION}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -149,7 +151,7 @@ def _operation(call: Call, schemas: Mapping[Any, Any]) -> dict[str, Any]:
             return {kind: {"schema": {"type": "string", "format": "binary"}}}
         return {"application/json": {"schema": schemas[kind]}}
 
-    names = [part[1:-1].partition(":")[0] for part in call.path.split("/") if part[:1] == "{"]
+    names = re.findall(r"{(\w+)}", call.path)
     answers = {call.status: call.answer, **call.more}
     words = " ".join((call.handler.__doc__ or "").partition("\n\n")[0].split())
     described: dict[str, Any] = {
@@ -182,3 +184,8 @@ def _operation(call: Call, schemas: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 _TEXT = {"type": "string"}
+_OPEN_SESSION = {
+    "operationId": "open_session",
+    "summary": "Exchange the token for a cookie, which media elements send as well.",
+    "responses": {"200": {"description": "The cookie."}, "401": {"description": "A wrong token."}},
+}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from dubarr_pipeline.edits.document import read_edits_document
-from dubarr_pipeline.edits.film import film_edits
+from dubarr_pipeline.edits.film import film_edits, stale_slots
+from dubarr_pipeline.edits.history import Slot
 from dubarr_pipeline.edits.model import EditsDocument, FilmEdits
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.videos import Video
@@ -21,6 +23,7 @@ from dubarr_pipeline.workdir.corrections import edited_speakers
 from dubarr_pipeline.workdir.layout import WorkDir
 
 _Part = TypeVar("_Part")
+_KEPT = 4
 CACHE = ".review"
 """Folder in the work folder of all films, with a folder for each film."""
 
@@ -36,6 +39,7 @@ class FilmView:
         cast: language -> speaker -> voice.
         edits: what people want, put into the script; None without a script.
         documents: the facts of each target language, and of the film's own.
+        slots: what the finished tracks lack of each of these.
         cache: folder of what is kept for the browser; not in the work folder, from which every run
             that begins removes unfinished files.
     """
@@ -50,14 +54,23 @@ class FilmView:
     cast: Cast
     edits: FilmEdits | None
     documents: Mapping[str, EditsDocument]
+    slots: Mapping[str, frozenset[Slot]]
 
     @staticmethod
     def stamp(video: Video, work: WorkDir) -> tuple[object, ...]:
         """Return what changes with the files that a view is read from."""
         paths = [work.speech, work.transcription, work.segments_report, work.speakers, work.cast]
+        paths.append(work.checkpoints / "edits.json")
         with suppress(OSError):
             paths += sorted(work.edits.iterdir())
-        return (video, *((path.name, *_dates(path)) for path in paths))
+        return (video, *((path.name, *file_state(path)) for path in paths))
+
+    def unheard(self, language: str) -> frozenset[Slot]:
+        """Return what the finished track of a language lacks, of its edits and the source's."""
+        if self.made is None:
+            return frozenset()
+        named = (language, self.source_language or "")
+        return frozenset[Slot]().union(*(self.slots.get(each, ()) for each in named))
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -83,8 +96,8 @@ def read_view(video: Video, work_dir: Path) -> FilmView:
         ArtifactError: if its edits are not readable.
     """
     work = video.work(work_dir)
-    script = _if_there(lambda: read_transcript(work.transcription))
-    made = _if_there(lambda: read_segments(work))
+    script = _if_there(lambda: _script(work, *file_state(work.transcription)))
+    made = _if_there(lambda: _made(work, *file_state(work.segments_report)))
     targets = tuple(dict.fromkeys((*video.target_langs, *(made.languages if made else ()))))
     named = (*targets, script.language) if script else targets
     return FilmView(
@@ -97,8 +110,20 @@ def read_view(video: Video, work_dir: Path) -> FilmView:
         _if_there(lambda: edited_speakers(work)) or {},
         read_cast(work),
         film_edits(work, script, targets) if script else None,
-        {language: read_edits_document(work, language) for language in named},
+        {language: read_edits_document(work, language, script) for language in named},
+        {language: stale_slots(work, language) for language in named},
     )
+
+
+# An edit changes neither of the two, and they take half a second for a long film.
+@lru_cache(maxsize=_KEPT)
+def _script(work: WorkDir, *_state: int) -> Transcript:
+    return read_transcript(work.transcription)
+
+
+@lru_cache(maxsize=_KEPT)
+def _made(work: WorkDir, *_state: int) -> SegmentsResult:
+    return read_segments(work)
 
 
 def _if_there(read: Callable[[], _Part]) -> _Part | None:
@@ -108,7 +133,8 @@ def _if_there(read: Callable[[], _Part]) -> _Part | None:
         return None
 
 
-def _dates(path: Path) -> tuple[int, ...]:
+def file_state(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file's content; empty if it is not there."""
     with suppress(OSError):
         status = path.stat()
         return status.st_mtime_ns, status.st_size, status.st_ino

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dubarr_pipeline.edits.film import output_revision
 from dubarr_pipeline.edits.history import in_effect
-from dubarr_pipeline.edits.model import FIELDS, EditsDocument
 from dubarr_pipeline.review.answers import Badge, FitAnswer, LineRow, LineTally, TakeRow
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.script.model import Segment
@@ -111,23 +109,9 @@ class _LanguageState:
                     wishes[name][text if field == "text" else field] = fact.value
         return cls(
             wishes,
-            frozenset(each for found in (own, source) for each in unheard(view, found)),
+            frozenset(name for _, name, _ in view.unheard(language)),
             frozenset(each.candidate for each in orphans if each.candidate),
         )
-
-
-def unheard(view: FilmView, document: EditsDocument | None) -> Iterator[str]:
-    """Yield the ids of lines, speakers and terms whose edits the finished track lacks."""
-    if document is None or view.made is None:
-        return
-    used = output_revision(view.work, document.language)
-    now = in_effect(document.facts)
-    then = in_effect(fact for fact in document.facts if fact.revision <= used)
-    for where in now.keys() | then.keys():
-        fact, before = now.get(where), then.get(where)
-        heard = FIELDS[where[2]].heard if where[2] in FIELDS else True
-        if heard and (fact and fact.value) != (before and before.value):
-            yield where[1]
 
 
 def _row(

@@ -7,12 +7,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from dubarr_pipeline.edits.document import add_facts, read_edits_document
+from dubarr_pipeline.edits.document import add_facts, read_edits_document, read_proposed
 from dubarr_pipeline.edits.model import (
+    MOST_POSTED,
     EditsDocument,
     EditsRefused,
     Fact,
-    ProposedFact,
     StaleRevision,
 )
 from dubarr_pipeline.errors import RequestRefused
@@ -33,25 +33,27 @@ EDITS = f"{FILM}/edits/{{lang}}"
 def edits(room: ReviewRoom, asked: Asked) -> EditsAnswer:
     """Return all facts of a language, a target or the film's own."""
     view = room.view(asked.key)
-    return _answer(read_edits_document(view.work, _known(view, asked.names["lang"])))
+    return _answer(read_edits_document(view.work, known_document(view, asked.names["lang"])))
 
 
 def add_edits(room: ReviewRoom, asked: Asked) -> Response:
     """Add facts, all or none; 409 with the facts since, if the revision is not the newest."""
     proposed: ProposedEdits = asked.document(ProposedEdits)
+    if len(proposed.facts) > MOST_POSTED:
+        raise RequestRefused(413, "too_many_facts", f"send at most {MOST_POSTED} facts at once")
     view = room.view(asked.key)
-    language = _known(view, asked.names["lang"])
+    language = known_document(view, asked.names["lang"])
     try:
         document = add_facts(
             view.work,
             language,
-            [_proposed(each) for each in proposed.facts],
+            read_proposed(list(proposed.facts)),
             revision=proposed.revision,
             by=proposed.by,
             source_revision=proposed.source_revision,
         )
     except StaleRevision as error:
-        facts = tuple(_fact(each) for each in error.facts)
+        facts = tuple(fact_document(each) for each in error.facts)
         return json_response(EditsAnswer, EditsAnswer(error.revision, facts), 409)
     except EditsRefused as error:
         return json_response(NamedErrors, named_errors(error), 422)
@@ -68,25 +70,20 @@ def named_errors(error: EditsRefused) -> NamedErrors:
     )
 
 
-def _known(view: FilmView, language: str) -> str:
+def known_document(view: FilmView, language: str) -> str:
+    """Return a language that has edits: a target, or the film's own. Raises `RequestRefused`."""
     if language not in view.documents:
         choices = ", ".join(view.documents)
         raise RequestRefused(404, "no_language", f"no {language[:40]!r} here: choose of {choices}")
     return language
 
 
-def _proposed(found: dict[str, Any]) -> ProposedFact:
-    try:
-        return ProposedFact(**found)
-    except TypeError as error:
-        raise RequestRefused(422, "not_valid", f"a fact is not whole: {error}") from error
-
-
 def _answer(document: EditsDocument) -> EditsAnswer:
-    return EditsAnswer(document.revision, tuple(_fact(each) for each in document.facts))
+    return EditsAnswer(document.revision, tuple(fact_document(each) for each in document.facts))
 
 
-def _fact(fact: Fact) -> dict[str, Any]:
+def fact_document(fact: Fact) -> dict[str, Any]:
+    """Return a fact as it is sent."""
     return asdict(fact)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -16,6 +16,7 @@ from dubarr_pipeline.library.videos import Video, load_video
 from dubarr_pipeline.review.answers import GateAnswer
 from dubarr_pipeline.review.films import FilmView, read_view
 from dubarr_pipeline.review.picture import ProxyMaker
+from dubarr_pipeline.review.trials import TrialDesk
 
 _log = logging.getLogger(__name__)
 _Value = TypeVar("_Value")
@@ -92,6 +93,8 @@ class ReviewRoom:
     backstage: Backstage
     only: str = ""
     proxies: ProxyMaker = field(default_factory=ProxyMaker)
+    trials: TrialDesk = field(default_factory=TrialDesk)
+    _started: Counter[str] = field(default_factory=Counter[str])
     _views: Recent[FilmView] = field(default_factory=lambda: Recent[FilmView](_KEPT_FILMS))
     _running: Recent[bool] = field(default_factory=lambda: Recent[bool](64))
 
@@ -125,5 +128,18 @@ class ReviewRoom:
 
     def is_running(self, key: str) -> bool:
         """Return whether a run works at a film, or did within the last two seconds."""
-        moment = int(time.monotonic() / _RUNNING_S)
+        moment = (int(time.monotonic() / _RUNNING_S), self._started[key])
         return self._running.get(key, moment, lambda: self.backstage.is_running(key))
+
+    def runs_started(self, key: str) -> int:
+        """Return how often a run of a film was started from here."""
+        return self._started[key]
+
+    def render(self, key: str) -> None:
+        """Start a run. Raises `VideoBusy` if one is running."""
+        self.backstage.render(key)
+        self._started[key] += 1
+
+    def close(self) -> None:
+        """Give back what is open."""
+        self.trials.close()

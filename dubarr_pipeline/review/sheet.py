@@ -51,7 +51,7 @@ def describe_film(room: ReviewRoom, view: FilmView) -> FilmAnswer:
         source_language=source,
         languages=tuple(_language(view, each) for each in view.languages),
         source_revision=documents[source].revision if source else 0,
-        speakers=_speakers(view),
+        speakers=list_speakers(view),
         gate=room.backstage.gate(view.video.key),
         running=room.is_running(view.video.key),
         picture=describe_picture(view),
@@ -59,23 +59,22 @@ def describe_film(room: ReviewRoom, view: FilmView) -> FilmAnswer:
 
 
 def _language(view: FilmView, language: str) -> LanguageAnswer:
-    own, source = (view.documents.get(each) for each in (language, view.source_language or ""))
+    own = view.documents.get(language)
     orphans = tuple(
         OrphanAnswer(each.facts, each.reason, each.anchor and asdict(each.anchor), each.candidate)
         for each in (view.edits.orphans.get(language, ()) if view.edits else ())
     )
-    unheard = (each for found in (own, source) for each in lines.unheard(view, found))
     return LanguageAnswer(
         language=language,
         revision=own.revision if own else 0,
         output_revision=output_revision(view.work, language),
-        stale=next(unheard, None) is not None,
+        stale=bool(view.unheard(language)),
         counts=lines.tally(lines.rows(view, language), len(orphans)),
         orphans=orphans,
     )
 
 
-def _speakers(view: FilmView) -> tuple[SpeakerAnswer, ...]:
+def list_speakers(view: FilmView) -> tuple[SpeakerAnswer, ...]:
     """Return everybody who has a line, or had one, by id; merged ones are one."""
     edits = view.edits
     if edits is None:

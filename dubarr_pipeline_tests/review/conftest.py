@@ -79,7 +79,9 @@ def room(finished: Path, tmp_path: Path) -> ReviewRoom:
     """The server's room over a copy of the finished film."""
     folder = tmp_path / "work"
     shutil.copytree(finished, folder)
-    return ReviewRoom(parse_settings({}, folder), backstage())
+    # An engine with voices of its own to choose from.
+    settings = parse_settings({"synthesis": {"engine": "kokoro"}}, folder)
+    return ReviewRoom(settings, backstage())
 
 
 def client_of(room: ReviewRoom, names: Names | None = None, base: str = HERE) -> TestClient:

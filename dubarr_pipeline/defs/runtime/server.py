@@ -1,8 +1,8 @@
 """Server of `dubarr serve library`: Dagster's three processes, kept alive until it is stopped.
 
-The receiver of webhooks runs with them, where there are libraries. All this takes two processes of
-our own, because either may be killed: this command, and the supervisor below it, which starts the
-others. Each notices the other's end, and then ends everything left.
+The review page runs with them and, where there are libraries, the receiver of webhooks. All this
+takes two processes more, because either may be killed: this command, and the supervisor below it,
+which starts the others. Each notices the other's end, and then ends everything left.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from dubarr_pipeline.compute import subreaper
+from dubarr_pipeline.config.options import RUNNING_REVIEW
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.process_supervisor import ProcessSupervisor, Program
 from dubarr_pipeline.errors import WorkspaceError
@@ -36,6 +38,9 @@ from dubarr_pipeline.services.bearer_auth import OPEN_PATH
 if TYPE_CHECKING:
     from dubarr_pipeline.config.settings import Settings
 
+WEBHOOKS, REVIEW = "webhooks", "review"
+"""Sections of the settings and commands of `dubarr serve`, of our own servers."""
+_CALLED = {WEBHOOKS: "webhook receiver", REVIEW: "review page"}
 _DEFINITIONS = "dubarr_pipeline.definitions"
 _WEBSERVER = "dubarr_pipeline.defs.runtime.report_pages"
 """Name of the code location as in `workspace.yaml`, so that its sensors keep their switches."""
@@ -73,7 +78,7 @@ class WebAddress:
 
 
 def serve_library(settings: Settings, address: WebAddress) -> None:
-    """Keep webserver, daemon, code server and webhook receiver alive until SIGTERM or Ctrl-C.
+    """Keep Dagster's processes and our own servers alive until SIGTERM or Ctrl-C.
 
     Raises:
         WorkspaceError: if another server uses the store, or the port is not free.
@@ -82,7 +87,7 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
     check_writable(settings.work_dir)
     home = dagster_home(settings.work_dir)
     # Dagster's processes know their store and our settings by the environment alone.
-    environment = {
+    environment: dict[str, str] = {
         **os.environ,
         "DAGSTER_HOME": str(home),
         "DUBARR_WORK_DIR": str(settings.work_dir),
@@ -90,7 +95,9 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
     }
     with _alone(home) as lock:
         _check_port(address)
-        webhooks = _webhook_address(settings)
+        others = dict(_other_addresses(settings))
+        if REVIEW in others and others[REVIEW].port:
+            environment[RUNNING_REVIEW] = settings.review.address or others[REVIEW].url
         if address.host not in _LOOPBACK:
             _print(
                 f"{address.host} can be reached from elsewhere, and has no login: docs/webserver.md"
@@ -101,7 +108,7 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
                 signal.signal(number, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             while True:
-                _supervise_once(address, webhooks, lock, environment)
+                _supervise_once(address, others, lock, environment)
                 time.sleep(_PAUSE_S)
         _print("ended")
 
@@ -115,22 +122,27 @@ def serving_folder(home: Path) -> Path:
     return home / "serving"
 
 
-def _webhook_address(settings: Settings) -> WebAddress | None:
-    """Return where webhooks are received; None without libraries, or if another one does it."""
-    address = WebAddress(settings.webhooks.host, settings.webhooks.port)
-    if not settings.libraries:
-        return None
-    try:
-        _check_port(address, "webhooks.host and webhooks.port")
-    except WorkspaceError as error:
-        _print(f"no webhooks are received here: {error}")
-        return None
-    return address
+def _other_addresses(settings: Settings) -> Iterator[tuple[str, WebAddress]]:
+    """Yield the receiver of webhooks and the review page with their addresses.
+
+    One whose port is taken is left out, and that is said; so is the receiver without libraries.
+    """
+    options = {REVIEW: settings.review}
+    if settings.libraries:
+        options[WEBHOOKS] = settings.webhooks
+    for name, each in options.items():
+        address = WebAddress(each.host, each.port)
+        try:
+            _check_port(address, f"{name}.host and {name}.port")
+        except WorkspaceError as error:
+            _print(f"no {_CALLED[name]} here: {error}")
+        else:
+            yield name, address
 
 
 def _supervise_once(
     address: WebAddress,
-    webhooks: WebAddress | None,
+    others: Mapping[str, WebAddress],
     lock: IO[str],
     environment: Mapping[str, str],
 ) -> None:
@@ -141,7 +153,7 @@ def _supervise_once(
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", __name__, address.host, str(address.port)),
-            *((webhooks.host, str(webhooks.port)) if webhooks else ()),
+            *(part for name, at in others.items() for part in (name, at.host, str(at.port))),
         ],
         stdin=subprocess.PIPE,
         start_new_session=True,
@@ -201,9 +213,12 @@ def _check_port(address: WebAddress, options: str = "--host or --port") -> None:
 
 
 def library_programs(
-    home: Path, sockets: Path, address: WebAddress, webhooks: WebAddress | None = None
+    home: Path,
+    sockets: Path,
+    address: WebAddress,
+    others: Mapping[str, WebAddress] = MappingProxyType({}),
 ) -> list[Program]:
-    """Return Dagster's three programs, the code server first, and the receiver of webhooks.
+    """Return Dagster's three programs, the code server first, and our own servers beside them.
 
     The workspace file is written below `home`. `sockets` is a private folder of a short name: a
     socket's path has at most 108 bytes.
@@ -216,19 +231,20 @@ def library_programs(
     grpc = (*run, "dagster", "api", "grpc", "--socket", str(code), "--module-name", _DEFINITIONS)
     where = ("-w", str(workspace))
     web = (*run, _WEBSERVER, "-h", address.host, "-p", str(address.port), *where)
-    programs = [
+    return [
         Program("code server", (*grpc, "--location-name", _DEFINITIONS), lambda: _listens(code)),
         Program("webserver", web, lambda: _answers(address), address.url),
         Program("daemon", (*run, "dagster._daemon", "run", *where), lambda: True),
+        *(own_program(name, each) for name, each in others.items()),
     ]
-    return [*programs, webhook_program(webhooks)] if webhooks else programs
 
 
-def webhook_program(address: WebAddress) -> Program:
-    """Return the receiver of webhooks, which reads its address from the settings."""
-    command = (sys.executable, "-m", "dubarr_pipeline.cli.main", "serve", "webhooks")
+def own_program(name: str, address: WebAddress) -> Program:
+    """Return one of our own servers, which reads its address from the settings."""
+    command = (sys.executable, "-m", "dubarr_pipeline.cli.main", "serve", name)
     is_ready = partial(_answers, address, OPEN_PATH) if address.port else lambda: True
-    return Program("webhook receiver", command, is_ready, address.url)
+    page = "/review/" if name == REVIEW else ""
+    return Program(_CALLED[name], command, is_ready, f"{address.url}{page}")
 
 
 def socket_root() -> str:
@@ -255,13 +271,13 @@ def _answers(address: WebAddress, path: str = "/server_info") -> bool:
         connection.close()
 
 
-def _supervise(address: WebAddress, webhooks: WebAddress | None) -> None:
+def _supervise(address: WebAddress, others: Mapping[str, WebAddress]) -> None:
     """Supervise until the command closes our standard input or is gone."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     home = Path(os.environ["DAGSTER_HOME"])
     with tempfile.TemporaryDirectory(prefix="dubarr-", dir=socket_root()) as sockets:
-        programs = library_programs(home, Path(sockets), address, webhooks)
+        programs = library_programs(home, Path(sockets), address, others)
         ProcessSupervisor(programs, serving_folder(home), _print).run(sys.stdin.fileno())
 
 
@@ -274,4 +290,5 @@ def _print(line: str) -> None:
 
 if __name__ == "__main__":
     _web, _port, *_more = sys.argv[1:]
-    _supervise(WebAddress(_web, int(_port)), WebAddress(_more[0], int(_more[1])) if _more else None)
+    _named = zip(_more[::3], _more[1::3], _more[2::3], strict=True)
+    _supervise(WebAddress(_web, int(_port)), {n: WebAddress(h, int(p)) for n, h, p in _named})

@@ -14,7 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dubarr_pipeline.defs.runtime.server import WebAddress, library_programs, webhook_program
+from dubarr_pipeline.defs.runtime.server import (
+    REVIEW,
+    WEBHOOKS,
+    WebAddress,
+    library_programs,
+)
 from dubarr_pipeline_tests.fixtures.bench import write_config
 from dubarr_pipeline_tests.fixtures.dagster_server import free_port
 
@@ -23,11 +28,11 @@ import sys
 from pathlib import Path
 from dubarr_pipeline.compute.backoff import Backoff, RestartPolicy
 from dubarr_pipeline.defs.runtime.process_supervisor import ProcessSupervisor, Program
-from dubarr_pipeline.defs.runtime.server import WebAddress, webhook_program
+from dubarr_pipeline.defs.runtime.server import WEBHOOKS, WebAddress, own_program
 
 wait = Program("base", (sys.executable, "-S", "-c", "import time; time.sleep(600)"), lambda: True)
 policy = RestartPolicy(Backoff(0.1, 0.3), max_restarts=None, steady_s=30.0, grace_s=3.0)
-programs = [wait, webhook_program(WebAddress("127.0.0.1", int(sys.argv[2])))]
+programs = [wait, own_program(WEBHOOKS, WebAddress("127.0.0.1", int(sys.argv[2])))]
 ProcessSupervisor(programs, Path(sys.argv[1]), print, policy).run(0)
 """
 
@@ -94,10 +99,13 @@ def test_a_receiver_that_is_killed_comes_back(port: int):
     until(lambda: receivers(port) - {first} and answers(port))
 
 
-def test_it_is_one_of_the_programs_where_there_are_libraries(tmp_path: Path):
+def test_our_own_servers_run_beside_dagsters(tmp_path: Path):
     (tmp_path / "serving").mkdir()
-    web, receiver = WebAddress(), WebAddress(port=8765)
-    with_it = library_programs(tmp_path, tmp_path, web, receiver)
-    assert [each.name for each in with_it][3:] == ["webhook receiver"]
+    web = WebAddress()
+    others = {REVIEW: WebAddress(port=8766), WEBHOOKS: WebAddress(port=8765)}
+    with_them = library_programs(tmp_path, tmp_path, web, others)
+    assert [(each.name, each.address) for each in with_them][3:] == [
+        ("review page", "http://127.0.0.1:8766/review/"),
+        ("webhook receiver", "http://127.0.0.1:8765"),
+    ]
     assert len(library_programs(tmp_path, tmp_path, web)) == 3
-    assert webhook_program(receiver).address == "http://127.0.0.1:8765"

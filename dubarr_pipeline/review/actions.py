@@ -1,0 +1,99 @@
+"""Calls that do something: try a line, render, decide at the gate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import Field
+from starlette.responses import HTMLResponse, Response
+
+from dubarr_pipeline.errors import LineError, RequestRefused
+from dubarr_pipeline.review.answers import (
+    Accepted,
+    GateAnswer,
+    GateWish,
+    TryAnswer,
+    TryWish,
+)
+from dubarr_pipeline.review.calls import FILM, Asked, Call, Query
+from dubarr_pipeline.review.lines import take_row
+from dubarr_pipeline.review.reading import known, row_of
+from dubarr_pipeline.review.room import ReviewRoom
+from dubarr_pipeline.review.sheet import describe_film
+from dubarr_pipeline.review.trials import mixed
+
+_SHEET_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:; media-src data:",
+}
+"""A page of its own, to be sent to somebody: it may run no script."""
+
+
+def try_line(room: ReviewRoom, asked: Asked) -> TryAnswer:
+    """Speak a line at once, without a run; a run that is asked for the same speaks nothing."""
+    wish: TryWish = asked.document(TryWish)
+    if wish.text is not None and not wish.text.strip():
+        raise RequestRefused(422, "no_text", "there is nothing to say: write some words")
+    view = room.view(asked.key)
+    row = row_of(view, wish.lang, asked.names["id"])
+    try:
+        spoken = room.trials.speak(view, room.settings, row, wish)
+    except LineError as error:
+        raise RequestRefused(422, error.failure, str(error)) from error
+    sound = f"{FILM}/lines/{{id}}/trials/{{take}}".format(
+        key=quote(asked.key), id=quote(row.id), take=spoken.take.sound
+    )
+    return TryAnswer(
+        take_row(spoken.take, chosen=False),
+        f"{sound}?lang={quote(wish.lang)}",
+        spoken.failure,
+        spoken.refused,
+    )
+
+
+def trial_sound(room: ReviewRoom, asked: Asked) -> Response:
+    """Return a tried line among its neighbours as WAV; ``X-Start-S`` says where it begins."""
+    view, language = room.view(asked.key), asked.query["lang"]
+    spoken = room.trials.found(view, known(view, language), asked.names["take"])
+    data, start_s = mixed(view, language, spoken, asked.query["pad"])
+    return Response(data, 200, {"X-Start-S": f"{start_s:.6f}"}, "audio/wav")
+
+
+def render(room: ReviewRoom, asked: Asked) -> Accepted:
+    """Start the stages that the edits need, as a run; 409 while one is running."""
+    room.render(room.video(asked.key).key)
+    return Accepted()
+
+
+def decide(room: ReviewRoom, asked: Asked) -> GateAnswer:
+    """Approve a film for publishing, or hold it, with a note."""
+    wish: GateWish = asked.document(GateWish)
+    film = describe_film(room, room.view(asked.key))
+    if wish.action == "approve":
+        stale = [each.language for each in film.languages if each.stale]
+        if stale or film.running:
+            what = f"the edits of {', '.join(stale)} are not rendered" if stale else "a run works"
+            raise RequestRefused(409, "stale", f"{what}: render, and listen, before you approve")
+    room.backstage.decide(film.key, wish.action, wish.note)
+    return room.backstage.gate(film.key)
+
+
+def qc_sheet(room: ReviewRoom, asked: Asked) -> Response:
+    """Return a page with the flagged lines and their sounds inside, to be sent to somebody."""
+    return HTMLResponse(room.backstage.qc_sheet(room.video(asked.key).key), 200, _SHEET_HEADERS)
+
+
+CALLS = (
+    Call("POST", f"{FILM}/lines/{{id}}/try", try_line, TryAnswer, body=TryWish),
+    Call(
+        *("GET", f"{FILM}/lines/{{id}}/trials/{{take}}", trial_sound, "audio/wav"),
+        query=(
+            Query("lang", str, "target language, BCP-47"),
+            Query("pad", Annotated[float, Field(ge=0, le=10)], "seconds around it", 3.0),
+        ),
+    ),
+    Call("POST", f"{FILM}/render", render, Accepted, status=202),
+    Call("POST", f"{FILM}/gate", decide, GateAnswer, body=GateWish),
+    Call("GET", f"{FILM}/qc.html", qc_sheet, "text/html"),
+)

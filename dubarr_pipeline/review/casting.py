@@ -1,0 +1,86 @@
+"""Calls on the cast of a film: its characters, and the voices that they may have."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+
+from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.edits.document import add_facts
+from dubarr_pipeline.edits.model import ProposedFact
+from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.review.answers import CastAnswer, CastMember, CastWish
+from dubarr_pipeline.review.calls import FILM, Asked, Call
+from dubarr_pipeline.review.films import FilmView
+from dubarr_pipeline.review.room import ReviewRoom
+from dubarr_pipeline.review.sheet import list_speakers
+
+_SAMPLE_LINES = 5
+
+
+def cast(room: ReviewRoom, asked: Asked) -> CastAnswer:
+    """Describe a film's characters, with lines to try voices on and the voices to choose from."""
+    return _answer(room, room.view(asked.key))
+
+
+def set_cast(room: ReviewRoom, asked: Asked) -> CastAnswer:
+    """Take names and voices as facts; those that are as they were add none."""
+    wish: CastWish = asked.document(CastWish)
+    view = room.view(asked.key)
+    now = {each.id: each for each in list_speakers(view)}
+    facts: defaultdict[str, list[ProposedFact]] = defaultdict(list)
+
+    def propose(language: str, speaker: str, field: str, value: str | None) -> None:
+        fact = ProposedFact(str(uuid.uuid4()), "speaker", speaker, field, value)
+        facts[language].append(fact)
+
+    for member in wish.speakers:
+        known = now.get(member.id)
+        if member.name is not None and (not known or member.name != known.name):
+            propose(view.source_language or "", member.id, "name", member.name or None)
+        for language, voice in member.voices.items():
+            if not known or voice != known.voices.get(language):
+                propose(language, member.id, "voice", voice or None)
+    for language, stated in facts.items():
+        revision = view.documents[language].revision if language in view.documents else 0
+        add_facts(view.work, language, stated, revision=revision, by=wish.by)
+    return _answer(room, room.view(asked.key))
+
+
+def _answer(room: ReviewRoom, view: FilmView) -> CastAnswer:
+    script = view.edits.script if view.edits else None
+    spoken: Counter[str] = Counter()
+    longest: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for line in script.lines if script and view.edits else ():
+        spoken[line.speaker] += line.span.length
+        longest[line.speaker].append((-line.span.length, view.edits.ids[line.index]))
+    members = (
+        CastMember(
+            id=each.id,
+            name=each.name,
+            gender=each.gender,
+            lines=each.lines,
+            spoken_s=round(spoken[each.id] / script.rate, 3) if script else 0.0,
+            voices=each.voices,
+            sample_lines=tuple(name for _, name in sorted(longest[each.id])[:_SAMPLE_LINES]),
+        )
+        for each in list_speakers(view)
+    )
+    voices = {language: _voices(room, view, language) for language in view.languages}
+    return CastAnswer(tuple(members), voices)
+
+
+def _voices(room: ReviewRoom, view: FilmView, language: str) -> tuple[str, ...]:
+    """Return the voices that the film's engine has in a language; none while it cannot tell."""
+    try:
+        own = room.settings.for_video(view.video.profile, view.video.overrides)
+        found = profile_engines.synthesizer(own, view.work.logs).voices(language)
+    except DubbingError:
+        return ()
+    return tuple(voice.name for voice in found)
+
+
+CALLS = (
+    Call("GET", f"{FILM}/cast", cast, CastAnswer),
+    Call("PUT", f"{FILM}/cast", set_cast, CastAnswer, body=CastWish),
+)
