@@ -48,19 +48,20 @@ def set_cast(room: ReviewRoom, asked: Asked) -> CastAnswer:
 
 
 def _answer(room: ReviewRoom, view: FilmView) -> CastAnswer:
-    script = view.edits.script if view.edits else None
+    edits = view.edits
     spoken: Counter[str] = Counter()
     longest: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
-    for line in script.lines if script and view.edits else ():
-        spoken[line.speaker] += line.span.length
-        longest[line.speaker].append((-line.span.length, view.edits.ids[line.index]))
+    if edits:
+        for line in edits.script.lines:
+            spoken[line.speaker] += line.span.length
+            longest[line.speaker].append((-line.span.length, edits.ids[line.index]))
     members = (
         CastMember(
             id=each.id,
             name=each.name,
             gender=each.gender,
             lines=each.lines,
-            spoken_s=round(spoken[each.id] / script.rate, 3) if script else 0.0,
+            spoken_s=round(spoken[each.id] / edits.script.rate, 3) if edits else 0.0,
             voices=each.voices,
             sample_lines=tuple(name for _, name in sorted(longest[each.id])[:_SAMPLE_LINES]),
         )

@@ -28,7 +28,7 @@ from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from dubarr_pipeline.compute import subreaper
-from dubarr_pipeline.config.options import RUNNING_REVIEW
+from dubarr_pipeline.config.options import RUNNING_REVIEW, ReviewOptions, WebhookOptions
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.process_supervisor import ProcessSupervisor, Program
 from dubarr_pipeline.errors import WorkspaceError
@@ -127,7 +127,7 @@ def _other_addresses(settings: Settings) -> Iterator[tuple[str, WebAddress]]:
 
     One whose port is taken is left out, and that is said; so is the receiver without libraries.
     """
-    options = {REVIEW: settings.review}
+    options: dict[str, ReviewOptions | WebhookOptions] = {REVIEW: settings.review}
     if settings.libraries:
         options[WEBHOOKS] = settings.webhooks
     for name, each in options.items():
