@@ -20,12 +20,13 @@ from dubarr_pipeline.edits.model import (
     EditsRefused,
     Fact,
     FactError,
+    Json,
     MergeValue,
     ProposedFact,
     SplitValue,
     Target,
 )
-from dubarr_pipeline.edits.structure import STRUCTURAL, EditedScript, edited_script
+from dubarr_pipeline.edits.structure import STRUCTURAL, EditedScript, edited_script, speaker_now
 from dubarr_pipeline.script.model import Segment, Transcript
 from dubarr_pipeline.spans import to_seconds
 
@@ -131,11 +132,19 @@ class FactChecker:
             return "a fact that undoes another has no value"
         if (each.target, each.target_id, each.field) != (last.target, last.target_id, last.field):
             return f"the undone fact is about {last.field} of {last.target} {last.target_id!r}"
-        if last.by != by:
+        if last.by != by and not self._lost(last):
             return f"the fact is {last.by}'s: only they undo it; state another value instead"
         if last.id in undone(self.document.facts):
             return "the fact is undone already: see the facts since"
         return ""
+
+    def _lost(self, fact: Fact) -> bool:
+        """Return whether a fact is an orphan: anybody may put it elsewhere, or drop it."""
+        if fact.target == "line":
+            return not self._script.knows(fact.target_id)
+        if fact.target == "speaker":
+            return speaker_now(self._lasting, fact) is None
+        return (fact.target, fact.target_id) in self._script.orphans
 
     def _fault_of_target(self, each: ProposedFact) -> str:
         name, script = each.target_id, self._script
@@ -162,10 +171,9 @@ class FactChecker:
     def _fault_of_value(self, each: ProposedFact) -> str:
         if each.value is None:
             return ""
-        try:
-            value = FIELDS[each.field].value.validate_python(each.value)
-        except ValidationError as error:
-            return _in_words(each, error)
+        if fault := fault_of_value(each.field, each.value):
+            return fault
+        value = FIELDS[each.field].value.validate_python(each.value)
         match value:
             case SplitValue():
                 return self._fault_of_split(each, value)
@@ -254,12 +262,17 @@ def _fault_of_form(each: ProposedFact, by: str, known: dict[str, Fact]) -> str:
     return ""
 
 
-def _in_words(each: ProposedFact, error: ValidationError) -> str:
-    if isinstance(each.value, str) and not each.value.strip():
-        cure = ": to have no line, remove it or keep the original" if each.field == "text" else ""
-        return f"{each.field} is empty{cure}"
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, (each.field, *first["loc"])))
-    if first["type"] == "string_pattern_mismatch":
-        return f"{where} has control characters, or is not written as it must be"
-    return f"{where}: {first['msg']}"
+def fault_of_value(name: str, value: Json) -> str:
+    """Return why a field cannot have a value other than None; empty if it can."""
+    try:
+        FIELDS[name].value.validate_python(value)
+    except ValidationError as error:
+        if isinstance(value, str) and not value.strip():
+            cure = ": to have no line, remove it or keep the original" if name == "text" else ""
+            return f"{name} is empty{cure}"
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, (name, *first["loc"])))
+        if first["type"] == "string_pattern_mismatch":
+            return f"{where} has control characters, or is not written as it must be"
+        return f"{where}: {first['msg']}"
+    return ""

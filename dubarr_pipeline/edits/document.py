@@ -118,6 +118,11 @@ def _script_at(path: Path, *_state: int) -> Transcript:
     return read_transcript(path)
 
 
+def is_by_facts(path: Path) -> bool:
+    """Return whether a file of edits holds facts. Raises `ArtifactError` if not readable."""
+    return bool(read_checked(path, lambda found: "facts" in found))
+
+
 def _stored(found: Any) -> _Stored:
     if "facts" not in found:
         return _Stored(lines=LinesByIndex.model_validate(found).lines, revision=0, facts=())

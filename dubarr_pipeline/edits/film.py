@@ -10,7 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from dubarr_pipeline.edits.base import lasting_ids
-from dubarr_pipeline.edits.document import edits_path, present_script, read_edits_document
+from dubarr_pipeline.edits.document import (
+    edits_path,
+    is_by_facts,
+    present_script,
+    read_edits_document,
+)
 from dubarr_pipeline.edits.files import read_checked, replace_json
 from dubarr_pipeline.edits.history import Slot, in_effect
 from dubarr_pipeline.edits.model import (
@@ -23,7 +28,8 @@ from dubarr_pipeline.edits.model import (
     Orphan,
 )
 from dubarr_pipeline.edits.structure import EditedScript, edited_script, speaker_now
-from dubarr_pipeline.script.model import Context, SpeakerProfile, Term, Transcript
+from dubarr_pipeline.errors import ArtifactError, NoScript
+from dubarr_pipeline.script.model import SpeakerProfile, Transcript
 from dubarr_pipeline.spans import to_seconds
 from dubarr_pipeline.workdir.corrections import files_of
 from dubarr_pipeline.workdir.layout import WorkDir
@@ -134,26 +140,6 @@ def with_speaker_facts(
     return found
 
 
-def with_terms(film: FilmEdits, context: Context) -> Context:
-    """Return the context with the renderings and pronunciations that people have given to terms."""
-    glossary = {term.source: term for term in context.glossary}
-    said = (*film.renderings.values(), *film.pronunciations.values())
-    for source in dict.fromkeys(term for terms in said for term in terms):
-        term = glossary.get(source, Term(source, "said by a person"))
-        translations = {
-            each: terms[source] for each, terms in film.renderings.items() if source in terms
-        }
-        spoken = {
-            each: terms[source] for each, terms in film.pronunciations.items() if source in terms
-        }
-        glossary[source] = replace(
-            term,
-            translations={**term.translations, **translations},
-            pronunciations={**term.pronunciations, **spoken},
-        )
-    return replace(context, glossary=tuple(glossary.values()))
-
-
 def edits_digest(work: WorkDir, languages: Sequence[str]) -> str | None:
     """Return a digest of all edits that are heard, or None if there are none.
 
@@ -166,13 +152,25 @@ def edits_digest(work: WorkDir, languages: Sequence[str]) -> str | None:
         subtitles = path.with_suffix(".srt")
         if subtitles.is_file():
             parts.append(subtitles.read_bytes())
-        found = read_checked(path, dict[str, Any])
-        if found is not None and "facts" not in found:
-            parts.append(path.read_bytes())
-        elif found and (heard := _heard(read_edits_document(work, language).facts)):
-            parts.append(json.dumps([language, sorted(heard.items())]).encode())
+        parts += _file_parts(work, language) if path.is_file() else ()
     parts += [path.read_bytes() for path in files_of(work)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest() if parts else None
+
+
+def _file_parts(work: WorkDir, language: str) -> list[bytes]:
+    """Return what counts of a language's file; all of one that the stage will not be able to read.
+
+    Subtitles count as a file, also where their texts become facts.
+    """
+    path = edits_path(work, language)
+    try:
+        if not is_by_facts(path):
+            return [path.read_bytes()]
+        facts = read_edits_document(work, language).facts
+    except (ArtifactError, NoScript):
+        return [path.read_bytes()]
+    heard = _heard([fact for fact in facts if fact.by != path.with_suffix(".srt").name])
+    return [json.dumps([language, sorted(heard.items())]).encode()] if heard else []
 
 
 def _heard(facts: Sequence[Fact]) -> dict[Slot, Any]:

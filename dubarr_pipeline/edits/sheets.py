@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dubarr_pipeline.edits.checks import fault_of_value
 from dubarr_pipeline.edits.model import EditsRefused, FactError, FilmEdits, LineEdits, ProposedFact
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.media.subtitles.read import srt_clock, srt_document, srt_text
@@ -282,9 +283,13 @@ def _fault_of_row(row: SheetRow, line: SheetLine | None, seen: bool) -> str:
         if name not in CHANGEABLE and is_other:
             cure = "times are changed on the page" if name in ("start", "end") else "put it back"
             return f"{name} is {row.cells[name][:60]!r} and was {wanted[name][:60]!r}: {cure}"
-    if not plain_cell(row.cells["text"]) and wanted["text"]:
-        return "text is empty: to have no line, remove it or keep the original"
-    return ""
+    return next(filter(None, (_fault_of_cell(name, row, wanted) for name in CHANGEABLE)), "")
+
+
+def _fault_of_cell(name: str, row: SheetRow, wanted: Mapping[str, str]) -> str:
+    value = plain_cell(row.cells[name])
+    cleared = name == "comment" and not value
+    return "" if cleared or value == wanted[name] else fault_of_value(name, value)
 
 
 def _without_formulas(rows: Iterable[SheetRow]) -> list[SheetRow]:

@@ -83,6 +83,8 @@ class EditedScript:
             reason, old, candidate = self.lasting.lost(fact.target_id)
             anchor = anchor or old
             if anchor and not old:
+                # A piece of a line whose split or merge is undone.
+                reason = "recut"
                 candidate = self.lasting.candidate(anchor, self.lasting.map_from(fact.at))
             candidate = candidate if candidate in self.lines else None
         self.orphans[key] = Orphan(

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,26 @@ def test_what_is_sent_twice_counts_once_whatever_the_revision(film: EditedFilm) 
         add_facts(film.work, "es", [other], revision=1, by="ann")
     with pytest.raises(EditsRefused, match="occurs twice"):
         film.state("es", *[fact("tempo", 1.2, film.ids[0], token=str(uuid.UUID(int=5)))] * 2)
+
+
+def test_of_two_at_once_one_is_stored_and_the_other_told(film: EditedFilm) -> None:
+    def post(number: int) -> str:
+        try:
+            add_facts(
+                film.work,
+                "es",
+                [fact("text", f"{number}", name)],
+                revision=0,
+                by=f"person {number}",
+            )
+        except StaleRevision as error:
+            return f"{len(error.facts)} since"
+        return "stored"
+
+    name = film.ids[0]
+    with ThreadPoolExecutor(4) as people:
+        told = list(people.map(post, range(4)))
+    assert sorted(told) == ["1 since", "1 since", "1 since", "stored"]
 
 
 def test_only_ones_own_facts_are_undone_and_once(film: EditedFilm) -> None:

@@ -13,11 +13,10 @@ from dubarr_pipeline.edits.film import (
     stale,
     stale_slots,
     with_speaker_facts,
-    with_terms,
     write_output_revisions,
 )
-from dubarr_pipeline.edits.model import LineEdits
-from dubarr_pipeline.script.model import Context, SpeakerProfile, Term
+from dubarr_pipeline.edits.model import EditsRefused, LineEdits
+from dubarr_pipeline.script.model import SpeakerProfile
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline_tests.fixtures.edited_film import (
     RATE,
@@ -147,23 +146,48 @@ def test_merged_speakers_speak_with_one_voice(film: EditedFilm) -> None:
     assert found.voices["es"] == {"SPEAKER_00": "ef_dora"}
 
 
-def test_speakers_and_terms_end_where_older_corrections_do(film: EditedFilm) -> None:
+def test_speakers_end_where_older_corrections_do(film: EditedFilm) -> None:
     film.state("en", fact("name", "Ann", "SPEAKER_00", target="speaker"))
     film.state("es", fact("voice", "ef_dora", "SPEAKER_00", target="speaker"))
+    profiles = {"SPEAKER_00": SpeakerProfile("SPEAKER_00", voices={"fr": "ff_siwis"})}
+    (profile,) = with_speaker_facts(film.edits, profiles).values()
+    assert (profile.name, profile.voices) == ("Ann", {"fr": "ff_siwis", "es": "ef_dora"})
+
+
+def test_terms_have_their_words(film: EditedFilm) -> None:
     film.state(
         "es",
         fact("rendering", "el puerto", "harbour", target="term"),
         fact("pronunciation", "shon", "Sean", target="term"),
     )
-    profiles = {"SPEAKER_00": SpeakerProfile("SPEAKER_00", voices={"fr": "ff_siwis"})}
-    (profile,) = with_speaker_facts(film.edits, profiles).values()
-    assert (profile.name, profile.voices) == ("Ann", {"fr": "ff_siwis", "es": "ef_dora"})
-    known = Context(
-        "", "", glossary=(Term("harbour", "place", {"es": "el muelle", "fr": "le port"}),)
-    )
-    harbour, sean = with_terms(film.edits, known).glossary
-    assert harbour.translations == {"es": "el puerto", "fr": "le port"}
-    assert sean.pronunciations == {"es": "shon"}
+    assert film.edits.renderings["es"] == {"harbour": "el puerto"}
+    assert film.edits.pronunciations["es"] == {"Sean": "shon"}
+
+
+def test_anybody_may_put_an_orphan_elsewhere_or_drop_it(film: EditedFilm) -> None:
+    document = film.state("es", fact("text", "Esperamos.", film.ids[5]))
+    (own,) = document.facts
+    undo = fact("text", None, own.target_id, undoes=own.id)
+    with pytest.raises(EditsRefused, match="the fact is ann's"):
+        film.state("es", undo, by="bob")
+    longer = (16.0, "SPEAKER_00", "No. Then we shall wait here until the evening comes.")
+    film.heard(script([*ROWS[:4], longer]))
+    (orphan,) = film.edits.orphans["es"]
+    assert orphan.candidate
+    film.state("es", undo, fact("text", "Esperamos.", orphan.candidate), by="bob")
+    assert not film.edits.orphans
+    assert film.edits.lines["es"][4].text == "Esperamos."
+
+
+def test_edits_of_a_piece_wait_while_its_split_is_undone(film: EditedFilm) -> None:
+    half = {"at_s": 7.5, "texts": ["The sea is calm,", "and the harbour is near."]}
+    split = film.state("en", fact("split", half, film.ids[2]))
+    film.state("es", fact("text", "El mar,", film.ids[6]))
+    undone = film.undo(split)
+    (orphan,) = film.edits.orphans["es"]
+    assert (orphan.reason, orphan.candidate) == ("recut", film.ids[2])
+    film.undo(undone)
+    assert film.edits.lines["es"][6].text == "El mar,"
 
 
 LATER = tuple((start + 5, who, text) for start, who, text in ROWS)
@@ -272,3 +296,10 @@ def test_a_track_is_stale_while_it_lacks_an_edit(film: EditedFilm) -> None:
     film.state("en", fact("text", "Good evening.", film.ids[0]))
     assert stale(film.work, "es")
     assert stale(film.work, "fr")
+
+
+def test_a_file_that_is_not_readable_counts_as_it_is(film: EditedFilm) -> None:
+    film.work.edits.mkdir()
+    for text in ("{", "[1]", '{"facts": 5}'):
+        (film.work.edits / "es.json").write_text(text)
+        assert edits_digest(film.work, ("es",))

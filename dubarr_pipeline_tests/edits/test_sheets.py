@@ -124,6 +124,7 @@ def csv_of(**changes: str) -> bytes:
         (csv_of(text="=SUM(A1)"), 2, "text holds a formula"),
         (csv_of(comment=" =1+1"), 2, "comment holds a formula"),
         (csv_of(text="#NAME?"), 2, "text holds a formula"),
+        (csv_of(text="x" * 4_001), 2, "text: .* at most 4000"),
         (csv_of(text="x" * 200_000), None, "it is no CSV: field larger"),
         (export_csv(LINES).replace(b"text", b"texto", 1), None, "no column text: keep the header"),
         (export_csv(LINES).replace(b"comment", b"text", 1), None, "no column comment"),
