@@ -8,18 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 
 from dubarr_pipeline.api.profiles import read_settings
+from dubarr_pipeline.api.video_counts import look_at_library
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.jobs import forget_run, old_runs, tidy
+from dubarr_pipeline.defs.runtime.estimated_plans import with_estimates
+from dubarr_pipeline.defs.runtime.history import past_stages
 from dubarr_pipeline.defs.runtime.plan import StageDecision, VideoPlan, plan_all
 from dubarr_pipeline.defs.runtime.records import remove_video
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import Task, task_table
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
+from dubarr_pipeline.library.estimates.costs import Estimate as Estimate
 from dubarr_pipeline.library.housekeeping import Removal, removals
-from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
+from dubarr_pipeline.library.videos import (
+    Video,
+    last_at,
+    load_video,
+    registered,
+    slug,
+    unreadable_video,
+)
 from dubarr_pipeline.text.languages import parse_languages
 from dubarr_pipeline.workdir import checkpoints
+from dubarr_pipeline.workdir.identity import FileIdentity
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 
 
@@ -65,9 +77,16 @@ def plan(
 def plan_videos(
     names: Sequence[str], targets: tuple[str, ...], settings: Settings
 ) -> list[VideoPlan]:
-    """Return what a run would do to the named videos, or to all; `targets` replace their own."""
-    keys = [find_key(name, settings) for name in names] or list(registered(settings.work_dir))
-    if not keys:
+    """Return what a run would do to the named videos, or to all, and what it would cost.
+
+    A name may be that of a library, or a file that was not dubbed before; `targets` replace the
+    videos' own languages. Nothing is written, and each film is read once at most.
+
+    Raises:
+        SettingsError: if a name is that of no video, or of several.
+    """
+    keys, new = _named(names, targets, settings)
+    if not (keys or new):
         return []
     readable: list[Video] = []
     unreadable: list[VideoPlan] = []
@@ -78,8 +97,60 @@ def plan_videos(
         except ArtifactError as error:
             video = unreadable_video(key, settings.work_dir)
             unreadable.append(VideoPlan(video, (), str(error)))
+    if not keys and not settings.work_dir.is_dir():
+        # Nothing was ever dubbed here: there is no store to ask, and none is made.
+        return with_estimates([], new, settings)
     with open_instance(settings.work_dir) as instance:
-        return [*plan_all(instance, readable, settings), *unreadable]
+        plans = [*plan_all(instance, readable, settings), *new]
+        return [
+            *with_estimates(past_stages(instance, settings.work_dir), plans, settings),
+            *unreadable,
+        ]
+
+
+def _named(
+    names: Sequence[str], targets: tuple[str, ...], settings: Settings
+) -> tuple[list[str], list[VideoPlan]]:
+    """Return the keys of the named videos, and the plans of those that are not registered yet."""
+    if not names:
+        return list(registered(settings.work_dir)), []
+    keys: list[str] = []
+    new: list[VideoPlan] = []
+    for name in names:
+        if name in settings.libraries:
+            library = settings.library(name)
+            for path in look_at_library(name, library, settings).videos.values():
+                known = last_at(path, settings.work_dir)
+                if known:
+                    keys.append(known.key)
+                else:
+                    new.append(_plan_new(path, name, targets, settings))
+            continue
+        try:
+            keys.append(find_key(name, settings))
+        except SettingsError:
+            path = Path(name).absolute()
+            if not path.is_file():
+                raise
+            new.append(_plan_new(path, settings.owner_of(path), targets, settings))
+    return list(dict.fromkeys(keys)), new
+
+
+def _plan_new(
+    path: Path, owner: str | None, targets: tuple[str, ...], settings: Settings
+) -> VideoPlan:
+    library = settings.library(owner) if owner else None
+    targets = targets or (library.target_langs if library else ())
+    profile, overrides = settings.profile, {}
+    if library:
+        profile, overrides = library.profile or profile, library.overrides
+    nothing_read = FileIdentity(0, 0, 0, 0, "")
+    video = Video(slug(path.stem), path, nothing_read, targets, profile, overrides, owner)
+    fault = None if targets else f"{path} has no languages of its own: name some with --to"
+    steps = (
+        () if fault else tuple(StageDecision(name, True, "not made yet") for name in STAGE_NAMES)
+    )
+    return VideoPlan(video, steps, fault)
 
 
 def find_key(name: str, settings: Settings) -> str:

@@ -15,7 +15,7 @@ from dubarr_pipeline.cli.terminal import as_json, say, say_json, target_option, 
 
 if TYPE_CHECKING:
     from dubarr_pipeline.api.profiles import Settings
-    from dubarr_pipeline.api.videos import Task, VideoPlan
+    from dubarr_pipeline.api.videos import Estimate, Task, VideoPlan
 
 
 @click.command()
@@ -80,9 +80,10 @@ def _print_task(task: Task) -> None:
 def plan(
     videos: Sequence[str], targets: tuple[str, ...], settings: Settings, as_json: bool
 ) -> None:
-    """Show which stages would rerun, and why.
+    """Show which stages would rerun and why, and what that costs.
 
-    Without VIDEO: of all videos.
+    VIDEO is a video, a file that was not dubbed before, or the name of a library; without any: of
+    all videos.
     """
     plans = api.videos.plan_videos(videos, targets, settings)
     if as_json:
@@ -94,6 +95,8 @@ def plan(
                     dict(zip(("stage", "redo", "reason", "seconds"), astuple(step), strict=True))
                     for step in each.steps
                 ],
+                "estimate": each.estimate
+                and {**asdict(each.estimate), "total_s": each.estimate.total_s},
             }
             for each in plans
         ]
@@ -107,7 +110,30 @@ def plan(
             timed = step.rerun and step.last_seconds is not None
             took = f"  (took {step.last_seconds:.1f} s)" if timed else ""
             say(f"  {'rerun' if step.rerun else 'reuse'}  {step.stage:12} {step.reason}{took}")
+        if each.estimate:
+            _print_estimate(each.estimate)
+    costs = [each.estimate for each in plans if each.estimate]
+    if len(costs) > 1:
+        minutes, work_bytes = sum(e.total_s for e in costs) / 60, sum(e.work_bytes for e in costs)
+        say(f"about {minutes:.0f} min of work, {work_bytes / 1e9:.1f} GB of work folders")
     say(in_all(plans, (step.stage for each in plans for step in each.steps if step.rerun)))
+
+
+def _print_estimate(found: Estimate) -> None:
+    minutes = f"{found.total_s / 60:.{0 if found.total_s >= 600 else 1}f}"
+    say(f"  about {minutes} min of work ({found.basis})")
+    sizes = (found.work_bytes / 1e9, found.result_bytes / 1e9)
+    say(f"  {sizes[0]:.2f} GB of work folder, {sizes[1]:.2f} GB of it the finished film")
+    if found.assumed:
+        say(f"  assumed: {', '.join(found.assumed)}")
+    if found.risks:
+        counted = ", ".join(f"{count} ({lang})" for lang, count in found.risks.too_long.items())
+        say(
+            f"  may not fit: {counted} of {found.risks.lines} lines, predicted from "
+            f"{found.risks.basis}"
+        )
+    for warning in found.warnings:
+        say(f"  {warning}")
 
 
 @click.command()

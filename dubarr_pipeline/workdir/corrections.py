@@ -14,6 +14,7 @@ what differs is taken over into ``edits`` before the stage may overwrite it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -41,6 +42,11 @@ EDITABLE: Mapping[str, tuple[str, ...]] = {
     "context": ("speakers.json", "context.json"),
 }
 """Stage -> the artifacts in which a person's changes are looked for."""
+_READERS: Mapping[str, Callable[[Path], object]] = {
+    "transcription.json": read_transcript,
+    "speakers.json": read_speakers,
+    "context.json": read_context,
+}
 NOT_LINES = ("speakers", "context")
 """Stems of files in ``edits`` that are of no language."""
 
@@ -179,15 +185,27 @@ def take_over(work: WorkDir, stage: str) -> list[str]:
     return said
 
 
+def edited_by_hand(work: WorkDir, stage: str) -> list[str]:
+    """Return the names of a stage's artifacts whose changes `take_over` will bring to safety."""
+    found: list[str] = []
+    for path in checkpoints.changed_files(work, stage):
+        if path.name in EDITABLE.get(stage, ()):
+            with contextlib.suppress(ArtifactError):
+                _READERS[path.name](path)
+                found.append(path.name)
+    return found
+
+
+def is_put_back(work: WorkDir, stage: str) -> bool:
+    """Return whether taking over a stage's changes leaves its result as it was made."""
+    changed = [path.name for path in checkpoints.changed_files(work, stage)]
+    return changed == ["transcription.json"] and _made(work, "transcription.json").is_file()
+
+
 def _take_over(work: WorkDir, path: Path) -> str:
-    readers: Mapping[str, Callable[[Path], object]] = {
-        "transcription.json": read_transcript,
-        "speakers.json": read_speakers,
-        "context.json": read_context,
-    }
     backup = path.with_name(f"{path.name}.bak")
     try:
-        readers[path.name](path)
+        _READERS[path.name](path)
         edited = read_json(path)
     except ArtifactError as error:
         path.replace(backup)

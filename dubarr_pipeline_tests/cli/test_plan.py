@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from dubarr_pipeline.defs.stages import STAGE_NAMES
-from dubarr_pipeline_tests.fixtures.bench import Bench, write_config
+from dubarr_pipeline_tests.fixtures.bench import Bench, contents, write_config
 
 
-def planned(bench: Bench, *arguments: str) -> dict[str, Any]:
+def planned(bench: Bench, *arguments: str | Path) -> dict[str, Any]:
     answer = bench.run("plan", *arguments, "--json")
     assert answer.code == 0, answer.both
     (found,) = json.loads(answer.out)
@@ -55,6 +56,73 @@ def test_a_damaged_file_is_named(dubbed: Bench):
     found = planned(dubbed)
     assert redone(found) == STAGE_NAMES[2:]
     assert reason(found, "transcript") == "transcription.json is damaged"
+
+
+def test_a_transcript_edited_by_hand_is_no_damage(dubbed: Bench, tiny_film: Path):
+    path = dubbed.work.transcription
+    document = json.loads(path.read_text())
+    document["segments"][0]["text"] = "Good night. We need a bridge."
+    path.write_text(json.dumps(document))
+    before = contents(dubbed.work_dir)
+    found = planned(dubbed)
+    assert redone(found) == STAGE_NAMES[5:]
+    edited = "transcription.json edited by hand: the changes will be taken over"
+    assert reason(found, "transcript") == edited
+    assert reason(found, "segments") == "lines of transcription.json were edited by hand"
+    assert contents(dubbed.work_dir).keys() == before.keys()
+    assert dubbed.dub(tiny_film, "es,ca").code == 0
+    assert dubbed.made() == redone(found)
+
+
+def test_speakers_edited_by_hand_are_taken_over_when_the_context_is_made_again(dubbed: Bench):
+    path = dubbed.work.speakers
+    document = json.loads(path.read_text())
+    for facts in document["speakers"].values():
+        facts["name"] = "Grandmother"
+    path.write_text(json.dumps(document))
+    found = planned(dubbed)
+    assert "context" in redone(found)
+    assert "speakers.json edited by hand" in reason(found, "context")
+
+
+def test_a_film_that_was_never_dubbed_is_estimated_by_this_machines_history(
+    dubbed: Bench, tiny_film: Path, tmp_path: Path
+):
+    new = tmp_path / "new.mkv"
+    shutil.copyfile(tiny_film, new)
+    shutil.copyfile(tiny_film.with_suffix(".en.srt"), new.with_suffix(".en.srt"))
+    with new.open("ab") as file:
+        file.write(b"\0" * 8)
+    found = planned(dubbed, new, "--to", "es")
+    assert (redone(found), found["fault"]) == (STAGE_NAMES, None)
+    cost = found["estimate"]
+    assert cost["basis"] == "this machine's history: 1 film"
+    assert set(cost["seconds"]) == set(STAGE_NAMES)
+    assert cost["total_s"] == sum(cost["seconds"].values())
+    assert cost["risks"]["lines"] == 2
+    assert cost["work_bytes"] > cost["result_bytes"] > new.stat().st_size
+    words = dubbed.run("plan", new, "--to", "es").out
+    assert "min of work (this machine's history: 1 film)" in words
+    assert "of 2 lines" in words
+
+
+def test_a_library_is_planned_by_its_name(film: Path, tmp_path: Path):
+    shutil.copyfile(film, film.with_name("unwritten.mkv"))
+    tables = {"libraries.films": {"path": str(film.parent), "target_langs": ["es"]}}
+    bench = Bench(tmp_path / "work", write_config(tmp_path / "dubarr.toml", tables))
+    plans = json.loads(bench.run("plan", "films", "--json").out)
+    assert {Path(each["source"]).name for each in plans} == {film.name, "unwritten.mkv"}
+    told = {Path(each["source"]).name: each for each in plans}
+    assert "no history on this machine" in told[film.name]["estimate"]["basis"]
+    assert "no usable subtitles" in told["unwritten.mkv"]["fault"]
+    assert not bench.work_dir.exists()
+
+
+def test_what_runs_again_is_estimated_by_its_last_time(dubbed: Bench):
+    found = planned(dubbed, "--to", "es")
+    steps = {step["stage"]: step["seconds"] for step in found["steps"] if step["redo"]}
+    assert found["estimate"]["seconds"] == steps
+    assert "took last time" in found["estimate"]["basis"]
 
 
 def test_a_damaged_request_hides_no_other_video(dubbed: Bench):

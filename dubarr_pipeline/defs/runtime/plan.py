@@ -14,8 +14,10 @@ from dubarr_pipeline.defs.runtime.records import (
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, decide, required
 from dubarr_pipeline.defs.stages import STAGES
 from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.library.estimates.costs import Estimate
 from dubarr_pipeline.library.videos import Video, check_source
 from dubarr_pipeline.progress import ignore_progress
+from dubarr_pipeline.workdir import corrections
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,17 @@ class StageDecision:
 
 @dataclass(frozen=True, slots=True)
 class VideoPlan:
-    """Plan of a video; `fault` is the error by which a run would fail at once, or None."""
+    """Plan of a video.
+
+    Attributes:
+        fault: the error by which a run would fail at once, or None.
+        estimate: what it would cost; None where that was not asked, or nothing would run.
+    """
 
     video: Video
     steps: tuple[StageDecision, ...]
     fault: str | None = None
+    estimate: Estimate | None = None
 
 
 def plan(instance: dg.DagsterInstance, video: Video, settings: Settings) -> VideoPlan:
@@ -80,11 +88,22 @@ def _plan(
             elif last:
                 inputs = {name: valid[name] for name in stage.inputs}
                 context = StageContext(stage, video, work, own, ignore_progress, inputs)
-                decision = decide(context, required(context), last)
-                rerun, reason = not decision.keep, decision.reason
-                if decision.keep:
+                rerun, reason = _decided(context, last)
+                if not rerun:
                     valid[stage.name] = last
             steps.append(StageDecision(stage.name, rerun, reason, seconds))
         return VideoPlan(video, tuple(steps))
     except DubbingError as error:
         return VideoPlan(video, (), str(error))
+
+
+def _decided(context: StageContext, last: Materialization) -> tuple[bool, str]:
+    """Return whether a stage would rerun, and why, with what a person changed in its artifacts."""
+    work, stage = context.work, context.stage.name
+    decision = decide(context, required(context), last)
+    if not decision.keep and (edited := corrections.edited_by_hand(work, stage)):
+        reason = f"{' and '.join(edited)} edited by hand: the changes will be taken over"
+        return not corrections.is_put_back(work, stage), reason
+    if decision.keep and stage == "segments" and corrections.edited_by_hand(work, "transcript"):
+        return True, "lines of transcription.json were edited by hand"
+    return not decision.keep, decision.reason

@@ -71,6 +71,14 @@ def _clocks(stream: BinaryIO, within: tuple[int, int], *kinds: bytes) -> Iterato
         yield max(1, scale), length
 
 
+def declared_duration_s(path: Path) -> float:
+    """Return a file's declared duration in seconds; 0.0 where it has none."""
+    with path.open("rb") as stream:
+        whole = (0, stream.seek(0, 2))
+        lengths = [length / scale for scale, length in _clocks(stream, whole, b"moov", b"mvhd")]
+    return max(lengths, default=0.0)
+
+
 def track_names(path: Path, format_name: str) -> dict[int, str]:
     """Return the names of an MP4 file's tracks by their number; ffmpeg 5 does not show them.
 
