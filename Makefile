@@ -33,7 +33,7 @@ ui: $(VENV)/.installed ## Dagster's UI on the videos of $(WORK): http://127.0.0.
 	@cd "$(DUBARR_WORK_DIR)/.dagster" \
 	  && env -u DAGSTER_HOME "$(CURDIR)/$(VENV)/bin/python" -c "from pathlib import Path; from dubarr_pipeline.defs.runtime.home import dagster_home; dagster_home(Path.cwd().parent)" \
 	  && export DAGSTER_HOME="$$PWD" DUBARR_WORK_DIR="$${PWD%/.dagster}" DUBARR_CONFIG="$(DUBARR_CONFIG)" \
-	  && PYTHONWARNINGS=ignore::FutureWarning "$(CURDIR)/$(VENV)/bin/dagster" dev -w "$(CURDIR)/workspace.yaml"
+	  && PYTHONWARNINGS=ignore::FutureWarning "$(CURDIR)/$(VENV)/bin/python" -m dubarr_pipeline.defs.runtime.report_pages dev -w "$(CURDIR)/workspace.yaml"
 
 postgres: $(VENV)/.installed ## keep the store in a PostgreSQL server of our own, below $(WORK)
 	@scripts/install-system postgresql

@@ -40,14 +40,13 @@ class Reader:
 
     Attributes:
         own: what is the reader's own: addresses, which the page names as examples.
-        ran: commands that were typed.
+        said: what the last block printed.
     """
 
     home: Path
     jellyfin: StandInJellyfin
     server: Server
     own: dict[str, str] = field(default_factory=dict[str, str])
-    ran: list[str] = field(default_factory=list[str])
     said: str = ""
 
     def environment(self) -> dict[str, str]:
@@ -61,22 +60,21 @@ class Reader:
         for word, ours in self.own.items():
             block = block.replace(word, ours)
         script = f'set -euo pipefail\n[ -e "$STATE" ] && . "$STATE"\n{block}'
-        log = (self.home / "serve.log").open("ab") if serves else subprocess.PIPE
-        process = subprocess.Popen(
-            ["bash", "-c", script if serves else script + _KEEP],
-            cwd=self.home,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=serves,
-        )
-        self.ran.append(block)
+        with self.server.log.open("ab") as log:
+            process = subprocess.Popen(
+                ["bash", "-c", script if serves else script + _KEEP],
+                cwd=self.home,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log if serves else subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=serves,
+            )
         if serves:
-            self.server.process = process  # pyright: ignore[reportAttributeAccessIssue]
+            self.server.process = process
             return
-        self.said, _ = process.communicate(timeout=600)
+        said, _ = process.communicate(timeout=600)
+        self.said = said.decode(errors="replace")
         assert process.returncode == 0, f"{block}\n{self.said}"
 
     def click(self) -> None:
@@ -103,7 +101,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
         "http://127.0.0.1:8096": jellyfin.url,
         SERVE: f"exec {SERVE} --port {server.port}",
         "http://127.0.0.1:8765": f"http://127.0.0.1:{hooks}",
-        "\nEND\n": f"\n[webhooks]\nport = {hooks}\nEND\n",
+        "\nEND\n": f"\n[webhooks]\nport = {hooks}\n[review]\nport = 0\nEND\n",
     }
     for film, name in zip(
         make_shelf(tmp_path / "shop", ["one", "two"]),

@@ -70,7 +70,7 @@ def test_the_ui_is_started_where_dagster_starts_it_which_is_loopback():
     from dagster_webserver.cli import DEFAULT_WEBSERVER_HOST
 
     assert DEFAULT_WEBSERVER_HOST == "127.0.0.1"
-    (line,) = re.findall(r".*bin/dagster\" dev.*", (ROOT / "Makefile").read_text())
+    (line,) = re.findall(r".*report_pages dev.*", (ROOT / "Makefile").read_text())
     assert not re.search(r" (-h|--host)\b", line)
 
 

@@ -4,7 +4,10 @@ A page is served from a video's work folder alone, and may run no script: it has
 webserver, which executes what any script of that address sends it.
 """
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
@@ -15,6 +18,8 @@ from dubarr_pipeline.defs.runtime.records import report_address
 from dubarr_pipeline.errors import DubbingError
 from dubarr_pipeline.library.videos import load_video
 
+_DAGSTERS, _START = "dagster_webserver", "open_ipc_subprocess"
+"""Dagster's webserver, and what `dagster dev` starts it with."""
 _HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "img-src data:",
@@ -54,5 +59,21 @@ def main() -> None:
     cli.main()
 
 
+def develop() -> None:
+    """Run ``dagster dev`` with its own arguments, and this webserver in place of Dagster's."""
+    from dagster._cli import dev
+    from dagster._cli import main as dagster
+
+    start = vars(dev)[_START]
+
+    def start_ours(command: Sequence[str], **options: Any) -> Any:
+        ours = ["-m", __spec__.name if __spec__ else __name__]
+        theirs = [*command]
+        return start([theirs[0], *ours, *theirs[3:]] if _DAGSTERS in command else theirs, **options)
+
+    setattr(dev, _START, start_ours)
+    dagster()
+
+
 if __name__ == "__main__":
-    main()
+    develop() if sys.argv[1:2] == ["dev"] else main()

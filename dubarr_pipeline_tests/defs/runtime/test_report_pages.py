@@ -57,6 +57,22 @@ def test_the_webserver_is_dagsters_own_with_one_page_more(monkeypatch: pytest.Mo
     assert "/graphql" in paths
 
 
+def test_make_ui_is_dagster_dev_with_this_webserver(monkeypatch: pytest.MonkeyPatch):
+    import dagster._cli
+    from dagster._cli import dev
+
+    started: list[list[str]] = []
+    monkeypatch.setattr(dev, "open_ipc_subprocess", lambda command, **_: started.append(command))
+    monkeypatch.setattr(dagster._cli, "main", lambda: None)
+    report_pages.develop()
+    start = vars(dev)["open_ipc_subprocess"]
+    start(["python", "-m", "dagster_webserver", "--port", "1"])
+    start(["python", "-m", "dagster._daemon", "run"])
+    ours, theirs = started
+    assert ours == ["python", "-m", report_pages.__name__, "--port", "1"]
+    assert theirs == ["python", "-m", "dagster._daemon", "run"]
+
+
 def test_figures_are_rounded():
     before = {"seconds": 12.34567, "share": 0.012345, "lines": 12, "word": "es", "muted": False}
     after = {"seconds": 12.35, "share": 0.012, "lines": 12, "word": "es", "muted": False}

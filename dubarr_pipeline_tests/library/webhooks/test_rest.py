@@ -61,7 +61,7 @@ class Client:
         tables["libraries.films.path_mappings"] = mappings
         write_config(self.folder / "dubarr.toml", tables)
 
-    def schema_holds(self, schema: dict[str, Any], value: object) -> bool:
+    def schema_holds(self, schema: dict[str, Any], value: Any) -> bool:
         whole = {**schema, "components": self.document["components"]}
         return jsonschema.Draft202012Validator(whole).is_valid(value)
 
