@@ -109,10 +109,6 @@ def _pairs(paths: Sequence[Path], past: Sequence[PastStage], settings: Settings)
         floor = f"foretold {found.total_s:.1f} s, took {took:.1f} s"
         name = f"time of {other.stem!r} foretold after {known.stem!r}"
         yield Row(name, errors[-1], "%", floor=floor)
-        worst = {
-            each.stage: f"{found.seconds[each.stage]:.1f}/{each.seconds:.1f}" for each in actual
-        }
-        print(worst, file=sys.stderr)
     yield Row("time, worst pair: error", max(map(abs, errors)), "%", must=25)
     yield Row("room, worst pair: error", max(map(abs, rooms)), "%", must=25)
 

@@ -38,12 +38,16 @@ def with_estimates(
 
     Each film is read once at most, and nothing is written.
     """
-    due = [each for each in plans if any(step.rerun for step in each.steps)]
+    due = sum(_is_due(each) for each in plans)
     if not due:
         return list(plans)
     pace = pace_of(past)
-    closely = len(due) <= _MOST_LOOKED_INTO
-    return [_estimated(each, settings, pace, closely) if each in due else each for each in plans]
+    closely = due <= _MOST_LOOKED_INTO
+    return [_estimated(each, settings, pace, closely) if _is_due(each) else each for each in plans]
+
+
+def _is_due(planned: VideoPlan) -> bool:
+    return any(step.rerun for step in planned.steps)
 
 
 def _estimated(planned: VideoPlan, settings: Settings, pace: Pace, closely: bool) -> VideoPlan:

@@ -53,6 +53,7 @@ class FilmFacts:
             "minute": self.minutes,
             "channel_minute": self.minutes * self.channels,
             "line": self.lines,
+            "channel_line": self.lines * self.channels,
             "spoken_line": self.lines * self.languages,
             "track_minute": self.minutes * self.channels * self.languages,
             "gigabyte": self.source_bytes / 1e9,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from dubarr_pipeline.errors import DubbingError
@@ -78,7 +79,14 @@ def _cues_beside(path: Path) -> Iterator[int]:
     """Yield the number of cues of each text subtitle that has the film's name."""
     own = composed(path.stem)
     with suppress(OSError):
-        for each in path.parent.iterdir():
-            if each.suffix.lower() in SUBTITLE_SUFFIXES and composed(each.name).startswith(own):
-                text = each.read_bytes()
+        for name, whole in _subtitles_in(path.parent, path.parent.stat().st_mtime_ns):
+            if whole.startswith(own):
+                text = (path.parent / name).read_bytes()
                 yield max(text.count(mark) for mark in _CUE_MARKS)
+
+
+@lru_cache(maxsize=8)
+def _subtitles_in(folder: Path, _changed_ns: int) -> tuple[tuple[str, str], ...]:
+    """Return the names of a folder's text subtitles, as they are and with accents composed."""
+    names = (each.name for each in folder.iterdir() if each.suffix.lower() in SUBTITLE_SUFFIXES)
+    return tuple((name, composed(name)) for name in names)
