@@ -7,6 +7,7 @@ import dagster as dg
 from dubarr_pipeline.config.settings import user_settings
 from dubarr_pipeline.defs.dub_file import dub_file
 from dubarr_pipeline.defs.failure_sensor import failures
+from dubarr_pipeline.defs.gate import approve
 from dubarr_pipeline.defs.jobs import daily_housekeeping, dub, housekeeping
 from dubarr_pipeline.defs.publishing import publish, published, publishing
 from dubarr_pipeline.defs.resources import DubarrResource
@@ -27,7 +28,7 @@ def chosen_engines() -> Mapping[Kind, str]:
 
 defs = dg.Definitions(
     assets=[*(stage_asset(stage, chosen_engines()) for stage in STAGES), published],
-    jobs=[dub, dub_file, publish, housekeeping],
+    jobs=[dub, dub_file, publish, approve, housekeeping],
     schedules=[daily_housekeeping],
     sensors=[media_folder, webhook_inbox, publishing, failures],
     resources={"dubarr": DubarrResource()},

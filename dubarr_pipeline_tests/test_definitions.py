@@ -63,7 +63,7 @@ ASSETS = {
         ["original_streams_identical", "in_step_with_picture", "new_tracks_flagged"],
     ),
     "report": (["mux"], {"html"}, None, []),
-    "published": (["report"], {"file"}, None, ["lies_in_its_place"]),
+    "published": (["report"], {"file"}, None, ["lies_in_its_place", "passes_the_gate"]),
 }
 CODE_VERSIONS = {
     **dict.fromkeys(ASSETS, "1"),
@@ -72,7 +72,7 @@ CODE_VERSIONS = {
     "mix": "4",
     "mux": "2",
 }
-JOBS = {"dub", "dub_file", "publish", "housekeeping"}
+JOBS = {"dub", "dub_file", "publish", "approve", "housekeeping"}
 SCHEDULES = {"daily_housekeeping": "17 4 * * *"}
 SENSORS = {"media_folder", "webhook_inbox", "publishing", "failures"}
 ON = {"publishing", "failures"}

@@ -42,6 +42,8 @@ USER: Mapping[str, str] = {
     "webhooks": "host port",
     "review": "host port address",
     "failures": "retries notify",
+    "gate": "failed_share undubbed_share word_error tempo_share untranslated_share "
+    "approve_after_days",
     "disk": "least_free_gb most_gb",
     "housekeeping": "keep_runs_days keep_temporary_days keep_logs_days forget_deleted_after_days",
 }
@@ -74,6 +76,7 @@ TAIL = """
 #   path = "/media/films"
 #   target_langs = ["es", "ca"]    (or: languages = "iberian")
 {library}
+#   [libraries.films.gate]         (bounds of [gate] for these films alone)
 
 # Servers to notify of published films: kind is radarr, sonarr, jellyfin, emby, plex or kodi; their
 # key is in an environment variable.
@@ -97,7 +100,7 @@ def example() -> str:
         lines += _user_lines(_options_of(section, settings), section)
         parts.append("\n".join([f"\n[{section}]", *lines]) + "\n")
     library = Library(Path("/media/films"), ("es", "ca"))
-    shown = _library_lines(library, "libraries.films", skip=("path", "target_langs"))
+    shown = _library_lines(library, "libraries.films", skip=("path", "target_langs", "gate"))
     return "".join([*parts, TAIL.replace("{library}", "\n".join(shown))])
 
 
@@ -127,10 +130,12 @@ def _library_lines(options: Any, table: str, skip: tuple[str, ...] = ()) -> Iter
     sentences = sentences_of(type(options))
     for each in fields(options):
         value = getattr(options, each.name)
+        if each.name in skip:
+            continue
         if is_dataclass(value):
             yield f"#   [{table}.{each.name}]"
             yield from _library_lines(value, f"{table}.{each.name}")
-        elif each.name not in skip:
+        else:
             yield from (f"#   {line}" for line in wrap(sentences[each.name], 92))
             yield f"#   {each.name} = {toml(value)}"
 

@@ -1,10 +1,10 @@
 """The Python API; the command line calls nothing else.
 
 `dubbing` dubs, `samples` dubs a minute, `requests` queues, `videos` tells how far the registered
-videos are and `video_counts` how many, `libraries` and `backfill` work on watched folders,
-`profiles` reads the settings and fetches models, `voices` brings the neural ones, `review` serves
-the review page. ``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline``
-itself.
+videos are and `video_counts` how many, `libraries` and `backfill` work on watched folders, `gate`
+lets finished films through, `profiles` reads the settings and fetches models, `voices` brings the
+neural ones, `review` serves the review page. ``dub``, ``request``, ``plan`` and ``status`` are
+offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
 what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dubarr_pipeline.api import (
         backfill,
         dubbing,
+        gate,
         libraries,
         profiles,
         requests,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "backfill",
     "dubbing",
+    "gate",
     "libraries",
     "profiles",
     "requests",

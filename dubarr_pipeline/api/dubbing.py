@@ -20,6 +20,7 @@ from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.files import check_writable, read_json
 from dubarr_pipeline.library.admission import FilmNews, register
 from dubarr_pipeline.library.dub_requests import DubRequest, film_of
+from dubarr_pipeline.library.publishing.publish import held_at_gate
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.library.videos import Video, load_video, save_video
@@ -28,6 +29,8 @@ from dubarr_pipeline.text.languages import parse_languages
 from dubarr_pipeline.workdir.layout import exclusive
 
 _T = TypeVar("_T")
+_LEFT_ALONE = ("DONE", "PROCESSING", "HELD")
+"""Videos that another try would not help; a held one waits for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class DubResult:
         lines: lines by outcome.
         stages: what the run did, by stage, in their order.
         published: paths and addresses at which its library has it.
+        held: why its gate keeps it from being published; empty if it does not.
     """
 
     key: str
@@ -70,6 +74,7 @@ class DubResult:
     lines: LineCounts
     stages: Mapping[str, StageResult]
     published: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     @property
     def video(self) -> Path:
@@ -173,7 +178,7 @@ def retry_videos(names: Sequence[str], settings: Settings, watch: Watch) -> Iter
     """Go on with the named videos, or with all that are not DONE. Raises as `dub_videos`."""
     make_ready(settings, watch.fetch)
     keys = [find_key(name, settings) for name in names] or [
-        task.video.key for task in list_tasks(settings) if task.status not in ("DONE", "PROCESSING")
+        task.video.key for task in list_tasks(settings) if task.status not in _LEFT_ALONE
     ]
     if keys:
         videos = [load_video(key, settings.work_dir) for key in keys]
@@ -224,6 +229,7 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
     (task,) = task_table(instance, settings.work_dir, [video.key])
     mux = settings.for_video(video.profile, video.overrides).mux
     report, published = read_json(work.report), read_publication(work)
+    gate = held_at_gate(load_video(video.key, settings.work_dir), settings)
     outcomes = ("lines", "placed", "kept_original", "failed")
     counts = (sum(each[name] for each in report["lines"].values()) for name in outcomes)
     return DubResult(
@@ -234,4 +240,5 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
         lines=LineCounts(*counts),
         stages={s.stage: StageResult(s.stage, s.stage in ran.kept, s.seconds) for s in task.steps},
         published=published.places if published else (),
+        held=gate.reasons if gate else (),
     )

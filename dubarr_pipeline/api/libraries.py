@@ -17,7 +17,7 @@ from dubarr_pipeline.defs.runtime.server import serve_library as keep_serving
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.admission import decide_admission
-from dubarr_pipeline.library.publishing.publish import no_wish
+from dubarr_pipeline.library.publishing.publish import held_at_gate, held_words, no_wish
 from dubarr_pipeline.library.publishing.publish import take_back as withdraw
 from dubarr_pipeline.library.publishing.records import Publication, read_publication
 from dubarr_pipeline.library.scan import VIDEO_SUFFIXES
@@ -152,8 +152,10 @@ def publish(name: str, settings: Settings) -> Publication:
         raise SettingsError(f"{video.key} is not published: {reason}")
     _record(video, settings, asked=True)
     published = read_publication(work)
-    if published is None or published.is_taken_back:
-        raise SettingsError(f"{video.key} is not published: {no_wish(video, settings)}")
+    gate = held_at_gate(video, settings)
+    if gate or published is None or published.is_taken_back:
+        why = held_words(gate) if gate else no_wish(video, settings)
+        raise SettingsError(f"{video.key} is not published: {why}")
     return published
 
 

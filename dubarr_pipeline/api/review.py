@@ -12,11 +12,12 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
+from dubarr_pipeline.api.gate import approve, gate, hold, qc_sheet
 from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import task_table
-from dubarr_pipeline.errors import VideoBusy
+from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.webhooks.inbox import webhook_token
 from dubarr_pipeline.review.answers import GateAnswer
@@ -26,6 +27,7 @@ from dubarr_pipeline.review.server import review_server
 
 _GRACE_S = 20.0
 _SHOWN = 400
+_AUTHOR = "the review page"
 
 
 def serve_review(
@@ -76,9 +78,9 @@ class ReviewRuns:
             is_running=self.is_running,
             render=self.render,
             fault=self.fault,
-            gate=lambda _: GateAnswer(),
-            decide=lambda *_: None,
-            qc_sheet=lambda _: "",
+            gate=self.gate,
+            decide=self.decide,
+            qc_sheet=lambda key: qc_sheet(key, self._settings),
         )
 
     def states(self, keys: Sequence[str]) -> Mapping[str, str]:
@@ -104,6 +106,19 @@ class ReviewRuns:
             return cause or ""
         # It ended before it could record anything.
         return log.read_text("utf-8", "replace").strip()[-_SHOWN:]
+
+    def gate(self, key: str) -> GateAnswer:
+        """Return the state of a film's gate; one whose record is damaged is held by that."""
+        try:
+            found = gate(key, self._settings)
+        except ArtifactError as error:
+            return GateAnswer("held", (str(error),))
+        note = found.decision.words() if found.decision else ""
+        return GateAnswer(found.state, found.reasons, note)
+
+    def decide(self, key: str, action: str, note: str) -> None:
+        """Approve or hold a film; the sensor `publishing` does the rest."""
+        (approve if action == "approve" else hold)(key, self._settings, _AUTHOR, note)
 
     def render(self, key: str) -> None:
         """Start a run of everything that is not valid any more.

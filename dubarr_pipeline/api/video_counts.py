@@ -8,11 +8,10 @@ from pathlib import Path
 from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import task_table
+from dubarr_pipeline.defs.runtime.status import published_status, task_table
 from dubarr_pipeline.defs.runtime.tick_state import last_state
 from dubarr_pipeline.defs.runtime.unchanged import unchanged_since_report
 from dubarr_pipeline.errors import ArtifactError, SettingsError
-from dubarr_pipeline.library.publishing.publish import publishing_fault
 from dubarr_pipeline.library.scan import Scan, ScanState, scan
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
@@ -47,9 +46,7 @@ def count_videos(
                 rows = task_table(instance, settings.work_dir, others, settings) if others else ()
                 counts[name].update(task.status for task in rows)
                 dubbed = [video for video in videos if video.key in done]
-                unpublished = sum(publishing_fault(each, settings) is not None for each in dubbed)
-                counts[name]["DONE"] += len(dubbed) - unpublished
-                counts[name]["DONE, not published"] += unpublished
+                counts[name].update(published_status(each, settings)[0] for each in dubbed)
     return {name: dict(+count) for name, count in counts.items()}
 
 

@@ -109,7 +109,7 @@ def _print_attempts(run: Callable[[Watch], Iterator[Attempt]], if_none: str = ""
                 complain(str(result))
                 codes.append(exit_code(type(result)))
                 continue
-            codes.append(0)
+            codes.append(1 if result.held else 0)
             ran = [stage.stage for stage in result.stages.values() if not stage.reused]
             count = len(result.stages)
             reused = f"{count - len(ran)} of {count} stages reused"
@@ -118,6 +118,8 @@ def _print_attempts(run: Callable[[Watch], Iterator[Attempt]], if_none: str = ""
                 say(f"  video:  {path}")
             for place in result.published:
                 say(f"  published: {place}")
+            for reason in result.held:
+                say(f"  held:   {reason}")
             say(f"  report: {result.report}")
             for line in result.summary:
                 say(f"  {line}")

@@ -22,7 +22,8 @@ PATH = click.Path(path_type=Path)
 EXIT_CODES = """\b
 Exit codes:
   0  everything asked for is done
-  1  at least one video ended in an error (the others are done)
+  1  at least one video ended in an error, is held by its gate, or is not
+     published as its library wants (the others are done)
   2  wrong usage: an option, a setting or a language
   3  something that the profile needs is missing (`dubarr doctor`)
   4  a video cannot be used: not there, not a video, no audio, no script

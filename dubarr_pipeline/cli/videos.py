@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from dubarr_pipeline.api.videos import Estimate, Task, VideoPlan
 
 
+_NOT_AS_ASKED = ("ERROR", "HELD", "DONE, not published")
+"""Statuses of videos that have ended, and not as they were asked for."""
+
+
 @click.command()
 @as_json
 @with_settings
-def status(settings: Settings, as_json: bool) -> None:
-    """Print every video's status, stages and results."""
+def status(settings: Settings, as_json: bool) -> int:
+    """Print every video's status, stages and results.
+
+    Exit code 1: a video failed, is held by its gate, or is not published as its library wants.
+    """
     tasks = api.videos.list_tasks(settings)
+    code = int(any(task.status in _NOT_AS_ASKED for task in tasks))
     if as_json:
         documents = [
             {
@@ -43,11 +51,12 @@ def status(settings: Settings, as_json: bool) -> None:
             for task in tasks
         ]
         say_json(documents)
-        return
+        return code
     for task in tasks:
         _print_task(task)
     if not tasks:
         say(f"no videos in {settings.work_dir}")
+    return code
 
 
 def _request(row: Task | VideoPlan) -> Mapping[str, Any]:
@@ -59,7 +68,8 @@ def _request(row: Task | VideoPlan) -> Mapping[str, Any]:
 def _print_task(task: Task) -> None:
     say(f"{task.status:10}  {task.video.key}  → {', '.join(task.video.target_langs)}")
     if task.cause:
-        say(f"            {task.failed_stage or ''}: {task.cause}")
+        where = f"{task.failed_stage}: " if task.failed_stage else ""
+        say(f"            {where}{task.cause}")
     for step in task.steps:
         if step.recorded_at is None:
             say(f"            {step.stage:12} -")

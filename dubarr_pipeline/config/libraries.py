@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from dubarr_pipeline.config.options import GateOptions
 from dubarr_pipeline.config.path_mappings import mapped_path, pure_path
 from dubarr_pipeline.engines.registry import PROFILES
 from dubarr_pipeline.files import composed
@@ -174,6 +175,7 @@ class Library:
             folder that matches counts.
         outside_links: follow symbolic links that lead out of the library.
         rules: the choice of its films that are dubbed.
+        gate: the bounds that its films must keep to be published; those of ``[gate]`` by default.
         publish: the destination of its finished films.
     """
 
@@ -188,6 +190,7 @@ class Library:
     path_mappings: Mapping[str, Path] = field(default_factory=dict[str, Path])
     outside_links: bool = False
     rules: Rules = field(default_factory=Rules)
+    gate: GateOptions = field(default_factory=GateOptions)
     publish: PublishOptions = field(default_factory=PublishOptions)
 
     def __post_init__(self) -> None:

@@ -163,8 +163,9 @@ class FailureOptions:
         retries: further attempts at a run that failed for a transient cause; 0: none.
         first_pause_minutes: pause before the first retry, in minutes; doubled each time.
         longest_pause_minutes: longest pause between retries, in minutes.
-        notify: Apprise addresses to notify of failures (``mailto://``, ``ntfy://``, ``discord://``
-            and a hundred more); those in ``$DUBARR_NOTIFY`` are added.
+        notify: Apprise addresses to notify of failures and of films that their gate holds
+            (``mailto://``, ``ntfy://``, ``discord://`` and a hundred more); those in
+            ``$DUBARR_NOTIFY`` are added.
     """
 
     retries: int = 3
@@ -180,6 +181,40 @@ class FailureOptions:
         """Return the seconds before another try, after `attempt` tries, the first included."""
         pauses = Backoff(60.0 * self.first_pause_minutes, 60.0 * self.longest_pause_minutes)
         return pauses.pause_s(attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """Bounds that a track must keep, so that its film is published without a person's approval.
+
+    A film with a track beyond any of them is held: finished, not published, until `dubarr approve`.
+
+    Attributes:
+        failed_share: share (0-1) of the lines that failed, or are not heard in the decoded track.
+        undubbed_share: share (0-1) of the detected speech that no line covers: it stays undubbed.
+        undubbed_s: the same in seconds; 0: no limit.
+        muted_s: speech with neither a dub nor the original voice in the decoded track, in seconds.
+        word_error: mean share (0-1) of a line that the recogniser heard otherwise, over the takes
+            that it verified.
+        overlaps: times that a speaker talks over themselves.
+        tempo_share: share (0-1) of the placed lines whose tempo is beyond ±10 %.
+        loudness_miss_lu: distance of the decoded track from its target loudness, in LU.
+        untranslated_share: share (0-1) of the placed lines that are in the language of the source,
+            or in another one than the track's.
+        approve_after_days: days after which a film that only the bounds hold is approved by itself;
+            0: never.
+    """
+
+    failed_share: float = 0.05
+    undubbed_share: float = 0.15
+    undubbed_s: float = 0.0
+    muted_s: float = 1.0
+    word_error: float = 0.35
+    overlaps: int = 0
+    tempo_share: float = 0.25
+    loudness_miss_lu: float = 1.0
+    untranslated_share: float = 0.02
+    approve_after_days: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

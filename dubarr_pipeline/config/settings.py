@@ -25,6 +25,7 @@ from dubarr_pipeline.config.options import (
     AudioOptions,
     DiskOptions,
     FailureOptions,
+    GateOptions,
     HousekeepingOptions,
     ReviewOptions,
     ScriptOptions,
@@ -100,6 +101,7 @@ class Settings:
     webhooks: WebhookOptions
     review: ReviewOptions
     failures: FailureOptions
+    gate: GateOptions
     disk: DiskOptions
     housekeeping: HousekeepingOptions
     libraries: Mapping[str, Library]
@@ -240,7 +242,7 @@ def parse_settings(
         profile=profile,
         debug_mode=document.get("debug_mode", False),
         libraries={
-            name: _read_library(name, table, languages)
+            name: _read_library(name, _with_gate(table, document), languages)
             for name, table in named["libraries"].items()
         },
         language_profiles=languages,
@@ -288,6 +290,13 @@ def _read_sections(document: Mapping[str, Any], profile: str, where: str) -> dic
             table = {**sections.get(getattr(option_type, "inherits", ""), {}), **table}
         engine_options[kind] = option_type and _read(option_type, table, section)
     return {"engines": engines, "engine_options": engine_options, **options}
+
+
+def _with_gate(table: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a library's table with the bounds of ``[gate]`` where it has none of its own."""
+    common, own = document.get("gate", {}), table.get("gate", {})
+    both = isinstance(common, Mapping) and isinstance(own, Mapping)
+    return {**table, "gate": {**common, **own}} if both and common else table
 
 
 def _read_library(

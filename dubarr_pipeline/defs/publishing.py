@@ -19,6 +19,7 @@ from dagster._core.storage.tags import PRIORITY_TAG
 from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs import gate
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.liveness import ON_ITS_WAY, is_dead
 from dubarr_pipeline.defs.runtime.records import (
@@ -34,10 +35,12 @@ from dubarr_pipeline.defs.runtime.stage_run import GROUP, OWNERS, check_spec
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.library.gate import note_held
 from dubarr_pipeline.library.publishing.media_servers import tell_waiting
 from dubarr_pipeline.library.publishing.publish import (
     Published,
     fulfil_wish,
+    held_at_gate,
     is_to_be_taken_back,
     no_wish,
     publishing_fault,
@@ -71,7 +74,10 @@ class PublishConfig(dg.Config):
     kinds={"file"},
     code_version="1",
     check_specs=[
-        check_spec(CHECK, KEY, "The film lies where its library wants it, by its digest.")
+        check_spec(CHECK, KEY, "The film lies where its library wants it, by its digest."),
+        check_spec(
+            gate.CHECK, KEY, "No track is beyond a bound of the gate, or a person approved it."
+        ),
     ],
 )
 def published(
@@ -91,17 +97,23 @@ def published(
         made = fulfil_wish(video, settings, asked=config.asked)
         for fault in made.untold:
             context.log.warning(fault)
+        note_held(key, made.held, settings, time.time())
         _note_superseded(context.instance, video, settings)
         # Publishing in place of its source gives a film another path.
         video = load_video(key, settings.work_dir)
-        proven = _proof(made.publication)
+        proven = [_proof(made.publication), gate.gate_check(video, settings)]
+        metadata = {
+            **_figures(made),
+            **_as_record(video, settings, report.record.production if report else ""),
+        }
     except DubbingError as error:
         raise as_failure(error) from error
-    production = report.record.production if report else ""
+    if made.held:
+        metadata |= gate.how_to_decide(video, settings)
     return dg.MaterializeResult(
-        metadata={**_figures(made), **_as_record(video, settings, production)},
+        metadata=metadata,
         data_version=dg.DataVersion(_digest(made.publication.places if made.publication else ())),
-        check_results=[proven],
+        check_results=proven,
     )
 
 
@@ -183,7 +195,9 @@ def wish_of(video: Video, settings: Settings, production: str) -> str:
     publication = read_publication(video.work(settings.work_dir))
     replaced = publication and publication.mode == "replace"
     source = publication.source if publication and replaced else video.source
-    return _digest((production, source, library and (library.path, library.publish)))
+    # A film that is let through is due again.
+    held = ("held",) if held_at_gate(video, settings) else ()
+    return _digest((production, source, library and (library.path, library.publish), *held))
 
 
 def _digest(facts: object) -> str:
@@ -216,7 +230,8 @@ def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> d
     """Ask for every finished film that does not lie where its library wants it.
 
     However it was finished: by a run of the queue, `dubarr dub`, a backfill or the UI. What an
-    earlier version published counts as published. Media servers that were away are told again.
+    earlier version published counts as published. Media servers that were away are told again,
+    and people once of a film that its gate holds.
     """
     settings, instance, end_s = dubarr.settings(), context.instance, time.monotonic() + _TICK_S
     try:
@@ -224,15 +239,18 @@ def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> d
     # An earlier version was another kind of sensor.
     except ValidationError:
         state = _PublishingState()
-    wishes = _digest([(n, x.path, x.publish) for n, x in settings.libraries.items()])
+    wishes = _digest([(n, x.path, x.publish, x.gate) for n, x in settings.libraries.items()])
     if wishes != state.wishes:
         state = _PublishingState(0, wishes, state.turn + 1)
+    # What is approved here is found below, with its report.
+    for key in gate.approve_overdue(instance, settings, end_s):
+        context.log.info(f"{key} was held for long enough: approved")
     reports = dg.AssetRecordsFilter(stage_key("report"), after_storage_id=state.since)
     found = instance.fetch_materializations(reports, limit=_AT_ONCE, ascending=True).records
     since = found[-1].storage_id if found else state.since
     keys = dict.fromkeys([*state.later, *(each.partition_key or "" for each in found)])
     due, later = _due(instance, [key for key in keys if key], settings)
-    for fault in tell_waiting(settings, end_s, time.time()):
+    for fault in (*gate.tell_held(settings), *tell_waiting(settings, end_s, time.time())):
         context.log.warning(fault)
     requests = [
         dg.RunRequest(

@@ -174,7 +174,7 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
 
 
 def inherit_lines(old: WorkDir, new: WorkDir) -> None:
-    """Start a new work folder with another's corrections, cast, drafts, takes and learned lengths.
+    """Start a new work folder with another's corrections, decisions, cast, drafts and takes.
 
     Corrections find their lines in the new script by the words of the old one. Every line is
     reused or redone by its own fingerprint, so that only lines that fit are reused. Files that
@@ -191,8 +191,8 @@ def inherit_lines(old: WorkDir, new: WorkDir) -> None:
             part.rename(copy)
     settle_lines(new, old)
     # The journal goes last: it names the takes, and with it the copy counts as complete.
-    files = (old.cast, new.cast), (old.lengths, new.lengths), (old.journal, new.journal)
-    for source, copy in files:
+    for name in ("decisions", "cast", "lengths", "journal"):
+        source, copy = getattr(old, name), getattr(new, name)
         if source.is_file():
             with whole_file(copy) as temporary:
                 shutil.copyfile(source, temporary)

@@ -39,12 +39,13 @@ class RefNote:
 
 @dataclass(frozen=True, slots=True)
 class HeardLine:
-    """Take in the mixed track: its first sample, and the samples that are lost."""
+    """Take in the mixed track: its first sample, the samples that are lost, and its loudness."""
 
     start: int
     samples: int
     speaker: str
     lost_samples: int = 0
+    dub_lufs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class TrackNote:
     clipped_samples: int
     lines: tuple[HeardLine, ...]
     notes: tuple[str, ...] = ()
+    limited_db: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class HearingNote:
     muted_s: tuple[tuple[float, float], ...] = ()
     original_left_db: float | None = None
     doubled_s: tuple[float, ...] = ()
+    loudness_lufs: float | None = None
+    line_gains_db: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dubarr_pipeline.compute.memory import note_as_json
+from dubarr_pipeline.config.options import GateOptions
 from dubarr_pipeline.files import write_json, write_text
+from dubarr_pipeline.library.gate import gate_document, judge, last_decision, write_figures
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.reports.evidence import Evidence, RefNote, gather
+from dubarr_pipeline.reports.gate_figures import gate_figures
 from dubarr_pipeline.reports.page import page
 from dubarr_pipeline.reports.quality import (
     LanguageQuality,
@@ -32,12 +35,21 @@ _LOUDNESS = (
     "loudness_lufs source_lufs target_lufs miss_lu true_peak_dbtp lra_lu dialogue_lufs measured_on "
     "codec"
 )
+_HEARD = "speech_s dubbed_s muted_s original_left_db doubled_s"
 
 
-def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Report:
-    """Gather a video's report from its artifacts. Raises `ArtifactError` if one is unreadable."""
+def make_report(
+    video: Video, work: WorkDir, stages: Sequence[StageTime], bounds: GateOptions | None = None
+) -> Report:
+    """Gather a video's report from its artifacts, and judge it by the bounds of its gate.
+
+    Raises:
+        ArtifactError: if one is unreadable.
+    """
     found = gather(work)
     languages = tuple(language_quality(found, language) for language in video.target_langs)
+    figures = {each.language: gate_figures(found, each) for each in languages}
+    gate = judge(figures, last_decision(work), bounds or GateOptions())
     film, failures = film_measures(found), _failures(found, video.target_langs)
     lines: defaultdict[str, list[Segment]] = defaultdict(list)
     for segment in found.script.segments:
@@ -58,14 +70,19 @@ def make_report(video: Video, work: WorkDir, stages: Sequence[StageTime]) -> Rep
     )
     kinds = dict(Counter(segment.kind for segment in found.script.segments))
     parts = (found, languages, film, failures, speakers, kinds)
-    report = Report(video, tuple(stages), *parts, summary=())
+    report = Report(video, tuple(stages), *parts, gate, figures, summary=())
     missed = sum(row.met == "missed" for row in report.measures)
     _log.info("report: %d lines failed, %d figures missed", len(failures), missed)
     return replace(report, summary=summary(report))
 
 
 def write_report(report: Report, work: WorkDir) -> None:
-    """Write ``report.json`` and ``report.html``, each whole. Raises `DiskFull` or `NotWritable`."""
+    """Write ``report.json``, ``report.html`` and ``gate.json``, each whole.
+
+    Raises:
+        DiskFull, NotWritable: if they cannot be written.
+    """
+    write_figures(work, report.figures)
     write_json(work.report, document(report))
     write_text(work.report_page, page(report))
 
@@ -100,6 +117,7 @@ def document(report: Report) -> dict[str, Any]:
         "profile": video.profile,
         "languages": list(video.target_langs),
         "summary": list(report.summary),
+        "gate": gate_document(report.gate, report.figures),
         "durations": {
             "total_s": report.total_s,
             "stages": [_figures(stage, "stage seconds reused") for stage in report.stages],
@@ -131,7 +149,7 @@ def document(report: Report) -> dict[str, Any]:
             language: {**_figures(mix, _LOUDNESS), "notes": list(mix.notes)}
             for language, mix in report.evidence.mixes.items()
         },
-        "heard": {name: asdict(heard) for name, heard in report.evidence.heard.items()},
+        "heard": {name: _figures(each, _HEARD) for name, each in report.evidence.heard.items()},
         "failures": [{**asdict(f), "outcome": f"failed:{f.name}"} for f in report.failures],
         "speakers": [_speaker(found) for found in report.speakers],
         "corrected": list(report.evidence.corrected),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dubarr_pipeline.compute.memory import MemoryNote
+from dubarr_pipeline.library.gate import Figures, Gate
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.reports.evidence import Evidence, RefNote
 from dubarr_pipeline.reports.quality import LanguageQuality, Measure, figure
@@ -173,6 +174,7 @@ class Report:
     Attributes:
         evidence: the artifacts it was made from.
         kinds: number of the script's segments by kind.
+        gate: the state of the film before its gate, and `figures`, by which it was judged.
         summary: a few short lines for a terminal.
     """
 
@@ -184,6 +186,8 @@ class Report:
     failures: tuple[Failure, ...]
     speakers: tuple[SpeakerSummary, ...]
     kinds: Mapping[str, int]
+    gate: Gate
+    figures: Figures
     summary: tuple[str, ...]
 
     @property

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-GateState = Literal["passed", "held", "approved", "unknown"]
+from dubarr_pipeline.library.gate import GateState
+
 PictureKind = Literal["source", "proxy", "none"]
 Badge = Literal["edited", "stale", "locked", "orphaned"]
 

@@ -1,7 +1,9 @@
 """The language of a text, guessed from its letters by the model in py3langid's package."""
 
+import math
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -17,6 +19,13 @@ _FULL_BYTES = 60
 _SURE = 0.9
 _ALIKE = tuple(map(frozenset, (("hr", "sr", "bs", "sh", "cnr"), ("no", "nn"), ("id", "ms"))))
 """Languages that a text does not tell apart for certain."""
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_TELLING_WORDS, _TELLING_LETTERS = 3, 12
+"""A line of fewer words in small letters ("OK, Maria!", "Hotel Ritz") tells no language."""
+_CASELESS_LETTERS = 5
+_SOURCE_MARGIN, _OTHER_MARGIN = 4.0, 5.0
+"""Logarithms of how many times likelier a line is in the source's language than in its own, and
+the same for a third language (docs/decisions/0030-the-gate.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,51 @@ def guess_language(texts: Iterable[str], longest_words: int = 4000) -> LanguageG
     if weight < _LEAST_SHARE * size or not size:
         return LanguageGuess(UNKNOWN, 0.0)
     return LanguageGuess(language, round(weight / size * min(1.0, size / _FULL_BYTES), 3))
+
+
+def foreign_language(text: str, expected: str, source: str) -> str | None:
+    """Return the language in which a line surely is instead of the expected one, or None.
+
+    `source` is the language that it was translated from. Capitalised words are taken for names, and
+    repeated ones count once; what is left decides only if it is long enough. Languages that are
+    alike are not told apart.
+    """
+    words = _telling_words(text)
+    letters, cased = sum(map(len, words)), any(w.upper() != w.lower() for w in words)
+    if letters < (_TELLING_LETTERS if cased else _CASELESS_LETTERS):
+        return None
+    if cased and len(words) < _TELLING_WORDS:
+        return None
+    own, theirs = _labels_of(expected), _labels_of(source)
+    if not own:
+        return None
+    shares = dict(_identifier().rank(" ".join(words)))
+    bound = _log_share(shares, own)
+    if theirs.isdisjoint(own) and _log_share(shares, theirs) - bound > _SOURCE_MARGIN:
+        return base_language(source)
+    best = max(shares, key=lambda each: shares[each])
+    sure = math.log(shares[best]) - bound > _OTHER_MARGIN
+    return best if letters >= 2 * _TELLING_LETTERS and sure and best not in own else None
+
+
+def _telling_words(text: str) -> list[str]:
+    """Return the words of a line that are no names, each once."""
+    words = _WORD.findall(text)
+    if text.isupper():
+        words = [word.lower() for word in words]
+    return list(dict.fromkeys(word for word in words if not word[0].isupper()))
+
+
+def _log_share(shares: Mapping[str, float], labels: Iterable[str]) -> float:
+    return math.log(max(sum(shares[label] for label in labels), 1e-300))
+
+
+@lru_cache(maxsize=64)
+def _labels_of(tag: str) -> frozenset[str]:
+    """Return the model's labels for a language and for those that a text does not tell from it."""
+    base = base_language(tag)
+    alike = next((group for group in _ALIKE if base in group), frozenset((base,)))
+    return frozenset(each for each in _identifier().labels if base_language(each) in alike)
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,16 @@ def write_record(
     for path in stale:
         path.unlink(missing_ok=True)
     return Record(made_for.fingerprint, uuid.uuid4().hex, _digest(manifest), dict(inputs))
+
+
+def replace_file(work: WorkDir, stage: str, record: Record, path: Path) -> Record:
+    """Return the record of a stage of which a file was written anew, for the same facts."""
+    manifest = _manifest(work, stage)
+    document = read_json(manifest)
+    document["files"][str(path.relative_to(work.root))] = asdict(identify(path))
+    document.pop("schema")
+    write_json(manifest, document)
+    return replace(record, production=uuid.uuid4().hex, manifest=_digest(manifest))
 
 
 def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:

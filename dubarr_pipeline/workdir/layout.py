@@ -56,6 +56,10 @@ class WorkDir:
     mux_report = _Named("mux.json")
     report = _Named("report.json")
     report_page = _Named("report.html")
+    gate = _Named("gate.json")
+    """Figures of the finished tracks by which the gate judges them."""
+    decisions = _Named("decisions.json")
+    """People's decisions on what the gate holds; they outlive every rerun."""
     edits = _Named("edits")
     checkpoints = _Named(".checkpoints")
     """Manifests of the stages' files, one per stage."""
@@ -98,9 +102,9 @@ class WorkDir:
         return self.root / f"{short}.{language}.srt"
 
     def remove(self) -> None:
-        """Remove the folder with everything but a person's edits."""
+        """Remove the folder with everything but a person's edits and decisions."""
         for path in self.root.iterdir():
-            if path == self.edits:
+            if path in (self.edits, self.decisions):
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

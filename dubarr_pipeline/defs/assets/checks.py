@@ -15,6 +15,7 @@ import dagster as dg
 from dubarr_pipeline.compute.memory import MemoryNote
 from dubarr_pipeline.defs.runtime.records import rounded
 from dubarr_pipeline.files import read_json
+from dubarr_pipeline.reports.heard import is_unheard, loudness_miss_lu
 from dubarr_pipeline.reports.quality import failure_name
 from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.script.fit.values import coverage
@@ -28,8 +29,6 @@ MEMORY = "memory_returned"
 TEMPO_LOWEST, TEMPO_HIGHEST = 0.85, 1.20
 LOUDNESS_WITHIN_LU = 1.0
 """The "must" of the targets, against the preset or the source."""
-AUDIBLE_DB = -10.0
-"""A take this far below the gain that mixer and limiter gave it is not the one that was mixed."""
 STEP_MS = 1.0
 BED_NULL_DB = {"flac": -90.0}
 """24-bit FLAC differs from the float samples by less than -100 dB. Lossy codecs leave -5 to -20 dB
@@ -125,7 +124,7 @@ def of_mix(context: StageContext) -> Sequence[dg.AssetCheckResult]:
         f"{language} at {line['start'] / t['report']['rate']:.1f} s"
         for language, t in tracks.items()
         for line, gain in zip(t["report"]["lines"], t["proof"]["line_gains_db"], strict=True)
-        if line["dub_lufs"] <= -70.0 or gain < AUDIBLE_DB + t["report"].get("limited_db", 0.0)
+        if is_unheard(gain, line["dub_lufs"], t["report"].get("limited_db", 0.0))
     ]
     together = sum(t["proof"].get("heard_together", 0) for t in tracks.values())
     unheard = {"silent": "; ".join(silent[:20]), "told_only_with_others_at_once": together}
@@ -152,9 +151,8 @@ def _loudness(tracks: Mapping[str, Any]) -> dg.AssetCheckResult:
     off = {}
     for language, track in tracks.items():
         report, measured = track["report"], track["proof"]["loudness_lufs"]
-        gated = abs(report["miss_lu"] + report["target_lufs"] - report["loudness_lufs"]) > 0.01
-        missed = report["miss_lu"] if gated else measured - report["target_lufs"]
-        off[f"miss_lu_{language}"] = round(missed, 2)
+        mixed = [report[name] for name in ("target_lufs", "loudness_lufs", "miss_lu")]
+        off[f"miss_lu_{language}"] = round(loudness_miss_lu(measured, *mixed), 2)
     passed = all(abs(value) <= LOUDNESS_WITHIN_LU for value in off.values())
     return _result("loudness_on_target", passed, **off)
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import dagster as dg
 
+from dubarr_pipeline.config.options import GateOptions
 from dubarr_pipeline.defs.runtime.records import memory_of, report_address
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.library.gate import options_for
 from dubarr_pipeline.reports.report import StageTime, make_report, write_report
 from dubarr_pipeline.segments.results import no_dub
 
@@ -17,7 +19,9 @@ _log = logging.getLogger(__name__)
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    return {"source": str(context.video.source), "profile": context.settings.profile}
+    bounds = options_for(context.video, context.settings)
+    judged = {"gate": bounds} if bounds != GateOptions() else {}
+    return {"source": str(context.video.source), "profile": context.settings.profile, **judged}
 
 
 def make(context: StageContext) -> Outcome:
@@ -27,7 +31,8 @@ def make(context: StageContext) -> Outcome:
         StageTime(name, result.number("seconds"), result.reused, memory_of(result.metadata))
         for name, result in context.inputs.items()
     ]
-    report = make_report(context.video, work, stages)
+    bounds = options_for(context.video, context.settings)
+    report = make_report(context.video, work, stages, bounds)
     write_report(report, work)
     floor = context.settings.segments.least_placed
     if failed := report.evidence.production.failed_languages(floor):
@@ -38,7 +43,7 @@ def make(context: StageContext) -> Outcome:
     for line in report.summary:
         _log.info("%s: %s", context.video.key, line)
     return Outcome(
-        files=[work.report, work.report_page],
+        files=[work.report, work.report_page, work.gate],
         metadata={
             "status": "DONE",
             "languages": ",".join(context.video.target_langs),

@@ -3,6 +3,7 @@
 QUEUED      requested, and not (completely) made yet
 PROCESSING  a live run works at it
 DONE        the report is valid for the present request, and what its library wishes is true
+HELD        it is dubbed, and not published: its gate holds it, until a person decides
 DONE, not published
             it is dubbed, and does not lie where its library wants it; the reason is named
 ERROR       the last run failed, or died; its cause is named
@@ -21,10 +22,10 @@ from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, ServiceUnavailable
-from dubarr_pipeline.library.publishing.publish import publishing_fault
+from dubarr_pipeline.library.publishing.publish import held_at_gate, publishing_fault
 from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
 
-Status = Literal["QUEUED", "PROCESSING", "DONE", "DONE, not published", "ERROR"]
+Status = Literal["QUEUED", "PROCESSING", "DONE", "DONE, not published", "HELD", "ERROR"]
 _PARTITION_TAG = "dagster/partition"
 _AT_ONCE = 200
 """Videos per query to the store."""
@@ -106,17 +107,34 @@ def _task(
     return Task(video, "DONE" if _is_done(made, video, steps) else "QUEUED", steps)
 
 
+def published_status(video: Video, settings: Settings) -> tuple[Status, str | None]:
+    """Return the status of a dubbed video, and why it is not published, if it should be."""
+    why = publishing_fault(video, settings)
+    # Of thousands that lie in their places nothing more is read.
+    if why is None and not video.work(settings.work_dir).decisions.exists():
+        return "DONE", None
+    try:
+        gate = held_at_gate(video, settings)
+    except ArtifactError as error:
+        return "DONE, not published", str(error)
+    if gate:
+        return "HELD", "; ".join(gate.reasons)
+    return ("DONE, not published" if why else "DONE"), why
+
+
 def _published(
     instance: dg.DagsterInstance, row: Task, found: dg.RunRecord | None, settings: Settings | None
 ) -> Task:
     """Return the row of a dubbed video with the reason why it is not published, if it should be."""
-    why = publishing_fault(row.video, settings) if settings and row.status == "DONE" else None
-    if why is None:
+    if settings is None or row.status != "DONE":
         return row
+    status, why = published_status(row.video, settings)
+    if status != "DONE, not published":
+        return replace(row, status=status, cause=why)
     if found and found.dagster_run.status in _FAILED:
         stage, cause, _ = failure_of(instance, found.dagster_run.run_id)
         why = cause if stage == PUBLISHED else why
-    return replace(row, status="DONE, not published", cause=why, failed_stage=PUBLISHED)
+    return replace(row, status=status, cause=why, failed_stage=PUBLISHED)
 
 
 def _step(stage: str, made: Materialization | None, video: Video, work_dir: Path) -> StageStatus:

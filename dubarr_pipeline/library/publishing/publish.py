@@ -13,6 +13,7 @@ from pathlib import Path
 from dubarr_pipeline.config.libraries import PublishOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.library.gate import Gate, gate_of, options_for
 from dubarr_pipeline.library.publishing import naming
 from dubarr_pipeline.library.publishing.files import publish, restore
 from dubarr_pipeline.library.publishing.media_servers import tell_servers
@@ -40,11 +41,13 @@ class Published:
         publication: what lies in its place; None: nothing was wished.
         reason: why nothing was wished.
         untold: media servers that could not be told yet, and why.
+        held: the state of its gate, if that keeps it from being published.
     """
 
     publication: Publication | None = None
     reason: str = ""
     untold: tuple[str, ...] = ()
+    held: Gate | None = None
 
 
 def no_wish(video: Video, settings: Settings) -> str | None:
@@ -90,6 +93,9 @@ def fulfil_wish(video: Video, settings: Settings, asked: bool = False) -> Publis
         reason = no_wish(video, settings)
         if reason and not is_to_be_taken_back(video, settings):
             return Published(None, reason)
+        # What an earlier result left in its place stays.
+        if gate := held_at_gate(video, settings):
+            return Published(None, held_words(gate), held=gate)
         library = str(video.library)
         options = settings.library(library).publish
         earlier = _places(before)
@@ -124,6 +130,27 @@ def take_back(video: Video, work_dir: Path, by_person: bool = False) -> Publicat
         if by_person:
             record(work, Publication("none", (), restored.source, published_s=time.time()))
         return restored
+
+
+def held_at_gate(video: Video, settings: Settings) -> Gate | None:
+    """Return the state of the gate that keeps a film from being published; None if nothing does.
+
+    A film whose result lies in its place already is held by a person alone.
+
+    Raises:
+        ArtifactError: if a record of the video is damaged.
+    """
+    if no_wish(video, settings):
+        return None
+    gate = gate_of(video.work(settings.work_dir), options_for(video, settings))
+    if gate.state != "held":
+        return None
+    return gate if gate.by_person or publishing_fault(video, settings) else None
+
+
+def held_words(gate: Gate) -> str:
+    """Return why a film is not published that its gate holds."""
+    return f"it is held: {'; '.join(gate.reasons)}"
 
 
 def publishing_fault(video: Video, settings: Settings) -> str | None:

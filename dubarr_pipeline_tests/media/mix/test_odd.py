@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dubarr_pipeline.defs.assets.checks import AUDIBLE_DB
 from dubarr_pipeline.media.mix.check import prove_track
 from dubarr_pipeline.media.mix.mix import mix
 from dubarr_pipeline.media.mix.options import MixOptions
+from dubarr_pipeline.reports.heard import AUDIBLE_DB
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline_tests.fixtures.stem_films import Film, Line, film_of, make_film, pink
 

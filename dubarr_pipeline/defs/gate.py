@@ -1,0 +1,190 @@
+"""The gate in Dagster: its check, the job `approve`, and what the publishing sensor does for it."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal
+
+import dagster as dg
+
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.runtime.records import (
+    last_materialization,
+    record_metadata,
+    stage_key,
+    videos,
+)
+from dubarr_pipeline.defs.runtime.status import as_failure
+from dubarr_pipeline.errors import (
+    ArtifactError,
+    DubbingError,
+    ServiceUnavailable,
+    SettingsError,
+    VideoBusy,
+)
+from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.library.failures import notify
+from dubarr_pipeline.library.gate import (
+    Gate,
+    HeldFilm,
+    decide,
+    gate_document,
+    gate_of,
+    held_films,
+    note_held,
+    options_for,
+    read_figures,
+    remember,
+)
+from dubarr_pipeline.library.publishing.publish import held_at_gate
+from dubarr_pipeline.library.videos import Video, load_video
+from dubarr_pipeline.workdir import checkpoints
+from dubarr_pipeline.workdir.layout import exclusive
+
+CHECK = "passes_the_gate"
+BY_ITSELF = "dubarr"
+"""Author of approvals that time alone gave."""
+_DAY_S = 86_400.0
+_TOLD_AT_ONCE = 50
+
+
+class ApproveConfig(dg.Config):
+    """Configuration of an approval: who approves, and why."""
+
+    by: str = "Dagster's UI"
+    note: str = ""
+
+
+@dg.op
+def approve_film(
+    context: dg.OpExecutionContext, config: ApproveConfig, dubarr: DubarrResource
+) -> None:
+    """Approve the film of the run's partition; the sensor `publishing` publishes it."""
+    try:
+        settings = dubarr.settings()
+        video = load_video(context.partition_key, settings.work_dir)
+        gate = record_decision(context.instance, video, settings, "approve", config.by, config.note)
+    except DubbingError as error:
+        raise as_failure(error) from error
+    context.log.info(f"{video.key} is {gate.state}: {'; '.join(gate.reasons) or 'no reasons'}")
+
+
+@dg.job(partitions_def=videos, executor_def=dg.in_process_executor)
+def approve() -> None:
+    """Let a held film through its gate: choose it as the partition."""
+    approve_film()
+
+
+def record_decision(
+    instance: dg.DagsterInstance,
+    video: Video,
+    settings: Settings,
+    action: Literal["approve", "hold"],
+    by: str,
+    note: str = "",
+) -> Gate:
+    """Store a decision on a film, and have its report tell it; return the state after it.
+
+    The report counts as new, so that the sensor `publishing` looks at the film again. A run that
+    works on the film just now writes its own, with the decision.
+
+    Raises:
+        DubbingError: if the decision cannot be stored.
+    """
+    work, options = video.work(settings.work_dir), options_for(video, settings)
+    decide(work, options, action, by, note)
+    gate = gate_of(work, options)
+    with contextlib.suppress(VideoBusy), exclusive(work):
+        last = last_materialization(instance, "report", video.key)
+        if last and checkpoints.damage(work, "report", last.record.manifest) is None:
+            told = {**read_json(work.report), "gate": gate_document(gate, read_figures(work))}
+            told.pop("schema")
+            write_json(work.report, told)
+            record = checkpoints.replace_file(work, "report", last.record, work.report)
+            own = ("dagster/", "dubarr/")
+            shown = {n: value for n, value in last.metadata.items() if not n.startswith(own)}
+            event = dg.AssetMaterialization(
+                stage_key("report"),
+                partition=video.key,
+                metadata={**shown, **record_metadata(record)},
+            )
+            instance.report_runless_asset_event(event)
+    return gate
+
+
+def gate_check(video: Video, settings: Settings) -> dg.AssetCheckResult:
+    """Return the check of a film's gate. Raises `ArtifactError` if a record is damaged."""
+    gate = gate_of(video.work(settings.work_dir), options_for(video, settings))
+    figures: dict[str, Any] = {"state": gate.state, "reasons": "; ".join(gate.reasons) or "none"}
+    if gate.decision:
+        figures["decision"] = gate.decision.words()
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=gate.state != "held",
+        metadata={**figures, **_review(video, settings)},
+    )
+
+
+def how_to_decide(video: Video, settings: Settings) -> dict[str, dg.MetadataValue]:
+    """Return the metadata by which a person learns how to let a held film through."""
+    words = (
+        f"Run the job `approve` on the partition `{video.key}`, or `dubarr approve {video.key}`; "
+        f"`dubarr qc {video.key}` writes a page with the sounds of the lines in doubt."
+    )
+    return {"held": dg.MetadataValue.md(words), **_review(video, settings)}
+
+
+def _review(video: Video, settings: Settings) -> dict[str, dg.MetadataValue]:
+    address = settings.review.link(video.key)
+    return {"review": dg.MetadataValue.url(address)} if address else {}
+
+
+def tell_held(settings: Settings) -> Iterator[str]:
+    """Tell people once of each film that its gate holds; yield what kept it from being told."""
+    untold = [film for film in held_films(settings) if not film.told][:_TOLD_AT_ONCE]
+    if not untold:
+        return
+    try:
+        title = "dubarr: a finished film waits for your approval"
+        text = "\n\n".join(_message(film, settings) for film in untold)
+        notify(settings.failures.notify, title, text)
+    except ServiceUnavailable as error:
+        yield f"held films are told later: {error}"
+        return
+    except SettingsError as error:
+        yield f"message on held films dropped: {error}"
+    for film in untold:
+        remember(replace(film, told=True), settings)
+
+
+def _message(film: HeldFilm, settings: Settings) -> str:
+    page = settings.work_dir / film.key / "report.html"
+    where = settings.review.link(film.key) or str(page)
+    reasons = "\n".join(f"- {reason}" for reason in film.reasons)
+    return f"{film.key} is held:\n{reasons}\n{where}\n`dubarr approve {film.key}` publishes it."
+
+
+def approve_overdue(instance: dg.DagsterInstance, settings: Settings, end_s: float) -> list[str]:
+    """Approve films that waited for as long as their library allows, until `end_s` (monotonic).
+
+    Return their keys. A film that a person holds, or that is held no more, is none of them.
+    """
+    approved: list[str] = []
+    for film in held_films(settings):
+        if time.monotonic() >= end_s:
+            break
+        # A damaged record is named by `dubarr status`.
+        with contextlib.suppress(ArtifactError):
+            video = load_video(film.key, settings.work_dir)
+            gate = held_at_gate(video, settings)
+            days = float(options_for(video, settings).approve_after_days)
+            waited_s = time.time() - film.since_s
+            if gate is None:
+                note_held(film.key, None, settings, time.time())
+            elif days and not gate.by_person and waited_s >= days * _DAY_S:
+                note = f"nobody decided for {days:g} days"
+                record_decision(instance, video, settings, "approve", BY_ITSELF, note)
+                approved.append(film.key)
+    return approved

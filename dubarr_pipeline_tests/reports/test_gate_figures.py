@@ -1,0 +1,52 @@
+"""What the gate measures: every planted fault is found for what it is, and clean films pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from dubarr_pipeline.config.options import GateOptions
+from dubarr_pipeline.library.gate import judge
+from dubarr_pipeline_tests.fixtures.gated_films import FAULTS, clean_film, faulty_films
+
+BOUNDS = GateOptions()
+
+
+def test_a_hundred_planted_faults_are_held_each_for_its_reason() -> None:
+    missed: list[str] = []
+    kinds: Counter[str] = Counter()
+    for bound, film in faulty_films(8 * len(FAULTS)):
+        gate = judge(film.figures(), None, BOUNDS)
+        kinds[bound] += 1
+        if not any(f"({bound} allows" in reason for reason in gate.reasons):
+            missed.append(f"{bound}: {film.language}, {len(film.lines)} lines: {gate.reasons}")
+    assert kinds.total() >= 100
+    assert not missed
+
+
+def test_a_hundred_clean_films_go_through() -> None:
+    films = [clean_film(number) for number in range(100)]
+    assert len({film.language for film in films}) == 9
+    states = [judge(film.figures(), None, BOUNDS) for film in films]
+    assert [gate.reasons for gate in states if gate.state != "passed"] == []
+
+
+def test_a_film_without_lines_or_with_songs_alone_passes() -> None:
+    film = clean_film(3)
+    assert judge(film.with_lines([]).figures(), None, BOUNDS).state == "held", "all are nameless"
+    song = replace(film, segments=tuple(replace(s, kind="song") for s in film.segments))
+    kept = [replace(x, outcome="kept_original", takes=(), chosen=None) for x in film.lines]
+    assert judge(song.with_lines(kept).figures(), None, BOUNDS).state == "passed"
+    nothing = replace(film, segments=(), speech=()).with_lines([])
+    assert judge(nothing.figures(), None, BOUNDS).state == "passed"
+
+
+def test_lines_at_fault_are_named_by_their_index_and_texts() -> None:
+    film = clean_film(24)
+    some = [line.index for line in film.lines if line.placed][:2]
+    lost = film.changed(some, outcome="failed:too_long")
+    (figure,) = [x for x in lost.figures()[film.language] if x.name == "failed_share"]
+    assert {*some} <= {*figure.lines}
+    again = lost.changed(some, text="otra cosa")
+    (other,) = [x for x in again.figures()[film.language] if x.name == "failed_share"]
+    assert figure.lines[some[0]] != other.lines[some[0]]
