@@ -7,6 +7,7 @@ corrects the sheet and sends it again. What it may change are ``text`` and ``com
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 import uuid
@@ -20,8 +21,11 @@ from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.media.subtitles.read import srt_clock, srt_document, srt_text
 from dubarr_pipeline.spans import Span, to_seconds
 
-COLUMNS = ("id", "start", "end", "speaker", "original", "text", "comment")
-"""Columns of a sheet, in order; more may stand beside them."""
+COLUMNS = ("id", "start", "end", "speaker", "original", "text", "comment", "check")
+"""Columns of a sheet, in order; more may stand beside them.
+
+``check`` tells what a translator has changed from what others have changed meanwhile.
+"""
 CHANGEABLE = ("text", "comment")
 Separator = Literal[",", ";", "\t"]
 SEPARATORS: tuple[Separator, ...] = (",", ";", "\t")
@@ -34,6 +38,7 @@ _SHEET_ERROR = r"#(?:NAME|REF|VALUE|DIV/0|N/A|NULL|NUM|SPILL|CALC|FIELD)|Err:\d{
 _COMPUTED = re.compile(rf"=|{_SHEET_ERROR}")
 _GUARDABLE = re.compile(rf"'*(?:[=+\-@]|{_SHEET_ERROR})")
 _GUARDED = re.compile(rf"'+(?:[=+\-@]|{_SHEET_ERROR})")
+_CHECK = re.compile(r"T([0-9a-f]{6})C([0-9a-f]{6})")
 _UNSAID = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -59,14 +64,17 @@ class SheetLine:
 
     def cells(self) -> dict[str, str]:
         """Return the row as a sheet has it, by column."""
+        text, comment = plain_cell(self.text), plain_cell(self.comment)
         return {
             "id": self.id,
             "start": _clock(self.start_s),
             "end": _clock(self.end_s),
             "speaker": plain_cell(self.speaker),
             "original": plain_cell(self.original),
-            "text": plain_cell(self.text),
-            "comment": plain_cell(self.comment),
+            "text": text,
+            "comment": comment,
+            # Letters first: no spreadsheet takes it for a number.
+            "check": f"T{_digest(text)}C{_digest(comment)}",
         }
 
 
@@ -265,7 +273,7 @@ def _facts_of_row(row: SheetRow, line: SheetLine) -> Iterable[ProposedFact]:
     before = line.cells()
     for name in CHANGEABLE:
         value = plain_cell(row.cells[name])
-        if value != before[name]:
+        if _is_change(name, row, before):
             yield ProposedFact(str(uuid.uuid4()), "line", line.id, name, value or None)
 
 
@@ -278,18 +286,38 @@ def _fault_of_row(row: SheetRow, line: SheetLine | None, seen: bool) -> str:
     if seen:
         return f"line {line.id!r} stands in two rows"
     wanted = line.cells()
-    for name in COLUMNS:
-        is_other = plain_cell(row.cells[name]) != wanted[name]
-        if name not in CHANGEABLE and is_other:
+    for name in ("start", "end", "speaker", "original"):
+        if plain_cell(row.cells[name]) != wanted[name]:
             cure = "times are changed on the page" if name in ("start", "end") else "put it back"
             return f"{name} is {row.cells[name][:60]!r} and was {wanted[name][:60]!r}: {cure}"
+    if not _CHECK.fullmatch(plain_cell(row.cells["check"])):
+        return f"check is {row.cells['check'][:60]!r}: put back what stood there"
     return next(filter(None, (_fault_of_cell(name, row, wanted) for name in CHANGEABLE)), "")
 
 
 def _fault_of_cell(name: str, row: SheetRow, wanted: Mapping[str, str]) -> str:
     value = plain_cell(row.cells[name])
-    cleared = name == "comment" and not value
-    return "" if cleared or value == wanted[name] else fault_of_value(name, value)
+    if not _is_change(name, row, wanted):
+        return ""
+    if _exported(name, row) != _digest(wanted[name]):
+        return f"{name} is {wanted[name][:60]!r} by now, of somebody else: export the sheet anew"
+    return "" if name == "comment" and not value else fault_of_value(name, value)
+
+
+def _is_change(name: str, row: SheetRow, wanted: Mapping[str, str]) -> bool:
+    """Return whether a cell is neither as it went out nor as the line is by now."""
+    value = plain_cell(row.cells[name])
+    return value != wanted[name] and _digest(value) != _exported(name, row)
+
+
+def _exported(name: str, row: SheetRow) -> str:
+    """Return the digest of a cell as it went out."""
+    found = _CHECK.fullmatch(plain_cell(row.cells["check"]))
+    return found[1 + CHANGEABLE.index(name)] if found else ""
+
+
+def _digest(cell: str) -> str:
+    return hashlib.blake2b(" ".join(cell.split()).encode(), digest_size=3).hexdigest()
 
 
 def _without_formulas(rows: Iterable[SheetRow]) -> list[SheetRow]:
