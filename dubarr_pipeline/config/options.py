@@ -240,7 +240,7 @@ class HousekeepingOptions:
         keep_runs_days: days to keep Dagster's record of finished runs; runs behind current results
             and each video's last run are kept anyway; 0: forever.
         keep_temporary_days: days to keep scratch files of a video without a running process.
-        keep_logs_days: days to keep the logs of services.
+        keep_logs_days: days to keep the logs of services, and what became of requests by REST.
         forget_deleted_after_days: days to keep the work folder of a video whose file is missing
             while its library is there; a person's corrections stay; 0: forever.
     """

@@ -28,10 +28,18 @@ from dubarr_pipeline.library.videos import (
 from dubarr_pipeline.workdir.layout import exclusive, unfinished
 
 Kind = Literal[
-    "unfinished file", "temporary files", "service log", "kept original", "deleted video", "sample"
+    "unfinished file",
+    "temporary files",
+    "service log",
+    "receipt",
+    "kept original",
+    "deleted video",
+    "sample",
 ]
 SAMPLES = "samples"
 """Folder of the samples of films; a library's walk passes by a folder of this name."""
+RECEIPTS = ".requests"
+"""Folder of the receipts of requests."""
 _DAY_S = 86_400.0
 _UNFINISHED_S = 3_600.0
 """Age of an unfinished file from which no process can be writing it any more."""
@@ -56,6 +64,7 @@ def removals(settings: Settings, now_s: float) -> Iterator[Removal]:
         with suppress(ArtifactError):
             yield from _of_video(load_video(key, settings.work_dir), settings, now_s)
     yield from _old_logs(settings.work_dir / "logs", settings.housekeeping, now_s)
+    yield from _old_logs(settings.work_dir / RECEIPTS, settings.housekeeping, now_s, "receipt")
     yield from _old_samples(settings, now_s)
 
 
@@ -162,14 +171,16 @@ def _of_video(video: Video, settings: Settings, now_s: float) -> Iterator[Remova
         yield Removal("kept original", original, reason, video.key, _size(original))
 
 
-def _old_logs(folder: Path, options: HousekeepingOptions, now_s: float) -> Iterator[Removal]:
-    """Yield old logs of services; the marks of passed service checks are kept."""
+def _old_logs(
+    folder: Path, options: HousekeepingOptions, now_s: float, kind: Kind = "service log"
+) -> Iterator[Removal]:
+    """Yield old logs of services, or receipts; the marks of passed service checks are kept."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
         days = (now_s - path.stat().st_mtime) / _DAY_S
         if path.is_file() and days > options.keep_logs_days and not path.name.startswith("tried-"):
-            yield Removal("service log", path, f"it is {days:.0f} days old", size=_size(path))
+            yield Removal(kind, path, f"it is {days:.0f} days old", size=_size(path))
 
 
 def _old_samples(settings: Settings, now_s: float) -> Iterator[Removal]:

@@ -17,8 +17,10 @@ from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.defs.jobs import tidy
 from dubarr_pipeline.defs.runtime.records import add_video
 from dubarr_pipeline.files import write_json
+from dubarr_pipeline.library.dub_requests import DubRequest
 from dubarr_pipeline.library.housekeeping import Removal, removals
 from dubarr_pipeline.library.videos import Video, make_video, save_video
+from dubarr_pipeline.library.webhooks.receipts import Receipt, write_receipt
 from dubarr_pipeline.workdir.identity import identify
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 from dubarr_pipeline_tests.fixtures.bench import Bench, write_config
@@ -192,7 +194,8 @@ def test_logs_go_and_marks_of_answered_questions_stay(house: House):
         (folder / "llm.log").write_text("said")
         (folder / "tried-1").touch()
     assert house.due(29) == []
-    assert [each.kind for each in house.tidy(31)] == ["service log"] * 2
+    write_receipt(Receipt(DubRequest("/films/A.mkv", ("es",))), house.work_dir)
+    assert [each.kind for each in house.tidy(31)] == ["service log"] * 2 + ["receipt"]
     assert len(list(house.work_dir.rglob("tried-1"))) == 2
 
 

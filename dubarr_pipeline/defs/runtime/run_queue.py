@@ -21,6 +21,7 @@ from dubarr_pipeline.library.videos import Video, load_video
 LIBRARY_TAG = "dubarr/library"
 RANK_TAG = "dubarr/rank"
 GPU_TAG = "dubarr/gpu"
+_OTHER_JOBS = ("publish", "dub_file", "housekeeping")
 _PARTITION_TAG = "dagster/partition"
 BACKFILL_PRIORITY = -1_000
 SENSOR_PRIORITY = -1_000_000_000
@@ -52,7 +53,7 @@ class FairRunCoordinator(dg.QueuedRunCoordinator):
 def wants_gpu(run: dg.DagsterRun) -> bool:
     """Return whether one of the stages of a run holds the pool ``gpu``."""
     asked = run.asset_selection
-    if asked is None and run.job_name == "publish":
+    if asked is None and run.job_name in _OTHER_JOBS:
         return False
     return asked is None or any(key.path[-1] in GPU_STAGES for key in asked)
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.dub_requests import DubRequest
+from dubarr_pipeline.library.housekeeping import RECEIPTS
 from dubarr_pipeline.library.videos import read_record
 
 _NAME = re.compile(r"request-[0-9a-f]{16}")
@@ -60,4 +61,4 @@ def read_receipt(name: str, work_dir: Path) -> Receipt | None:
 
 
 def _path(name: str, work_dir: Path) -> Path:
-    return work_dir / ".requests" / f"{name}.json"
+    return work_dir / RECEIPTS / f"{name}.json"
