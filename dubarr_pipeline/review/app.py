@@ -24,7 +24,7 @@ from dubarr_pipeline.errors import (
     SettingsError,
     VideoBusy,
 )
-from dubarr_pipeline.review import actions, casting, events, mending, reading
+from dubarr_pipeline.review import actions, casting, events, exchange, mending, reading
 from dubarr_pipeline.review.access import API, GuardedApp, Names
 from dubarr_pipeline.review.calls import Asked, Call, openapi
 from dubarr_pipeline.review.room import ReviewRoom
@@ -53,7 +53,7 @@ _TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 CALLS: tuple[Call, ...] = tuple(
-    call for room in (reading, mending, casting, actions, events) for call in room.CALLS
+    call for room in (reading, mending, casting, exchange, actions, events) for call in room.CALLS
 )
 
 

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +18,8 @@ from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.review.answers import LineRow, TryWish
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.waves import as_frames, wave_header
+from dubarr_pipeline.segments.trial import SpokenTrial, Trial
 from dubarr_pipeline.spans import Span
-
-if TYPE_CHECKING:
-    from dubarr_pipeline.segments.trial import SpokenTrial, Trial
 
 _IDLE_S = 300.0
 """A voice that was not asked for so long gives its memory back."""
@@ -82,9 +79,6 @@ class TrialDesk:
     def _speak(
         self, view: FilmView, settings: Settings, row: LineRow, wish: TryWish
     ) -> SpokenTrial:
-        # It brings the whole loop over the lines, which nothing else here needs.
-        from dubarr_pipeline.segments.trial import Trial
-
         video = view.video
         # A film that was dubbed anew since has other lines, and may have another voice.
         stamp = (video, FilmView.stamp(video, view.work)[:6])
