@@ -8,7 +8,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +57,10 @@ def serve_review(
         say(server.link if film else f"{server.address} (the token: `dubarr review` shows it)")
         if open_browser:
             webbrowser.open(server.link)
-        server.web.serve()
+        # The runs that were started from the page end in order however the server is stopped.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            server.web.serve()
 
 
 class ReviewRuns:

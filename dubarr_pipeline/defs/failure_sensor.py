@@ -69,7 +69,9 @@ def failures(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.
     due = [run for run in waiting.due(options, now_s) if not _is_queued(instance, run)]
     # Asked for at every look until its run is queued: the key makes that the same request.
     waiting = waiting.without([run for run in waiting.due(options, now_s) if run not in due])
-    messages = [*memory.untold, *(in_words(run, options) for run in failed)]
+    links = (settings.review.link(run.video) for run in failed)
+    said = zip((in_words(run, options) for run in failed), links, strict=True)
+    messages = [*memory.untold, *("\n".join(filter(None, each)) for each in said)]
     untold: tuple[str, ...] = ()
     try:
         if messages:

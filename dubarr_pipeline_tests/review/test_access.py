@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from dubarr_pipeline.review.access import SESSION, Names
 from dubarr_pipeline.review.app import review_app
 from dubarr_pipeline.review.room import ReviewRoom
-from dubarr_pipeline_tests.review.conftest import HERE, KEY, TOKEN, client_of
+from dubarr_pipeline_tests.fixtures.review_film import HERE, KEY, TOKEN, client_of
 
 FILM = f"/api/v1/films/{KEY}"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -16,7 +16,7 @@ from dubarr_pipeline.review.events import FilmWatch
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline.workdir.run_progress import forget_progress, note_progress, read_progress
-from dubarr_pipeline_tests.review.conftest import KEY, backstage, client_of
+from dubarr_pipeline_tests.fixtures.review_film import KEY, backstage, client_of
 
 FILM = f"/api/v1/films/{KEY}"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dubarr_pipeline_tests.review.conftest import KEY
+from dubarr_pipeline_tests.fixtures.review_film import KEY
 
 FILM = f"/api/v1/films/{KEY}"
 FORMATS = ("csv", "xlsx", "srt")

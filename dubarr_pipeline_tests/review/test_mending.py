@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dubarr_pipeline.review.room import ReviewRoom
-from dubarr_pipeline_tests.review.conftest import KEY, backstage, client_of
+from dubarr_pipeline_tests.fixtures.review_film import KEY, backstage, client_of
 
 FILM = f"/api/v1/films/{KEY}"
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dubarr_pipeline.review.app import CALLS, OPENAPI
-from dubarr_pipeline_tests.review.conftest import KEY
+from dubarr_pipeline_tests.fixtures.review_film import KEY
 
 
 @pytest.fixture

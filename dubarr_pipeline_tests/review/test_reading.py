@@ -17,7 +17,7 @@ from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fixtures.finished_work import RATE, SAMPLES
-from dubarr_pipeline_tests.review.conftest import KEY, backstage, client_of
+from dubarr_pipeline_tests.fixtures.review_film import KEY, backstage, client_of
 
 FILM = f"/api/v1/films/{KEY}"
 

@@ -16,7 +16,7 @@ from dubarr_pipeline.review import trials
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.segments.trial import SpokenTrial
 from dubarr_pipeline_tests.fixtures.finished_work import RATE, take
-from dubarr_pipeline_tests.review.conftest import KEY, client_of
+from dubarr_pipeline_tests.fixtures.review_film import KEY, client_of
 from dubarr_pipeline_tests.review.test_reading import heard
 
 FILM = f"/api/v1/films/{KEY}"

@@ -260,9 +260,11 @@ def _result(
     results = checks.results_of(context)
     if context.stage.pool == GPU:
         results.append(checks.of_memory(memory_of(metadata)))
+    page = context.settings.review.link(context.video.key)
+    link = {"review": dg.MetadataValue.url(page)} if page else {}
     return dg.MaterializeResult(
         asset_key=stage_key(context.stage.name),
-        metadata={**metadata, **record_metadata(record)},
+        metadata={**metadata, **link, **record_metadata(record)},
         data_version=dg.DataVersion(record.fingerprint),
         check_results=results,
     )
