@@ -13,10 +13,11 @@ from dubarr_pipeline.api.profiles import Fetch, fetch_all, make_ready, read_sett
 from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.profile_engines import translates_by_pair, try_services
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.runtime.plan import plan
 from dubarr_pipeline.defs.runtime.runs import dub_video, open_instance
 from dubarr_pipeline.defs.runtime.stage_run import Watcher, watching
-from dubarr_pipeline.defs.runtime.status import task_table
-from dubarr_pipeline.defs.stages import PUBLISHED
+from dubarr_pipeline.defs.runtime.status import Task, task_table
+from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.files import check_writable, read_json
 from dubarr_pipeline.library.admission import FilmNews, register
 from dubarr_pipeline.library.dub_requests import DubRequest, film_of
@@ -214,6 +215,8 @@ def dub_each(
 
 
 def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: bool) -> DubResult:
+    if not force and (finished := _finished(instance, video, settings)):
+        return _result(finished, settings, STAGE_NAMES)
     # The definitions load the code of every stage.
     from dubarr_pipeline.definitions import defs
 
@@ -225,8 +228,25 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
         if ran.failed_stage == PUBLISHED:
             raise kind(f"{video.key} is dubbed, but not published: {ran.cause}")
         raise kind(f"{video.key}, stage {ran.failed_stage}: {ran.cause}")
-    work = video.work(settings.work_dir)
     (task,) = task_table(instance, settings.work_dir, [video.key])
+    return _result(task, settings, ran.kept)
+
+
+def _finished(instance: dg.DagsterInstance, video: Video, settings: Settings) -> Task | None:
+    """Return the row of a video that lies where it should, and of which a run would make nothing.
+
+    A run that reuses every stage costs Dagster a hundred events, and says nothing new.
+    """
+    (task,) = task_table(instance, settings.work_dir, [video.key], settings)
+    if task.status != "DONE":
+        return None
+    planned = plan(instance, video, settings)
+    return None if planned.fault or any(step.rerun for step in planned.steps) else task
+
+
+def _result(task: Task, settings: Settings, kept: Sequence[str]) -> DubResult:
+    video = task.video
+    work = video.work(settings.work_dir)
     mux = settings.for_video(video.profile, video.overrides).mux
     report, published = read_json(work.report), read_publication(work)
     gate = held_at_gate(load_video(video.key, settings.work_dir), settings)
@@ -238,7 +258,7 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
         report=work.report_page,
         summary=tuple(report["summary"]),
         lines=LineCounts(*counts),
-        stages={s.stage: StageResult(s.stage, s.stage in ran.kept, s.seconds) for s in task.steps},
+        stages={s.stage: StageResult(s.stage, s.stage in kept, s.seconds) for s in task.steps},
         published=published.places if published else (),
         held=gate.reasons if gate else (),
     )
