@@ -65,7 +65,8 @@ async function hear(view, line) {
   try {
     const answer = await call(`${store.address.film}/lines/${encodeURIComponent(line.id)}/try`, { method: "POST", json });
     const sound = answer.sound.startsWith("/") ? answer.sound : `${ROOT}/${answer.sound}`;
-    await store.refresh(line.id);
+    const words = [answer.failure && `it would fail: ${answer.failure.replaceAll("_", " ")}`, ...(answer.refused ?? [])].filter(Boolean);
+    if (words.length) say(`Line ${line.index}: ${words.join("; ")}.`, "bad");
     await player.playAddress(sound, line.start);
   } catch (problem) {
     say(problem.message, "bad");

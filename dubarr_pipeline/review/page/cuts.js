@@ -21,8 +21,8 @@ export class Cuts {
   /**
    * Play from `from` to `to`, both in seconds of the film.
    *
-   * `addressOf` gives the address of a sound by its name; every sound of the line begins where the
-   * server says, else at `origin`. `ended` is called when it is over, not when it is stopped.
+   * Without `from` it begins where the sound does. `addressOf` gives the address of a sound by its
+   * name; every sound of the line begins where the server says, else at `origin`. `ended` is called when it is over, not when it is stopped.
    */
   async play(what, { addressOf, origin, from, to, ended }) {
     this.stop();
@@ -34,6 +34,7 @@ export class Cuts {
     await this.context.resume();
     if (this.playing !== cut) return;
     cut.origin = start ?? origin;
+    cut.from ??= cut.origin;
     cut.to = Math.min(to, cut.origin + buffer.duration);
     cut.startedAt = this.context.currentTime + 0.02;
     this.start(cut, what, buffer);

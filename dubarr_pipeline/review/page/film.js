@@ -37,7 +37,7 @@ export class FilmPage {
     this.picture = new Picture(this.store, this.player);
     this.gate = new Gate(this.store);
     this.orphans = new Orphans(this.store);
-    this.runs = new Runs(this.store, () => this.finished());
+    this.runs = new Runs(this.store, (fault) => this.finished(fault));
     const line = lineActions(this);
     this.actions = { ...line, ...this.pageActions() };
     this.inspector = new Inspector(this.store, this.actions);
@@ -107,11 +107,11 @@ export class FilmPage {
     const languages = film.languages.map((each) => [each.language, languageName(each.language)]);
     const chooser = select(languages, lang, (value) => { location.search = `?lang=${encodeURIComponent(value)}`; });
     chooser.setAttribute("aria-label", "Language of the dub");
-    const act = (words, name, title) => button(words, () => this.actions[name](), { title });
+    const act = (words, name, title, label) => button(words, () => this.actions[name](), label ? { label } : { title });
     return h("header", { class: "top" },
       h("a", { href: "/review/", class: "home" }, "All films"), h("h1", { title: film.title }, film.title), chooser,
       h("span", { class: "gap" }), this.saved ?? null,
-      lang ? [act("Undo", "undo", "Ctrl+Z"), act("Redo", "redo", "Ctrl+Y"), act("Words …", "terms", "Glossary and pronunciation for the whole film"),
+      lang ? [act("↶", "undo", "", "Undo (Ctrl+Z)"), act("↷", "redo", "", "Redo (Ctrl+Y)"), act("Words …", "terms", "Glossary and pronunciation for the whole film"),
         act("Speakers …", "people", "Names, voices, merging"), h("a", { class: "button", href: `/review/${encodeURIComponent(film.key)}/cast` }, "Cast"),
         act("Sheets …", "sheets", "CSV, Excel and subtitles out and in"), act("Keys", "keys", "F1"),
         act(myName(), "name", "Your name, beside your edits"), this.runs?.element] : null);
@@ -263,12 +263,13 @@ export class FilmPage {
   }
 
   /** A run is over: the dub, its lines and waveforms are others. */
-  async finished() {
+  async finished(fault) {
     this.player.cuts.clear();
     this.player.audio.removeAttribute("src");
     await Promise.all([this.store.loadFilm(), this.store.loadDocuments(), this.store.loadLines()]);
     await this.lane.reload();
-    say("Rendered.", "good");
+    if (fault) say(`The run failed: ${fault}`, "bad");
+    else say("Rendered.", "good");
   }
 
   async loadVoices() {

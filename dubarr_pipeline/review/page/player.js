@@ -89,14 +89,14 @@ export class Player extends EventTarget {
     await this.playCut(this.what, { addressOf, origin, from: from ?? origin, to: to ?? end });
   }
 
-  /** Play one sound by its address, shown from `origin` on. */
+  /** Play the whole of one sound by its address; `origin` is where it begins if it does not say. */
   async playAddress(address, origin) {
-    await this.playCut(null, { addressOf: () => address, origin, from: origin, to: Infinity });
+    await this.playCut(null, { addressOf: () => address, origin, to: Infinity });
   }
 
   async playCut(what, cut) {
     this.stop();
-    this.at = cut.from;
+    this.at = cut.from ?? cut.origin;
     this.mode = "cut";
     this.begin();
     try {

@@ -52,7 +52,7 @@ export class Runs {
       this.store.film.running = false;
       this.progress = null;
       this.show();
-      this.finished().catch((problem) => say(problem.message, "bad"));
+      this.finished(told.fault).catch((problem) => say(problem.message, "bad"));
     }
   }
 }

@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { button, counted, h, say } from "./dom.js";
 import { field, panel } from "./dialogs.js";
+import { myName } from "./store.js";
 
 const FORMATS = [["csv", "CSV"], ["xlsx", "Excel (XLSX)"], ["srt", "Subtitles (SRT)"]];
 
@@ -17,7 +18,7 @@ export function openSheets(store) {
       if (!chosen) return say("Choose a file first.", "bad");
       const format = chosen.name.split(".").pop().toLowerCase();
       try {
-        const asked = new URLSearchParams({ lang: store.lang, dry: dry ? "1" : "0", format });
+        const asked = new URLSearchParams({ lang: store.lang, dry: dry ? "1" : "0", format, by: myName() });
         const answer = await call(`${store.address.film}/import?${asked}`, { method: "POST", body: chosen, type: "application/octet-stream" });
         told = { file: chosen, ...answer };
       } catch (problem) {
@@ -44,5 +45,6 @@ function result(told, apply, again) {
     return [h("p", { class: "bad" }, `Nothing is taken from ${told.file.name}: ${counted(told.errors.length, "error")}.`), h("ul", { class: "long" }, rows), button("Another file", again)];
   }
   const words = told.facts ? `${told.file.name} changes ${counted(told.facts, "field")}.` : `${told.file.name} changes nothing.`;
-  return [h("p", {}, words), h("div", { class: "actions" }, button("Another file", again), told.facts ? button("Store them", apply, { class: "main" }) : null)];
+  const locked = told.locked?.length ? h("p", { class: "soft" }, `${counted(told.locked.length, "locked line")} would change and stay as they are.`) : null;
+  return [h("p", {}, words), locked, h("div", { class: "actions" }, button("Another file", again), told.facts ? button("Store them", apply, { class: "main" }) : null)];
 }
