@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dubarr_pipeline.edits.files import read_checked, replace_json
-from dubarr_pipeline.edits.model import Anchor, OrphanReason
+from dubarr_pipeline.edits.model import Anchor, Clock, OrphanReason
 from dubarr_pipeline.edits.words import FoundLines, candidate, find_lines
 from dubarr_pipeline.script.model import Transcript
 from dubarr_pipeline.spans import to_seconds
@@ -32,8 +32,8 @@ class BaseLine:
     """A line of a script on which facts were stated; times in seconds."""
 
     id: str
-    start_s: float
-    end_s: float
+    start_s: Clock
+    end_s: Clock
     text: str
     speaker: str
 
@@ -77,12 +77,14 @@ class LastingIds:
         scripts: older scripts as they are in `base.json`, the newest last.
         maps: way from each of them to the present one.
         lines: the present script.
+        homes: id -> the newest script that has it (its number), and its line's position there.
     """
 
     ids: Mapping[int, str]
     scripts: tuple[BaseScript, ...]
     maps: tuple[ScriptMap, ...]
     lines: tuple[Anchor, ...]
+    homes: Mapping[str, tuple[int, int]]
 
     def map_from(self, at: str) -> ScriptMap | None:
         """Return the way from the script of a time; None if it is the present one's own."""
@@ -93,11 +95,10 @@ class LastingIds:
 
     def lost(self, name: str) -> tuple[OrphanReason, Anchor | None, str | None]:
         """Return why there is no line of that id, what it was, and the id of its candidate."""
-        for script, way in zip(reversed(self.scripts), reversed(self.maps), strict=True):
-            for at, line in enumerate(script.lines):
-                if line.id == name:
-                    old = _anchor(line)
-                    return (way.found.lost.get(at, "ambiguous"), old, self.candidate(old, way))
+        if name in self.homes:
+            number, at = self.homes[name]
+            old, way = _anchor(self.scripts[number].lines[at]), self.maps[number]
+            return way.found.lost.get(at, "ambiguous"), old, self.candidate(old, way)
         return "gone", None, None
 
     def candidate(self, old: Anchor, way: ScriptMap | None) -> str | None:
@@ -139,12 +140,17 @@ def lasting_ids(work: WorkDir, transcript: Transcript) -> LastingIds:
         for at, there in found.pairs.items():
             if there not in given and script.lines[at].id not in known:
                 given[there] = script.lines[at].id
-    taken = {line.id for script in scripts for line in script.lines}
+    homes = {
+        line.id: (number, at)
+        for number, script in enumerate(scripts)
+        for at, line in enumerate(script.lines)
+    }
+    taken = {*homes}
     ids: dict[int, str] = {}
     for at, (segment, line) in enumerate(zip(transcript.segments, now, strict=True)):
         ids[segment.index] = given.get(at) or _minted(line, taken)
         taken.add(ids[segment.index])
-    return LastingIds(ids, scripts, tuple(reversed(maps)), now)
+    return LastingIds(ids, scripts, tuple(reversed(maps)), now, homes)
 
 
 def read_base(work: WorkDir) -> tuple[BaseScript, ...]:

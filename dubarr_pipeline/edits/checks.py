@@ -26,7 +26,13 @@ from dubarr_pipeline.edits.model import (
     SplitValue,
     Target,
 )
-from dubarr_pipeline.edits.structure import STRUCTURAL, EditedScript, edited_script, speaker_now
+from dubarr_pipeline.edits.structure import (
+    STRUCTURAL,
+    EditedScript,
+    edited_script,
+    piece_ids,
+    speaker_now,
+)
 from dubarr_pipeline.script.model import Segment, Transcript
 from dubarr_pipeline.spans import to_seconds
 
@@ -122,6 +128,8 @@ class FactChecker:
             return f"{each.field} is said of the source: put it into the edits of {spoken!r}"
         if where == "dub" and self._in_source:
             return f"{each.field} is said of a dub: put it into the edits of its language"
+        if any(self._script.knows(name) for name in piece_ids(each.id, each.field)):
+            return "the id begins as another fact's: take a new one, of chance"
         return ""
 
     def _fault_of_undo(self, each: ProposedFact, by: str) -> str:

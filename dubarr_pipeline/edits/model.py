@@ -117,8 +117,8 @@ class Anchor:
         before, after: words of the lines on either side; empty at the ends of the film.
     """
 
-    start_s: float
-    end_s: float
+    start_s: Clock
+    end_s: Clock
     text: str
     speaker: str
     before: str = ""

@@ -104,7 +104,9 @@ def edited_script(
     number = {fact: first + 2 * at for at, fact in enumerate(makers)}
     for (target, _, name), fact in in_effect(document.facts).items():
         value = FIELDS[name].value.validate_python(fact.value)
-        if target == "speaker":
+        if any(found.knows(piece) for piece in piece_ids(fact.id, name)):
+            found.lose(fact)
+        elif target == "speaker":
             _put_speaker(found, fact, value)
         elif name == "add":
             _add(found, fact, value, number[fact.id])
@@ -164,7 +166,7 @@ def _split(found: EditedScript, fact: Fact, value: SplitValue, index: int) -> No
 
 
 def _merge(found: EditedScript, fact: Fact, value: MergeValue, index: int) -> None:
-    names = [fact.target_id, *value.others]
+    names = tuple(dict.fromkeys((fact.target_id, *value.others)))
     if any(name not in found.lines for name in names):
         if not all(found.knows(name) for name in names):
             found.lose(fact)

@@ -8,12 +8,13 @@ once in either script, as far as they stand in the same order, and what lies bet
 import re
 import statistics
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from operator import attrgetter
 
 from dubarr_pipeline.edits.model import Anchor, OrphanReason
 
@@ -200,15 +201,16 @@ AHEAD = 0.1
 def candidate(line: Anchor, clock_s: float, new: Sequence[Anchor]) -> int | None:
     """Return the position of the line that most probably is the lost one, if one is well ahead.
 
-    `clock_s` is where the lost line would start in the new script. The score: letters in common
-    0.55, nearness in time 0.30, the same speaker 0.15.
+    `new` is in order of its starts; `clock_s` is where the lost line would start there. The score:
+    letters in common 0.55, nearness in time 0.30, the same speaker 0.15.
     """
     scores: list[tuple[float, int]] = []
-    for at, other in enumerate(new):
-        away = abs(other.start_s - clock_s)
-        if away <= FURTHEST_S:
-            score = 0.55 * _trigram_dice(line.text, other.text) + 0.3 * (1 - away / FURTHEST_S)
-            scores.append((score + 0.15 * (line.speaker == other.speaker), at))
+    first = bisect_left(new, clock_s - FURTHEST_S, key=attrgetter("start_s"))
+    last = bisect_right(new, clock_s + FURTHEST_S, key=attrgetter("start_s"))
+    for at in range(first, last):
+        away = abs(new[at].start_s - clock_s)
+        score = 0.55 * _trigram_dice(line.text, new[at].text) + 0.3 * (1 - away / FURTHEST_S)
+        scores.append((score + 0.15 * (line.speaker == new[at].speaker), at))
     scores.sort(reverse=True)
     if not scores or scores[0][0] < CANDIDATE_SCORE:
         return None

@@ -177,6 +177,14 @@ def test_what_is_sent_twice_counts_once_whatever_the_revision(film: EditedFilm) 
         film.state("es", *[fact("tempo", 1.2, film.ids[0], token=str(uuid.UUID(int=5)))] * 2)
 
 
+def test_pieces_of_two_facts_never_share_an_id(film: EditedFilm) -> None:
+    added = {"start_s": 40.0, "end_s": 42.0, "text": "Hello?", "speaker": "SPEAKER_01"}
+    alike = "0b9d6f0e-8f2d-4f1c-9d6e-00000000000{}"
+    film.state("en", fact("add", added, target="film", token=alike.format(1)))
+    with pytest.raises(EditsRefused, match="begins as another fact's"):
+        film.state("en", fact("add", added, target="film", token=alike.format(2)))
+
+
 def test_of_two_at_once_one_is_stored_and_the_other_told(film: EditedFilm) -> None:
     def post(number: int) -> str:
         try:

@@ -10,6 +10,7 @@ import pytest
 from dubarr_pipeline.edits.document import read_edits_document, settle_lines
 from dubarr_pipeline.edits.film import edits_digest, stale
 from dubarr_pipeline.edits.history import in_effect
+from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.errors import ArtifactError, NoScript
 from dubarr_pipeline.library.admission import inherit_lines
 from dubarr_pipeline.workdir.layout import WorkDir
@@ -103,11 +104,12 @@ def test_another_release_inherits_by_words(film: EditedFilm, tmp_path: Path) -> 
 
 def test_facts_go_along_to_another_release(film: EditedFilm, tmp_path: Path) -> None:
     film.state("es", fact("tempo", 1.1, film.ids[5]))
+    film.state("es", fact("locked", {"text": "Aguardamos."}, film.ids[5]))
     new = EditedFilm(WorkDir(tmp_path / "new"))
     inherit_lines(film.work, new.work)
     new.heard(script(ROWS[3:], shift_s=-9))
-    assert new.edits.lines["es"][2].tempo == 1.1
-    assert len(in_effect(read_edits_document(new.work, "es").facts)) == 4
+    assert new.edits.lines["es"][2] == LineEdits("Aguardamos.", tempo=1.1, locked=True)
+    assert len(in_effect(read_edits_document(new.work, "es").facts)) == 5
     assert {each.reason for each in new.edits.orphans["es"]} == {"gone"}
 
 
