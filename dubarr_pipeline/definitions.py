@@ -13,6 +13,7 @@ from dubarr_pipeline.defs.publishing import publish, published, publishing
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.stage_run import stage_asset
 from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
+from dubarr_pipeline.defs.series_cast import cast
 from dubarr_pipeline.defs.stages import STAGES
 from dubarr_pipeline.engines.registry import PROFILES, Kind
 from dubarr_pipeline.errors import DubbingError
@@ -27,7 +28,7 @@ def chosen_engines() -> Mapping[Kind, str]:
 
 
 defs = dg.Definitions(
-    assets=[*(stage_asset(stage, chosen_engines()) for stage in STAGES), published],
+    assets=[*(stage_asset(stage, chosen_engines()) for stage in STAGES), published, cast],
     jobs=[dub, dub_file, publish, approve, housekeeping],
     schedules=[daily_housekeeping],
     sensors=[media_folder, webhook_inbox, publishing, failures],

@@ -29,7 +29,7 @@ ASSETS = {
     "context": (["transcript"], {"text"}, "gpu", [MEMORY]),
     "refs": (["transcript"], {"numpy"}, None, []),
     "segments": (
-        ["context", "refs"],
+        ["context", "refs", "cast"],
         {"apertium", "espeak"},
         "gpu",
         [
@@ -92,7 +92,7 @@ def test_the_stages_stand_in_their_order():
     shown = [
         asset.key.to_user_string() for asset in assets if isinstance(asset, dg.AssetsDefinition)
     ]
-    assert shown == [f"dub/{stage}" for stage in ASSETS]
+    assert shown == [*(f"dub/{stage}" for stage in ASSETS), "dub/cast"]
     assert [*STAGE_NAMES, "published"] == list(ASSETS)
 
 
@@ -138,3 +138,14 @@ def test_the_job_passes_all_stages():
     assert job.asset_layer.executable_asset_keys == {dg.AssetKey(["dub", name]) for name in ASSETS}
     assert job.partitions_def is not None
     assert job.description
+
+
+def test_what_is_known_of_a_series_has_series_for_partitions():
+    asset, spec = _asset("cast")
+    assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)
+    assert spec.partitions_def.name == "series"
+    assert (asset.op.pool, list(spec.deps), spec.kinds) == (None, [], {"json"})
+    _, segments = _asset("segments")
+    (edge,) = (dep for dep in segments.deps if dep.asset_key == spec.key)
+    # Drawn alone: a series that remembers more makes no film stale.
+    assert edge.partition_mapping == dg.SpecificPartitionsPartitionMapping([])

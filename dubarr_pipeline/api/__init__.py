@@ -2,9 +2,9 @@
 
 `dubbing` dubs, `samples` dubs a minute, `requests` queues, `videos` tells how far the registered
 videos are and `video_counts` how many, `libraries` and `backfill` work on watched folders, `gate`
-lets finished films through, `profiles` reads the settings and fetches models, `voices` brings the
-neural ones, `review` serves the review page. ``dub``, ``request``, ``plan`` and ``status`` are
-offered by ``dubarr_pipeline`` itself.
+lets finished films through, `series` knows and corrects the casts of series, `profiles` reads the
+settings and fetches models, `voices` brings the neural ones, `review` serves the review page.
+``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
 what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         requests,
         review,
         samples,
+        series,
         video_counts,
         videos,
         voices,
@@ -37,6 +38,7 @@ __all__ = [
     "requests",
     "review",
     "samples",
+    "series",
     "video_counts",
     "videos",
     "voices",

@@ -41,7 +41,7 @@ def dub(
 ) -> int:
     """Dub videos into other languages; finished work is reused."""
     settings = offer_voices(settings, click.get_current_context().params["profile"], targets)
-    return _print_attempts(
+    return print_attempts(
         lambda watch: api.dubbing.dub_videos(paths, targets, settings, watch, force, spoken)
     )
 
@@ -52,7 +52,7 @@ def dub(
 def demo(targets: tuple[str, ...], settings: Settings) -> int:
     """Make the demo video and dub it."""
     video = api.profiles.make_demo_video(settings)
-    return _print_attempts(lambda watch: api.dubbing.dub_videos([video], targets, settings, watch))
+    return print_attempts(lambda watch: api.dubbing.dub_videos([video], targets, settings, watch))
 
 
 @click.command()
@@ -60,7 +60,7 @@ def demo(targets: tuple[str, ...], settings: Settings) -> int:
 @with_settings
 def retry(videos: Sequence[str], settings: Settings) -> int:
     """Resume failed and unfinished videos: the named ones, or all."""
-    return _print_attempts(
+    return print_attempts(
         lambda watch: api.dubbing.retry_videos(videos, settings, watch),
         "nothing to retry: every video is done",
     )
@@ -86,7 +86,7 @@ def backfill(dry_run: bool, here: bool, engines: str, settings: Settings, **requ
     plans, skipped = going.register(api.dubbing.Watch(fetch=print_fetches))
     _print_plans(plans, skipped)
     if here:
-        return _print_attempts(lambda watch: going.run(plans, watch))
+        return print_attempts(lambda watch: going.run(plans, watch))
     going.queue(plans, say)
     return 0
 
@@ -94,7 +94,7 @@ def backfill(dry_run: bool, here: bool, engines: str, settings: Settings, **requ
 COMMANDS = (dub, demo, retry, backfill)
 
 
-def _print_attempts(run: Callable[[Watch], Iterator[Attempt]], if_none: str = "") -> int:
+def print_attempts(run: Callable[[Watch], Iterator[Attempt]], if_none: str = "") -> int:
     """Print the result of each video; return the worst exit code."""
     bars, codes = StageBars(), list[int]()
     watch = api.dubbing.Watch(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PUBLISHED = "published"
 """Name of the asset after the last stage: the film in its place. Its code is `defs.publishing`."""
+CAST = "cast"
+"""Name of the asset of what is known of a series' people. Its code is `defs.series_cast`."""
 GPU = "gpu"
 """Pool of the stages that load models, and that hold the device when an engine uses one."""
 
@@ -53,6 +55,8 @@ class Stage:
             them. Stages that load models have the memory check as well.
         engines: kinds of the engines that it uses, with the badge of the embedded profile's engine;
             any other engine's badge is its name.
+        memories: assets of series that it reads and adds to by itself, under their locks; a series
+            is no video, so no result of theirs is an input.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Stage:
     version: str = "1"
     checks: Mapping[str, str] = field(default_factory=dict[str, str])
     engines: Mapping[str, str] = field(default_factory=dict[str, str])
+    memories: tuple[str, ...] = ()
 
     def badges(self, engines: Mapping[Kind, str]) -> frozenset[str]:
         """Return the badges that the UI shows where these engines are chosen, by kind."""
@@ -77,6 +82,7 @@ class Stage:
 
 def _stage(name: str, row: Mapping[str, Any]) -> Stage:
     sets = {"inputs": tuple(row["inputs"]), "kinds": frozenset(row.get("kinds", ()))}
+    sets["memories"] = tuple(row.get("memories", ()))
     return Stage(name, **{**row, **sets})
 
 

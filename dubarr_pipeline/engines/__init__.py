@@ -2,7 +2,7 @@
 
 `interfaces` defines the kinds, `registry` lists the engines. Shared by engines: a child process
 that falls back when memory runs out (`laddered_child`), requirements with their cures
-(`requirements`), and a language model (`llm_engine`).
+(`requirements`), a language model (`llm_engine`), and what it costs (`usage`).
 """
 
 from dubarr_pipeline.engines.registry import EngineRow as EngineRow

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
+from dubarr_pipeline.engines.usage import Usage
 from dubarr_pipeline.errors import LanguageError
 from dubarr_pipeline.media.audio.reader import Samples, SoundReader
 from dubarr_pipeline.media.subtitles.parse import Cue
@@ -113,6 +114,10 @@ class Diarizer(Engine):
     ) -> Diarization:
         """Return the turns of every speaker, ids ``SPEAKER_00``... by first appearance."""
 
+    def print_of(self, mono: Samples, rate: int) -> tuple[float, ...] | None:  # noqa: ARG002
+        """Return the embedding of a voice, ``(samples,)``, of length 1; None without a network."""
+        return None
+
     def unscripted_identity(self) -> str:
         """Return what else the results of films without subtitles depend on; empty: nothing."""
         return ""
@@ -162,20 +167,12 @@ class TakeVerifier(Engine):
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Cost of an engine's work so far: tokens written, and seconds spent on them."""
-
-    tokens: int = 0
-    busy_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class ScriptAnalysis:
     """Result of a script analyzer."""
 
     context: Context
     speakers: tuple[SpeakerProfile, ...]
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 class ScriptAnalyzer(Engine):
@@ -296,11 +293,9 @@ class Translator(Engine):
     def check(self, source: str, target: str) -> None:
         """Raise `LanguageError` with the choices unless it serves these BCP-47 languages."""
         if not self.serves(source, target):
-            choices = ", ".join(self.targets(source)) or "none listed"
-            raise LanguageError(
-                f"translator {self.name!r} does not translate {source} into {target}; its "
-                f"targets: {choices}"
-            )
+            known = ", ".join(self.targets(source)) or "none listed"
+            pair = f"{source} into {target}; its targets: {known}"
+            raise LanguageError(f"translator {self.name!r} does not translate {pair}")
 
     @abstractmethod
     def draft(self, batch: DraftBatch) -> list[Draft]:
@@ -384,6 +379,10 @@ class Synthesizer(Engine):
     def voices(self, language: str) -> tuple[StockVoice, ...]:  # noqa: ARG002
         """Return the voices to deal to speakers of this BCP-47 language, the best first. Cheap."""
         return ()
+
+    def own_voice(self, profile: SpeakerProfile, language: str) -> str | None:  # noqa: ARG002
+        """Return the name, for `SpeakerProfile.voices`, of a voice that no one deals; or None."""
+        return None
 
     def natural_s(self, request: SpeechRequest) -> float | None:  # noqa: ARG002
         """Return the seconds of the line at its natural rate, if the engine knows them cheaply."""

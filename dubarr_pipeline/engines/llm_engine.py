@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from dubarr_pipeline.engines.interfaces import Engine, Need, Usage
+from dubarr_pipeline.engines.interfaces import Engine, Need
 from dubarr_pipeline.engines.requirements import STUDIO, model_in_store
+from dubarr_pipeline.engines.usage import Usage
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.services.http_client import Host, masked
 from dubarr_pipeline.services.llm_client import LanguageModelOptions, LLMService, try_llm

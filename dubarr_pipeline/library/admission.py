@@ -30,6 +30,7 @@ from dubarr_pipeline.library.identities import identify_once
 from dubarr_pipeline.library.publishing.files import check_destination
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.releases import find_earlier_release
+from dubarr_pipeline.library.series.names import note_series
 from dubarr_pipeline.library.source import Source, inspect_audio, with_script
 from dubarr_pipeline.library.videos import (
     Video,
@@ -67,11 +68,13 @@ class FilmNews:
         tags: its labels there; None where they were not told.
         replaces: files of earlier releases that it takes the place of.
         by_person: a person asks for these languages, which stay through its library's scans.
+        series: number of its series there; empty where it was not told.
     """
 
     tags: tuple[str, ...] | None = None
     replaces: tuple[Path, ...] = ()
     by_person: bool = False
+    series: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,17 @@ def register(
         for old in (before, *gone.values()):
             if old and old.key != video.key:
                 inherit_lines(old.work(settings.work_dir), work)
-                by_person = video.by_person or old.by_person
-                video = replace(video, tags=video.tags or old.tags, by_person=by_person)
+                video = replace(
+                    video,
+                    tags=video.tags or old.tags,
+                    by_person=video.by_person or old.by_person,
+                    series=video.series or old.series,
+                )
         if news.tags is not None:
             video = replace(video, tags=news.tags)
+        if news.series:
+            video = replace(video, series=news.series)
+            note_series(video, settings.work_dir)
         video = replace(video, by_person=video.by_person or news.by_person)
         save_video(video, settings.work_dir)
         for old in gone.values():

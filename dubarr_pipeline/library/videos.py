@@ -39,6 +39,7 @@ class Video:
         overrides: settings for this video alone, by dotted name.
         tags: labels that Radarr or Sonarr gave it, which choose its languages.
         by_person: a person chose its languages and engines; its library's wishes do not count.
+        series: number of its series, ``tvdb-81189``, if Sonarr told it; else empty.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Video:
     library: str | None = None
     tags: tuple[str, ...] = ()
     by_person: bool = False
+    series: str = ""
 
     def work(self, work_dir: Path) -> WorkDir:
         """Return its work folder."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,14 +14,20 @@ from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import read_json, write_json
-from dubarr_pipeline.script.model import SpeakerProfile, Transcript
+from dubarr_pipeline.script.model import Context, Segment, SpeakerProfile, StockVoice, Transcript
 from dubarr_pipeline.script.speakers.casting import NARRATOR, CastVoice, cast_speakers
+from dubarr_pipeline.workdir.artifacts import read_diarization
 from dubarr_pipeline.workdir.layout import WorkDir
 
 _log = logging.getLogger(__name__)
 
 Cast = Mapping[str, Mapping[str, CastVoice]]
 """Language -> speaker -> their voice; languages in which the engine has no stock voices lack."""
+Deal = Callable[
+    [Sequence[SpeakerProfile], Sequence[StockVoice], Sequence[Segment], str, Mapping[str, str]],
+    dict[str, CastVoice],
+]
+"""Deals the voices of a language, as `cast_speakers` does."""
 
 _CAST = TypeAdapter(dict[str, dict[str, CastVoice]])
 
@@ -39,6 +46,7 @@ def recast_film(
     speakers: Mapping[str, SpeakerProfile],
     synthesizer: Synthesizer,
     targets: Sequence[str],
+    deal: Deal = cast_speakers,
 ) -> Cast:
     """Cast all who have a line, in every target language, and write ``cast.json``.
 
@@ -60,7 +68,7 @@ def recast_film(
         if not voices and is_same and language in earlier:
             _log.warning("%s lists no voices: the cast in %s stays", synthesizer.name, language)
             cast[language] = earlier[language]
-        if found := cast_speakers(profiles, voices, script.lines, language, before):
+        if found := deal(profiles, voices, script.lines, language, before):
             cast[language] = found
             shared = len(found) - len({each.voice for each in found.values()})
             _log.info(
@@ -77,6 +85,51 @@ def recast_film(
         }
         write_json(work.cast, {"synthesizer": identity, "languages": languages})
     return cast
+
+
+@dataclass(frozen=True, slots=True)
+class FilmToCast:
+    """A film whose speakers are known and have no voices yet.
+
+    Attributes:
+        script: by which voices are dealt.
+        speakers: their profiles, with a person's corrections.
+        context: with a brief for each target language.
+    """
+
+    work: WorkDir
+    script: Transcript
+    speakers: Mapping[str, SpeakerProfile]
+    context: Context
+    synthesizer: Synthesizer
+    targets: tuple[str, ...]
+
+    @property
+    def refs(self) -> dict[str, Path]:
+        """Speaker -> their sample, of those who have one."""
+        speakers = read_diarization(self.work.diarization).speakers
+        return {who: path for who in speakers if (path := self.work.ref(who)).is_file()}
+
+    def deal(self, cast: Deal = cast_speakers) -> CastFilm:
+        """Deal the voices of the film by itself, or as `cast` deals them."""
+        found = recast_film(
+            self.work, self.script, self.speakers, self.synthesizer, self.targets, cast
+        )
+        return CastFilm(found, self.speakers, self.context, self.refs)
+
+
+@dataclass(frozen=True, slots=True)
+class CastFilm:
+    """A film whose speakers have voices; all with what its series knows.
+
+    Attributes:
+        refs: speaker -> the sample that a cloning engine follows.
+    """
+
+    cast: Cast
+    speakers: Mapping[str, SpeakerProfile]
+    context: Context
+    refs: Mapping[str, Path]
 
 
 def read_cast(work: WorkDir) -> Cast:

@@ -29,12 +29,12 @@ from dubarr_pipeline.script.edits import edited
 from dubarr_pipeline.script.fit.fitting import Timeline
 from dubarr_pipeline.script.fit.placing import ScriptPlacement, place_translation
 from dubarr_pipeline.script.model import Context, LanguageBrief, SpeakerProfile, Transcript
-from dubarr_pipeline.segments.cast import Cast, narrator_profile, recast_film
+from dubarr_pipeline.segments.cast import Cast, CastFilm, FilmToCast, narrator_profile
 from dubarr_pipeline.segments.lengths import VoiceLengthStore, stock_voices
+from dubarr_pipeline.segments.series_cast import cast_film, recalled_film
 from dubarr_pipeline.segments.tasks import SegmentsRequest
 from dubarr_pipeline.workdir.artifacts import (
     read_cues_document,
-    read_diarization,
     read_sound,
     read_transcript,
 )
@@ -174,25 +174,31 @@ def film_request(
     targets: tuple[str, ...] = facts["targets"]
     narrator = narrator_profile(options, targets)
     speakers, refused = _speakers(work, made, synthesizer)
-    people = {narrator.speaker: narrator} if narrator else speakers
-    cast = known_cast or recast_film(work, made.for_casting, people, synthesizer, targets)
+    whole = (facts["context"], synthesizer, targets)
+    film = FilmToCast(work, made.for_casting, speakers, *whole)
+    if narrator:
+        one = replace(film, speakers={narrator.speaker: narrator})
+        cast = known_cast or one.deal().cast
+        dealt = CastFilm(cast, speakers, film.context, film.refs)
+    else:
+        dealt = recalled_film(film, known_cast) if known_cast else cast_film(film, settings)
+    people = (narrator,) if narrator else dealt.speakers.values()
     store = VoiceLengthStore(settings.work_dir / ".voices", synthesizer.identity())
     learned = read_json(work.lengths)["model"] if work.lengths.is_file() else None
-    who = read_diarization(work.diarization).speakers
     request = SegmentsRequest(
         transcript=made.script,
-        speakers=speakers,
-        refs={each: work.ref(each) for each in who if work.ref(each).is_file()},
+        speakers=dealt.speakers,
+        refs=dealt.refs,
         work=work,
         translator=engines.translator,
         synthesizer=synthesizer,
         listener=engines.listener,
         options=options,
-        cast=cast,
+        cast=dealt.cast,
         narrator=narrator,
-        lengths=learned or store.read(stock_voices(people.values(), targets, cast)),
+        lengths=learned or store.read(stock_voices(people, targets, dealt.cast)),
         phonemes=profile_engines.phoneme_counter(),
-        **facts,
+        **{**facts, "context": dealt.context},
     )
     if not made.revisions:
         return request

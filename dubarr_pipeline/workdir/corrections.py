@@ -47,6 +47,8 @@ _READERS: Mapping[str, Callable[[Path], object]] = {
     "speakers.json": read_speakers,
     "context.json": read_context,
 }
+SAID_BY_A_PERSON = "said by a person"
+"""Basis of a gender that no machine may change."""
 NOT_LINES = ("speakers", "context")
 """Stems of files in ``edits`` that are of no language."""
 
@@ -112,7 +114,7 @@ def with_speaker_edits(
             voices = {**found[who].voices, **said["voices"]}
             said["voices"] = {language: name for language, name in voices.items() if name}
         if "gender" in said:
-            said["gender_basis"] = "said by a person"
+            said["gender_basis"] = SAID_BY_A_PERSON
         found[who] = replace(found[who], **said)
     return found
 

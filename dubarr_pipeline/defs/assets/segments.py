@@ -11,6 +11,7 @@ from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.defs.assets.checks import table
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.edits.film import edits_digest, write_output_revisions
+from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.files import read_json, whole_file
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -33,12 +34,14 @@ from dubarr_pipeline.segments.inputs import (
 )
 from dubarr_pipeline.segments.results import UNSERVED, SegmentsResult, no_dub
 from dubarr_pipeline.segments.run import run
+from dubarr_pipeline.segments.series_cast import asked_corrections, series_matches
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.workdir.artifacts import (
     read_diarization,
     read_sound,
     read_transcript,
 )
+from dubarr_pipeline.workdir.layout import WorkDir
 
 
 def facts(context: StageContext) -> Mapping[str, Any]:
@@ -53,7 +56,9 @@ def facts(context: StageContext) -> Mapping[str, Any]:
         spoken = str(read_json(script).get("language"))
         edited_languages = (*targets, spoken)
     known = tuple(source.translations(targets))
+    asked = asked_corrections(context.work)
     return {
+        **({"cast": asked} if asked else {}),
         "targets": targets,
         # The subtitles are named after the video.
         "stem": context.video.source.stem,
@@ -111,6 +116,7 @@ def make(context: StageContext) -> Outcome:
     metadata = {
         **_metadata(made, targets, translations),
         **_cast_metadata(request.cast, request.speakers),
+        **_series_metadata(work, synthesizer),
     }
     reports = [work.segments_report, *([work.cast] if request.cast else [])]
     return Outcome([*takes, *filter(None, subtitles), *reports], metadata)
@@ -167,6 +173,17 @@ def _cast_metadata(cast: Cast, speakers: Mapping[str, SpeakerProfile]) -> dict[s
         found[f"voices_{language}"] = ", ".join(f"{row[0]} {row[2]}" for row in rows[:20])
         found[f"cast_{language}"] = table(("speaker", "name", "voice", "why", ""), rows)
     return found
+
+
+def _series_metadata(work: WorkDir, synthesizer: Synthesizer) -> dict[str, Any]:
+    """Return who the speakers are in the film's series; empty for a film of none."""
+    found = series_matches(work, synthesizer)
+    if found is None:
+        return {}
+    series, matches, proposed = found
+    rows: list[tuple[object, ...]] = list(matches.items())
+    figures = {"series": series, "proposed_characters": len(proposed)}
+    return {**figures, "characters": table(("speaker", "in the series"), rows)}
 
 
 def _metadata(

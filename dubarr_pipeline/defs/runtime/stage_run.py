@@ -34,6 +34,7 @@ from dubarr_pipeline.defs.runtime.records import (
     stage_key,
     videos,
 )
+from dubarr_pipeline.defs.runtime.series_records import memory_dep, record_cast
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import GPU, Stage, direct_inputs
 from dubarr_pipeline.edits.document import settle_lines
@@ -41,6 +42,7 @@ from dubarr_pipeline.engines.registry import PROFILES, Kind
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.files import named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
+from dubarr_pipeline.library.series.names import series_of
 from dubarr_pipeline.library.videos import Video, check_source, load_video
 from dubarr_pipeline.progress import OnProgress, Progress
 from dubarr_pipeline.workdir import checkpoints, corrections
@@ -104,7 +106,10 @@ def stage_asset(
 
     @dg.asset(
         key=key,
-        deps=[stage_key(name) for name in direct_inputs(stage)],
+        deps=[
+            *(stage_key(name) for name in direct_inputs(stage)),
+            *(memory_dep(name) for name in stage.memories),
+        ],
         description=inspect.getdoc(stage.module.make),
         partitions_def=videos,
         group_name=GROUP,
@@ -171,9 +176,12 @@ def run_stage(
             inputs = _input_results(context, execution.instance)
             last = last_materialization(execution.instance, stage.name, video.key)
             try:
-                return _reuse_or_make(replace(context, inputs=inputs), last)
+                result = _reuse_or_make(replace(context, inputs=inputs), last)
             finally:
                 forget_progress(context.work)
+        if stage.memories and (series := series_of(video, settings.work_dir)):
+            record_cast(execution.instance, series.key, settings.work_dir)
+        return result
     # A database server that does not answer is waited for.
     except OperationalError as error:
         if isinstance(error.orig, sqlite3.Error):

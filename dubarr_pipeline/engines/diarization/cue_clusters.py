@@ -109,6 +109,17 @@ class CueClusters(Diarizer):
     def unload(self) -> None:
         self._model = None
 
+    def print_of(self, mono: Samples, rate: int) -> tuple[float, ...] | None:
+        model = self._network()
+        found = model.print_of(mono, rate) if model else None
+        return None if found is None else tuple(found.tolist())
+
+    def _network(self) -> VoiceprintModel | None:
+        """Return the network, loaded; None if it is not here."""
+        if self._model is None and self._has_model():
+            self._model = VoiceprintModel(model_folder(self._options.model))
+        return self._model
+
     def _has_model(self) -> bool:
         return bool(self._options.model) and is_present(self._options.model)
 
@@ -153,9 +164,7 @@ class CueClusters(Diarizer):
 
     def _by_sound(self, sounds: Iterable[tuple[ScriptLine, Samples]], rate: int) -> list[_Voice]:
         """Tell voices apart by what is heard alone: by the network if it is here."""
-        if self._model is None and self._has_model():
-            self._model = VoiceprintModel(model_folder(self._options.model))
-        model = self._model
+        model = self._network()
         if model is None:
             features = ((piece, voice_features(sound, rate, LOUD_DB)) for piece, sound in sounds)
             return self._by_timbre([(p, found) for p, found in features if found], rate)

@@ -20,6 +20,7 @@ from dubarr_pipeline.engines.synthesis.espeak_voices import (
 )
 from dubarr_pipeline.errors import LineError, MissingRequirement
 from dubarr_pipeline.media.audio.edges import trim_edges
+from dubarr_pipeline.script.model import SpeakerProfile
 
 _PACKAGE = "espeakng-loader"
 NATURAL_WPM = 175
@@ -69,6 +70,9 @@ class EspeakSynthesizer(Synthesizer):
             return find_language(language) is not None
         except MissingRequirement:
             return False
+
+    def own_voice(self, profile: SpeakerProfile, language: str) -> str:
+        return timbre_name(profile, language)
 
     def speak(self, request: SpeechRequest) -> Speech:
         """Render the line, in `duration_s` if that is asked, or as near as espeak stays clear."""

@@ -161,7 +161,7 @@ class MessageDesk:
         now_s = time.monotonic()
         if last and signature == last.signature and now_s - last.at_s < _LOOK_AGAIN_S:
             return last.refusal
-        news = FilmNews(event.tags, tuple(map(Path, event.replaces)))
+        news = FilmNews(event.tags, tuple(map(Path, event.replaces)), series=event.series)
         came = self._arrivals.take(path, name, message.name, news)
         if isinstance(came, Refusal) and came.lasts != "for good":
             _looks[message.name] = _Look(signature, came, now_s)

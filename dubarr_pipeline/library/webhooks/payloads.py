@@ -33,6 +33,7 @@ class FileEvent:
     Attributes:
         replaces: files of earlier releases that were deleted for it.
         tags: labels of the film or series; None where the sender tells none.
+        series: number of the series, ``tvdb-81189``; empty where the sender tells none.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class FileEvent:
     previous: str | None = None
     replaces: tuple[str, ...] = ()
     tags: tuple[str, ...] | None = None
+    series: str = ""
 
 
 def read_body(sender: str, body: bytes, content_type: str = "") -> bytes:
@@ -85,12 +87,14 @@ def _managed(document: _Document, item: str, one: str, sender: str) -> Iterable[
     folder = about.get("folderPath") or about.get("path")
     tags = about.get("tags")
     labels = tuple(str(tag) for tag in tags) if isinstance(tags, list) else None
+    number = _number(about.get("tvdbId")) if item == "series" else None
+    series = f"tvdb-{number}" if number else ""
     if kind in _ARRIVALS:
         deleted = document.get("deletedFiles")
         gone = _objects(document, "deletedFiles") if isinstance(deleted, list) else ()
         replaced = tuple(_place(file, folder, "deletedFiles") for file in gone)
         for path in _files(document, one, folder):
-            yield FileEvent("arrived", path, None, replaced, labels)
+            yield FileEvent("arrived", path, None, replaced, labels, series)
     elif kind in _DELETIONS:
         yield from (FileEvent("deleted", path) for path in _files(document, one, folder))
     elif kind == "Rename":
@@ -100,7 +104,8 @@ def _managed(document: _Document, item: str, one: str, sender: str) -> Iterable[
             if not before["path"]:
                 before["relativePath"] = file.get("previousRelativePath")
             previous = _place(before, folder, "renamed") if any(before.values()) else None
-            yield FileEvent("renamed", _place(file, folder, "renamed"), previous, (), labels)
+            now = _place(file, folder, "renamed")
+            yield FileEvent("renamed", now, previous, (), labels, series)
 
 
 def _files(document: _Document, one: str, folder: Any) -> list[str]:

@@ -1,18 +1,19 @@
 """Casting: the stock voice that speaks for each person of a film in one language.
 
 What counts, the first before all that follow: a person's choice; a voice of the right sex; a voice
-of their own; one made for the language; the age; the nearest pitch, in semitones; the order in
-which the engine lists its voices. So a speaker gets a voice with an accent, or one further off in
-pitch, before two share one; and two share one before a man speaks with a woman's voice. The sum
-over all speakers is the least that there is. Who was cast before keeps their voice as long as it
-is allowed, so that a new speaker or an edited line recasts nobody.
+of their own, in a series one that nobody else there has; one made for the language; the age; the
+nearest pitch, in semitones; the order in which the engine lists its voices. So a speaker gets a
+voice with an accent, or one further off in pitch, before two share one; and two share one before a
+man speaks with a woman's voice. The sum over all speakers is the least that there is. Who was cast
+before keeps their voice as long as it is allowed, so that a new speaker or an edited line recasts
+nobody.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,7 @@ NARRATOR = "NARRATOR"
 
 _WRONG_SEX, _SHARED, _SPEAKS_MORE = 1e8, 1e5, 1e4
 _UNLABELLED, _NEUTRAL, _ACCENT, _NOT_NEUTRAL, _WRONG_AGE = 200.0, 150.0, 100.0, 50.0, 40.0
+_ANOTHERS = 1000.0
 _UNMEASURED_ST, _FURTHEST_ST = 6.0, 24.0
 """Semitones that count where a pitch is unknown, and that two voices differ at most."""
 _BY_RANK = 1e-3
@@ -57,6 +59,7 @@ def cast_speakers(
     lines: Sequence[Segment],
     language: str,
     earlier: Mapping[str, str] | None = None,
+    reserved: Collection[str] = (),
 ) -> dict[str, CastVoice]:
     """Deal the voices of a language to the speakers; deterministic.
 
@@ -67,6 +70,7 @@ def cast_speakers(
         lines: that are dubbed, in order: who talks much, and near whom, counts for sharing.
         language: BCP-47 of the dub.
         earlier: speaker -> the voice of an earlier casting.
+        reserved: voices of people who are not in this film, the last to be dealt.
 
     Raises:
         SettingsError: if a person chose a voice that the engine lacks; it lists the choices.
@@ -78,6 +82,7 @@ def cast_speakers(
         {each.name: each for each in voices},
         Counter[str](),
         _conversations(lines),
+        frozenset(reserved),
     )
     for line in lines:
         deal.speech[line.speaker] += line.span.length
@@ -109,12 +114,16 @@ def cast_speakers(
 
 @dataclass(frozen=True, slots=True)
 class _Deal:
-    """Speakers by id and voices by name, in order; samples of speech; how often two talk near."""
+    """Speakers by id and voices by name, in order; samples of speech; how often two talk near.
+
+    `reserved` are voices of others who are not there.
+    """
 
     profiles: Mapping[str, SpeakerProfile]
     voices: Mapping[str, StockVoice]
     speech: Counter[str]
     near: Counter[tuple[str, str]]
+    reserved: frozenset[str]
 
     def complete(self, chosen: Mapping[str, str], earlier: Mapping[str, str]) -> dict[str, str]:
         """Return speaker -> voice: the chosen, the kept, the dealt, and the shared ones."""
@@ -177,6 +186,7 @@ class _Deal:
             cost += _WRONG_SEX
         if (age or "adult") != (voice.age or "adult"):
             cost += _WRONG_AGE
+        cost += _ANOTHERS if name in self.reserved else 0.0
         return cost + (0.0 if voice.native else _ACCENT)
 
 

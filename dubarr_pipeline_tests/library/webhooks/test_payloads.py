@@ -19,6 +19,7 @@ MOVIE = {
     "tmdbId": 27205,
     "tags": ["dub-ca", "kids"],
 }
+NUMBER = "tvdb-121361"
 SERIES = {"id": 2, "title": "Show", "path": "/tv/Show", "tvdbId": 121361, "type": "standard"}
 TAGS = ("dub-ca", "kids")
 
@@ -113,7 +114,7 @@ SHOWN = "/tv/Show/Season 01/Show - S01E01.mkv"
                 "isUpgrade": False,
                 "deletedFiles": None,
             },
-            [FileEvent("arrived", SHOWN, None, (), ())],
+            [FileEvent("arrived", SHOWN, None, (), (), series=NUMBER)],
             id="sonarr 4",
         ),
         pytest.param(
@@ -128,7 +129,7 @@ SHOWN = "/tv/Show/Season 01/Show - S01E01.mkv"
                 "sourcePath": "/downloads/Show.S01",
                 "destinationPath": "/tv/Show",
             },
-            [FileEvent("arrived", f"/tv/Show/S01E0{n}.mkv") for n in (1, 2)],
+            [FileEvent("arrived", f"/tv/Show/S01E0{n}.mkv", series=NUMBER) for n in (1, 2)],
             id="sonarr 4: an import that is complete",
         ),
         pytest.param(
@@ -138,7 +139,7 @@ SHOWN = "/tv/Show/Season 01/Show - S01E01.mkv"
                 "series": {**SERIES, "path": "D:\\TV\\Show"},
                 "episodeFile": {"relativePath": "Season 01\\S01E01.mkv"},
             },
-            [FileEvent("arrived", "D:\\TV\\Show\\Season 01\\S01E01.mkv")],
+            [FileEvent("arrived", "D:\\TV\\Show\\Season 01\\S01E01.mkv", series=NUMBER)],
             id="sonarr on Windows",
         ),
         pytest.param(
