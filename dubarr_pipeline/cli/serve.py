@@ -63,7 +63,10 @@ def webhooks(settings: Settings) -> None:
 @serve.command("review")
 @with_settings
 def serve_review(settings: Settings) -> None:
-    """Serve the review page of all films; `dubarr serve library` does so as well."""
+    """Serve the review page of all films.
+
+    `dubarr serve library` does so as well.
+    """
     api.review.serve_review(settings, click.echo)
 
 
@@ -72,7 +75,9 @@ def serve_review(settings: Settings) -> None:
 @click.option("--open", "open_browser", is_flag=True, help="Open it in a browser.")
 @with_settings
 def review(film: str, open_browser: bool, settings: Settings) -> None:
-    """See, hear, mend and approve a film in a browser: by key, a part of it, or path.
+    """See, hear, mend and approve a film in a browser.
+
+    FILM is its key, a part of it, or its path.
 
     Prints the address of the page, with the token in it; Ctrl-C ends it.
     """

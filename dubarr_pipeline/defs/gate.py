@@ -169,12 +169,16 @@ def _message(film: HeldFilm, settings: Settings) -> str:
 def approve_overdue(instance: dg.DagsterInstance, settings: Settings, end_s: float) -> list[str]:
     """Approve films that waited for as long as their library allows, until `end_s` (monotonic).
 
-    Return their keys. A film that a person holds, or that is held no more, is none of them.
+    Return their keys. A film that a person holds is none of them; one that is held no more, or is
+    purged, is forgotten.
     """
     approved: list[str] = []
     for film in held_films(settings):
         if time.monotonic() >= end_s:
             break
+        if not (settings.work_dir / film.key / "video.json").exists():
+            note_held(film.key, None, settings, time.time())
+            continue
         # A damaged record is named by `dubarr status`.
         with contextlib.suppress(ArtifactError):
             video = load_video(film.key, settings.work_dir)

@@ -165,7 +165,8 @@ def _figures(made: Published) -> Mapping[str, Any]:
     """Return the metadata for people."""
     publication = made.publication
     if publication is None:
-        return {"published": f"nothing: {made.reason}"}
+        # What an earlier result left in its place stays there.
+        return {"published": f"nothing{' new' if made.held else ''}: {made.reason}"}
     size = sum(f.version[0] if f.version else 0 for f in publication.files)
     size += sum(each.size for each in publication.objects)
     figures: dict[str, Any] = {
