@@ -9,5 +9,6 @@
 - `film`: the edits of a film, for the stages and the workbench;
 - `sheets`, `workbooks`: the lines as CSV, subtitles and XLSX, out and in again;
 - `old_forms`: corrections by line number, and corrected subtitles;
+- `schema`: the JSON schema of the file;
 - `files`: whole files, one writer at a time.
 """

@@ -13,7 +13,6 @@ from dubarr_pipeline.edits.base import lasting_ids
 from dubarr_pipeline.edits.document import (
     edits_path,
     is_by_facts,
-    present_script,
     read_edits_document,
 )
 from dubarr_pipeline.edits.files import read_checked, replace_json
@@ -199,17 +198,11 @@ def output_revision(work: WorkDir, language: str) -> int:
 def stale_slots(work: WorkDir, language: str) -> frozenset[Slot]:
     """Return what the finished track of a language does not have as people want it.
 
-    Of a language's own edits only; those of the source are asked for by the source's language.
+    Of a language's own edits only: those of the source are asked for by its language. A lock pins
+    what is heard already.
     """
     document, used = read_edits_document(work, language), output_revision(work, language)
     now = _heard(document.facts)
     then = _heard([fact for fact in document.facts if fact.revision <= used])
-    return frozenset(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
-
-
-def stale(work: WorkDir, language: str) -> bool:
-    """Return whether the finished track of a language lacks edits, its own or the source's."""
-    languages = {language}
-    if work.transcription.is_file():
-        languages.add(present_script(work).language)
-    return any(stale_slots(work, each) for each in languages)
+    changed = {each for each in now.keys() | then.keys() if now.get(each) != then.get(each)}
+    return frozenset(each for each in changed if each[2] != "locked")

@@ -289,6 +289,22 @@ def test_undoing_all_gives_the_machines_own_and_redoing_all_the_edits(edits, see
 
 
 @settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(["text", "tempo", "gain_db"]), max_size=5), st.integers(0, 5))
+def test_one_wrong_fact_among_good_ones_leaves_all_as_it_was(names, at: int) -> None:
+    values = {"text": "Hola.", "tempo": 1.1, "gain_db": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        film = edited_film(Path(folder))
+        film.state("es", fact("text", "Buenas.", film.ids[0]))
+        before, edits = contents(film), film.edits
+        batch = [fact(name, values[name], film.ids[n]) for n, name in enumerate(names)]
+        batch.insert(at, fact("gain_db", 13, film.ids[0]))
+        with pytest.raises(EditsRefused):
+            film.state("es", *batch)
+        assert contents(film) == before
+        assert film.edits == edits
+
+
+@settings(max_examples=20, deadline=None)
 @given(st.permutations(range(4)), st.lists(st.integers(0, 3), max_size=4))
 def test_posts_may_come_in_any_order_and_again(order, again) -> None:
     with tempfile.TemporaryDirectory() as folder:

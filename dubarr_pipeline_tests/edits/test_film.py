@@ -10,7 +10,6 @@ from dubarr_pipeline.edits.base import read_base
 from dubarr_pipeline.edits.film import (
     edits_digest,
     output_revision,
-    stale,
     stale_slots,
     with_speaker_facts,
     write_output_revisions,
@@ -282,20 +281,20 @@ def test_only_what_is_heard_counts_for_the_digest(film: EditedFilm) -> None:
 
 
 def test_a_track_is_stale_while_it_lacks_an_edit(film: EditedFilm) -> None:
-    assert not stale(film.work, "es")
-    film.state("es", fact("text", "Hola.", film.ids[0]))
-    assert stale(film.work, "es")
-    assert not stale(film.work, "fr")
+    assert not stale_slots(film.work, "es")
+    film.state("es", fact("text", "Hola.", film.ids[0]), fact("comment", "?", film.ids[1]))
+    assert stale_slots(film.work, "es") == {("line", film.ids[0], "text")}
+    assert not stale_slots(film.work, "fr")
     write_output_revisions(film.work, {"es": 1, "en": 0})
     assert output_revision(film.work, "es") == 1
-    assert not stale(film.work, "es")
+    assert not stale_slots(film.work, "es")
     document = film.state("es", fact("text", "Ah.", film.ids[1]))
     assert stale_slots(film.work, "es") == {("line", film.ids[1], "text")}
     film.undo(document)
-    assert not stale(film.work, "es"), "it is as it was rendered"
+    film.state("es", fact("locked", {"text": "Hola."}, film.ids[0]))
+    assert not stale_slots(film.work, "es"), "it is as it was rendered"
     film.state("en", fact("text", "Good evening.", film.ids[0]))
-    assert stale(film.work, "es")
-    assert stale(film.work, "fr")
+    assert stale_slots(film.work, "en")
 
 
 def test_a_file_that_is_not_readable_counts_as_it_is(film: EditedFilm) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dubarr_pipeline.edits.document import read_edits_document, settle_lines
-from dubarr_pipeline.edits.film import edits_digest, stale
+from dubarr_pipeline.edits.film import edits_digest, stale_slots
 from dubarr_pipeline.edits.history import in_effect
 from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.errors import ArtifactError, NoScript
@@ -48,7 +48,7 @@ def test_older_forms_are_in_effect(film: EditedFilm) -> None:
     assert film.edits.script.segments[1].text == "No."
     assert read_edits_document(film.work, "es").revision == 0
     assert read_edits_document(film.work, "es") == read_edits_document(film.work, "es")
-    assert not stale(film.work, "es")
+    assert not stale_slots(film.work, "es")
 
 
 def test_the_digest_of_older_forms_is_that_of_their_bytes(film: EditedFilm) -> None:
