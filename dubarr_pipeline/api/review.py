@@ -12,15 +12,17 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from dagster import DagsterInstance
+
 from dubarr_pipeline.api.gate import approve, gate, hold, qc_sheet
 from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import task_table
+from dubarr_pipeline.defs.runtime.status import Task, is_worked_at, task_table
 from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.webhooks.inbox import webhook_token
-from dubarr_pipeline.review.answers import GateAnswer
+from dubarr_pipeline.review.answers import GateAnswer, GateWish
 from dubarr_pipeline.review.films import CACHE
 from dubarr_pipeline.review.room import Backstage, ReviewRoom
 from dubarr_pipeline.review.server import review_server
@@ -72,7 +74,9 @@ class ReviewRuns:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._stack = ExitStack()
+        self._instance: DagsterInstance | None = None
 
     def backstage(self) -> Backstage:
         """Return what the page may ask of the rest of dubarr."""
@@ -88,22 +92,18 @@ class ReviewRuns:
 
     def states(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Return the status of films in the task table."""
-        with open_instance(self._settings.work_dir) as instance:
-            rows = task_table(instance, self._settings.work_dir, keys, self._settings)
-        return {row.video.key: row.status for row in rows}
+        return {row.video.key: row.status for row in self._rows(keys)}
 
     def is_running(self, key: str) -> bool:
         """Return whether a run works at a film, started from here or elsewhere."""
         own = self._processes.get(key)
         if own is not None and own.poll() is None:
             return True
-        return self.states([key]).get(key) == "PROCESSING"
+        return is_worked_at(self._store(), key)
 
     def fault(self, key: str) -> str:
         """Return why the last run failed, in words; empty if it did not."""
-        with open_instance(self._settings.work_dir) as instance:
-            rows = task_table(instance, self._settings.work_dir, [key], self._settings)
-        cause = next((row.cause for row in rows if row.cause), None)
+        cause = next((row.cause for row in self._rows([key]) if row.status == "ERROR"), None)
         own, log = self._processes.get(key), self._log(key)
         if cause or own is None or not own.returncode or not log.is_file():
             return cause or ""
@@ -119,9 +119,10 @@ class ReviewRuns:
         note = found.decision.words() if found.decision else ""
         return GateAnswer(found.state, found.reasons, note)
 
-    def decide(self, key: str, action: str, note: str) -> None:
+    def decide(self, key: str, wish: GateWish) -> None:
         """Approve or hold a film; the sensor `publishing` does the rest."""
-        (approve if action == "approve" else hold)(key, self._settings, _AUTHOR, note)
+        act = approve if wish.action == "approve" else hold
+        act(key, self._settings, wish.by or _AUTHOR, wish.note)
 
     def render(self, key: str) -> None:
         """Start a run of everything that is not valid any more.
@@ -143,6 +144,17 @@ class ReviewRuns:
                     command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT
                 )
 
+    def _rows(self, keys: Sequence[str]) -> Sequence[Task]:
+        return task_table(self._store(), self._settings.work_dir, keys, self._settings)
+
+    def _store(self) -> DagsterInstance:
+        """Return the store, which stays open: opening it costs more than asking it."""
+        with self._lock:
+            if self._instance is None:
+                opened = open_instance(self._settings.work_dir)
+                self._instance = self._stack.enter_context(opened)
+            return self._instance
+
     def _log(self, key: str) -> Path:
         return self._settings.work_dir / CACHE / key / "render.log"
 
@@ -157,3 +169,4 @@ class ReviewRuns:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._stack.close()

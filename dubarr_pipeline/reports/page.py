@@ -28,8 +28,8 @@ _TITLE_CHARACTERS = 90
 _TICKS = 12
 
 
-def page(report: Report) -> str:
-    """Return ``report.html``; every text in it is escaped."""
+def page(report: Report, review: str = "") -> str:
+    """Return ``report.html``, with a link to the review page; every text in it is escaped."""
     speakers = [found.profile.speaker for found in report.speakers]
     colours = pictures.speaker_colours(speakers)
     styles = {who: f"s{rank}" for rank, who in enumerate(sorted(colours))}
@@ -45,6 +45,7 @@ def page(report: Report) -> str:
         parts.append({"name": named, "quality": found, "mix": mix, "strips": shown, "rows": rows})
     return _template().render(
         report=report,
+        review=review,
         mux=mux,
         sound=sound,
         duration=pictures.clock(sound.samples / sound.rate),

@@ -76,15 +76,17 @@ def make_report(
     return replace(report, summary=summary(report))
 
 
-def write_report(report: Report, work: WorkDir) -> None:
+def write_report(report: Report, work: WorkDir, review: str = "") -> None:
     """Write ``report.json``, ``report.html`` and ``gate.json``, each whole.
+
+    `review` is the address of the film's review page, where one is known.
 
     Raises:
         DiskFull, NotWritable: if they cannot be written.
     """
     write_figures(work, report.figures)
     write_json(work.report, document(report))
-    write_text(work.report_page, page(report))
+    write_text(work.report_page, page(report, review))
 
 
 def _failures(found: Evidence, languages: Sequence[str]) -> tuple[Failure, ...]:

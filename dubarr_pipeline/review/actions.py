@@ -75,7 +75,7 @@ def decide(room: ReviewRoom, asked: Asked) -> GateAnswer:
         if stale or film.running:
             what = f"the edits of {', '.join(stale)} are not rendered" if stale else "a run works"
             raise RequestRefused(409, "stale", f"{what}: render, and listen, before you approve")
-    room.backstage.decide(film.key, wish.action, wish.note)
+    room.backstage.decide(film.key, wish)
     return room.backstage.gate(film.key)
 
 

@@ -91,7 +91,7 @@ class SpeakerAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
-    """State of the gate before publishing, why, and a person's note."""
+    """State of the gate before publishing, why, and who decided what, when and why."""
 
     state: GateState = "unknown"
     reasons: tuple[str, ...] = ()
@@ -275,10 +275,11 @@ class TryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GateWish:
-    """A person's decision on publishing, with a note."""
+    """A person's decision on publishing, with a note, and their name."""
 
     action: Literal["approve", "hold"]
     note: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

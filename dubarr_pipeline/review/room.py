@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError, RequestRefused
 from dubarr_pipeline.library.videos import Video, load_video
-from dubarr_pipeline.review.answers import GateAnswer
+from dubarr_pipeline.review.answers import GateAnswer, GateWish
 from dubarr_pipeline.review.films import FilmView, read_view
 from dubarr_pipeline.review.picture import ProxyMaker
 from dubarr_pipeline.review.trials import TrialDesk
@@ -36,7 +36,7 @@ class Backstage:
         render: starts a run of what is not valid any more; raises `VideoBusy` if one is running.
         fault: returns why a film's last run failed, in words; empty if it did not.
         gate: returns the state of a film's gate.
-        decide: takes a person's action (``approve``, ``hold``) and their note.
+        decide: takes a person's decision.
         qc_sheet: returns a page with the flagged lines and their sounds inside.
     """
 
@@ -45,7 +45,7 @@ class Backstage:
     render: Callable[[str], None]
     fault: Callable[[str], str]
     gate: Callable[[str], GateAnswer]
-    decide: Callable[[str, str, str], None]
+    decide: Callable[[str, GateWish], None]
     qc_sheet: Callable[[str], str]
 
 

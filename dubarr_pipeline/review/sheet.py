@@ -34,7 +34,7 @@ def list_films(room: ReviewRoom) -> FilmList:
             video = load_video(key, room.settings.work_dir)
         except ArtifactError:
             continue
-        held = room.backstage.gate(key).state == "held"
+        held = states.get(key) == "HELD"
         title, state = video.source.stem, states.get(key, "")
         found.append(ListedFilm(key, title, state, video.target_langs, held))
     return FilmList(tuple(found))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from dubarr_pipeline.review.answers import GateWish
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline_tests.fixtures.review_film import KEY, backstage, client_of
 
@@ -147,9 +149,7 @@ def test_a_hostile_text_is_sent_as_text(client: TestClient):
 
 
 def test_approval_waits_for_the_render(room: ReviewRoom):
-    from dataclasses import replace
-
-    decided: list[tuple[str, str, str]] = []
+    decided: list[tuple[str, GateWish]] = []
     watched = replace(room, backstage=backstage(decide=lambda *each: decided.append(each)))
     client = client_of(watched)
     post(client, fact(lines(client)[0]["id"], "text", "Hola."))
@@ -158,7 +158,7 @@ def test_approval_waits_for_the_render(room: ReviewRoom):
     assert "render" in told.json()["error"]
     assert client.post(f"{FILM}/gate", json={"action": "hold", "note": "no"}).status_code == 200
     assert client.post(f"{FILM}/gate", json={"action": "burn"}).status_code == 422
-    assert decided == [(KEY, "hold", "no")]
+    assert decided == [(KEY, GateWish("hold", "no"))]
 
 
 def test_a_sheet_for_others_runs_no_script(client: TestClient):

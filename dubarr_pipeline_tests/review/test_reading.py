@@ -6,6 +6,7 @@ import io
 import shutil
 import struct
 import time
+import uuid
 import wave
 from pathlib import Path
 
@@ -14,9 +15,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.review import films
 from dubarr_pipeline.review.room import ReviewRoom
+from dubarr_pipeline.script.model import SpeakerProfile, Transcript
+from dubarr_pipeline.segments.results import SegmentsResult, write_segments
+from dubarr_pipeline.workdir.artifacts import write_speakers, write_transcript
 from dubarr_pipeline.workdir.layout import WorkDir
-from dubarr_pipeline_tests.fixtures.finished_work import RATE, SAMPLES
+from dubarr_pipeline_tests.fixtures.finished_work import RATE, SAMPLES, STATS, line, segment, take
 from dubarr_pipeline_tests.fixtures.review_film import KEY, backstage, client_of
 
 FILM = f"/api/v1/films/{KEY}"
@@ -316,3 +321,43 @@ def test_nothing_but_the_cache_is_written(client: TestClient, room: ReviewRoom):
     for path in ("", "/lines?lang=es", "/sound/dub.wav?lang=es", "/peaks/dub?lang=es", "/picture"):
         client.get(f"{FILM}{path}")
     assert tree() == before
+
+
+def test_a_long_film_with_many_speakers_is_one_small_answer(room: ReviewRoom):
+    work = WorkDir(room.settings.work_dir / KEY)
+    people = [f"SPEAKER_{number:02}" for number in range(40)]
+    long = tuple(segment(n, 3 * n, 3 * n + 2, people[n % 40], f"word{n} " * 9) for n in range(2000))
+    write_transcript(work.transcription, Transcript(RATE, 6000 * RATE, "en", long))
+    write_speakers(work.speakers, tuple(SpeakerProfile(who) for who in people))
+    made = tuple(line(each, work, text="texto " * 9, takes=(take(), take(2))) for each in long)
+    write_segments(work, SegmentsResult(RATE, {"es": made}, STATS))
+    client = client_of(room)
+    told = client.get(f"{FILM}/lines?lang=es&count=2000")
+    assert len(told.json()["lines"]) == 2000
+    assert len(told.content) <= 1_500_000
+    speakers = client.get(FILM).json()["speakers"]
+    assert [each["lines"] for each in speakers] == [50] * 40
+    assert len({each["colour"] for each in speakers}) == 40
+
+
+def test_a_long_films_lines_are_read_once(room: ReviewRoom, monkeypatch: pytest.MonkeyPatch):
+    reads: list[str] = []
+
+    def counted(name: str) -> None:
+        read = getattr(films, name)
+        monkeypatch.setattr(films, name, lambda *a: reads.append(name) or read(*a))
+
+    for name in ("read_segments", "read_transcript", "film_edits"):
+        counted(name)
+    client = client_of(room)
+    row = client.get(f"{FILM}/lines?lang=es").json()["lines"][0]
+    for path in ("", "/lines?lang=es", "/lines?lang=es&from=3"):
+        client.get(f"{FILM}{path}")
+    first = list(reads)
+    fact = {"id": str(uuid.uuid4()), "target": "line", "target_id": row["id"], "field": "text"}
+    wish = {"revision": 0, "by": "me", "facts": [{**fact, "value": "Hola."}]}
+    assert client.post(f"{FILM}/edits/es", json=wish).status_code == 200
+    client.get(f"{FILM}/lines?lang=es")
+    assert sorted(first) == ["film_edits", "read_segments", "read_transcript"]
+    # An edit has the edits read again, and nothing else.
+    assert {*reads[3:]} == {"film_edits"}

@@ -33,7 +33,7 @@ def make(context: StageContext) -> Outcome:
     ]
     bounds = options_for(context.video, context.settings)
     report = make_report(context.video, work, stages, bounds)
-    write_report(report, work)
+    write_report(report, work, context.settings.review.link(context.video.key))
     floor = context.settings.segments.least_placed
     if failed := report.evidence.production.failed_languages(floor):
         # The others are finished, and the report shows why; but the film is not what was asked for.
