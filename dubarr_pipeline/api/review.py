@@ -15,6 +15,7 @@ from pathlib import Path
 from dagster import DagsterInstance
 
 from dubarr_pipeline.api.gate import approve, gate, hold, qc_sheet
+from dubarr_pipeline.api.series import SeriesCast, correct_cast, series_cast
 from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import open_instance
@@ -22,7 +23,14 @@ from dubarr_pipeline.defs.runtime.status import Task, is_worked_at, task_table
 from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.webhooks.inbox import webhook_token
-from dubarr_pipeline.review.answers import GateAnswer, GateWish
+from dubarr_pipeline.review.answers import (
+    GateAnswer,
+    GateWish,
+    SeriesAnswer,
+    SeriesCharacter,
+    SeriesWish,
+    UnsureAnswer,
+)
 from dubarr_pipeline.review.films import CACHE
 from dubarr_pipeline.review.room import Backstage, ReviewRoom
 from dubarr_pipeline.review.server import review_server
@@ -88,6 +96,8 @@ class ReviewRuns:
             gate=self.gate,
             decide=self.decide,
             qc_sheet=lambda key: qc_sheet(key, self._settings),
+            series_cast=lambda key: self._shown(series_cast(key, self._settings)),
+            correct_series=self.correct_series,
         )
 
     def states(self, keys: Sequence[str]) -> Mapping[str, str]:
@@ -143,6 +153,34 @@ class ReviewRuns:
                 self._processes[key] = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT
                 )
+
+    def correct_series(self, key: str, wish: SeriesWish) -> SeriesAnswer:
+        """Correct a series' cast, and return it."""
+        by = wish.by or _AUTHOR
+        return self._shown(correct_cast(key, wish.corrections, self._settings, by))
+
+    def _shown(self, cast: SeriesCast) -> SeriesAnswer:
+        engine = self._settings.engines["synthesis"]
+        characters = (
+            SeriesCharacter(
+                id=each.id,
+                name=each.name,
+                gender=each.gender,
+                voices=dict(each.voices.get(engine, {})),
+                films=len(each.episodes),
+            )
+            for each in cast.people
+        )
+        unsure = (UnsureAnswer(e.episode, e.speaker, e.proposed, e.why) for e in cast.unsure)
+        return SeriesAnswer(
+            cast.key,
+            cast.title,
+            cast.revision,
+            tuple(characters),
+            tuple(unsure),
+            dict(cast.episodes),
+            cast.to_respeak,
+        )
 
     def _rows(self, keys: Sequence[str]) -> Sequence[Task]:
         return task_table(self._store(), self._settings.work_dir, keys, self._settings)

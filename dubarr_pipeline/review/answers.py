@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dubarr_pipeline.library.gate import GateState
+from dubarr_pipeline.library.series.corrections import CastCorrection
 
 PictureKind = Literal["source", "proxy", "none"]
 Badge = Literal["edited", "stale", "locked", "orphaned"]
@@ -113,7 +114,11 @@ class PictureAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FilmAnswer:
-    """A film: its languages, speakers, gate and picture; what is not made yet is empty."""
+    """A film: its languages, speakers, gate and picture; what is not made yet is empty.
+
+    Attributes:
+        series: key of the series whose memory has its cast, or None.
+    """
 
     key: str
     title: str
@@ -333,6 +338,58 @@ class CastWish:
 
     by: str
     speakers: tuple[CastChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesCharacter:
+    """A character of a series: `voices` by language, and the number of films that they are in."""
+
+    id: str
+    name: str | None
+    gender: str | None
+    voices: dict[str, str]
+    films: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnsureAnswer:
+    """A speaker of a film who is kept apart until a person says who they are.
+
+    Attributes:
+        proposed: id of the character that they may be.
+    """
+
+    film: str
+    speaker: str
+    proposed: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAnswer:
+    """Memory of a series' cast.
+
+    Attributes:
+        revision: number of its last correction.
+        films: key -> title.
+        to_respeak: keys of the films in which corrections do not count yet.
+    """
+
+    key: str
+    title: str
+    revision: int
+    characters: tuple[SeriesCharacter, ...]
+    unsure: tuple[UnsureAnswer, ...]
+    films: dict[str, str]
+    to_respeak: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesWish:
+    """Corrections of a series' cast, all or none, and their author."""
+
+    by: str
+    corrections: tuple[CastCorrection, ...]
 
 
 @dataclass(frozen=True, slots=True)

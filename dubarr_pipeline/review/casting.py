@@ -1,4 +1,4 @@
-"""Calls on the cast of a film: its characters, and the voices that they may have."""
+"""Calls on the cast of a film, and of its series: characters, and the voices they may have."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from collections import Counter, defaultdict
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.edits.document import add_facts
 from dubarr_pipeline.edits.model import ProposedFact
-from dubarr_pipeline.errors import DubbingError
-from dubarr_pipeline.review.answers import CastAnswer, CastMember, CastWish
+from dubarr_pipeline.errors import DubbingError, RequestRefused
+from dubarr_pipeline.library.series.memory import remembered
+from dubarr_pipeline.review.access import API
+from dubarr_pipeline.review.answers import (
+    CastAnswer,
+    CastMember,
+    CastWish,
+    SeriesAnswer,
+    SeriesWish,
+)
 from dubarr_pipeline.review.calls import FILM, Asked, Call
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.review.sheet import list_speakers
 
 _SAMPLE_LINES = 5
+_SERIES = f"{API}/series/{{id}}/cast"
 
 
 def cast(room: ReviewRoom, asked: Asked) -> CastAnswer:
@@ -81,7 +90,29 @@ def _voices(room: ReviewRoom, view: FilmView, language: str) -> tuple[str, ...]:
     return tuple(voice.name for voice in found)
 
 
+def series_cast(room: ReviewRoom, asked: Asked) -> SeriesAnswer:
+    """Describe the memory of a series' cast."""
+    return room.backstage.series_cast(_series(room, asked.names["id"]))
+
+
+def correct_series(room: ReviewRoom, asked: Asked) -> SeriesAnswer:
+    """Correct the cast of a series, all or none; it counts in every film that comes."""
+    wish: SeriesWish = asked.document(SeriesWish)
+    return room.backstage.correct_series(_series(room, asked.names["id"]), wish)
+
+
+def _series(room: ReviewRoom, key: str) -> str:
+    """Return the key of a series that has a memory. Raises `RequestRefused` (404)."""
+    # What an address names is compared with what is there, and never a path.
+    known = remembered(room.settings.work_dir)
+    if key not in known or (room.only and room.series(room.video(room.only)) != key):
+        raise RequestRefused(404, "no_series", f"no series {key[:80]!r} here")
+    return key
+
+
 CALLS = (
     Call("GET", f"{FILM}/cast", cast, CastAnswer),
     Call("PUT", f"{FILM}/cast", set_cast, CastAnswer, body=CastWish),
+    Call("GET", _SERIES, series_cast, SeriesAnswer),
+    Call("PUT", _SERIES, correct_series, SeriesAnswer, body=SeriesWish),
 )

@@ -12,8 +12,10 @@ from typing import Generic, TypeVar
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError, RequestRefused
+from dubarr_pipeline.library.series.memory import SeriesFolder
+from dubarr_pipeline.library.series.names import series_of
 from dubarr_pipeline.library.videos import Video, load_video
-from dubarr_pipeline.review.answers import GateAnswer, GateWish
+from dubarr_pipeline.review.answers import GateAnswer, GateWish, SeriesAnswer, SeriesWish
 from dubarr_pipeline.review.films import FilmView, read_view
 from dubarr_pipeline.review.picture import ProxyMaker
 from dubarr_pipeline.review.trials import TrialDesk
@@ -38,6 +40,7 @@ class Backstage:
         gate: returns the state of a film's gate.
         decide: takes a person's decision.
         qc_sheet: returns a page with the flagged lines and their sounds inside.
+        series_cast, correct_series: return a series' cast, by its key, as it is and corrected.
     """
 
     states: Callable[[Sequence[str]], Mapping[str, str]]
@@ -47,6 +50,8 @@ class Backstage:
     gate: Callable[[str], GateAnswer]
     decide: Callable[[str, GateWish], None]
     qc_sheet: Callable[[str], str]
+    series_cast: Callable[[str], SeriesAnswer]
+    correct_series: Callable[[str, SeriesWish], SeriesAnswer]
 
 
 class Recent(Generic[_Value]):
@@ -125,6 +130,13 @@ class ReviewRoom:
         after = FilmView.stamp(video, work)
         # A run may have put new files in the place of those that were being read.
         return view if before == after else read(after)
+
+    def series(self, video: Video) -> str | None:
+        """Return the key of the series whose memory has a film's cast; None if none has."""
+        found = series_of(video, self.settings.work_dir)
+        if found and SeriesFolder.of(found.key, self.settings.work_dir).cast.is_file():
+            return found.key
+        return None
 
     def is_running(self, key: str) -> bool:
         """Return whether a run works at a film, or did within the last two seconds."""

@@ -55,6 +55,7 @@ def describe_film(room: ReviewRoom, view: FilmView) -> FilmAnswer:
         gate=room.backstage.gate(view.video.key),
         running=room.is_running(view.video.key),
         picture=describe_picture(view),
+        series=room.series(view.video),
     )
 
 

@@ -98,6 +98,7 @@ def _config(folder: Path, port: int, upstream: int) -> str:
         ("listen 443 ", f"listen 127.0.0.1:{port} "),
         ("/etc/nginx/", f"{folder}/"),
         ("http://127.0.0.1:3000", f"http://127.0.0.1:{upstream}"),
+        ("http://127.0.0.1:8766", f"http://127.0.0.1:{upstream}"),
     ):
         assert theirs in text
         text = text.replace(theirs, ours)
@@ -141,6 +142,18 @@ def test_the_ui_and_its_questions_pass_with_the_password(proxy: Proxy):
         ("POST", "/graphql?op=x", "127.0.0.1:3000", None),
         ("POST", "/graphql", "127.0.0.1:3000", None),
     ], "the webserver sees its own name, and never the password"
+
+
+def test_the_review_page_asks_for_its_own_token_under_the_proxys_name(proxy: Proxy):
+    proxy.upstream.seen.clear()
+    bearer = {"Authorization": "Bearer of-the-page"}
+    for method, path in (("GET", "/review/film-1"), ("POST", "/api/v1/session")):
+        assert proxy.ask(method, path, auth=None, headers=bearer) == 200
+    assert proxy.upstream.seen == [
+        ("GET", "/review/film-1", NAME, "Bearer of-the-page"),
+        ("POST", "/api/v1/session", NAME, "Bearer of-the-page"),
+    ]
+    assert proxy.ask("GET", "/reviewed", auth=None) == 401
 
 
 REFUSED: tuple[tuple[int, str, str, dict[str, Any]], ...] = (

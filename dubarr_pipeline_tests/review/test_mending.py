@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dubarr_pipeline.review.answers import GateWish
+from dubarr_pipeline.library.series.corrections import CastCorrection
+from dubarr_pipeline.library.series.memory import CastMemory, SeriesFolder
+from dubarr_pipeline.library.videos import save_video
+from dubarr_pipeline.review.answers import GateWish, SeriesAnswer, SeriesWish
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline_tests.fixtures.review_film import KEY, backstage, client_of
 
@@ -194,3 +197,36 @@ def test_names_and_voices_are_taken_as_facts(client: TestClient):
     assert client.get(f"{FILM}/edits/es").json()["revision"] == 1
     client.put(f"{FILM}/cast", json=wish)
     assert client.get(f"{FILM}/edits/es").json()["revision"] == 1
+
+
+def test_a_series_is_known_by_its_memory(room: ReviewRoom):
+    told: list[tuple[str, SeriesWish]] = []
+
+    def correct(key: str, wish: SeriesWish) -> SeriesAnswer:
+        told.append((key, wish))
+        return SeriesAnswer(key, "A Series", 1, (), (), {}, ())
+
+    client = client_of(replace(room, backstage=backstage(correct_series=correct)))
+    address = "/api/v1/series/tvdb-1/cast"
+    assert client.get(address).status_code == 404
+    SeriesFolder.of("tvdb-1", room.settings.work_dir).write(CastMemory("tvdb-1", "A Series"))
+    assert client.get(address).json()["title"] == "Series"
+    said = {"target": "C1", "field": "name", "value": "Ann"}
+    put = client.put(address, json={"by": "Ada", "corrections": [said]})
+    assert put.json()["revision"] == 1
+    assert told == [("tvdb-1", SeriesWish("Ada", (CastCorrection("C1", "name", "Ann"),)))]
+    assert client.put(address, json={"by": "", "corrections": [{}]}).status_code == 422
+    for other in ("tvdb-2", "..%2f..", ".."):
+        assert client.get(f"/api/v1/series/{other}/cast").status_code == 404
+    alone = client_of(replace(room, only=KEY))
+    assert alone.get(address).status_code == 404
+
+
+def test_a_film_names_the_series_whose_memory_has_its_cast(room: ReviewRoom):
+    client = client_of(room)
+    assert client.get(FILM).json()["series"] is None
+    save_video(replace(room.video(KEY), series="tvdb-1"), room.settings.work_dir)
+    assert client.get(FILM).json()["series"] is None
+    SeriesFolder.of("tvdb-1", room.settings.work_dir).write(CastMemory("tvdb-1", "A Series"))
+    # The view is kept; the film's own document is not.
+    assert client.get(FILM).json()["series"] == "tvdb-1"
