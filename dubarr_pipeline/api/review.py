@@ -23,9 +23,8 @@ from dubarr_pipeline.defs.runtime.status import Task, is_worked_at, task_table
 from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.webhooks.inbox import webhook_token
-from dubarr_pipeline.review.answers import (
-    GateAnswer,
-    GateWish,
+from dubarr_pipeline.review.answers import GateAnswer, GateWish
+from dubarr_pipeline.review.cast_answers import (
     SeriesAnswer,
     SeriesCharacter,
     SeriesWish,

@@ -11,14 +11,14 @@ from dubarr_pipeline.edits.model import ProposedFact
 from dubarr_pipeline.errors import DubbingError, RequestRefused
 from dubarr_pipeline.library.series.memory import remembered
 from dubarr_pipeline.review.access import API
-from dubarr_pipeline.review.answers import (
+from dubarr_pipeline.review.calls import FILM, Asked, Call
+from dubarr_pipeline.review.cast_answers import (
     CastAnswer,
     CastMember,
     CastWish,
     SeriesAnswer,
     SeriesWish,
 )
-from dubarr_pipeline.review.calls import FILM, Asked, Call
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.review.sheet import list_speakers
