@@ -118,7 +118,7 @@ def dub(
         path: the video file; it is never changed.
         to: target languages, BCP-47.
         spoken_language: BCP-47 of what is spoken; default: what the file names.
-        profile: the engine profile; default: that of the settings, else ``lite``.
+        profile: the engine profile; default: that of the film's library, else of the settings.
         work_dir: folder of the work folders; default: ``$DUBARR_WORK_DIR``, else that of the
             settings, else dubarr's data folder.
         config: a ``dubarr.toml``; default: ``$DUBARR_CONFIG``, else the one in this folder.
@@ -130,7 +130,14 @@ def dub(
     settings = read_settings(work_dir, config, profile)
     watch = Watch(on_progress=on_progress) if on_progress else Watch()
     targets = parse_languages(",".join(to))
-    (attempt,) = dub_videos([Path(path)], targets, settings, watch, spoken_language=spoken_language)
+    (attempt,) = dub_videos(
+        [Path(path)],
+        targets,
+        settings,
+        watch,
+        spoken_language=spoken_language,
+        profile=profile or "",
+    )
     if isinstance(attempt, errors.DubbingError):
         raise attempt
     return attempt
@@ -143,11 +150,13 @@ def dub_videos(
     watch: Watch,
     force: bool = False,
     spoken_language: str = "",
+    profile: str = "",
 ) -> Iterator[Attempt]:
     """Dub each file in turn; one that fails does not keep the others from their turn.
 
     `targets` and `spoken_language` are BCP-47 tags; what is spoken is as the files name it unless
-    it is given. With `force` every stage reruns.
+    it is given. With `force` every stage reruns. Without a `profile` a library's film has its
+    library's, any other that of the settings.
 
     Raises:
         MissingRequirement, LicenceError: before any work, if the profile lacks something.
@@ -155,7 +164,7 @@ def dub_videos(
         NotWritable: if the work folder cannot be used.
     """
     asked = [
-        DubRequest(str(path.absolute()), targets, spoken_language, profile=settings.profile)
+        DubRequest(str(path.absolute()), targets, spoken_language, profile=profile)
         for path in paths
     ]
     make_ready(settings, watch.fetch, targets=targets)
@@ -164,12 +173,14 @@ def dub_videos(
 
     def registered(request: DubRequest) -> Video:
         film = film_of(request, settings)
+        if film.settings.profile != settings.profile:
+            make_ready(film.settings, watch.fetch, targets=targets)
         source = inspect_source(film.path, film.settings, targets)
         # What is spoken decides which models of the translator are fetched, if it is known by now.
         if source.language and translates_by_pair(film.settings):
             left = [each for each in targets if each not in source.translations(targets)]
             make_ready(film.settings, watch.fetch, tuple((source.language, each) for each in left))
-        news = FilmNews(by_person=True)
+        news = FilmNews(by_person=film.by_person)
         return register(source, targets, film.settings, film.overrides, film.library, news)
 
     yield from dub_each(asked, registered, settings, watch, force)

@@ -5,6 +5,7 @@ The same request comes by the job `dub_file` of the UI and by REST; one function
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dubarr_pipeline.api.profiles import read_settings
@@ -12,6 +13,7 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.person_runs import queue_request
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import Task, task_table
+from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.dub_requests import read_request
 from dubarr_pipeline.library.publishing.records import read_publication
@@ -95,8 +97,10 @@ LOOKUP = VideoLookup(find_video, page_of_videos)
 
 
 def _state(task: Task, settings: Settings) -> VideoState:
-    video = task.video
-    publication = read_publication(video.work(settings.work_dir))
+    video, publication = task.video, None
+    # A damaged record is named by the task.
+    with suppress(ArtifactError):
+        publication = read_publication(video.work(settings.work_dir))
     return VideoState(
         key=video.key,
         title=Path(video.source).stem,

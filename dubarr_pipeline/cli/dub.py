@@ -33,16 +33,20 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
 @target_option(required=True, help="Target languages, e.g. es,ca.")
 @click.option("--from", "spoken", default="", help="Spoken language; default: what the file names.")
-@click.option("--profile", help="Engine profile; default: that of the settings, else lite.")
+@click.option(
+    "--profile", help="Engine profile; default: the library's, else that of the settings."
+)
 @click.option("--force", is_flag=True, help="Rerun every stage.")
 @with_settings
 def dub(
     paths: Sequence[Path], targets: tuple[str, ...], spoken: str, force: bool, settings: Settings
 ) -> int:
     """Dub videos into other languages; finished work is reused."""
-    settings = offer_voices(settings, click.get_current_context().params["profile"], targets)
+    profile = click.get_current_context().params["profile"]
+    settings = offer_voices(settings, profile, targets)
+    asked = {"force": force, "spoken_language": spoken, "profile": profile or ""}
     return print_attempts(
-        lambda watch: api.dubbing.dub_videos(paths, targets, settings, watch, force, spoken)
+        lambda watch: api.dubbing.dub_videos(paths, targets, settings, watch, **asked)
     )
 
 

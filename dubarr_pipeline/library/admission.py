@@ -67,13 +67,14 @@ class FilmNews:
     Attributes:
         tags: its labels there; None where they were not told.
         replaces: files of earlier releases that it takes the place of.
-        by_person: a person asks for these languages, which stay through its library's scans.
+        by_person: a person chose its languages, which stay through its library's scans; None: no
+            news of that.
         series: number of its series there; empty where it was not told.
     """
 
     tags: tuple[str, ...] | None = None
     replaces: tuple[Path, ...] = ()
-    by_person: bool = False
+    by_person: bool | None = None
     series: str = ""
 
 
@@ -134,7 +135,7 @@ def register(
                 video = replace(
                     video,
                     tags=video.tags or old.tags,
-                    by_person=video.by_person or old.by_person,
+                    by_person=video.by_person or (old.by_person and old.target_langs == targets),
                     series=video.series or old.series,
                 )
         if news.tags is not None:
@@ -142,7 +143,8 @@ def register(
         if news.series:
             video = replace(video, series=news.series)
             note_series(video, settings.work_dir)
-        video = replace(video, by_person=video.by_person or news.by_person)
+        if news.by_person is not None:
+            video = replace(video, by_person=news.by_person)
         save_video(video, settings.work_dir)
         for old in gone.values():
             supersede(old, video, settings.work_dir)

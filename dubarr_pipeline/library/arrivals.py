@@ -25,7 +25,7 @@ from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.admission import FilmNews, Refusal, admit, refusal_of
 from dubarr_pipeline.library.background import BackgroundWork
 from dubarr_pipeline.library.disk_space import check_video
-from dubarr_pipeline.library.dub_requests import DubRequest, accept_request
+from dubarr_pipeline.library.dub_requests import SPOKEN, DubRequest, accept_request
 from dubarr_pipeline.library.videos import Video, last_at
 
 _log = logging.getLogger(__name__)
@@ -176,7 +176,8 @@ def library_of(
     releases = (last_at(each, settings.work_dir) for each in (path, *news.replaces))
     video = next(filter(None, releases), None)
     if video and video.by_person:
-        asked = {"target_langs": video.target_langs, "overrides": video.overrides}
-        return replace(library, profile=video.profile, **asked)
+        spoken = {name: v for name, v in video.overrides.items() if name == SPOKEN}
+        asked = {"target_langs": video.target_langs, "profile": video.profile}
+        return replace(library, **asked, overrides={**library.overrides, **spoken})
     tags = video.tags if video and news.tags is None else news.tags
     return settings.for_tags(library, tags or ())

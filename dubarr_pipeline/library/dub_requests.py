@@ -24,6 +24,8 @@ from dubarr_pipeline.library.videos import Video, find_source, last_at
 from dubarr_pipeline.text.languages import parse_languages, standard_tag
 from dubarr_pipeline.workdir.identity import stat_matches
 
+SPOKEN = "audio.language"
+"""The setting of a film whose spoken language a person names."""
 _MAX_NAME, _MAX_PATH = 255, 4096
 """In bytes: Linux has no longer names, and asking for one is an error."""
 
@@ -89,12 +91,14 @@ class RequestedFilm:
     Attributes:
         library: name of the one it belongs to, or None.
         settings: with the film's profile and overrides.
+        by_person: True if its library wishes something else, or it has none.
     """
 
     path: Path
     library: str | None
     settings: Settings
     overrides: Mapping[str, Any]
+    by_person: bool
 
 
 def film_of(request: DubRequest, settings: Settings) -> RequestedFilm:
@@ -114,10 +118,15 @@ def film_of(request: DubRequest, settings: Settings) -> RequestedFilm:
     library = settings.library(owner) if owner else None
     if library and not (path.is_relative_to(library.path) or library.holds(path)):
         raise SettingsError(f"{str(path)!r} is not inside library {owner!r} ({library.path})")
-    spoken = {"audio.language": request.spoken_language} if request.spoken_language else {}
+    spoken = {SPOKEN: request.spoken_language} if request.spoken_language else {}
     overrides = {**(library.overrides if library else {}), **spoken}
-    profile = request.profile or (library.profile if library else "") or settings.profile
-    return RequestedFilm(path, owner, settings.for_video(profile, overrides), overrides)
+    usual = (library.profile if library else "") or settings.profile
+    profile = request.profile or usual
+    # Who asks for what the library wishes anyway leaves it to the library.
+    wished = {*library.target_langs} if library else set[str]()
+    differs = {*request.target_langs} != wished or profile != usual or bool(spoken)
+    own = settings.for_video(profile, overrides)
+    return RequestedFilm(path, owner, own, overrides, by_person=differs)
 
 
 def accept_request(request: DubRequest, settings: Settings) -> Video:
@@ -137,7 +146,7 @@ def accept_request(request: DubRequest, settings: Settings) -> Video:
     profile_engines.check_needs(film.settings)
     source = inspect_source(film.path, film.settings, request.target_langs)
     source = replace(source, identity=identify_once(film.path, settings.work_dir))
-    asked = film.overrides, film.library, FilmNews(by_person=True)
+    asked = film.overrides, film.library, FilmNews(by_person=film.by_person)
     return register(source, request.target_langs, film.settings, *asked)
 
 
@@ -146,7 +155,7 @@ def registered_for(request: DubRequest, film: RequestedFilm, settings: Settings)
     known = last_at(film.path, settings.work_dir)
     if known is None or not stat_matches(film.path, known.identity):
         return None
-    asked: dict[str, Any] = {"target_langs": request.target_langs, "by_person": True}
+    asked: dict[str, Any] = {"target_langs": request.target_langs, "by_person": film.by_person}
     asked |= {"profile": film.settings.profile, "overrides": film.overrides}
     same = replace(known, library=film.library, source=film.path, **asked) == known
     return known if same else None

@@ -14,6 +14,7 @@ from dagster._core.execution.backfill import BulkActionStatus
 
 import dubarr_pipeline as dubarr
 from dubarr_pipeline.api import requests
+from dubarr_pipeline.api.dubbing import Watch, dub_videos
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.defs.resources import DubarrResource
@@ -215,3 +216,25 @@ def test_what_a_person_chose_stays_through_the_scans_of_its_library(home: Home) 
     (asked,) = result.run_requests or []
     assert str(asked.run_key).startswith(f"{home.video().key}/ca,es/lite")
     assert home.video().by_person
+
+
+def test_who_asks_for_what_the_library_wishes_leaves_it_to_the_library(home: Home) -> None:
+    home.by_job(str(home.film))
+    assert home.video().by_person
+    text = (home.folder / "dubarr.toml").read_text().replace('["fr"]', '["es", "ca"]')
+    (home.folder / "dubarr.toml").write_text(text)
+    home.by_job(str(home.film))
+    assert not home.video().by_person
+
+
+def test_dub_takes_the_library_as_it_is_and_only_the_asked_profile(home: Home) -> None:
+    (attempt,) = dub_videos([home.film], ("es",), home.settings, Watch(on_start=_stop))
+    assert isinstance(attempt, NoScript)
+    video = home.video()
+    assert (video.library, video.overrides) == ("films", {"mix.preset": "duck"})
+    assert (video.profile, video.by_person) == ("lite", True)
+
+
+def _stop(_: Video) -> None:
+    """End the run before its first stage."""
+    raise NoScript("enough")

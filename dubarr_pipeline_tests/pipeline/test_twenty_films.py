@@ -176,8 +176,11 @@ class Household:
 
     def tasks(self) -> dict[Path, Task]:
         """The task of every film that is there."""
-        listed = task_table(self.instance, self.root / "work", settings=self.settings)
-        return {each.video.source: each for each in listed if each.video.source in self.originals}
+        work = self.root / "work"
+        # An earlier release has the same path.
+        found = {path: video.key for path in self.originals if (video := last_at(path, work))}
+        listed = task_table(self.instance, work, found.values(), self.settings)
+        return dict(zip(found, listed, strict=True))
 
     def results(self) -> list[Path]:
         """Everything that was published."""

@@ -21,7 +21,7 @@ from dubarr_pipeline.library.videos import Video, load_video
 LIBRARY_TAG = "dubarr/library"
 RANK_TAG = "dubarr/rank"
 GPU_TAG = "dubarr/gpu"
-_OTHER_JOBS = ("publish", "dub_file", "housekeeping")
+_OTHER_JOBS = ("publish", "approve", "dub_file", "housekeeping")
 _PARTITION_TAG = "dagster/partition"
 BACKFILL_PRIORITY = -1_000
 SENSOR_PRIORITY = -1_000_000_000

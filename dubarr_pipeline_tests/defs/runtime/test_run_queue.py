@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ("dub", None, True),
         ("publish", None, False),
         ("dub_file", None, False),
+        ("approve", None, False),
         ("__ASSET_JOB", ["published"], False),
         ("__ASSET_JOB", ["mux", "report", "published"], False),
         ("__ASSET_JOB", ["segments", "published"], True),
