@@ -52,6 +52,7 @@ class MadeUpFilm:
     tried: list[Json] = field(default_factory=list[Json])
     output_revision: int = 0
     gone: bool = False
+    orphans: list[Json] = field(default_factory=list[Json])
 
     def revision(self, language: str) -> int:
         return max((fact["revision"] for fact in self.documents[language]), default=0)
@@ -120,7 +121,9 @@ class MadeUpFilm:
     def film(self) -> Json:
         lines = self.lines()
         tally = {"lines": len(lines), "placed": 0, "failed": 0, "kept_original": 0, "flagged": 0}
-        dub = {"language": DUB, "revision": self.revision(DUB)}
+        undone = {fact.get("undoes") for fact in self.documents[DUB]}
+        lost = [each for each in self.orphans if not undone.issuperset(each["facts"])]
+        dub = {"language": DUB, "revision": self.revision(DUB), "orphans": lost}
         stale = self.revision(DUB) + self.revision(SOURCE) > self.output_revision
         names = self.effects(SOURCE)
         return {

@@ -44,6 +44,7 @@ class Desk:
             facts.clear()
         self.film.output_revision = 0
         self.film.gone = False
+        self.film.orphans.clear()
         self.page.go(self.address, "window.review?.grid.active")
         self.film.asked.clear()
         self.film.sounds.clear()
@@ -361,6 +362,23 @@ def test_a_term_holds_for_the_whole_film(desk: Desk):
     (fact,) = desk.facts()
     assert (fact["target"], fact["target_id"], fact["value"]) == ("term", "Nautilus", "Náutilus")
     desk.page.wait("document.querySelector('dialog').innerText.includes('Take out')")
+
+
+def test_an_edit_without_its_line_is_put_where_a_person_says(desk: Desk):
+    lost = {"id": "lost", "target": "line", "target_id": "Lgone", "field": "text"}
+    desk.film.state(DUB, {"revision": 0, "by": "Marta", "facts": [{**lost, "value": "Adiós."}]})
+    anchor = {"start_s": 61.0, "end_s": 62.0, "text": "Farewell.", "speaker": "s0"}
+    orphan = {"facts": ["lost"], "reason": "recut", "anchor": anchor, "candidate": "L00020"}
+    desk.film.orphans.append(orphan)
+    desk.page.go(desk.address, "window.review?.grid.active")
+    shown = desk.page.read("document.querySelector('.orphans').innerText")
+    assert [
+        words for words in ("Farewell.", "Adiós.", "divided otherwise") if words not in shown
+    ] == []
+    desk.page.click("Put it on line 20: “This is line 20 of the film.”")
+    desk.page.wait("document.querySelector('.orphans').hidden")
+    told = [(fact["target_id"], fact["value"], fact.get("undoes")) for fact in desk.facts()[1:]]
+    assert told == [("Lgone", None, "lost"), ("L00020", "Adiós.", None)]
 
 
 def test_a_refused_approval_says_why(desk: Desk):

@@ -245,6 +245,42 @@ _HERS = """fetch(`/api/v1/films/${review.store.film.key}/edits/es`, {
 }).then(answer => answer.status)"""
 
 
+def test_a_locked_line_stays_as_it_is_whatever_a_sheet_says(review: Review):
+    """A sheet that comes back as it went out states nothing."""
+    mended = "review.store.lines.find(line => line.dub.includes('campana'))"
+    review.page.read(f"review.grid.activate({mended}.id)")
+    review.page.press("l")
+    review.page.wait(f"{mended}.badges.includes('locked')")
+    before = len(review.facts())
+    assert review.page.read(_SHEET % "text") == [0, 0]
+    assert review.page.read(_SHEET % "text.replaceAll('campana', 'voz')") == [0, 1]
+    review.page.press("Enter")
+    review.page.write("?")
+    review.page.press("Escape")
+    assert len(review.facts()) == before
+    review.page.press("Ctrl+z")
+    review.page.wait(f"!{mended}.badges.includes('locked')")
+
+
+_SHEET = """(async () => {
+  const film = `/api/v1/films/${review.store.film.key}`;
+  const text = await (await fetch(`${film}/export.csv?lang=es`)).text();
+  const answer = await fetch(`${film}/import?lang=es&format=csv&dry=1`, {
+    method: "POST", headers: {"Content-Type": "application/octet-stream"}, body: %s,
+  });
+  const {facts, locked} = await answer.json();
+  return [facts, locked.length];
+})()"""
+
+
+def test_nobody_approves_what_is_not_rendered(review: Review):
+    review.page.wait("review.store.language.stale")
+    review.page.click("Approve …")
+    review.page.click("Approve")
+    review.page.wait("document.getElementById('notices').innerText.includes('not rendered')")
+    assert review.page.read("review.store.film.gate.state") != "approved"
+
+
 def test_a_line_is_heard_at_once_and_the_run_speaks_nothing_again(review: Review):
     """One language is mended: the other's track is as it was. Then all is taken back."""
     review.open()

@@ -22,7 +22,8 @@ export function openSheets(store) {
         const answer = await call(`${store.address.film}/import?${asked}`, { method: "POST", body: chosen, type: "application/octet-stream" });
         told = { file: chosen, ...answer };
       } catch (problem) {
-        told = { file: chosen, errors: problem.body.errors ?? [{ id: "", message: problem.message }] };
+        const words = problem.status === 409 && problem.body.facts ? "somebody stored edits meanwhile: look again at what would change" : problem.message;
+        told = { file: chosen, errors: problem.body.errors ?? [{ id: "", message: words }] };
       }
       if (dry || told.errors?.length) return redraw();
       close();
