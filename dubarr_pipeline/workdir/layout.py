@@ -96,6 +96,10 @@ class WorkDir:
     def track(self, language: str, extension: str = "ac3") -> Path:
         return self.root / f"final_{language}.{extension}"
 
+    def mix_state(self, language: str) -> Path:
+        """Return what a later run needs to change a finished track in parts."""
+        return self.checkpoints / f"mix_{language}.npz"
+
     def subtitles(self, stem: str, language: str) -> Path:
         """Return the dubbed text's file; a long stem is cut, to keep the name under 255 bytes."""
         short = os.fsencode(stem)[:180].decode("utf-8", "ignore").replace("\n", " ") or "video"

@@ -14,7 +14,9 @@ from dubarr_pipeline.media.audio.loudness import Loudness
 from dubarr_pipeline.media.mix.mix import mix_and_prove
 from dubarr_pipeline.media.mix.options import MixSources, PlacedTake
 from dubarr_pipeline.media.mix.plan import undubbed_speech
-from dubarr_pipeline.progress import Progress
+from dubarr_pipeline.media.mix.remix import remix
+from dubarr_pipeline.media.mix.state import KeptMix, keep_mix, read_mix
+from dubarr_pipeline.progress import OnSeconds, Progress
 from dubarr_pipeline.segments.results import LineResult, read_segments
 from dubarr_pipeline.spans import Span, merge
 from dubarr_pipeline.workdir import checkpoints, legacy_keys
@@ -46,30 +48,13 @@ def make(context: StageContext) -> Outcome:
         earlier = {} if context.force else read_json(work.mix_report)["tracks"]
     tracks: dict[str, Any] = {}
     for number, language in enumerate(targets):
-        lines, path = made.languages[language], work.track(language, options.codec)
-        wanted = _track_fingerprints(context, lines)
-        tracks[language] = kept = earlier.get(language, {})
-        if kept.get("fingerprint") not in wanted or not checkpoints.is_whole(path, kept["file"]):
-            sources = _sources(context, sound, lines)
-            placed = [(line, line.path) for line in lines if line.placed]
-            if lost := [f"line {x.index} ({x.language})" for x, at in placed if not at]:
-                raise ArtifactError(f"{lost[0]} is placed but has no sound")
-            takes = [PlacedTake(x.start, at, x.speaker, x.source) for x, at in placed if at]
-            report, proof = mix_and_prove(
-                sources,
-                takes,
-                path,
-                options,
-                lambda done, of, at=number: context.on_progress(
-                    Progress(at + done / max(of, 1e-9), len(targets), targets[at])
-                ),
-            )
-            tracks[language] = {
-                "fingerprint": wanted[0],
-                "file": asdict(identify(path)),
-                "report": as_document(report),
-                "proof": as_document(proof),
-            }
+
+        def on_seconds(done: float, of: float, at: int = number) -> None:
+            progress = Progress(at + done / max(of, 1e-9), len(targets), targets[at])
+            context.on_progress(progress)
+
+        spoken = language, made.languages[language]
+        tracks[language] = _track(context, sound, spoken, earlier.get(language, {}), on_seconds)
     write_json(work.mix_report, {"tracks": tracks})
     files = [work.track(language, options.codec) for language in targets]
     loudness = {f"loudness_lufs_{lang}": t["report"]["loudness_lufs"] for lang, t in tracks.items()}
@@ -85,14 +70,57 @@ def make(context: StageContext) -> Outcome:
     )
 
 
-def _track_fingerprints(context: StageContext, lines: tuple[LineResult, ...]) -> tuple[str, ...]:
+def _track(
+    context: StageContext,
+    sound: SourceSound,
+    spoken: tuple[str, tuple[LineResult, ...]],
+    earlier: Mapping[str, Any],
+    on_seconds: OnSeconds,
+) -> Mapping[str, Any]:
+    """Return the track of a language: as it was, changed in parts, or mixed as a whole."""
+    (language, lines), work, options = spoken, context.work, context.settings.mix
+    path, state = work.track(language, options.codec), work.mix_state(language)
+    digests = {line.index: identify(line.path).digest for line in lines if line.path}
+    wanted = _track_fingerprints(context, lines, digests)
+    stands = bool(earlier) and checkpoints.is_whole(path, earlier["file"])
+    if stands and earlier.get("fingerprint") in wanted:
+        return earlier
+    sources, placed = _sources(context, sound, lines), [line for line in lines if line.placed]
+    if lost := [f"line {x.index} ({x.language})" for x in placed if not x.path]:
+        raise ArtifactError(f"{lost[0]} is placed but has no sound")
+    takes = [PlacedTake(x.start, x.path, x.speaker, x.source, x.gain_db) for x in placed if x.path]
+    sounds = [digests[line.index] for line in placed]
+    made_of = checkpoints.fingerprint("mix", context.stage.version, _stems(context))
+    known = read_mix(state, sources, options) if stands else None
+    proven = None
+    if known and known.belongs_to(earlier["file"]["digest"], made_of):
+        proven = remix(sources, takes, sounds, path, known)
+    proven = proven or mix_and_prove(sources, takes, path, options, on_seconds)
+    file = identify(path)
+    keep_mix(state, KeptMix(proven, tuple(takes), tuple(sounds), file.digest, made_of))
+    return {
+        "fingerprint": wanted[0],
+        "file": asdict(file),
+        "report": as_document(proven.mixed.report),
+        "proof": as_document(proven.proof),
+    }
+
+
+def _stems(context: StageContext) -> dict[str, Any]:
+    stems = context.inputs["vocals"].record.production
+    return {"stems": stems, "options": context.settings.mix}
+
+
+def _track_fingerprints(
+    context: StageContext, lines: tuple[LineResult, ...], digests: Mapping[int, str]
+) -> tuple[str, ...]:
     """Return the track's fingerprint, then the one that an older version gave it, if any."""
-    placed = [
-        [line.index, line.outcome, line.start, identify(line.path).digest if line.path else None]
+    placed: list[list[Any]] = [
+        [line.index, line.outcome, line.start, digests.get(line.index)]
+        + ([line.gain_db] if line.gain_db else [])
         for line in lines
     ]
-    stems = context.inputs["vocals"].record.production
-    facts = {"stems": stems, "options": context.settings.mix, "lines": placed}
+    facts = {**_stems(context), "lines": placed}
     fingerprint = checkpoints.fingerprint("track", context.stage.version, facts)
     old = legacy_keys.track_fingerprint(context.stage.version, facts)
     return (fingerprint, old) if old else (fingerprint,)

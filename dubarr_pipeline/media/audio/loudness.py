@@ -174,6 +174,15 @@ def loudness_range(frames: Powers) -> float:
     return float(10 * np.log10(high / low))
 
 
+def speaking_lufs(frames: Powers, rate: int, spans: Sequence[Span]) -> float:
+    """Return the loudness of a programme's tenths of a second in `spans`, gated within them."""
+    speaking = np.zeros(frames.size, bool)
+    hop = rate / 10
+    for span in spans:
+        speaking[round(span.start / hop) : max(round(span.end / hop), 0)] = True
+    return gated(frames[speaking])
+
+
 def _sliding(frames: Powers, width: int) -> Powers:
     if frames.size < width:
         return np.array([frames.sum() / width]) if frames.size else frames
@@ -212,12 +221,7 @@ class LoudnessMeter:
 
     def dialogue_lufs(self, spans: Sequence[Span]) -> float:
         """Return the loudness of the whole programme while somebody speaks, gated within it."""
-        frames = self.frames
-        speaking = np.zeros(frames.size, bool)
-        hop = self.rate / 10
-        for span in spans:
-            speaking[round(span.start / hop) : max(round(span.end / hop), 0)] = True
-        return gated(frames[speaking])
+        return speaking_lufs(self.frames, self.rate, spans)
 
 
 _FIGURE = r"\s*(-?(?:\d+(?:\.\d+)?|inf|nan))"

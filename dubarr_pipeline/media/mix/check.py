@@ -6,7 +6,7 @@ That is the bed, the voices and the takes, folded and resampled where the codec 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubarr_pipeline.media.audio.channels import layout_of
+from dubarr_pipeline.media.audio.k_weighting import frame_length
 from dubarr_pipeline.media.audio.loudness import (
     METER_FLAGS,
     Loudness,
@@ -27,8 +28,8 @@ from dubarr_pipeline.media.audio.resample import Read, resampled_length
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container import ffmpeg_graph as graph
-from dubarr_pipeline.media.mix.check_bed import BedComparison, VoiceComparison
-from dubarr_pipeline.media.mix.check_takes import FoundTake, TakeDetectors, listening_step
+from dubarr_pipeline.media.mix.check_bed import BedComparison, BedPiece, VoiceComparison
+from dubarr_pipeline.media.mix.check_takes import FoundTake, TakeDetectors
 from dubarr_pipeline.media.mix.encode import (
     SoundFormat,
     TrackFormat,
@@ -41,7 +42,7 @@ from dubarr_pipeline.media.mix.plan import undubbed_speech
 from dubarr_pipeline.media.mix.report import MixReport
 from dubarr_pipeline.spans import Span, complement, intersect, merge, total
 
-_BLOCK_SAMPLES = 1 << 18
+_BLOCK_FRAMES = 48
 _MUTED_DB = -30.0
 _DOUBLED_DB = -10.0
 """The original voice this far under its own level is heard beside the dub."""
@@ -84,6 +85,21 @@ class TrackProof:
     doubled_s: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ProofParts:
+    """Measurements that a proof is put together from: those of a part can be made anew.
+
+    Attributes:
+        bed: by the first sample of each block, at the track's rate.
+        voices: ``(3, tenths of a second)``, as `VoiceComparison` sums them.
+        takes: in the order of the takes.
+    """
+
+    bed: Mapping[int, BedPiece]
+    voices: NDArray[np.float64]
+    takes: tuple[FoundTake, ...]
+
+
 def prove_track(
     path: Path,
     sources: MixSources,
@@ -97,44 +113,104 @@ def prove_track(
         MediaToolError: if the track cannot be decoded.
         ArtifactError: if a stem or a take is missing or damaged.
     """
-    sound = SoundFormat(report.rate, report.channels, report.layout)
-    track = choose_format(options.codec, sound, options.bitrate_kbps)
-    clock = _Clock(report.rate, track.rate)
-    expected = _expected(takes, report, clock, folding(sound, track))
-    gain = 10 ** (report.gain_db / 20)
-    untouched = _untouched(sources, report, options)
-    speech = merge(sources.speech if sources.detected is None else sources.detected)
-    dub = [Span(line.start, line.start + line.samples) for line in report.lines]
-    undubbed = undubbed_speech(speech, [*dub, *(take.window for take in takes)], report.rate)
-    edge = round(_EDGE_S * track.rate)
-    voiced = [clock.span(span).pad(-edge, -edge) for span in undubbed]
-    length = clock.moment(report.samples)
-    with (
-        as_in_track(sources.accompaniment, sound, track) as bed,
-        as_in_track(sources.vocals, sound, track) as original,
-    ):
-        listener = _Listener(
+    return prove_in_parts(path, sources, takes, report, options)[0]
+
+
+def prove_in_parts(
+    path: Path,
+    sources: MixSources,
+    takes: Sequence[PlacedTake],
+    report: MixReport,
+    options: MixOptions,
+) -> tuple[TrackProof, ProofParts]:
+    """Prove a track, and keep what the proof was put together from. As `prove_track`."""
+    prover = Prover(sources, takes, report, options)
+    with prover.stems() as (bed, original):
+        listener = prover.listener(bed, original)
+        strict = options.target is not None
+        measured = play_track(path, prover.track, prover.block, listener.hear, strict=strict)
+    parts = listener.parts()
+    return prover.proof(measured.integrated_lufs, measured.true_peak_dbtp, parts), parts
+
+
+class Prover:
+    """Knowledge of what a track must hold, from its sources and the mixer's report.
+
+    `block` samples at the track's rate are heard at a time: whole tenths of a second.
+    """
+
+    def __init__(
+        self,
+        sources: MixSources,
+        takes: Sequence[PlacedTake],
+        report: MixReport,
+        options: MixOptions,
+    ) -> None:
+        self._sources, self._report = sources, report
+        self._sound = sound = SoundFormat(report.rate, report.channels, report.layout)
+        self.track = track = choose_format(options.codec, sound, options.bitrate_kbps)
+        self._clock = clock = _Clock(report.rate, track.rate)
+        self.expected = _expected(takes, report, clock, folding(sound, track))
+        self._gain = 10 ** (report.gain_db / 20)
+        self._untouched = [clock.span(s) for s in _untouched(sources, report, options)]
+        detected = sources.speech if sources.detected is None else sources.detected
+        self._speech = merge(detected)
+        dub = [Span(line.start, line.start + line.samples) for line in report.lines]
+        lines = [*dub, *(take.window for take in takes)]
+        self._undubbed = undubbed_speech(self._speech, lines, report.rate)
+        self.length = clock.moment(report.samples)
+        self.block = block_samples(track.rate)
+
+    @contextlib.contextmanager
+    def stems(self) -> Iterator[tuple[Read, Read]]:
+        """Open bed and voices as they would sound in the track. Raises as `prove_track`."""
+        with (
+            as_in_track(self._sources.accompaniment, self._sound, self.track) as bed,
+            as_in_track(self._sources.vocals, self._sound, self.track) as original,
+        ):
+            yield bed, original
+
+    def listener(self, bed: Read, original: Read, part: Span | None = None) -> TrackListener:
+        """Return a listener for the track, or for a part of it that begins with a block."""
+        part = part or Span(0, self.length)
+        edge = round(_EDGE_S * self.track.rate)
+        voiced = [self._clock.span(span).pad(-edge, -edge) for span in self._undubbed]
+        speech = [self._clock.span(span) for span in self._speech]
+        here = [n for n, take in enumerate(self.expected) if take.span.overlap(part)]
+        if part.start == 0 and part.end >= self.length:
+            here = list(range(len(self.expected)))
+        return TrackListener(
             bed,
             original,
-            BedComparison(track.rate, gain, [clock.span(s) for s in untouched]),
-            VoiceComparison(track.rate, gain, voiced, length),
-            TakeDetectors(expected, track, [clock.span(span) for span in speech]),
-            length,
+            BedComparison(self.track.rate, self._gain, self._untouched),
+            VoiceComparison(self.track.rate, self._gain, voiced, self.length),
+            TakeDetectors([self.expected[n] for n in here], self.track, speech),
+            self.length,
+            here,
+            part.start,
         )
-        block = _BLOCK_SAMPLES - _BLOCK_SAMPLES % listening_step(track.rate)
-        strict = options.target is not None
-        measured = play_track(path, track, block, listener.hear, strict=strict)
-    takes_found = listener.takes.gains()
-    back = _Clock(track.rate, report.rate)
-    missing = [back.span(span) for span in listener.voices.missing()]
-    return TrackProof(
-        measured.integrated_lufs,
-        measured.true_peak_dbtp,
-        *listener.comparison.result(),
-        tuple(take.gain_db for take in takes_found),
-        sum(take.together for take in takes_found),
-        **_as_heard(speech, undubbed, report, takes_found, missing),
-    )
+
+    def proof(self, loudness_lufs: float, true_peak_dbtp: float, parts: ProofParts) -> TrackProof:
+        """Return the proof that these parts are."""
+        bed = BedComparison(self.track.rate, self._gain, ())
+        bed.pieces |= parts.bed
+        voices = VoiceComparison(self.track.rate, self._gain, (), self.length)
+        voices.sums[:] = parts.voices
+        back = _Clock(self.track.rate, self._report.rate)
+        missing = [back.span(span) for span in voices.missing()]
+        return TrackProof(
+            loudness_lufs,
+            true_peak_dbtp,
+            *bed.result(),
+            tuple(take.gain_db for take in parts.takes),
+            sum(take.together for take in parts.takes),
+            **_as_heard(self._speech, self._undubbed, self._report, parts.takes, missing),
+        )
+
+
+def block_samples(rate: int) -> int:
+    """Return how many samples of a track, at `rate` Hz, are heard at a time: 4.8 s."""
+    return _BLOCK_FRAMES * frame_length(rate)
 
 
 def _as_heard(
@@ -201,8 +277,14 @@ def _expected(
 
 
 @dataclass(slots=True)
-class _Listener:
-    """Distributor of each block of the track, with its stems, to all detectors."""
+class TrackListener:
+    """Distributor of each block of the track, with its stems, to all detectors.
+
+    Attributes:
+        samples: length of the film at the track's rate.
+        numbers: of the takes that it listens for, among all.
+        start: the sample that comes next.
+    """
 
     bed: Read
     original: Read
@@ -210,17 +292,24 @@ class _Listener:
     voices: VoiceComparison
     takes: TakeDetectors
     samples: int
-    _start: int = 0
+    numbers: Sequence[int]
+    start: int = 0
 
     def hear(self, block: Samples) -> None:
-        heard = block[:, : max(0, self.samples - self._start)]
+        """Hear the next ``(channels, samples)``: a whole block, but for the last."""
+        heard = block[:, : max(0, self.samples - self.start)]
         if heard.shape[1]:
-            under = self.bed(self._start, self._start + heard.shape[1])
-            voices = self.original(self._start, self._start + heard.shape[1])
-            self.comparison.hear(self._start, heard, under)
-            self.voices.hear(self._start, heard, under, voices)
-            self.takes.hear(self._start, heard, under, voices)
-        self._start += block.shape[1]
+            under = self.bed(self.start, self.start + heard.shape[1])
+            voices = self.original(self.start, self.start + heard.shape[1])
+            self.comparison.hear(self.start, heard, under)
+            self.voices.hear(self.start, heard, under, voices)
+            self.takes.hear(self.start, heard, under, voices)
+        self.start += block.shape[1]
+
+    def parts(self) -> ProofParts:
+        """Return what was heard."""
+        found = tuple(self.takes.gains())
+        return ProofParts(self.comparison.pieces, self.voices.sums, found)
 
 
 def _untouched(sources: MixSources, report: MixReport, options: MixOptions) -> list[Span]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy import fft
@@ -26,6 +26,15 @@ _GONE = 0.15
 """Share of a voice's amplitude under which it is gone; the fader leaves more."""
 
 
+class BedPiece(NamedTuple):
+    """Energies of one block where the bed is untouched, and the samples by which it moved."""
+
+    bed: float
+    heard: float
+    rest: float
+    lag: float | None
+
+
 class BedComparison:
     """Comparison with the bed, block by block, in order.
 
@@ -38,29 +47,28 @@ class BedComparison:
         self._places = list(reversed(places))
         self._reach = round(_MOST_LAG_S * rate)
         self._rate = rate
-        self._bed = self._rest = self._heard = 0.0
-        self._lags: list[float] = []
+        self.pieces: dict[int, BedPiece] = {}
         self._next_look = 0
 
     def hear(self, start: int, heard: Samples, bed: Samples) -> None:
         """Compare ``(channels, samples)`` of the track with those of the bed."""
         here = Span(start, start + heard.shape[1])
-        longest = Span(start, start)
+        longest, energies, lag = Span(start, start), np.zeros(3), None
         for part in _parts(self._places, here):
-            self._compare(heard[:, samples_in(part, start)], bed[:, samples_in(part, start)])
+            one, other = heard[:, samples_in(part, start)], bed[:, samples_in(part, start)]
+            rest = np.subtract(one, self._gain * other, dtype=np.float32)
+            energies += [_energy(other), _energy(one), _energy(rest)]
             longest = max(longest, part, key=lambda span: span.length)
         if longest.length >= _PIECE_SAMPLES and start >= self._next_look:
             piece = Span(longest.start, longest.start + _PIECE_SAMPLES)
-            if self._locate(heard[:, samples_in(piece, start)], bed[:, samples_in(piece, start)]):
+            lag = self._lag(heard[:, samples_in(piece, start)], bed[:, samples_in(piece, start)])
+            if lag is not None:
                 self._next_look = start + round(_BETWEEN_S * self._rate)
+        under, level, remaining = (float(energy) for energy in energies)
+        self.pieces[start] = BedPiece(under, level, remaining, lag)
 
-    def _compare(self, heard: Samples, bed: Samples) -> None:
-        self._bed += _energy(bed)
-        self._heard += _energy(heard)
-        self._rest += _energy(np.subtract(heard, self._gain * bed, dtype=np.float32))
-
-    def _locate(self, heard: Samples, bed: Samples) -> bool:
-        """Measure by how much the bed moved in this piece; return whether it can be measured."""
+    def _lag(self, heard: Samples, bed: Samples) -> float | None:
+        """Return by how many samples the bed moved in this piece; None if nobody can tell."""
         padding = ((0, 0), (0, _PIECE_SAMPLES))
         spectra = [_fft.rfft(np.pad(sound, padding)) for sound in (heard, bed)]
         cross = (spectra[0] * np.conj(spectra[1])).sum(axis=0)
@@ -70,20 +78,22 @@ class BedComparison:
         near = np.roll(fine, self._reach * _FINER)[: 2 * self._reach * _FINER + 1]
         power = float(np.sqrt(_energy(heard) * _energy(bed)))
         if power <= 0 or near.max() < _ALIKE * power:
-            return False
-        self._lags.append(float(near.argmax()) / _FINER - self._reach)
-        return True
+            return None
+        return float(near.argmax()) / _FINER - self._reach
 
     def result(self) -> tuple[float | None, float | None, float | None]:
         """Return the null in dB, the gain in dB, the largest displacement in ms."""
-        offset_ms = max((abs(lag) for lag in self._lags), default=None)
+        pieces = self.pieces.values()
+        offset_ms = max((abs(p.lag) for p in pieces if p.lag is not None), default=None)
         if offset_ms is not None:
             offset_ms *= 1000 / self._rate
-        if self._bed <= 0:
+        under, heard = sum(p.bed for p in pieces), sum(p.heard for p in pieces)
+        rest = sum(p.rest for p in pieces)
+        if under <= 0:
             return None, None, offset_ms
-        bed = self._bed * float(self._gain) ** 2
-        null_db = 10 * float(np.log10(max(self._rest / bed, 1e-12)))
-        level_db = 10 * float(np.log10(max(self._heard / self._bed, 1e-12)))
+        bed = under * float(self._gain) ** 2
+        null_db = 10 * float(np.log10(max(rest / bed, 1e-12)))
+        level_db = 10 * float(np.log10(max(heard / under, 1e-12)))
         return null_db, level_db, offset_ms
 
 
@@ -94,9 +104,9 @@ class VoiceComparison:
     """
 
     def __init__(self, rate: int, gain: float, places: Sequence[Span], samples: int) -> None:
-        self._hop, self._gain = max(1, round(_FRAME_S * rate)), np.float32(gain)
+        self.hop, self._gain = max(1, round(_FRAME_S * rate)), np.float32(gain)
         self._places = list(reversed(places))
-        self._sums = np.zeros((3, samples // self._hop + 1))
+        self.sums = np.zeros((3, samples // self.hop + 1))
 
     def hear(self, start: int, heard: Samples, bed: Samples, original: Samples) -> None:
         """Compare ``(channels, samples)`` of the track with those of the bed and the voices."""
@@ -104,19 +114,19 @@ class VoiceComparison:
             here = samples_in(part, start)
             voice, under = original[:, here], bed[:, here]
             rest = heard[:, here] - self._gain * under
-            frames = np.arange(part.start, part.end) // self._hop
+            frames = np.arange(part.start, part.end) // self.hop
             products = (rest * voice, voice * voice, under * under)
-            for row, product in zip(self._sums, products, strict=True):
+            for row, product in zip(self.sums, products, strict=True):
                 values = product.sum(axis=0, dtype=np.float64)
                 row[frames[0] : frames[-1] + 1] += np.bincount(frames - frames[0], values)
 
     def missing(self) -> list[Span]:
         """Return where a voice that could be heard is not there, of 0.2 s and more."""
-        found, voice, bed = self._sums
-        audible = (voice > _DROWNED * bed) & (voice > _SILENT * self._hop)
+        found, voice, bed = self.sums
+        audible = (voice > _DROWNED * bed) & (voice > _SILENT * self.hop)
         gone = audible & (found < _GONE * self._gain * voice)
-        frames = (Span(n * self._hop, (n + 1) * self._hop) for n in np.flatnonzero(gone).tolist())
-        return [span for span in merge(frames) if span.length > self._hop]
+        frames = (Span(n * self.hop, (n + 1) * self.hop) for n in np.flatnonzero(gone).tolist())
+        return [span for span in merge(frames) if span.length > self.hop]
 
 
 def _parts(places: list[Span], here: Span) -> Iterator[Span]:

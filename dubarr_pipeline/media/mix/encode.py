@@ -149,26 +149,29 @@ def dialnorm_of(loudness_lufs: float) -> int:
 
 @contextlib.contextmanager
 def encoding(
-    path: Path, sound: SoundFormat, track: TrackFormat, dialnorm: int | None
+    path: Path, sound: SoundFormat, track: TrackFormat, dialnorm: int | None, *, bare: bool = False
 ) -> Iterator[Callable[[Samples], object]]:
     """Start the one encoder of a track, which takes the film in blocks of ``(channels, samples)``.
 
-    Raises as `ffmpeg.run`.
+    `bare` is as in `encoder_command`. Raises as `ffmpeg.run`.
     """
-    with ffmpeg.encoder(encoder_command(path, sound, track, dialnorm)) as pipe:
+    with ffmpeg.encoder(encoder_command(path, sound, track, dialnorm, bare=bare)) as pipe:
         yield lambda block: pipe.write(np.ascontiguousarray(block.T, "<f4").data.cast("B"))
 
 
 def encoder_command(
-    path: Path, sound: SoundFormat, track: TrackFormat, dialnorm: int | None
+    path: Path, sound: SoundFormat, track: TrackFormat, dialnorm: int | None, *, bare: bool = False
 ) -> list[str]:
-    """Return ffmpeg's arguments to make `path` of float32 samples on its standard input."""
+    """Return ffmpeg's arguments to make `path` of float32 samples on its standard input.
+
+    A `bare` encoder takes its input as it is: its delay is the caller's concern.
+    """
     facts = CODECS[track.codec]
     layout = layout_of(sound.channels, sound.layout)
-    bare: graph.Options = {"f": "f32le", "ar": sound.rate, "ac": sound.channels}
+    raw: graph.Options = {"f": "f32le", "ar": sound.rate, "ac": sound.channels}
     named: graph.Options = {} if layout.endswith("c") else {"channel_layout": layout}
-    heard = converted(graph.open_input("pipe:0", {**bare, **named}).stream("a:0"), sound, track)
-    if delay := facts.delay_samples:
+    heard = converted(graph.open_input("pipe:0", {**raw, **named}).stream("a:0"), sound, track)
+    if (delay := facts.delay_samples) and not bare:
         heard = heard.filter("apad", {"pad_len": delay})
         heard = heard.filter("atrim", {"start_sample": delay})
         heard = heard.filter("asetpts", {"expr": "N/SR/TB"})

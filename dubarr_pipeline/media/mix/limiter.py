@@ -44,10 +44,14 @@ class Limiter:
         self.touched_samples = 0
         self.deepest_db = 0.0
 
-    def limit(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """Yield the same film, ``(channels, samples)`` in blocks of other lengths."""
+    def limit(self, blocks: Iterable[Samples], first: int = 0) -> Iterator[Samples]:
+        """Yield the same film, ``(channels, samples)`` in blocks of other lengths.
+
+        The blocks begin at sample `first` of the film, a multiple of 256; of a part of a film, the
+        outer 4,096 samples at either end are limited without their surroundings.
+        """
         kept: Samples | None = None
-        start = done = 0
+        start = done = first
         for block in blocks:
             kept = block if kept is None else np.concatenate([kept, block], axis=1)
             ready = (start + kept.shape[1] - self._reach - REACH) // _COARSE * _COARSE

@@ -15,9 +15,10 @@ import numpy as np
 
 from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.media.audio.channels import layout_of
+from dubarr_pipeline.media.audio.k_weighting import Powers
 from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, LoudnessMeter
 from dubarr_pipeline.media.audio.wav import WaveWriter
-from dubarr_pipeline.media.mix.check import TrackProof, prove_track
+from dubarr_pipeline.media.mix.check import ProofParts, TrackProof, prove_in_parts
 from dubarr_pipeline.media.mix.encode import (
     CODECS,
     DIALNORM_CODECS,
@@ -62,7 +63,26 @@ def mix(
         SettingsError: if the codec cannot be had at that bitrate.
         MediaToolError, MissingRequirement, DiskFull, NotWritable: from the encoder and the disk.
     """
-    options = options or MixOptions()
+    return mix_whole(sources, takes, destination, options or MixOptions(), on_progress).report
+
+
+@dataclass(frozen=True, slots=True)
+class MixedTrack:
+    """A mixed track: its report, its last plan, and the powers of every tenth of a second."""
+
+    report: MixReport
+    plan: MixPlan
+    frames: Powers
+
+
+def mix_whole(
+    sources: MixSources,
+    takes: Sequence[PlacedTake],
+    destination: Path,
+    options: MixOptions,
+    on_progress: OnSeconds | None = None,
+) -> MixedTrack:
+    """Mix a track, and keep how. As `mix`."""
     # Have glibc keep freed blocks: without it a third of the mixer's time goes into page faults.
     # Freeing one mapped block raises its thresholds for mapping and trimming to that block's size
     # (mallopt(3), M_MMAP_THRESHOLD); the block is never written to, and costs nothing.
@@ -79,13 +99,14 @@ def mix(
         )
         plan = levelled_by_trial(film, plan_mix(film, sources, takes, options))
         plan = _levelled_programme(job, plan)
-        report = _deliver(job, plan)
+        done, passes = _deliver(job, plan)
+        report = _report(job, done, passes)
     logger.info(
         "%s: %d takes, %.1f s, %.1f LUFS, true peak %.1f dBTP, %d passes",
         *(destination.name, len(takes), film.samples / film.rate),
         *(report.loudness_lufs, report.true_peak_dbtp, report.passes),
     )
-    return report
+    return MixedTrack(report, done.plan, done.measured.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +166,8 @@ _Correction = tuple[MixPlan, float]
 """The plan of a better pass, and the level in LUFS that it should reach."""
 
 
-def _deliver(job: _MixJob, plan: MixPlan) -> MixReport:
+def _deliver(job: _MixJob, plan: MixPlan) -> tuple[_Pass, int]:
+    """Return the last of one pass or two, and how many there were."""
     done, passes = _encode(job, plan, dialnorm_of(plan.target_lufs)), 1
     better = _to_standard(done) if plan.options.target else _to_source(job, done)
     if better is None and done.dialnorm is not None:
@@ -156,7 +178,7 @@ def _deliver(job: _MixJob, plan: MixPlan) -> MixReport:
     if better:
         plan, level_lufs = better
         done, passes = _encode(job, plan, dialnorm_of(level_lufs)), 2
-    return _report(job, done, passes)
+    return done, passes
 
 
 def _to_standard(done: _Pass) -> _Correction | None:
@@ -246,9 +268,14 @@ def _report(job: _MixJob, done: _Pass, passes: int) -> MixReport:
         passes=passes,
         dialogue_channels=plan.dialogue,
         ducking=DuckingReport(len(dips), depth_db, lowered_s),
-        lines=tuple(_line(t, line) for t, line in zip(plan.takes, plan.lines, strict=True)),
+        lines=line_mixes(plan),
         notes=(*track.notes, *_shortfalls(done)),
     )
+
+
+def line_mixes(plan: MixPlan) -> tuple[LineMix, ...]:
+    """Return how each line lies in the track."""
+    return tuple(_line(take, line) for take, line in zip(plan.takes, plan.lines, strict=True))
 
 
 def _line(take: PlacedTake, line: LineLevel) -> LineMix:
@@ -284,20 +311,30 @@ _SURELY_LU = 0.05
 pass."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProvenTrack:
+    """A mixed track with its proof, and what both were put together from."""
+
+    mixed: MixedTrack
+    proof: TrackProof
+    parts: ProofParts
+
+
 def mix_and_prove(
     sources: MixSources,
     takes: Sequence[PlacedTake],
     destination: Path,
     options: MixOptions,
     on_progress: OnSeconds | None = None,
-) -> tuple[MixReport, TrackProof]:
+) -> ProvenTrack:
     """Mix a track and prove it; the file is within 0.2 LU of its target wherever the dub can do it.
 
     Only where its proof is off target is the film mixed again, by the file's own measure. Arguments
     and errors are those of `mix` and `prove_track`.
     """
-    report = mix(sources, takes, destination, options, on_progress)
-    proof = prove_track(destination, sources, takes, report, options)
+    mixed = mix_whole(sources, takes, destination, options, on_progress)
+    report = mixed.report
+    proof, parts = prove_in_parts(destination, sources, takes, report, options)
     if (
         options.decode_again is None
         and takes
@@ -310,6 +347,6 @@ def mix_and_prove(
             *(destination.name, proof.loudness_lufs, report.loudness_lufs),
         )
         careful = replace(options, decode_again=True)
-        report = mix(sources, takes, destination, careful, on_progress)
-        proof = prove_track(destination, sources, takes, report, careful)
-    return report, proof
+        mixed = mix_whole(sources, takes, destination, careful, on_progress)
+        proof, parts = prove_in_parts(destination, sources, takes, mixed.report, careful)
+    return ProvenTrack(mixed, proof, parts)

@@ -133,6 +133,39 @@ def plan_mix(
     return MixPlan(sources, options, tuple(lines), levelled, dialogue, 0.0, ceiling_dbtp)
 
 
+def changed_plan(
+    film: OpenFilm,
+    before: MixPlan,
+    sources: MixSources,
+    takes: Sequence[PlacedTake],
+    known: Sequence[int | None],
+) -> MixPlan:
+    """Return a finished plan for other takes: those that stay keep their gain and their place.
+
+    `known` has each take's number in the plan `before`, or None for a new one. Raises as
+    `measure_lines`.
+    """
+    measured = iter(
+        measure_lines([t for t, n in zip(takes, known, strict=True) if n is None], film.vocals)
+    )
+    lines = tuple(next(measured) if n is None else before.lines[n] for n in known)
+    shares = film_shares(lines, film.channels)
+    dialogue = dialogue_channels(shares, film.layout)
+    gains = line_gains(lines, before.options.levels)
+    planned = tuple(
+        replace(
+            take,
+            span=_heard(take, line, film.samples),
+            gain_db=gain + take.gain_db + before.trim_db,
+            pan=pan_gains(line.shares, shares, dialogue, film.layout),
+        )
+        if n is None
+        else replace(before.takes[n], path=take.path)
+        for take, line, gain, n in zip(takes, lines, gains, known, strict=True)
+    )
+    return replace(before, sources=sources, lines=lines, takes=planned, dialogue=dialogue)
+
+
 def _room(take: PlacedTake, film: OpenFilm) -> Room | None:
     """Measure how far away the original line was; None where there is none to hear."""
     original = read_mono(film.vocals, take.window)

@@ -16,13 +16,20 @@ from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, integrated
 from dubarr_pipeline.media.audio.reader import Samples, is_silent
 from dubarr_pipeline.media.audio.resample import resample
 from dubarr_pipeline.media.audio.wav import WaveFile
-from dubarr_pipeline.media.mix.ducking import Ducker, Envelope, around, half_cosine, within
+from dubarr_pipeline.media.mix.ducking import (
+    Ducker,
+    Envelope,
+    Plateau,
+    around,
+    half_cosine,
+    within,
+)
 from dubarr_pipeline.media.mix.levels import LineLevel, read_take, trim_towards
 from dubarr_pipeline.media.mix.limiter import Limiter
 from dubarr_pipeline.media.mix.options import PlacedTake
 from dubarr_pipeline.media.mix.plan import MixPlan, OpenFilm
 from dubarr_pipeline.media.mix.room_match import in_room
-from dubarr_pipeline.spans import Span
+from dubarr_pipeline.spans import Span, merge
 
 _BLOCK_SAMPLES = 1 << 16
 """1.4 s at 48 kHz: larger blocks fall out of the processor's cache, smaller ones pay for Python."""
@@ -48,16 +55,38 @@ class Rendering:
             yield block
 
 
-def render(film: OpenFilm, plan: MixPlan) -> Rendering:
-    """Return the finished film: ``(channels, samples)`` float32 blocks of any length, in order."""
+def render(film: OpenFilm, plan: MixPlan, part: Span | None = None) -> Rendering:
+    """Return the finished film: ``(channels, samples)`` float32 blocks of any length, in order.
+
+    Of a `part`, which begins at a multiple of 256 samples, all but the outer 4,096 samples at
+    either end are those of the whole film.
+    """
+    part = part or Span(0, film.samples)
     bed, fade = bed_of(film, plan), _fade(plan, film.rate)
     limiter = Limiter(film.rate, plan.ceiling_dbtp)
     if not plan.options.target:
         limiter = Limiter(film.rate, plan.ceiling_dbtp, plan.dialogue, within(plan.spoken, fade))
     takes = TakesOnTrack(plan.takes, film.rate, film.samples, fade)
-    summed = _summed(bed, takes, film.samples, plan.gain_db)
+    summed = _summed(bed, takes, part, plan.gain_db)
     full_scale = max(1.0, 10 ** (plan.ceiling_dbtp / 20))
-    return Rendering(limiter, bed.ducker, limiter.limit(summed), full_scale)
+    return Rendering(limiter, bed.ducker, limiter.limit(summed, part.start), full_scale)
+
+
+def moved_faders(old: MixPlan, new: MixPlan, rate: int) -> list[Span]:
+    """Return where two plans of one film move a fader otherwise, in samples: the takes' own aside.
+
+    That is the original voice's, the limiter's and, under a preset that ducks, the bed's.
+    """
+    fade, ducking = _fade(new, rate), new.options.ducking
+    ducks = new.options.preset != "film"
+
+    def hills(plan: MixPlan) -> set[Plateau]:
+        ducked = Ducker(plan.spoken, rate, ducking).dips if ducks else ()
+        kept = around(plan.sources.kept, fade).plateaus
+        return {*within(plan.spoken, fade).plateaus, *kept, *ducked}
+
+    moved = hills(old) ^ hills(new)
+    return merge(Span(max(0, hill.rise), max(0, hill.rise, hill.end)) for hill in moved)
 
 
 def bed_of(film: OpenFilm, plan: MixPlan) -> Bed:
@@ -78,10 +107,10 @@ def _fade(plan: MixPlan, rate: int) -> int:
     return max(1, round(plan.options.fade_ms * rate / 1000))
 
 
-def _summed(bed: Bed, takes: TakesOnTrack, samples: int, gain_db: float) -> Iterator[Samples]:
+def _summed(bed: Bed, takes: TakesOnTrack, part: Span, gain_db: float) -> Iterator[Samples]:
     gain = np.float32(10 ** (gain_db / 20))
-    for start in range(0, samples, _BLOCK_SAMPLES):
-        block = bed.read(start, min(samples, start + _BLOCK_SAMPLES))
+    for start in range(part.start, part.end, _BLOCK_SAMPLES):
+        block = bed.read(start, min(part.end, start + _BLOCK_SAMPLES))
         takes.add_to(start, block)
         if gain_db:
             block *= gain

@@ -220,7 +220,8 @@ def test_the_file_itself_is_as_loud_as_its_source(tmp_path, codec):
     bed = (0.03 * noise).astype(np.float32)
     film = film_of(tmp_path, bed, [Line(seconds(i, i + 1), 0.4) for i in range(1, 14, 2)])
     path = film.folder / f"final_es.{codec}"
-    report, proof = mix_and_prove(film.sources, film.takes, path, MixOptions(codec=codec))
+    made = mix_and_prove(film.sources, film.takes, path, MixOptions(codec=codec))
+    report, proof = made.mixed.report, made.proof
     wanted = film.sources.loudness.integrated_lufs
     assert measure_file(path).integrated_lufs == pytest.approx(wanted, abs=0.2)
     assert proof.loudness_lufs == pytest.approx(wanted, abs=0.2)
