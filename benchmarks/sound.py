@@ -86,7 +86,7 @@ class Cost:
 def make_film(folder: Path, film: Film) -> None:
     """Write both stems, all takes, and what the original programme measures."""
     random = np.random.default_rng(7)
-    windows = _windows(film)
+    windows = windows_of(film)
     voices = [_voice(random, RATE) for _ in range(VARIANTS)]
     pieces = [_bed(random, film.channels) for _ in range(3)]
     with (
@@ -102,7 +102,7 @@ def make_film(folder: Path, film: Film) -> None:
     (folder / "loudness.json").write_text(json.dumps(asdict(programme)))
 
 
-def _windows(film: Film) -> list[Span]:
+def windows_of(film: Film) -> list[Span]:
     step = film.samples / film.lines
     return [Span(round(i * step), round(i * step + 0.7 * step)) for i in range(film.lines)]
 
@@ -145,12 +145,12 @@ def _spoken(
 
 def _write_takes(folder: Path, windows: Sequence[Span], voices: Sequence[np.ndarray]) -> None:
     (folder / "takes").mkdir()
-    for index, placed in enumerate(_placed(folder, windows)):
+    for index, placed in enumerate(placed_takes(folder, windows)):
         length = round(placed.window.length / RATE * TAKE_RATE * 0.98)
         write_wave(placed.path, np.resize(voices[index % VARIANTS], length), TAKE_RATE)
 
 
-def _placed(folder: Path, windows: Sequence[Span]) -> list[PlacedTake]:
+def placed_takes(folder: Path, windows: Sequence[Span]) -> list[PlacedTake]:
     return [
         PlacedTake(w.start, folder / "takes" / f"final_es_{i}.wav", f"SPEAKER_{i % 4:02}", w)
         for i, w in enumerate(windows)
@@ -183,9 +183,9 @@ def _cpu_s() -> float:
 
 def mix_here(folder: Path, film: Film, preset: Preset) -> Cost:
     """Mix the film that lies in the folder, in this (fresh) process."""
-    windows = _windows(film)
+    windows = windows_of(film)
     kept = tuple(windows[5::50])
-    takes = [take for take in _placed(folder, windows) if take.window not in kept]
+    takes = [take for take in placed_takes(folder, windows) if take.window not in kept]
     loudness = Loudness(**json.loads((folder / "loudness.json").read_text()))
     stems = folder / "accompaniment.wav", folder / "vocals.wav"
     sources = MixSources(*stems, tuple(windows), kept, loudness)

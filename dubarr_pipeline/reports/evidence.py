@@ -165,7 +165,12 @@ def gather(work: WorkDir) -> Evidence:
         mux=artifacts.checked(_MUX.validate_python, read_json(work.mux_report), work.mux_report),
         speakers=edited_speakers(work),
         cast=read_cast(work),
-        corrected=tuple(path.name for path in sorted(work.edits.glob("*"))),
+        corrected=tuple(
+            path.name
+            for path in sorted(work.edits.glob("[!.]*"))
+            # The script that edits were made on is no edit.
+            if path.name != "base.json"
+        ),
         refs=refs,
         sound_samples={(line.language, line.index): _samples(line) for line in placed},
         reading=_reading(work, tuple(production.languages)),

@@ -34,6 +34,9 @@ def summary(report: Report) -> tuple[str, ...]:
         lines += _cast_lines(report, name)
     if report.evidence.corrected:
         lines.append(f"corrected by hand: {', '.join(report.evidence.corrected)}")
+    if refused := report.evidence.production.refusals:
+        more = f" (and {len(refused) - _NAMED_LINES} more)" if len(refused) > _NAMED_LINES else ""
+        lines.append(f"edits that could not be had: {'; '.join(refused[:_NAMED_LINES])}{more}")
     if reasons := Counter(cue.reason for cue in report.evidence.script.left_out):
         counted = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
         lines.append(f"subtitles that are not spoken: {counted}")

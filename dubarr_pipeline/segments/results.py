@@ -197,6 +197,13 @@ class SegmentsResult:
     revisions: Mapping[str, int] = field(default_factory=dict[str, int])
     refused: tuple[str, ...] = ()
 
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Edits that could not be had, in words, each with its line."""
+        lines = (line for each in self.languages.values() for line in each)
+        named = [f"line {x.index} ({x.language}): {why}" for x in lines for why in x.refused]
+        return (*self.refused, *named)
+
     def failed_languages(self, least_placed: float) -> dict[str, str]:
         """Return the languages with too few placed lines, or too little of their time, and why."""
         found: dict[str, str] = {}
