@@ -32,11 +32,7 @@ def summary(report: Report) -> tuple[str, ...]:
             if found
         ]
         lines += _cast_lines(report, name)
-    if report.evidence.corrected:
-        lines.append(f"corrected by hand: {', '.join(report.evidence.corrected)}")
-    if refused := report.evidence.production.refusals:
-        more = f" (and {len(refused) - _NAMED_LINES} more)" if len(refused) > _NAMED_LINES else ""
-        lines.append(f"edits that could not be had: {'; '.join(refused[:_NAMED_LINES])}{more}")
+    lines += _edit_lines(report.evidence)
     if reasons := Counter(cue.reason for cue in report.evidence.script.left_out):
         counted = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
         lines.append(f"subtitles that are not spoken: {counted}")
@@ -207,3 +203,11 @@ class Report:
     def segments(self) -> Mapping[int, Segment]:
         """Segments of the script by index."""
         return {segment.index: segment for segment in self.evidence.script.segments}
+
+
+def _edit_lines(evidence: Evidence) -> Iterator[str]:
+    if evidence.corrected:
+        yield f"corrected by hand: {', '.join(evidence.corrected)}"
+    if refused := evidence.production.refusals:
+        more = f" (and {len(refused) - _NAMED_LINES} more)" if len(refused) > _NAMED_LINES else ""
+        yield f"edits that could not be had: {'; '.join(refused[:_NAMED_LINES])}{more}"
