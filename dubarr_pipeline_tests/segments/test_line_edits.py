@@ -31,8 +31,9 @@ class Voiced(ToneSynthesizer):
         super().__init__(fits_duration=False)
         self.asked: list[SpeechRequest] = []
 
-    def voices(self, _: str) -> tuple[StockVoice, ...]:
-        return (StockVoice("ana"), StockVoice("bea"))
+    def voices(self, language: str) -> tuple[StockVoice, ...]:
+        names = ("ana", "bea") if language in ("es", "ca") else ()
+        return tuple(StockVoice(name) for name in names)
 
     def speak(self, request: SpeechRequest) -> Speech:
         self.asked.append(request)
