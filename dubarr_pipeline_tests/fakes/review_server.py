@@ -53,6 +53,7 @@ class MadeUpFilm:
     output_revision: int = 0
     gone: bool = False
     orphans: list[Json] = field(default_factory=list[Json])
+    corrections: list[Json] = field(default_factory=list[Json])
 
     def revision(self, language: str) -> int:
         return max((fact["revision"] for fact in self.documents[language]), default=0)
@@ -149,6 +150,7 @@ class MadeUpFilm:
             "gate": {"state": "held", "reasons": ["50 lines failed", "bed 3 dB low"], "note": ""},
             "running": False,
             "picture": {"kind": "none"},
+            "series": "long",
         }
 
 
@@ -230,6 +232,25 @@ class Calls:
         voices = {DUB: [f"voice-{number}" for number in range(5)]}
         return JSONResponse({"speakers": [], "voices": voices})
 
+    async def series(self, request: Request) -> Response:
+        if request.method == "PUT":
+            self.film.corrections += (await request.json())["corrections"]
+        names = {c["target"]: c["value"] for c in self.film.corrections if c["field"] == "name"}
+        told = [c["target"] for c in self.film.corrections if c["field"] == "character"]
+        ada = {"id": "ada", "name": names.get("ada", "Ada"), "gender": "female", "films": 3}
+        unsure = {"film": KEY, "speaker": "s2", "proposed": "ada", "why": "they sound alike"}
+        return JSONResponse(
+            {
+                "key": "long",
+                "title": "Long",
+                "revision": 0,
+                "films": {KEY: "The Long Film"},
+                "characters": [{**ada, "voices": {DUB: "voice-0"}}],
+                "unsure": [] if f"{KEY}/s2" in told else [unsure],
+                "to_respeak": [KEY] if self.film.corrections else [],
+            }
+        )
+
     async def render(self, _: Request) -> Response:
         self.film.output_revision = self.film.revision(DUB) + self.film.revision(SOURCE)
         return JSONResponse({"accepted": True}, 202)
@@ -277,6 +298,7 @@ def application(film: MadeUpFilm) -> Starlette:
         Route(f"{base}/import", calls.imported, methods=["POST"]),
         Route(f"{base}/events", calls.events),
         Route(f"{base}/cast", calls.cast),
+        Route("/series/long/cast", calls.series, methods=["GET", "PUT"]),
     ]
     return Starlette(
         routes=[

@@ -424,6 +424,16 @@ def test_the_other_pages_open(desk: Desk, server: str, seen: Browser):
     seen.open(f"{server}/review/{KEY}/cast", "Cast of The Long Film", "voice-3", "40 lines")
 
 
+def test_a_person_says_who_a_speaker_of_the_series_is(desk: Desk):
+    desk.page.go(f"{desk.address}/cast", "document.body.innerText.includes('they sound alike')")
+    desk.page.click("It is Ada")
+    desk.page.wait("document.body.innerText.includes('Not yet in: The Long Film')")
+    assert desk.film.corrections == [
+        {"target": f"{KEY}/s2", "field": "character", "value": "ada"},
+    ]
+    assert "they sound alike" not in desk.page.read("document.body.innerText")
+
+
 def test_a_film_that_is_not_there_is_said(desk: Desk, server: str, seen: Browser):
     seen.open(f"{server}/review/nowhere", "Try again")
     seen.errors.clear()

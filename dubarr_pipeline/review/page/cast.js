@@ -5,6 +5,7 @@ import { button, colour, counted, fill, h, languageName, say } from "./dom.js";
 import { select } from "./dialogs.js";
 import { mergeSpeakers, voiceChooser } from "./people.js";
 import { Player } from "./player.js";
+import { Series } from "./series.js";
 import { FilmStore } from "./store.js";
 
 export class CastPage {
@@ -19,7 +20,8 @@ export class CastPage {
     this.root = root;
     this.player = new Player(store.address, store.lang);
     this.cast = await call(`${store.address.film}/cast`);
-    this.memory = store.film.series ? await call(`/series/${encodeURIComponent(store.film.series)}/cast`).catch(() => null) : null;
+    this.series = new Series(store);
+    await this.series.load();
     store.addEventListener("film", () => this.draw());
     this.draw();
   }
@@ -34,7 +36,7 @@ export class CastPage {
       h("header", { class: "top" }, h("a", { href: `/review/${encodeURIComponent(store.film.key)}?lang=${store.lang}`, class: "home" }, "Back to the lines"),
         h("h1", {}, `Cast of ${store.film.title}`), chooser),
       people.length ? h("div", { class: "people" }, people.map((each) => this.card(each))) : h("p", { class: "state" }, "This film has no speakers yet."),
-      this.memory ? this.series() : null));
+      this.series.element));
   }
 
   card(speaker) {
@@ -76,14 +78,5 @@ export class CastPage {
     } finally {
       control.disabled = false;
     }
-  }
-
-  series() {
-    const rows = (this.memory.characters ?? this.memory.speakers ?? []).map((each) => h("tr", {},
-      h("td", {}, each.name || each.id), h("td", {}, Object.entries(each.voices ?? {}).map(([lang, voice]) => `${languageName(lang)}: ${voice}`).join(", ")),
-      h("td", {}, each.films === undefined ? "" : counted(each.films, "film"))));
-    return h("section", {}, h("h2", {}, "Memory of the series"), rows.length
-      ? h("table", {}, h("thead", {}, h("tr", {}, ["Character", "Voices", "Heard in"].map((words) => h("th", {}, words)))), h("tbody", {}, rows))
-      : h("p", { class: "state" }, "The series remembers no voices yet."));
   }
 }

@@ -15,7 +15,7 @@ export class Orphans {
     const found = this.store.language?.orphans ?? [];
     this.element.hidden = !found.length;
     fill(this.element, h("details", { open: found.length < 4 },
-      h("summary", {}, `${counted(found.length, "line")} with edits ${found.length === 1 ? "was" : "were"} not found again; nothing of it is applied.`),
+      h("summary", {}, `${counted(found.length, "line")} with edits ${found.length === 1 ? "was" : "were"} not found again: what was stated of it is not applied.`),
       h("ul", {}, found.map((orphan) => this.row(orphan)))));
   }
 
