@@ -112,12 +112,12 @@ class ReviewRuns:
 
     def fault(self, key: str) -> str:
         """Return why the last run failed, in words; empty if it did not."""
-        cause = next((row.cause for row in self._rows([key]) if row.status == "ERROR"), None)
         own, log = self._processes.get(key), self._log(key)
-        if cause or own is None or not own.returncode or not log.is_file():
-            return cause or ""
-        # It ended before it could record anything.
-        return log.read_text("utf-8", "replace").strip()[-_SHOWN:]
+        if own is not None and log.is_file():
+            # Of one that could not begin the store knows nothing.
+            words = log.read_text("utf-8", "replace").strip().rpartition("dubarr: ")[2]
+            return words[-_SHOWN:] if own.poll() else ""
+        return next((row.cause or "" for row in self._rows([key]) if row.status == "ERROR"), "")
 
     def gate(self, key: str) -> GateAnswer:
         """Return the state of a film's gate; one whose record is damaged is held by that."""

@@ -149,7 +149,8 @@ class ReviewRoom:
         return self._started[key]
 
     def render(self, key: str) -> None:
-        """Start a run. Raises `VideoBusy` if one is running."""
+        """Start a run, after the line that is being tried. Raises `VideoBusy` if one is running."""
+        self.trials.wait()
         self.backstage.render(key)
         self._started[key] += 1
 

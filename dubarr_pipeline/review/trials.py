@@ -69,6 +69,10 @@ class TrialDesk:
             raise RequestRefused(404, "no_trial", "it was not tried, or long ago: try it again")
         return spoken
 
+    def wait(self) -> None:
+        """Wait for the line that is being spoken: it holds the film as a run does."""
+        self._thread.submit(int).result()
+
     def close(self) -> None:
         """Give the voices back."""
         if self._idle:

@@ -16,7 +16,9 @@ from starlette.testclient import TestClient
 
 from dubarr_pipeline.api.review import ReviewRuns
 from dubarr_pipeline.config.settings import parse_settings
+from dubarr_pipeline.errors import VideoBusy
 from dubarr_pipeline.review.room import ReviewRoom
+from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 from dubarr_pipeline_tests.fixtures.bench import Bench
 from dubarr_pipeline_tests.fixtures.review_film import client_of
 
@@ -90,3 +92,18 @@ def rendered(page: TestClient, address: str) -> None:
         time.sleep(0.2)
     (film,) = page.get("/api/v1/films").json()["films"]
     assert film["state"] == "DONE"
+
+
+def test_a_run_that_cannot_begin_says_why(page: TestClient, dubbed: Bench):
+    (key,) = (film["key"] for film in page.get("/api/v1/films").json()["films"])
+    runs = ReviewRuns(parse_settings({}, dubbed.work_dir))
+    with closing(runs), exclusive(WorkDir(dubbed.work_dir / key)):
+        assert runs.fault(key) == ""
+        runs.render(key)
+        with pytest.raises(VideoBusy):
+            runs.render(key)
+        end = time.monotonic() + 120
+        while runs.is_running(key):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert runs.fault(key).startswith("another process is working in ")
