@@ -22,6 +22,7 @@ from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import Task, is_worked_at, task_table
 from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import check_writable
+from dubarr_pipeline.library.housekeeping import REVIEWS
 from dubarr_pipeline.library.webhooks.inbox import webhook_token
 from dubarr_pipeline.review.answers import GateAnswer, GateWish
 from dubarr_pipeline.review.cast_answers import (
@@ -30,7 +31,6 @@ from dubarr_pipeline.review.cast_answers import (
     SeriesWish,
     UnsureAnswer,
 )
-from dubarr_pipeline.review.films import CACHE
 from dubarr_pipeline.review.room import Backstage, ReviewRoom
 from dubarr_pipeline.review.server import review_server
 
@@ -193,7 +193,7 @@ class ReviewRuns:
             return self._instance
 
     def _log(self, key: str) -> Path:
-        return self._settings.work_dir / CACHE / key / "render.log"
+        return self._settings.work_dir / REVIEWS / key / "render.log"
 
     def close(self) -> None:
         """Stop the runs that were started from here."""

@@ -35,9 +35,12 @@ Kind = Literal[
     "kept original",
     "deleted video",
     "sample",
+    "review cache",
 ]
 SAMPLES = "samples"
 """Folder of the samples of films; a library's walk passes by a folder of this name."""
+REVIEWS = ".review"
+"""Folder of what the review page keeps for browsers, with a folder for each film."""
 RECEIPTS = ".requests"
 """Folder of the receipts of requests."""
 _DAY_S = 86_400.0
@@ -65,7 +68,8 @@ def removals(settings: Settings, now_s: float) -> Iterator[Removal]:
             yield from _of_video(load_video(key, settings.work_dir), settings, now_s)
     yield from _old_logs(settings.work_dir / "logs", settings.housekeeping, now_s)
     yield from _old_logs(settings.work_dir / RECEIPTS, settings.housekeeping, now_s, "receipt")
-    yield from _old_samples(settings, now_s)
+    yield from _idle(settings, now_s, SAMPLES, "sample")
+    yield from _idle(settings, now_s, REVIEWS, "review cache")
 
 
 def remove(removal: Removal, settings: Settings, now_s: float) -> bool:
@@ -183,15 +187,15 @@ def _old_logs(
             yield Removal(kind, path, f"it is {days:.0f} days old", size=_size(path))
 
 
-def _old_samples(settings: Settings, now_s: float) -> Iterator[Removal]:
-    """Yield the samples that nothing has touched for as long as temporary files are kept."""
-    folder, kept_days = settings.work_dir / SAMPLES, settings.housekeeping.keep_temporary_days
+def _idle(settings: Settings, now_s: float, name: str, kind: Kind) -> Iterator[Removal]:
+    """Yield what nothing in a folder has touched for as long as temporary files are kept."""
+    folder, kept_days = settings.work_dir / name, settings.housekeeping.keep_temporary_days
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         inside = path.rglob("*") if path.is_dir() else ()
         idle_days = (now_s - max(p.stat().st_mtime for p in (path, *inside))) / _DAY_S
         if idle_days > kept_days and not settings.debug_mode:
-            reason = f"it is a sample that has been idle for {idle_days:.0f} days"
-            yield Removal("sample", path, reason, size=_size(path))
+            reason = f"it is a {kind} that has been idle for {idle_days:.0f} days"
+            yield Removal(kind, path, reason, size=_size(path))
 
 
 def _size(path: Path) -> int:

@@ -14,6 +14,7 @@ from dubarr_pipeline.edits.film import film_edits, stale_slots
 from dubarr_pipeline.edits.history import Slot
 from dubarr_pipeline.edits.model import EditsDocument, FilmEdits
 from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.library.housekeeping import REVIEWS
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.script.model import SpeakerProfile, Transcript
 from dubarr_pipeline.segments.cast import Cast, read_cast
@@ -24,8 +25,6 @@ from dubarr_pipeline.workdir.layout import WorkDir
 
 _Part = TypeVar("_Part")
 _KEPT = 4
-CACHE = ".review"
-"""Folder in the work folder of all films, with a folder for each film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def read_view(video: Video, work_dir: Path) -> FilmView:
     return FilmView(
         video,
         work,
-        work_dir / CACHE / video.key,
+        work_dir / REVIEWS / video.key,
         _if_there(lambda: read_sound(work.speech)),
         script,
         made,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -155,6 +156,7 @@ def peaks(room: ReviewRoom, asked: Asked) -> Response:
         found = open_sound(view, what, language, stack)
         name = f"dub-{language}" if what == "dub" else what
         path = peaks_file(found, view.cache / "peaks", name, asked.query["rate"])
+    os.utime(view.cache)
     return FileResponse(
         path, 200, _KEPT_BY_BROWSERS, "application/octet-stream", stat_result=path.stat()
     )
@@ -172,6 +174,7 @@ def picture(room: ReviewRoom, asked: Asked) -> Response:
         if not isinstance(made, Path):
             return json_response(Making, Making(made), 202)
         path = made
+        os.utime(view.cache)  # it is in use; the file's own date is its version
     status = path.stat()
     return FileResponse(path, 200, _KEPT_BY_BROWSERS, picture_type(path), stat_result=status)
 

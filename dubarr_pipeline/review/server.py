@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from dubarr_pipeline.config.options import ReviewOptions
 from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.library.housekeeping import REVIEWS
 from dubarr_pipeline.library.videos import registered
 from dubarr_pipeline.review.access import Names
 from dubarr_pipeline.review.app import PAGES, review_app
-from dubarr_pipeline.review.films import CACHE
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.services.web import WebServer
 
@@ -53,7 +53,7 @@ def review_server(room: ReviewRoom, options: ReviewOptions, token: str) -> Revie
 
 def forget_gone_films(room: ReviewRoom) -> None:
     """Remove what is kept for the browser of films that are not here any more."""
-    folder = room.settings.work_dir / CACHE
+    folder = room.settings.work_dir / REVIEWS
     known = {*registered(room.settings.work_dir)}
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name not in known:

@@ -18,7 +18,7 @@ from dubarr_pipeline.defs.jobs import tidy
 from dubarr_pipeline.defs.runtime.records import add_video
 from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.dub_requests import DubRequest
-from dubarr_pipeline.library.housekeeping import Removal, removals
+from dubarr_pipeline.library.housekeeping import Removal, removals, remove
 from dubarr_pipeline.library.videos import Video, make_video, save_video
 from dubarr_pipeline.library.webhooks.receipts import Receipt, write_receipt
 from dubarr_pipeline.workdir.identity import identify
@@ -214,3 +214,17 @@ def test_the_command_says_first_and_then_does(house: House):
     assert "its process was killed while writing it" in answer.out
     assert not old.exists()
     assert "removed: 0 files" in bench.run("prune").out
+
+
+def test_what_a_browser_was_shown_goes_when_nobody_looks_any_more(house: House):
+    kept = house.settings.work_dir / ".review"
+    for name, days in (("seen-0123abcd", 1), ("left-0123abcd", 20)):
+        piece = kept / name / "dub-es" / "0000.s16"
+        piece.parent.mkdir(parents=True)
+        piece.write_bytes(bytes(100))
+        for path in (piece, piece.parent, piece.parent.parent):
+            os.utime(path, (time.time() - days * DAY_S,) * 2)
+    found = [each for each in removals(house.settings, time.time()) if each.kind == "review cache"]
+    assert [(each.path.name, each.size) for each in found] == [("left-0123abcd", 100)]
+    assert remove(found[0], house.settings, time.time())
+    assert [path.name for path in kept.iterdir()] == ["seen-0123abcd"]
