@@ -57,10 +57,10 @@ def plan(
     work_dir: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
 ) -> list[StageDecision]:
-    """Return what a run would do to a registered video. Changes nothing.
+    """Return what a run would do to a video, registered or not. Changes nothing.
 
     The video is given by its path, its key, or a beginning of its key; `to` are target languages
-    (BCP-47), those it was registered with by default.
+    (BCP-47), those it was registered with by default; a file never dubbed needs them.
 
     Raises:
         SettingsError: if no video or several match.

@@ -11,7 +11,7 @@ import pytest
 
 import dubarr_pipeline as dubarr
 from dubarr_pipeline.defs.stages import STAGE_NAMES
-from dubarr_pipeline.errors import LanguageError, SettingsError, SourceMissing
+from dubarr_pipeline.errors import DubbingError, LanguageError, SettingsError, SourceMissing
 from dubarr_pipeline.progress import Progress
 
 SCRIPT = """
@@ -111,6 +111,8 @@ def test_errors_are_ours(tmp_path: Path, tiny_film: Path) -> None:
     with pytest.raises(SettingsError, match="unknown profile 'huge'"):
         dubarr.dub(tiny_film, to=["es"], work_dir=work, profile="huge")
     with pytest.raises(SettingsError, match="0 videos match"):
+        dubarr.plan(tmp_path / "absent.mkv", work_dir=work)
+    with pytest.raises(DubbingError, match="no languages of its own"):
         dubarr.plan(tiny_film, work_dir=work)
     assert dubarr.status(tmp_path / "none") == []
 
