@@ -8,6 +8,7 @@ bound counts at once, and no film is dubbed again for it (docs/decisions/0030-th
 from __future__ import annotations
 
 import fcntl
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -213,9 +214,9 @@ def _beyond(figures: Figures, options: GateOptions) -> dict[str, tuple[GateFigur
 
 def _is_beyond(figure: GateFigure, options: GateOptions) -> bool:
     # A figure of a later version has no bound here.
-    bound = getattr(options, figure.name, None)
-    unbound = bound is None or (figure.name == "undubbed_s" and not bound)
-    return not unbound and figure.value > float(bound)
+    bound = float(getattr(options, figure.name, math.inf))
+    unbound = figure.name == "undubbed_s" and not bound
+    return not unbound and figure.value > bound
 
 
 def _reason(figure: GateFigure, options: GateOptions) -> str:

@@ -92,8 +92,11 @@ def qc_sheet(
             continue
         doubted = list(_doubted(report, found.language))
         left_out += len(doubted[_MOST_LINES:])
-        lines = _with_sounds(report, work, doubted[:_MOST_LINES], room)
-        shown = [_sheet_line(report, line, names, *rest) for line, *rest in lines]
+        sounds = _sounds(report, work, [line for line, _ in doubted[:_MOST_LINES]], room)
+        shown = [
+            _sheet_line(report, line, names, doubts, pair)
+            for (line, doubts), pair in zip(doubted, sounds, strict=False)
+        ]
         figures = report.figures.get(found.language, ())
         reasons = report.gate.languages.get(found.language, ())
         part = {"name": display_name(found.language), "quality": found, "lines": shown}
@@ -129,19 +132,16 @@ def _doubted(report: Report, language: str) -> Iterator[tuple[LineResult, tuple[
     yield from ((line, doubts[line.index]) for line in ranked if doubts[line.index])
 
 
-def _with_sounds(
-    report: Report,
-    work: WorkDir,
-    doubted: Sequence[tuple[LineResult, tuple[str, ...]]],
-    room: _Room,
-) -> list[tuple[LineResult, tuple[str, ...], str, str]]:
-    """Return lines with the data URIs of the original and of the dub around each."""
-    found: list[tuple[LineResult, tuple[str, ...], str, str]] = []
+def _sounds(
+    report: Report, work: WorkDir, lines: Sequence[LineResult], room: _Room
+) -> list[tuple[str, str]]:
+    """Return the data URIs of the original and of the dub around each line."""
+    found: list[tuple[str, str]] = []
     rate = report.evidence.production.rate
     with ExitStack() as opened:
         stems = [opened.enter_context(WaveFile(p)) for p in (work.vocals, work.accompaniment)]
         film = SoundsTogether(*stems)
-        for line, doubts in doubted:
+        for line in lines:
             sounds = ("", "")
             if room.left:
                 span = _span(line, rate)
@@ -150,7 +150,7 @@ def _with_sounds(
                     sounds = ("", "")
             if not any(sounds):
                 room.without.append(f"{line.language} {line.index}")
-            found.append((line, doubts, *sounds))
+            found.append(sounds)
     return found
 
 
@@ -200,8 +200,7 @@ def _sheet_line(
     line: LineResult,
     names: Mapping[str, str | None],
     doubts: tuple[str, ...],
-    original: str,
-    dub: str,
+    sounds: tuple[str, str],
 ) -> SheetLine:
     segment = report.segments.get(line.index)
     return SheetLine(
@@ -211,6 +210,5 @@ def _sheet_line(
         (segment.text if segment else "")[:_LONGEST_TEXT],
         line.text[:_LONGEST_TEXT],
         tuple(each[:_LONGEST_TEXT] for each in doubts),
-        original,
-        dub,
+        *sounds,
     )

@@ -42,6 +42,7 @@ SCENE = (
     Said(3.0, "Nobody leaves this harbour until the bell rings.", 5.6),
     Said(6.2, "There is somebody at the door for you, my friend.", 8.8),
 )
+UNSCRIPTED = Said(9.4, "Nobody wrote down what is being said here tonight.", 12.4)
 LONG = "Alors là, je ne sais vraiment pas ce que tu veux que je te dise de plus à ce sujet. " * 3
 
 
@@ -98,7 +99,8 @@ class Harbour:
 @pytest.fixture(scope="module")
 def harbour(tmp_path_factory: pytest.TempPathFactory) -> Harbour:
     root = tmp_path_factory.mktemp("harbour")
-    film = make_film(root / "films" / "Harbour (1999).mkv", Film(SCENE, 9.5))
+    film = make_film(root / "films" / "Harbour (1999).mkv", Film((*SCENE, UNSCRIPTED), 13.0))
+    sidecar(film, "en").write_text(srt(SCENE), encoding="utf-8")
     texts = ("Buenos días. Necesitamos un barco.", "Nadie sale de este puerto.", SCENE[2].text)
     spanish = [Said(x.start_s, text, x.end_s) for x, text in zip(SCENE, texts, strict=True)]
     french = [Said(x.start_s, LONG, x.end_s) for x in SCENE]
@@ -131,6 +133,7 @@ def test_a_bad_film_is_finished_and_held_and_says_so_everywhere(harbour: Harbour
     assert gate["state"] == "held"
     assert [gate["languages"][each]["state"] for each in ("es", "fr")] == ["held", "held"]
     assert "failed_share allows 5 %" in gate["languages"]["fr"]["reasons"][0]
+    assert any("undubbed_share allows 15 %" in each for each in gate["reasons"])
     shown = harbour.bench.run("status")
     assert shown.code == 1
     assert "HELD" in shown.out
@@ -246,7 +249,8 @@ def _track(work: WorkDir, part: str, **figures: Any) -> None:
 
 
 def _heal(work: WorkDir) -> None:
-    """Make Spanish a good dub, and French a copy of it."""
+    """Make Spanish a good dub, keep French as it is in the original, and script all speech."""
+    _edit(work.speech, lambda found: found.update(speech=_scripted(found["speech"])))
     _lines(work, lambda line: line.update(text="Buenos días. Necesitamos un barco para la isla."))
 
     def both(document: Any) -> None:
@@ -256,6 +260,10 @@ def _heal(work: WorkDir) -> None:
         ]
 
     _edit(work.segments_report, both)
+
+
+def _scripted(speech: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [span for span in speech if span["start"] < UNSCRIPTED.start_s - 0.3]
 
 
 def _fail(line: dict[str, Any]) -> None:

@@ -61,14 +61,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> WorkDir:
     write_wave(made.vocals, np.stack([low, low]), RATE)
     write_wave(made.accompaniment, np.zeros((2, SAMPLES), np.float32), RATE)
     dub = made.root / "dub.wav"
-    write_wave(dub, np.where(time < 4.5, 0, high)[None].astype(np.float32), RATE)
+    write_wave(dub, np.asarray(np.where(time < 4.5, 0, high)[None], np.float32), RATE)
     ffmpeg.run(["-i", ffmpeg.file_url(dub), "-ar", "48000", ffmpeg.file_url(made.track("es"))])
     return made
 
 
-def sheet(work: WorkDir, **options: int) -> str:
+def sheet(work: WorkDir, most_bytes: int = MOST_BYTES) -> str:
     report = make_report(finished_work.video(work, "A & <b>.mkv"), work, ())
-    return qc_sheet(report, work, **options)
+    return qc_sheet(report, work, most_bytes=most_bytes)
 
 
 def heard(uri: str) -> np.ndarray:
