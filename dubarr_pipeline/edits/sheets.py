@@ -80,10 +80,17 @@ class SheetLine:
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """A row that came in; `number` counts from 1, the header or the file's first line."""
+    """A row that came in.
+
+    Attributes:
+        number: from 1, the header or the file's first line.
+        computed: columns that hold a formula, unless the text is what went out: some programs take
+            the guard off as they open a file.
+    """
 
     number: int
     cells: Mapping[str, str]
+    computed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +167,13 @@ def import_csv(data: bytes, lines: Sequence[SheetLine]) -> SheetChanges:
         check_columns(header)
         for number, cells in enumerate(reader, start=2):
             if any(cells):
-                rows.append(SheetRow(number, dict(zip(header, cells, strict=False))))
+                found = dict(zip(header, map(str.strip, cells), strict=False))
+                computed = {name for name, cell in found.items() if _COMPUTED.match(cell)}
+                plain = {name: unguarded(cell) for name, cell in found.items()}
+                rows.append(SheetRow(number, plain, frozenset(computed)))
     except csv.Error as error:
         raise refused_sheet(f"it is no CSV: {error}", len(rows) + 2) from error
-    return changes(_without_formulas(rows), lines)
+    return changes(rows, lines)
 
 
 def export_srt(lines: Iterable[SheetLine]) -> bytes:
@@ -288,6 +298,8 @@ def _fault_of_row(row: SheetRow, line: SheetLine | None, seen: bool) -> str:
     wanted = line.cells()
     for name in ("start", "end", "speaker", "original"):
         if plain_cell(row.cells[name]) != wanted[name]:
+            if name in row.computed:
+                return _formula(name, row)
             cure = "times are changed on the page" if name in ("start", "end") else "put it back"
             return f"{name} is {row.cells[name][:60]!r} and was {wanted[name][:60]!r}: {cure}"
     if not _CHECK.fullmatch(plain_cell(row.cells["check"])):
@@ -299,9 +311,15 @@ def _fault_of_cell(name: str, row: SheetRow, wanted: Mapping[str, str]) -> str:
     value = plain_cell(row.cells[name])
     if not _is_change(name, row, wanted):
         return ""
+    if name in row.computed:
+        return _formula(name, row)
     if _exported(name, row) != _digest(wanted[name]):
         return f"{name} is {wanted[name][:60]!r} by now, of somebody else: export the sheet anew"
     return "" if name == "comment" and not value else fault_of_value(name, value)
+
+
+def _formula(name: str, row: SheetRow) -> str:
+    return f"{name} holds a formula, {row.cells[name][:60]!r}: write it as text"
 
 
 def _is_change(name: str, row: SheetRow, wanted: Mapping[str, str]) -> bool:
@@ -318,22 +336,6 @@ def _exported(name: str, row: SheetRow) -> str:
 
 def _digest(cell: str) -> str:
     return hashlib.blake2b(" ".join(cell.split()).encode(), digest_size=3).hexdigest()
-
-
-def _without_formulas(rows: Iterable[SheetRow]) -> list[SheetRow]:
-    """Return rows without the guards of their cells. Raises `EditsRefused` for formulas."""
-    errors, found = list[FactError](), list[SheetRow]()
-    for row in rows:
-        for name in COLUMNS:
-            cell = row.cells.get(name, "").strip()
-            if _COMPUTED.match(cell):
-                words = f"{name} holds a formula, {cell[:60]!r}: write it as text"
-                errors.append(FactError(row.cells.get("id", ""), words, row.number))
-        plain = {name: unguarded(cell.strip()) for name, cell in row.cells.items()}
-        found.append(SheetRow(row.number, plain))
-    if errors:
-        raise EditsRefused(tuple(errors))
-    return found
 
 
 def _decoded(data: bytes) -> str:

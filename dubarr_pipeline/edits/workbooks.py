@@ -65,14 +65,15 @@ def import_xlsx(data: bytes, lines: Sequence[SheetLine]) -> SheetChanges:
             header = [str(cell.value or "").strip().casefold() for cell in cells]
             check_columns(header)
             continue
-        found: dict[str, str] = {}
-        for name, cell in zip(header, cells, strict=False):
-            if name in COLUMNS:
-                found[name], fault = _text_of(cell)
-                if fault:
-                    errors.append(FactError(found.get("id", ""), f"{name} {fault}", number))
+        known = {n: cell for n, cell in zip(header, cells, strict=False) if n in COLUMNS}
+        found = dict.fromkeys(COLUMNS, "")
+        for name, cell in known.items():
+            found[name], fault = _text_of(cell)
+            if fault:
+                errors.append(FactError(found["id"], f"{name} {fault}", number))
         if any(found.values()):
-            rows.append(SheetRow(number, {name: found.get(name, "") for name in COLUMNS}))
+            computed = {name for name, cell in known.items() if cell.data_type in ("f", "e")}
+            rows.append(SheetRow(number, found, frozenset(computed)))
     if errors:
         raise EditsRefused(tuple(errors))
     check_columns(header)
@@ -110,11 +111,9 @@ def _cells(data: bytes) -> list[tuple[Any, ...]]:
 
 def _text_of(cell: Any) -> tuple[str, str]:
     """Return the text of a cell, and why it is none."""
-    value, kind = cell.value, cell.data_type
+    value = cell.value
     if value is None:
         return "", ""
-    if kind in ("f", "e"):
-        return str(value), f"holds a formula, {str(value)[:60]!r}: write it as text"
     if isinstance(value, str):
         return unguarded(value.strip()), ""
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -71,6 +71,12 @@ def test_a_new_text_arrives_as_it_was_written(text: str) -> None:
         assert one.value.split() == new.replace("\x07", "").split()
 
 
+def test_a_program_may_take_the_guards_off() -> None:
+    guarded = export_csv(LINES).replace(b"'=ok?", b"=ok?").replace(b"'-No.", b"-No.")
+    assert import_csv(guarded, LINES) == SheetChanges((), ())
+    assert import_xlsx(xlsx_of("G3", "=ok?"), LINES) == SheetChanges((), ()), "taken for a formula"
+
+
 def test_what_others_have_changed_meanwhile_is_kept_or_named() -> None:
     now = [replace(LINES[0], text="Falta un barco.", comment="Bob's"), *LINES[1:]]
     assert import_csv(export_csv(LINES), now) == SheetChanges((), ()), "Ann changed nothing there"
