@@ -66,7 +66,7 @@ def import_xlsx(data: bytes, lines: Sequence[SheetLine]) -> SheetChanges:
             check_columns(header)
             continue
         known = {n: cell for n, cell in zip(header, cells, strict=False) if n in COLUMNS}
-        found = dict.fromkeys(COLUMNS, "")
+        found: dict[str, str] = dict.fromkeys(COLUMNS, "")
         for name, cell in known.items():
             found[name], fault = _text_of(cell)
             if fault:
