@@ -21,7 +21,7 @@ from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.script.recognition.word_alignment import word_error
 from dubarr_pipeline.segments.results import KEPT_ORIGINAL, LineResult
 from dubarr_pipeline.spans import to_seconds, total
-from dubarr_pipeline.text.language_guess import foreign_language, guess_language
+from dubarr_pipeline.text.language_guess import foreign_language, guess_language, is_copy
 from dubarr_pipeline.text.normalize import speakable
 
 _EVEN_TEMPO = Fraction(1, 10)
@@ -146,7 +146,12 @@ def _untranslated(track: _Track) -> Iterator[GateFigure]:
     if not (placed := track.placed):
         return
     source = track.found.script.language
-    wrong = [x for x in placed if foreign_language(x.text, track.language, source)]
+    wrong = [
+        x
+        for x in placed
+        if foreign_language(x.text, track.language, source)
+        or is_copy(x.text, track.sources.get(x.index, ""), track.language)
+    ]
     # Short lines tell nothing alone, and a voice may say other words than are written.
     if guess_language(line.text for line in placed).contradicts(track.language):
         wrong = placed

@@ -73,15 +73,10 @@ def foreign_language(text: str, expected: str, source: str) -> str | None:
     repeated ones count once; what is left decides only if it is long enough. Languages that are
     alike are not told apart.
     """
-    words = _telling_words(text)
-    letters, cased = sum(map(len, words)), any(w.upper() != w.lower() for w in words)
-    if letters < (_TELLING_LETTERS if cased else _CASELESS_LETTERS):
+    words, own = _telling_words(text), _labels_of(expected)
+    if not (words and own):
         return None
-    if cased and len(words) < _TELLING_WORDS:
-        return None
-    own, theirs = _labels_of(expected), _labels_of(source)
-    if not own:
-        return None
+    letters, theirs = sum(map(len, words)), _labels_of(source)
     shares = dict(_identifier().rank(" ".join(words)))
     bound = _log_share(shares, own)
     if theirs.isdisjoint(own) and _log_share(shares, theirs) - bound > _SOURCE_MARGIN:
@@ -91,12 +86,24 @@ def foreign_language(text: str, expected: str, source: str) -> str | None:
     return best if letters >= 2 * _TELLING_LETTERS and sure and best not in own else None
 
 
+def is_copy(text: str, original: str, expected: str) -> bool:
+    """Return whether a line is its original's text, in a language that the model does not know.
+
+    Of a language that it knows, the text itself tells more: like languages share whole lines.
+    """
+    same = text.split() == original.split() and bool(_telling_words(text))
+    return same and not _labels_of(expected)
+
+
 def _telling_words(text: str) -> list[str]:
-    """Return the words of a line that are no names, each once."""
+    """Return the words of a line that are no names, each once; none if they are too few to tell."""
     words = _WORD.findall(text)
     if text.isupper():
         words = [word.lower() for word in words]
-    return list(dict.fromkeys(word for word in words if not word[0].isupper()))
+    words = list(dict.fromkeys(word for word in words if not word[0].isupper()))
+    cased = any(word.upper() != word.lower() for word in words)
+    enough = sum(map(len, words)) >= (_TELLING_LETTERS if cased else _CASELESS_LETTERS)
+    return words if enough and (len(words) >= _TELLING_WORDS or not cased) else []
 
 
 def _log_share(shares: Mapping[str, float], labels: Iterable[str]) -> float:

@@ -50,3 +50,16 @@ def test_lines_at_fault_are_named_by_their_index_and_texts() -> None:
     again = lost.changed(some, text="otra cosa")
     (other,) = [x for x in again.figures()[film.language] if x.name == "failed_share"]
     assert figure.lines[some[0]] != other.lines[some[0]]
+
+
+def test_copies_in_a_language_that_the_guesser_does_not_know_are_held() -> None:
+    film = next(each for each in map(clean_film, range(20)) if len(each.lines) > 20)
+    originals = {segment.index: segment.text for segment in film.segments}
+    copied = [replace(x, text=originals[x.index], language="mi") for x in film.lines]
+    left = replace(film, language="mi").with_lines(copied)
+    assert any("untranslated" in reason for reason in judge(left.figures(), None, BOUNDS).reasons)
+    names = [replace(x, text="OK, Maria!") for x in copied]
+    same = tuple(replace(s, text="OK, Maria!") for s in left.segments)
+    alike = replace(left, segments=same).with_lines(names)
+    (figure,) = [x for x in alike.figures()["mi"] if x.name == "untranslated_share"]
+    assert figure.value == 0
