@@ -124,6 +124,8 @@ def make_sample(request: SampleRequest, settings: Settings, watch: Watch | None 
     path, own, targets = film.path, film.settings, film.targets
     make_ready(own, watch.fetch, targets=targets)
     check_writable(own.work_dir)
+    if request.out:
+        check_writable(_place(request.out).parent, "--out")
     try_services(own, targets)
     source = inspect_source(path, own, targets)
     check_targets(source, targets, own)
@@ -238,7 +240,7 @@ def _placed_cues(script: SubtitleSource, film: WorkDir) -> tuple[Cue, ...]:
 
 def _put(made: Path, out: Path, name: str) -> Path:
     """Leave the sample under a person's name for it; return the path."""
-    path = out if out.suffix.lower() == ".mkv" and not out.is_dir() else out / name
+    path = _place(out, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as temporary:
         temporary.unlink(missing_ok=True)
@@ -247,6 +249,12 @@ def _put(made: Path, out: Path, name: str) -> Path:
         except OSError:
             shutil.copyfile(made, temporary)
     return path
+
+
+def _place(out: Path, name: str = "sample.mkv") -> Path:
+    """Return the path of a sample, below a folder or as a file that a person named."""
+    named = out.suffix.lower() == ".mkv" and not out.is_dir()
+    return out if named else out / name
 
 
 def _speaker(found: Mapping[str, Any]) -> SampleSpeaker:

@@ -126,3 +126,13 @@ def test_the_languages_are_those_of_the_library(longer: Path, tmp_path: Path):
     assert "as asked" in answer.out
     assert sidecar(longer, "en").is_file()
     assert not list(longer.parent.glob("*es*"))
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(bench: Bench, longer: Path):
+    file = bench.work_dir.parent / "a file"
+    file.touch()
+    for out in (file / "samples", file / "sample.mkv"):
+        answer = bench.run("sample", longer, "--to", "es", "--seconds", "10", "--out", out)
+        assert answer.code == 5, answer.both
+        assert "choose another with --out" in answer.both
+    assert not (bench.work_dir / "samples").exists()
