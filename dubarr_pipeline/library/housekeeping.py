@@ -192,7 +192,12 @@ def _idle(settings: Settings, now_s: float, name: str, kind: Kind) -> Iterator[R
     folder, kept_days = settings.work_dir / name, settings.housekeeping.keep_temporary_days
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         inside = path.rglob("*") if path.is_dir() else ()
-        idle_days = (now_s - max(p.stat().st_mtime for p in (path, *inside))) / _DAY_S
+        touched_s: list[float] = []
+        for each in (path, *inside):
+            # Whoever writes there may rename a file while the folder is read.
+            with suppress(FileNotFoundError):
+                touched_s.append(each.lstat().st_mtime)
+        idle_days = (now_s - max(touched_s, default=now_s)) / _DAY_S
         if idle_days > kept_days and not settings.debug_mode:
             reason = f"it is a {kind} that has been idle for {idle_days:.0f} days"
             yield Removal(kind, path, reason, size=_size(path))

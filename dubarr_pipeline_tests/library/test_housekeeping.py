@@ -228,3 +228,13 @@ def test_what_a_browser_was_shown_goes_when_nobody_looks_any_more(house: House):
     assert [(each.path.name, each.size) for each in found] == [("left-0123abcd", 100)]
     assert remove(found[0], house.settings, time.time())
     assert [path.name for path in kept.iterdir()] == ["seen-0123abcd"]
+
+
+def test_a_link_that_leads_nowhere_keeps_no_other_sample_from_going(house: House):
+    samples = house.settings.work_dir / "samples"
+    samples.mkdir(parents=True)
+    (samples / "A film.mkv").symlink_to(samples / "gone.mkv")
+    (samples / "old.mkv").touch()
+    os.utime(samples / "old.mkv", (time.time() - 20 * DAY_S,) * 2)
+    found = [each for each in removals(house.settings, time.time()) if each.kind == "sample"]
+    assert [each.path.name for each in found] == ["old.mkv"]
