@@ -36,8 +36,10 @@ _ARROW = re.compile(rf"{_CLOCK}\s*-->\s*{_CLOCK}")
 _SHEET_ERROR = r"#(?:NAME|REF|VALUE|DIV/0|N/A|NULL|NUM|SPILL|CALC|FIELD)|Err:\d{3}"
 """What spreadsheets write in the place of a formula that they cannot compute."""
 _COMPUTED = re.compile(rf"=|{_SHEET_ERROR}")
-_GUARDABLE = re.compile(rf"'*(?:[=+\-@]|{_SHEET_ERROR})")
-_GUARDED = re.compile(rf"'+(?:[=+\-@]|{_SHEET_ERROR})")
+_TRUTHS = "true|false|wahr|falsch|vrai|faux|verdadero|falso|vero"
+_CONVERTED = re.compile(rf"(?=.{{1,24}}$)(?=.*\d)[\d\W]*(?:[^\W\d_]+[\d\W]*)?|(?i:{_TRUTHS})")
+"""What a spreadsheet may take for a number, a date, a time or a truth, and write otherwise."""
+_GUARDED_COLUMNS = ("speaker", "original", "text", "comment")
 _CHECK = re.compile(r"T([0-9a-f]{6})C([0-9a-f]{6})")
 _UNSAID = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -143,8 +145,9 @@ def export_csv(lines: Iterable[SheetLine], separator: Separator = ",") -> bytes:
     writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for line in lines:
-        cells = line.cells().values()
-        writer.writerow([f"'{cell}" if _GUARDABLE.match(cell) else cell for cell in cells])
+        cells = line.cells()
+        cells |= {n: f"'{cells[n]}" for n in _GUARDED_COLUMNS if _needs_guard(cells[n])}
+        writer.writerow(cells.values())
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -169,8 +172,7 @@ def import_csv(data: bytes, lines: Sequence[SheetLine]) -> SheetChanges:
             if any(cells):
                 found = dict(zip(header, map(str.strip, cells), strict=False))
                 computed = {name for name, cell in found.items() if _COMPUTED.match(cell)}
-                plain = {name: unguarded(cell) for name, cell in found.items()}
-                rows.append(SheetRow(number, plain, frozenset(computed)))
+                rows.append(SheetRow(number, found, frozenset(computed)))
     except csv.Error as error:
         raise refused_sheet(f"it is no CSV: {error}", len(rows) + 2) from error
     return changes(rows, lines)
@@ -276,14 +278,21 @@ def plain_cell(text: str) -> str:
 
 def unguarded(cell: str) -> str:
     """Return a cell without the apostrophe that an export put before it."""
-    return cell[1:] if _GUARDED.match(cell) else cell
+    return cell[1:] if cell.startswith("'") and _needs_guard(cell) else cell
+
+
+def _needs_guard(cell: str) -> bool:
+    bare = cell.lstrip("'")
+    return bool(re.match(r"[=+\-@]", bare) or re.match(_SHEET_ERROR, bare)) or bool(
+        _CONVERTED.fullmatch(bare)
+    )
 
 
 def _facts_of_row(row: SheetRow, line: SheetLine) -> Iterable[ProposedFact]:
     before = line.cells()
     for name in CHANGEABLE:
-        value = plain_cell(row.cells[name])
-        if _is_change(name, row, before):
+        value = _cell(name, row, before)
+        if value != before[name]:
             yield ProposedFact(str(uuid.uuid4()), "line", line.id, name, value or None)
 
 
@@ -297,7 +306,7 @@ def _fault_of_row(row: SheetRow, line: SheetLine | None, seen: bool) -> str:
         return f"line {line.id!r} stands in two rows"
     wanted = line.cells()
     for name in ("start", "end", "speaker", "original"):
-        if plain_cell(row.cells[name]) != wanted[name]:
+        if _cell(name, row, wanted) != wanted[name]:
             if name in row.computed:
                 return _formula(name, row)
             cure = "times are changed on the page" if name in ("start", "end") else "put it back"
@@ -308,8 +317,8 @@ def _fault_of_row(row: SheetRow, line: SheetLine | None, seen: bool) -> str:
 
 
 def _fault_of_cell(name: str, row: SheetRow, wanted: Mapping[str, str]) -> str:
-    value = plain_cell(row.cells[name])
-    if not _is_change(name, row, wanted):
+    value = _cell(name, row, wanted)
+    if value == wanted[name]:
         return ""
     if name in row.computed:
         return _formula(name, row)
@@ -322,16 +331,23 @@ def _formula(name: str, row: SheetRow) -> str:
     return f"{name} holds a formula, {row.cells[name][:60]!r}: write it as text"
 
 
-def _is_change(name: str, row: SheetRow, wanted: Mapping[str, str]) -> bool:
-    """Return whether a cell is neither as it went out nor as the line is by now."""
-    value = plain_cell(row.cells[name])
-    return value != wanted[name] and _digest(value) != _exported(name, row)
+def _cell(name: str, row: SheetRow, wanted: Mapping[str, str]) -> str:
+    """Return a cell without its guard; one that is as it went out as the line has it by now.
+
+    A program may have taken the guard off, and a new text may have kept that of the old one.
+    """
+    raw = plain_cell(row.cells[name])
+    for text in (raw, unguarded(raw)):
+        if wanted[name] == text or _exported(name, row) == _digest(text):
+            return wanted[name]
+    guarded = raw.startswith("'") and (_needs_guard(raw) or _needs_guard(wanted[name]))
+    return raw[1:] if guarded else raw
 
 
 def _exported(name: str, row: SheetRow) -> str:
-    """Return the digest of a cell as it went out."""
+    """Return the digest of a cell as it went out; empty of what may not be changed."""
     found = _CHECK.fullmatch(plain_cell(row.cells["check"]))
-    return found[1 + CHANGEABLE.index(name)] if found else ""
+    return found[1 + CHANGEABLE.index(name)] if found and name in CHANGEABLE else ""
 
 
 def _digest(cell: str) -> str:

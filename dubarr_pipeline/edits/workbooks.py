@@ -115,7 +115,7 @@ def _text_of(cell: Any) -> tuple[str, str]:
     if value is None:
         return "", ""
     if isinstance(value, str):
-        return unguarded(value.strip()), ""
+        return value, ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:.15g}", ""
     return str(value), f"holds {value!r}, which is no text: format the cell as text"

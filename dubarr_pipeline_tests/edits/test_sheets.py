@@ -71,6 +71,18 @@ def test_a_new_text_arrives_as_it_was_written(text: str) -> None:
         assert one.value.split() == new.replace("\x07", "").split()
 
 
+@pytest.mark.parametrize("text", ["007", "1/2", "12:30", "May 5", "1e5", "Verdadero", "'90s", "=1"])
+def test_what_a_spreadsheet_would_convert_is_guarded(text: str) -> None:
+    lines = [replace(LINES[0], text=text), *LINES[1:]]
+    out = export_csv(lines)
+    assert f",'{text}," in out.decode()
+    assert import_csv(out, lines) == SheetChanges((), ())
+    assert import_csv(out.replace(f",'{text},".encode(), f",{text},".encode()), lines).facts == ()
+    kept = out.replace(f",'{text},".encode(), b",'Siete y media de la tarde,")
+    (one,) = import_csv(kept, lines).facts
+    assert one.value == "Siete y media de la tarde"
+
+
 def test_a_program_may_take_the_guards_off() -> None:
     guarded = export_csv(LINES).replace(b"'=ok?", b"=ok?").replace(b"'-No.", b"-No.")
     assert import_csv(guarded, LINES) == SheetChanges((), ())
