@@ -57,8 +57,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> WorkDir:
         made, tuple(replace(s, text=HOSTILE) if s.index == 2 else s for s in SEGMENTS)
     )
     time = np.arange(SAMPLES) / RATE
-    low, high = (np.sin(2 * np.pi * hz * time).astype(np.float32) / 4 for hz in (200, 2000))
-    write_wave(made.vocals, np.stack([low, low]), RATE)
+    low, high = (np.float32(np.sin(2 * np.pi * hz * time) / 4) for hz in (200, 2000))
+    write_wave(made.vocals, np.stack([low, low]).astype(np.float32), RATE)
     write_wave(made.accompaniment, np.zeros((2, SAMPLES), np.float32), RATE)
     dub = made.root / "dub.wav"
     write_wave(dub, np.asarray(np.where(time < 4.5, 0, high)[None], np.float32), RATE)

@@ -12,6 +12,7 @@ from dubarr_pipeline.engines.synthesis.openai import OpenAISpeechOptions, OpenAI
 from dubarr_pipeline.engines.translation.openai import OpenAIOptions, OpenAITranslator
 from dubarr_pipeline.progress import OnProgress, Progress
 from dubarr_pipeline.segments.run import run
+from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fakes.simulated_services import SimulatedOptions, SimulatedServer
 from dubarr_pipeline_tests.fixtures.small_scripts import order, transcript
 
@@ -59,7 +60,8 @@ def test_dagsters_event_log_has_them_too(
     monkeypatch.setattr(stage_run, "_EVENT_EVERY_S", 0.3)
 
     def lines(context: dg.AssetExecutionContext) -> None:
-        made(server, tmp_path, stage_run._progress_reporter("segments", context))
+        report = stage_run._progress_reporter("segments", context, WorkDir(tmp_path))
+        made(server, tmp_path, report)
 
     with dg.DagsterInstance.ephemeral() as instance:
         run = dg.materialize([dg.asset(lines)], instance=instance)
