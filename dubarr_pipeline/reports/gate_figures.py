@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import fmean
@@ -21,7 +21,12 @@ from dubarr_pipeline.script.fit.fitting import times
 from dubarr_pipeline.script.recognition.word_alignment import word_error
 from dubarr_pipeline.segments.results import KEPT_ORIGINAL, LineResult
 from dubarr_pipeline.spans import to_seconds, total
-from dubarr_pipeline.text.language_guess import foreign_language, guess_language, is_copy
+from dubarr_pipeline.text.language_guess import (
+    common_words,
+    foreign_language,
+    guess_language,
+    is_copy,
+)
 from dubarr_pipeline.text.normalize import speakable
 
 _EVEN_TEMPO = Fraction(1, 10)
@@ -153,13 +158,18 @@ def _untranslated(track: _Track) -> Iterator[GateFigure]:
         or is_copy(x.text, track.sources.get(x.index, ""), track.language)
     ]
     # Short lines tell nothing alone, and a voice may say other words than are written.
-    if guess_language(line.text for line in placed).contradicts(track.language):
+    if _is_foreign((line.text for line in placed), track.language):
         wrong = placed
     heard = [line for line in placed if line.take and line.take.heard]
-    if guess_language(x.take.heard or "" for x in heard if x.take).contradicts(track.language):
+    if _is_foreign((x.take.heard or "" for x in heard if x.take), track.language):
         wrong = list({line.index: line for line in (*wrong, *heard)}.values())
     words = f"{len(wrong)} of {len(placed)} lines are not in the track's language"
     yield GateFigure("untranslated_share", len(wrong) / len(placed), words, track.marks(wrong))
+
+
+def _is_foreign(texts: Iterable[str], language: str) -> bool:
+    """Return whether lines together are surely in another language; names are of none."""
+    return guess_language(" ".join(common_words(x)) for x in texts).contradicts(language)
 
 
 _MEASURES: tuple[Callable[[_Track], Iterator[GateFigure]], ...] = (

@@ -95,12 +95,17 @@ def is_copy(text: str, original: str, expected: str) -> bool:
     return same and not _labels_of(expected)
 
 
-def _telling_words(text: str) -> list[str]:
-    """Return the words of a line that are no names, each once; none if they are too few to tell."""
+def common_words(text: str) -> list[str]:
+    """Return the words of a line in small letters: capitalised ones may be names."""
     words = _WORD.findall(text)
     if text.isupper():
-        words = [word.lower() for word in words]
-    words = list(dict.fromkeys(word for word in words if not word[0].isupper()))
+        return [word.lower() for word in words]
+    return [word for word in words if not word[0].isupper()]
+
+
+def _telling_words(text: str) -> list[str]:
+    """Return the words of a line that are no names, each once; none if they are too few to tell."""
+    words = list(dict.fromkeys(common_words(text)))
     cased = any(word.upper() != word.lower() for word in words)
     enough = sum(map(len, words)) >= (_TELLING_LETTERS if cased else _CASELESS_LETTERS)
     return words if enough and (len(words) >= _TELLING_WORDS or not cased) else []

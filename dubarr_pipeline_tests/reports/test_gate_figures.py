@@ -63,3 +63,13 @@ def test_copies_in_a_language_that_the_guesser_does_not_know_are_held() -> None:
     alike = replace(left, segments=same).with_lines(names)
     (figure,) = [x for x in alike.figures()["mi"] if x.name == "untranslated_share"]
     assert figure.value == 0
+
+
+def test_a_film_of_calls_by_names_alone_passes() -> None:
+    film = next(each for each in map(clean_film, range(20)) if each.language != "pl")
+    calls = ("Kowalski! Wiśniewski! Zbigniew!", "Agnieszka Wojciechowska?", "Szczęsny, Grzegorz...")
+    lines = [replace(x, text=calls[n % 3]) for n, x in enumerate(film.lines)]
+    (figure,) = [
+        x for x in film.with_lines(lines).figures()[film.language] if x.name == "untranslated_share"
+    ]
+    assert figure.value == 0
