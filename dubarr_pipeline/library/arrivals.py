@@ -19,6 +19,7 @@ from dubarr_pipeline.errors import (
     DubbingError,
     MissingRequirement,
     SettingsError,
+    SourceMissing,
     WorkspaceError,
 )
 from dubarr_pipeline.files import check_writable
@@ -160,7 +161,7 @@ def _accept(request: DubRequest, settings: Settings) -> tuple[int, Video | Refus
     """Accept a request; where something is missing that may come, it may wait for it."""
     try:
         return 0, accept_request(request, settings)
-    except MissingRequirement as error:
+    except (MissingRequirement, SourceMissing) as error:
         return 0, Refusal(str(error), "until it changes")
     except WorkspaceError:
         raise

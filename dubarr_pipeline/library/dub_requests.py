@@ -113,7 +113,9 @@ def film_of(request: DubRequest, settings: Settings) -> RequestedFilm:
         path = path_in_library(request.path, settings.libraries.values()) or path
     if not path.is_absolute() or "\0" in request.path:
         raise SettingsError(f"path {request.path!r} must be absolute")
-    path = find_source(path)
+    # What stands before a ``..`` says nothing of where the file lies, and ``//`` is another root.
+    plain = ".." not in path.parts and path.root == "/"
+    path = find_source(path if plain else path.resolve())
     owner = request.library or settings.owner_of(path)
     library = settings.library(owner) if owner else None
     if library and not (path.is_relative_to(library.path) or library.holds(path)):

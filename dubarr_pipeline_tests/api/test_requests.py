@@ -21,7 +21,7 @@ from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
 from dubarr_pipeline.errors import DubbingError, LanguageError, NoScript, NotAVideo, SourceMissing
-from dubarr_pipeline.library.dub_requests import DubRequest
+from dubarr_pipeline.library.dub_requests import DubRequest, film_of
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.library.webhooks.inbox import Inbox
 from dubarr_pipeline.library.webhooks.receipts import Receipt, read_receipt, write_receipt
@@ -207,6 +207,34 @@ def test_a_refused_request_says_why_and_one_without_words_waits(home: Home) -> N
     assert refused
     assert refused.state == "REFUSED"
     assert "not a video" in refused.cause
+
+
+def test_a_request_for_a_film_that_is_gone_waits_and_is_given_up_in_time(home: Home) -> None:
+    gone = DubRequest(str(home.film.with_name("gone.mkv")), ("ca", "es"))
+    home.by_inbox(gone.path)
+    waiting = read_receipt(Receipt(gone).name, home.settings.work_dir)
+    assert waiting
+    assert (waiting.state, "gone.mkv" in waiting.cause) == ("REQUESTED", True)
+    with (home.folder / "dubarr.toml").open("a") as config:
+        config.write("\n[webhooks]\nwait_hours = 0\n")
+    result = home.tick(webhook_inbox)
+    given_up = read_receipt(Receipt(gone).name, home.settings.work_dir)
+    assert given_up
+    assert (given_up.state, "it waited 0 hours" in given_up.cause) == ("REFUSED", True)
+    home.tick(webhook_inbox, result.cursor)
+    assert Inbox(home.settings.work_dir).names() == []
+
+
+def test_a_path_is_of_the_library_in_which_it_ends(home: Home) -> None:
+    twice = film_of(DubRequest(f"/{home.film}", ("es",)), home.settings)
+    assert (twice.path, twice.library) == (home.film, "films")
+    outside = home.folder / "outside" / "A film.mkv"
+    outside.parent.mkdir()
+    shutil.move(home.film, outside)
+    shutil.move(sidecar(home.film, "en"), sidecar(outside, "en"))
+    request = DubRequest(f"{home.film.parent}/../outside/A film.mkv", ("es",))
+    found = film_of(request, home.settings)
+    assert (found.path, found.library) == (outside, None)
 
 
 def test_what_a_person_chose_stays_through_the_scans_of_its_library(home: Home) -> None:
