@@ -26,6 +26,7 @@ from dubarr_pipeline.library.series.memory import CastMemory, SeriesFolder, reme
 from dubarr_pipeline.library.series.references import sweep_references, with_references
 from dubarr_pipeline.library.videos import load_video
 from dubarr_pipeline.script.model import Term
+from dubarr_pipeline.text.languages import standard_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,16 @@ def correct_cast(
 
     Raises:
         SettingsError: if one names what is not there; it lists the choices.
+        LanguageError: if a language is unknown.
     """
+    tagged = [
+        replace(each, language=standard_tag(each.language)) if each.language else each
+        for each in corrections
+    ]
     folder = _folder(series, settings)
     with folder.alone():
         memory = _memory(folder)
-        named = [_with_engine(each, memory, settings) for each in corrections]
+        named = [_with_engine(each, memory, settings) for each in tagged]
         memory = add_corrections(memory, named, by)
         word = peoples_word(memory)
         memory = with_references(memory, folder, settings.work_dir, word, memory.characters)

@@ -37,6 +37,8 @@ def cast(
     Without SERIES: all series. A correction counts in the films that come; with --respeak also in
     those that are finished, where only the corrected people are spoken again.
     """
+    if series is None and (respeak or any(given.values())):
+        raise click.UsageError("corrections and --respeak are of one SERIES: name it")
     if series is None:
         known = api.series.list_series(settings)
     else:
@@ -54,7 +56,7 @@ def cast(
             _print_cast(each)
         if not known:
             say("no series is remembered yet")
-    if respeak and series is not None:
+    if respeak:
         return print_attempts(lambda watch: api.series.respeak(known[0].key, settings, watch))
     return 0
 

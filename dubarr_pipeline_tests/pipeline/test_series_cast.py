@@ -168,6 +168,7 @@ def test_who_is_somebody_else_is_spoken_again_in_that_film_alone(bench: Bench):
         ("--voice", "C77/es=es_dora", "C01, C02"),
         ("--is", "s01e01/SPEAKER_77=C01", "SPEAKER_00"),
         ("--name", "C01", "TARGET=VALUE"),
+        ("--rendering", "boat/klingonese=vaixell", "unknown language"),
     ],
 )
 def test_a_wrong_correction_is_named_with_the_choices(
@@ -176,3 +177,10 @@ def test_a_wrong_correction_is_named_with_the_choices(
     answer = dubbed_once.run("cast", memory(dubbed_once)["series"], option, value)
     assert answer.code == 2
     assert words in answer.both
+
+
+@pytest.mark.parametrize("options", [("--name", "C01=Anna"), ("--respeak",)])
+def test_a_correction_without_a_series_is_refused(dubbed_once: Bench, options: tuple[str, ...]):
+    answer = dubbed_once.run("cast", *options)
+    assert answer.code == 2
+    assert "name it" in answer.both
