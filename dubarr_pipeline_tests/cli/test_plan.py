@@ -106,6 +106,11 @@ def test_a_film_that_was_never_dubbed_is_estimated_by_this_machines_history(
     assert "of 2 lines" in words
 
 
+def test_a_language_that_cannot_be_made_is_told(bench: Bench, film: Path):
+    found = planned(bench, film, "--to", "en")
+    assert (found["estimate"], "already spoken in English" in found["fault"]) == (None, True)
+
+
 def test_a_library_is_planned_by_its_name(film: Path, tmp_path: Path):
     shutil.copyfile(film, film.with_name("unwritten.mkv"))
     tables = {"libraries.films": {"path": str(film.parent), "target_langs": ["es"]}}

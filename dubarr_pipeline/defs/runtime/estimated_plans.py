@@ -1,6 +1,7 @@
 """Plans with what they cost: minutes by this machine's history, gigabytes, and lines at risk."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -8,7 +9,8 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.plan import VideoPlan
 from dubarr_pipeline.defs.stages import STAGES
 from dubarr_pipeline.engines.registry import Kind
-from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.errors import ArtifactError, DubbingError, MissingRequirement
+from dubarr_pipeline.library.admission import check_targets
 from dubarr_pipeline.library.estimates.costs import (
     Estimate,
     FilmFacts,
@@ -87,6 +89,9 @@ def _closely(
 ) -> tuple[FilmFacts, RiskyLines | None, tuple[str, ...]]:
     video = planned.video
     source = inspect_source(video.source, own, video.target_langs)
+    # A language that cannot be made is the plan's fault; what is not installed yet may come.
+    with suppress(MissingRequirement):
+        check_targets(source, video.target_langs, own)
     facts, risks = look_into(source, video.target_langs, pace)
     warnings: list[str] = []
     if source.script is None:
