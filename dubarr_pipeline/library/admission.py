@@ -26,6 +26,7 @@ from dubarr_pipeline.errors import (
 )
 from dubarr_pipeline.files import check_writable, whole_file
 from dubarr_pipeline.library.disk_space import check_video
+from dubarr_pipeline.library.gate import inherit_decisions
 from dubarr_pipeline.library.identities import identify_once
 from dubarr_pipeline.library.publishing.files import check_destination
 from dubarr_pipeline.library.publishing.records import read_publication
@@ -202,8 +203,9 @@ def inherit_lines(old: WorkDir, new: WorkDir) -> None:
             shutil.copytree(source, part, ignore=shutil.ignore_patterns(".*"))
             part.rename(copy)
     settle_lines(new, old)
+    inherit_decisions(old, new)
     # The journal goes last: it names the takes, and with it the copy counts as complete.
-    for name in ("decisions", "cast", "lengths", "journal"):
+    for name in ("cast", "lengths", "journal"):
         source, copy = getattr(old, name), getattr(new, name)
         if source.is_file():
             with whole_file(copy) as temporary:

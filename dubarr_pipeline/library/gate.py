@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from pydantic import TypeAdapter
 from dubarr_pipeline.config.options import GateOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.files import read_json, whole_file, write_json
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.workdir.artifacts import checked
 from dubarr_pipeline.workdir.layout import WorkDir
@@ -187,6 +188,33 @@ def decide(
         every = [asdict(each) for each in (*_decisions(work), made)]
         write_json(work.decisions, {"decisions": every})
     return made
+
+
+def inherit_decisions(old: WorkDir, new: WorkDir) -> None:
+    """Start another release of a film with a film's decisions, unless it has some.
+
+    Its approvals cover the same lines alone: other faults of a release are its own.
+
+    Raises:
+        NotWritable, DiskFull: if they cannot be written.
+    """
+    if new.decisions.exists() or not old.decisions.is_file():
+        return
+    every: list[dict[str, Any]] = []
+    try:
+        decisions = _decisions(old)
+    except ArtifactError:
+        # What is damaged publishes nothing, and is named, here as there.
+        with whole_file(new.decisions) as temporary:
+            shutil.copyfile(old.decisions, temporary)
+        return
+    for each in decisions:
+        of_lines = {
+            language: tuple(figure for figure in seen if figure.lines)
+            for language, seen in each.accepted.items()
+        }
+        every.append(asdict(replace(each, accepted=of_lines)))
+    write_json(new.decisions, {"decisions": every})
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from dubarr_pipeline.library.gate import (
     gate_document,
     gate_of,
     held_films,
+    inherit_decisions,
     judge,
     note_held,
     options_for,
@@ -117,6 +118,28 @@ def test_decisions_outlive_the_work_folder_and_are_all_kept(work: WorkDir) -> No
     assert sorted(each["by"] for each in found) == people
     work.remove()
     assert gate_of(work, BOUNDS).by_person
+
+
+def test_another_release_inherits_a_hold_and_of_an_approval_the_lines(tmp_path: Path) -> None:
+    old, new, next_one = (WorkDir(tmp_path / name) for name in ("old", "new", "next"))
+    for work in (old, new, next_one):
+        work.root.mkdir()
+    muted = GateFigure("muted_s", 3.0, "3.0 s of speech in neither voice")
+    write_figures(old, {"es": (failing(), muted)})
+    decide(old, BOUNDS, "approve", "Ann", "")
+    inherit_decisions(old, new)
+    for figures, state in (((failing(),), "approved"), ((failing(), muted), "held")):
+        write_figures(new, {"es": figures})
+        assert gate_of(new, BOUNDS).state == state
+    decide(new, BOUNDS, "hold", "Ben", "not this one")
+    inherit_decisions(old, new)
+    inherit_decisions(new, next_one)
+    assert gate_of(next_one, BOUNDS).by_person
+    old.decisions.write_text('{"schema": 1, "decisions": 7}')
+    next_one.decisions.unlink()
+    inherit_decisions(old, next_one)
+    with pytest.raises(ArtifactError, match=r"decisions\.json is damaged"):
+        gate_of(next_one, BOUNDS)
 
 
 def test_a_damaged_record_is_named(work: WorkDir) -> None:
