@@ -118,7 +118,8 @@ class WebhookOptions:
         timeout_s: limit for each request's head and body, in seconds; slower senders are cut.
         wait_hours: time that a film may take to appear, to be copied to its end and to get its
             subtitles, after it was reported, in hours.
-        folders: folders outside of the libraries from which films may be requested by REST.
+        folders: folders outside of the libraries from which films may be requested by REST;
+            absolute, or from ``~`` on.
     """
 
     host: str = "127.0.0.1"
@@ -127,6 +128,13 @@ class WebhookOptions:
     timeout_s: float = 10.0
     wait_hours: float = 24.0
     folders: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folders", tuple(each.expanduser() for each in self.folders))
+        for each in self.folders:
+            # Another would be of the folder in which the server happens to be started.
+            if not each.is_absolute() or "\0" in str(each):
+                raise ValueError(f"folders: {str(each)!r} must be absolute, or begin with ~")
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,3 +155,12 @@ def test_a_mistake_in_a_librarys_own_settings_stops_the_start(tmp_path: Path) ->
     settings(tmp_path, text)
     with pytest.raises(SettingsError, match=r"\[translation\]: unknown setting 'modes'"):
         settings(tmp_path, f"{text}profile = 'laptop'\n")
+
+
+def test_folders_of_requests_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = settings(tmp_path, "[webhooks]\nfolders = ['~/in', '/films']\n")
+    assert found.webhooks.folders == (tmp_path / "in", Path("/films"))
+    for folder in ("", ".", "films"):
+        with pytest.raises(SettingsError, match="must be absolute"):
+            settings(tmp_path, f"[webhooks]\nfolders = ['{folder}']\n")
