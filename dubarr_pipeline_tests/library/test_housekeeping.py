@@ -222,8 +222,9 @@ def test_what_a_browser_was_shown_goes_when_nobody_looks_any_more(house: House):
         piece = kept / name / "dub-es" / "0000.s16"
         piece.parent.mkdir(parents=True)
         piece.write_bytes(bytes(100))
+        used_s = time.time() - days * DAY_S
         for path in (piece, piece.parent, piece.parent.parent):
-            os.utime(path, (time.time() - days * DAY_S,) * 2)
+            os.utime(path, (used_s, used_s))
     found = [each for each in removals(house.settings, time.time()) if each.kind == "review cache"]
     assert [(each.path.name, each.size) for each in found] == [("left-0123abcd", 100)]
     assert remove(found[0], house.settings, time.time())
@@ -235,6 +236,7 @@ def test_a_link_that_leads_nowhere_keeps_no_other_sample_from_going(house: House
     samples.mkdir(parents=True)
     (samples / "A film.mkv").symlink_to(samples / "gone.mkv")
     (samples / "old.mkv").touch()
-    os.utime(samples / "old.mkv", (time.time() - 20 * DAY_S,) * 2)
+    used_s = time.time() - 20 * DAY_S
+    os.utime(samples / "old.mkv", (used_s, used_s))
     found = [each for each in removals(house.settings, time.time()) if each.kind == "sample"]
     assert [each.path.name for each in found] == ["old.mkv"]
