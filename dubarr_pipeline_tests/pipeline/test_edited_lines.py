@@ -12,7 +12,7 @@ import pytest
 
 from dubarr_pipeline.config.settings import load_settings
 from dubarr_pipeline.edits.document import add_facts, present_script, read_edits_document
-from dubarr_pipeline.edits.film import film_edits, stale
+from dubarr_pipeline.edits.film import film_edits, stale_slots
 from dubarr_pipeline.edits.model import LineEdits, ProposedFact
 from dubarr_pipeline.files import read_json
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -83,9 +83,9 @@ def test_heard_rendered_and_undone(mended: Mended) -> None:
             assert (wave.rate, wave.samples) == (heard.rate, heard.length)
         assert trial.speak("es", 1, LineEdits(text=WORDS)).spoken_now == 0
     fact = mended.say(1, "text", WORDS)
-    assert stale(mended.work, "es")
+    assert stale_slots(mended.work, "es")
     assert mended.render()["spoken"] == 0
-    assert not stale(mended.work, "es")
+    assert not stale_slots(mended.work, "es")
     assert mended.digests("ca") == first["ca"]
     now = mended.digests("es")
     changed = {name for name, digest in now.items() if first["es"][name] != digest}

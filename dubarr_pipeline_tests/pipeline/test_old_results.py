@@ -79,7 +79,7 @@ VERDICT = (
 
 
 def old_fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
-    if stage == "track":
+    if stage in ("track", "mix"):
         facts = {**facts, "options": OPTIONS["mix"]["options"]}
     document = json.dumps([stage, code_version, facts], sort_keys=True)
     return hashlib.sha256(document.encode()).hexdigest()[:32]

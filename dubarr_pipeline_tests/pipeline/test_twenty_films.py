@@ -197,7 +197,7 @@ def digest(path: Path) -> str:
 @pytest.fixture
 def household(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Household]:
     monkeypatch.setenv("JELLYFIN_KEY", KEY)
-    found = Household(tmp_path, dg.DagsterInstance.ephemeral(), StandInJellyfin())
+    found = Household(tmp_path, dg.DagsterInstance.ephemeral(str(tmp_path)), StandInJellyfin())
     found.configure()
     for folder in (found.movies, found.show):
         folder.mkdir(parents=True)
