@@ -123,7 +123,10 @@ def mixed(
                 continue
             if each.placed and each.path:
                 place = Span(each.start, each.start + each.length)
-                _add(sound, heard, each.path, place, voice.read(each.source.start, each.source.end))
+                # Of thousands of lines some are near: no other's voice is read.
+                if place.clip(heard):
+                    original = voice.read(each.source.start, each.source.end)
+                    _add(sound, heard, each.path, place, original)
             elif part := each.source.clip(heard):
                 at = part.start - heard.start
                 sound[:, at : at + part.length] += voice.read(part.start, part.end)

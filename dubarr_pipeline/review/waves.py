@@ -24,6 +24,8 @@ Frames = NDArray[np.int16]
 """Sound for a browser, ``(samples, channels)``, one channel or two."""
 HEADER_BYTES = 44
 _LIMIT = 0xFFFF_FFFF
+_MOST_DIGITS = 18
+"""Of a byte's number; Python reads no number of thousands of them."""
 _BLOCK_S = 30.0
 _TO_BOTH, _ASIDE = 0.7071, 0.7071
 """Levels of the centre and of the surround in two channels (ITU-R BS.775)."""
@@ -177,6 +179,8 @@ def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
     unit, _, wanted = (header or "").partition("=")
     first, dash, last = wanted.strip().partition("-")
     if unit.strip().lower() != "bytes" or not dash or not (first + last).isdecimal():
+        return None
+    if max(len(first), len(last)) > _MOST_DIGITS:
         return None
     if not first:
         start, stop = max(0, size - int(last)), size

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.errors import LineError
-from dubarr_pipeline.media.audio.wav import write_wave
+from dubarr_pipeline.media.audio.reader import Samples
+from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
 from dubarr_pipeline.review import trials
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.segments.trial import SpokenTrial
@@ -84,6 +85,26 @@ def test_a_line_is_heard_among_its_neighbours(room: ReviewRoom, by_hand: list[Sp
 
 
 PARTS = ((0.0, 0.5), (0.5, 1.0), (1.5, 2.0))
+
+
+def test_no_voice_is_read_but_that_of_lines_nearby(
+    room: ReviewRoom, by_hand: list[SpokenByHand], monkeypatch: pytest.MonkeyPatch
+):
+    client = client_of(room)
+    row = client.get(f"{FILM}/lines?lang=es").json()["lines"][2]
+    wish = {"lang": "es", "text": "Hola"}
+    told = client.post(f"{FILM}/lines/{row['id']}/try", json=wish).json()
+    reads, read = list[tuple[float, float]](), WaveFile.read
+
+    def noted(wave: WaveFile, start: int, stop: int) -> Samples:
+        if wave.path.name == "vocals.wav":
+            reads.append((start / RATE, stop / RATE))
+        return read(wave, start, stop)
+
+    monkeypatch.setattr(WaveFile, "read", noted)
+    client.get(told["sound"], params={"pad": 0, "lang": "es"})
+    assert reads
+    assert all(start < 4 and stop > 3 for start, stop in reads)
 
 
 def test_one_voice_is_kept_while_a_film_is_mended(room: ReviewRoom, by_hand: list[SpokenByHand]):
