@@ -123,7 +123,10 @@ export class FilmPage {
 
   drawFilm() {
     if (!this.gate || !this.store.lang) return;
+    const controls = () => [...this.topBar.querySelectorAll("button, a, select")];
+    const held = controls().indexOf(document.activeElement);
     fill(this.topBar, this.top());
+    controls()[held]?.focus({ preventScroll: true });
     this.gate.show();
     this.orphans.show();
     this.runs.show();

@@ -33,6 +33,8 @@ export class Grid extends EventTarget {
   /** Show these lines, in this order. */
   show(lines, words) {
     const before = this.places?.get(this.active);
+    const typing = document.activeElement === this.box;
+    const { selectionStart, selectionEnd } = this.box;
     this.shown = lines;
     this.places = new Map(lines.map((line, at) => [line.id, at]));
     this.element.setAttribute("aria-rowcount", String(lines.length + 1));
@@ -44,6 +46,11 @@ export class Grid extends EventTarget {
     if (this.active && !this.places.has(this.active)) this.settle(lines[Math.min(before, lines.length - 1)]?.id ?? null);
     this.measure();
     this.draw();
+    // The box was taken out for a moment: what is typed next must not be read as keys.
+    if (!typing) return;
+    if (this.active === null) return this.element.focus({ preventScroll: true });
+    this.box.focus({ preventScroll: true });
+    this.box.setSelectionRange(selectionStart, selectionEnd);
   }
 
   top(at) {
