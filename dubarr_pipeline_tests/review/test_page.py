@@ -418,6 +418,33 @@ def test_render_says_what_is_stale_and_when_it_is_not(desk: Desk):
     assert desk.film.output_revision == 1
 
 
+def test_who_types_goes_on_typing_when_a_run_ends(desk: Desk):
+    """The lines are read anew: what is typed next must not be read as keys."""
+    desk.page.press("Enter")
+    desk.page.write(" Mi")
+    desk.page.read("review.finished('')")
+    assert desk.page.read("document.activeElement === review.grid.box")
+    desk.page.press("l")
+    desk.page.press("Enter")
+    assert [(fact["field"], fact["value"][-4:]) for fact in desk.facts()][-1] == ("text", " Mil")
+    assert {fact["field"] for fact in desk.facts()} == {"text"}
+
+
+def test_a_run_that_ended_unheard_is_over_here_too(desk: Desk):
+    desk.page.read("review.runs.hear({ type: 'run', stage: 'segments', done: 1, total: 2 })")
+    desk.page.wait("document.querySelector('.runs progress')")
+    desk.page.read("review.runs.catchUp()")
+    desk.page.wait("document.querySelector('.runs')?.innerText === 'Rendered'")
+
+
+def test_of_two_sounds_that_are_chosen_quickly_the_last_is_heard(desk: Desk):
+    """The second is chosen while the first is still on its way."""
+    desk.page.read("review.actions.original(), review.actions.playLine(), review.actions.dub(), 0")
+    desk.page.wait("review.player.cuts.playing?.startedAt")
+    assert desk.page.read("[...review.player.cuts.playing.voices.keys()]") == ["dub"]
+    assert "non-finite" not in desk.page.read("document.getElementById('notices').innerText")
+
+
 def test_the_other_pages_open(desk: Desk, server: str, seen: Browser):
     text = seen.open(f"{server}/review/", "The Long Film (2026)", "Spanish", "held")
     assert re.search(r"\bCast\b", text)

@@ -29,10 +29,16 @@ export class Cuts {
     this.context ??= new AudioContext();
     const cut = { addressOf, origin, from, to, ended, voices: new Map(), what };
     this.playing = cut;
-    const { buffer, start } = await this.fetch(addressOf(what));
-    if (this.playing !== cut) return;
-    await this.context.resume();
-    if (this.playing !== cut) return;
+    let found;
+    do {
+      // Another sound may be chosen before the first one is here.
+      what = cut.what;
+      found = await this.fetch(addressOf(what));
+      if (this.playing !== cut) return;
+      await this.context.resume();
+      if (this.playing !== cut) return;
+    } while (cut.what !== what);
+    const { buffer, start } = found;
     cut.origin = start ?? origin;
     cut.from ??= cut.origin;
     cut.to = Math.min(to, cut.origin + buffer.duration);
@@ -46,6 +52,7 @@ export class Cuts {
     const cut = this.playing;
     if (!cut || cut.what === what) return;
     cut.what = what;
+    if (cut.startedAt === undefined) return;
     const found = cut.voices.has(what) ? null : await this.fetch(cut.addressOf(what));
     if (this.playing !== cut || cut.what !== what) return;
     if (found) this.start(cut, what, found.buffer);

@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { button, fill, h, say } from "./dom.js";
 import { ask, field } from "./dialogs.js";
+import { myName } from "./store.js";
 
 const WORDS = {
   passed: ["Passed", "good"], approved: ["Approved", "good"],
@@ -40,7 +41,7 @@ export class Gate {
       [["Cancel", null], [verb, () => note.value.trim()]]);
     if (told === null) return;
     try {
-      await call(`${this.store.address.film}/gate`, { method: "POST", json: { action, note: told } });
+      await call(`${this.store.address.film}/gate`, { method: "POST", json: { action, note: told, by: myName() } });
       say(action === "approve" ? "Approved." : "Held.", "good");
     } catch (problem) {
       say(problem.message, "bad");

@@ -37,8 +37,25 @@ export class Runs {
 
   listen() {
     const events = new EventSource(this.store.address.media("events"));
+    let broken = false;
     events.onmessage = ({ data }) => this.hear(JSON.parse(data));
+    events.onerror = () => { broken = true; };
+    events.onopen = () => {
+      if (broken) this.catchUp().catch((problem) => say(problem.message, "bad"));
+      broken = false;
+    };
     addEventListener("pagehide", () => events.close());
+  }
+
+  /** Ask for what was told while the server could not be heard. */
+  async catchUp() {
+    const { store } = this;
+    await store.loadFilm();
+    const { film, language } = store;
+    await store.hearOf(language.language, language.revision);
+    await store.hearOf(store.source, film.source_revision);
+    if (!this.running || film.running) return;
+    this.hear({ type: "finished", fault: language.stale ? "the dub still lacks edits" : "" });
   }
 
   hear(told) {

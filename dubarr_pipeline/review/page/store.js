@@ -225,8 +225,9 @@ export class FilmStore extends EventTarget {
 
   /** Another page has stored something. */
   async hearOf(doc, revision) {
+    await this.pumping;
     const known = this.documents.get(doc);
-    if (this.pumping || !known || known.revision >= revision) return;
+    if (!known || known.revision >= revision) return;
     const before = known.revision;
     await this.loadDocuments();
     await this.follow(this.documents.get(doc).facts.filter((fact) => fact.revision > before));
