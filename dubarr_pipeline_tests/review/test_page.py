@@ -430,6 +430,16 @@ def test_who_types_goes_on_typing_when_a_run_ends(desk: Desk):
     assert {fact["field"] for fact in desk.facts()} == {"text"}
 
 
+def test_the_focus_stays_on_what_was_pressed(desk: Desk):
+    words = "document.activeElement.innerText"
+    for chosen in (".chip:nth-child(2)", ".sounds button:nth-child(1)", "[aria-label^=Undo]"):
+        desk.page.read(f"document.querySelector('{chosen}').focus()")
+        before = desk.page.read(words)
+        desk.page.press("Enter")
+        desk.facts()
+        assert desk.page.read(words) == before
+
+
 def test_a_run_that_ended_unheard_is_over_here_too(desk: Desk):
     desk.page.read("review.runs.hear({ type: 'run', stage: 'segments', done: 1, total: 2 })")
     desk.page.wait("document.querySelector('.runs progress')")

@@ -1,6 +1,6 @@
 // Dialogs: they hold the focus, Esc closes them, and the first field is ready to be typed in.
 
-import { button, fill, h } from "./dom.js";
+import { button, h, refill } from "./dom.js";
 
 /**
  * Ask something; the answer is what the pressed button stands for, or null.
@@ -55,7 +55,7 @@ export function panel(title, draw) {
   };
   const dialog = h("dialog", { class: "wide", "aria-label": title, oncancel: (event) => { event.preventDefault(); close(); } },
     h("h2", {}, title), content, h("div", { class: "actions" }, button("Close", close, { class: "main" })));
-  const redraw = () => fill(content, draw(redraw, close));
+  const redraw = () => refill(content, draw(redraw, close));
   document.body.append(dialog);
   redraw();
   dialog.showModal();

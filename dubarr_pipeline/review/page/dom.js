@@ -23,6 +23,15 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Fill it anew; the focus stays on the control in the same place, and is not lost to the page. */
+export function refill(element, ...children) {
+  const controls = () => [...element.querySelectorAll("button, a, input, select, textarea, summary")];
+  const held = controls().indexOf(document.activeElement);
+  fill(element, ...children);
+  controls()[held]?.focus({ preventScroll: true });
+  return element;
+}
+
 /** A button with words on it, or a sign with `label` as its words. */
 export function button(words, onclick, properties = {}) {
   const { label, ...others } = properties;

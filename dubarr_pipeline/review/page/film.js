@@ -2,7 +2,7 @@
 
 import { call, FilmAddress } from "./api.js";
 import { lineActions, pickOne } from "./actions.js";
-import { button, fill, h, languageName, say } from "./dom.js";
+import { button, fill, h, languageName, refill, say } from "./dom.js";
 import { ask, field, select } from "./dialogs.js";
 import { Filters } from "./filters.js";
 import { Gate } from "./gate.js";
@@ -123,10 +123,7 @@ export class FilmPage {
 
   drawFilm() {
     if (!this.gate || !this.store.lang) return;
-    const controls = () => [...this.topBar.querySelectorAll("button, a, select")];
-    const held = controls().indexOf(document.activeElement);
-    fill(this.topBar, this.top());
-    controls()[held]?.focus({ preventScroll: true });
+    refill(this.topBar, this.top());
     this.gate.show();
     this.orphans.show();
     this.runs.show();
@@ -149,7 +146,7 @@ export class FilmPage {
   drawSounds() {
     const { player } = this;
     const words = { original: "Original", dub: "Dub", voice: "Voice", bed: "Bed" };
-    fill(this.sounds, SOUNDS.map((what, at) => button([h("kbd", {}, String(at + 1)), words[what]], () => player.choose(what), { "aria-pressed": String(player.what === what) })));
+    refill(this.sounds, SOUNDS.map((what, at) => button([h("kbd", {}, String(at + 1)), words[what]], () => player.choose(what), { "aria-pressed": String(player.what === what) })));
     this.playButton.textContent = player.playing ? "❚❚" : "▶";
     document.body.dataset.playing = player.mode ?? "";
   }

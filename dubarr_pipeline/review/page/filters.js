@@ -1,6 +1,6 @@
 // Which lines are shown: filters by what is wrong with them, by speaker, and the search.
 
-import { button, counted, fill, h } from "./dom.js";
+import { button, counted, fill, h, refill } from "./dom.js";
 import { select } from "./dialogs.js";
 
 const FILTERS = [
@@ -37,7 +37,7 @@ export class Filters extends EventTarget {
       if (!count && name !== this.name && !["all", "failed", "flagged"].includes(name)) return null;
       return button([words, " ", h("b", {}, String(count))], () => this.choose(name), { "aria-pressed": String(name === this.name), class: "chip" });
     });
-    fill(this.chips, chips);
+    refill(this.chips, chips);
     const people = this.store.film.speakers.map((each) => [each.id, `${each.name || each.id} (${each.lines})`]);
     const chooser = select([["", "All speakers"], ...people], this.who, (value) => { this.who = value; this.tell("change"); });
     chooser.setAttribute("aria-label", "Lines of one speaker");

@@ -1,7 +1,7 @@
 // The gate before publishing: its state, why, and a person's decision.
 
 import { call } from "./api.js";
-import { button, fill, h, say } from "./dom.js";
+import { button, h, refill, say } from "./dom.js";
 import { ask, field } from "./dialogs.js";
 import { myName } from "./store.js";
 
@@ -23,7 +23,7 @@ export class Gate {
     const more = others.length
       ? h("details", {}, h("summary", {}, `${others.length} more`), h("ul", {}, others.map((each) => h("li", {}, each))))
       : null;
-    fill(this.element, h("span", { class: `badge ${tone}` }, words),
+    refill(this.element, h("span", { class: `badge ${tone}` }, words),
       first ? h("span", { class: "reason" }, first) : null, more,
       gate.note ? h("span", { class: "soft" }, `Note: ${gate.note}`) : null,
       h("span", { class: "gap" }),
