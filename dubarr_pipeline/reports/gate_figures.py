@@ -168,8 +168,10 @@ def _untranslated(track: _Track) -> Iterator[GateFigure]:
 
 
 def _is_foreign(texts: Iterable[str], language: str) -> bool:
-    """Return whether lines together are surely in another language; names are of none."""
-    return guess_language(" ".join(common_words(x)) for x in texts).contradicts(language)
+    """Return whether lines together are surely in another language, with and without names."""
+    lines = list(texts)
+    common = [" ".join(common_words(line)) for line in lines]
+    return all(guess_language(each).contradicts(language) for each in (lines, common))
 
 
 _MEASURES: tuple[Callable[[_Track], Iterator[GateFigure]], ...] = (
