@@ -182,7 +182,7 @@ class EditsDocument:
 
 @dataclass(frozen=True, slots=True)
 class LineEdits:
-    """What people want of one line in one language; None and False: as the machine has it.
+    """Wishes of people for one line in one language; None and False: as the machine has it.
 
     Attributes:
         take: digest of the take that is placed.

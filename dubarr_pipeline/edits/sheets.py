@@ -97,7 +97,7 @@ class SheetRow:
 
 @dataclass(frozen=True, slots=True)
 class SheetChanges:
-    """What a sheet changes.
+    """Changes that a sheet holds.
 
     Attributes:
         facts: to be added.

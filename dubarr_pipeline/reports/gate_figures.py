@@ -33,7 +33,7 @@ _EVEN_TEMPO = Fraction(1, 10)
 
 
 @dataclass(frozen=True, slots=True)
-class _Track:
+class _JudgedTrack:
     """A finished track: what was found, its lines, and the originals' texts by index."""
 
     found: Evidence
@@ -61,12 +61,12 @@ class _Track:
 def gate_figures(found: Evidence, quality: LanguageQuality) -> tuple[GateFigure, ...]:
     """Measure one track for its gate; a figure that cannot be measured is left out."""
     sources = {segment.index: segment.text for segment in found.script.segments}
-    track = _Track(found, quality, found.lines(quality.language), sources)
+    track = _JudgedTrack(found, quality, found.lines(quality.language), sources)
     figures = (figure for measure in _MEASURES for figure in measure(track))
     return tuple(figure for figure in figures if math.isfinite(figure.value))
 
 
-def _failed(track: _Track) -> Iterator[GateFigure]:
+def _failed(track: _JudgedTrack) -> Iterator[GateFigure]:
     due = [line for line in track.lines if line.outcome != KEPT_ORIGINAL]
     unheard = _unheard(track)
     lost = [x for x in due if failure_name(x) or (x.placed and x.index in unheard)]
@@ -78,7 +78,7 @@ def _failed(track: _Track) -> Iterator[GateFigure]:
         yield GateFigure("failed_share", min(1.0, count / whole), words, track.marks(lost))
 
 
-def _unheard(track: _Track) -> set[int]:
+def _unheard(track: _JudgedTrack) -> set[int]:
     """Return the placed lines that the decoded track lets nobody hear, by index."""
     mix, heard = track.found.mixes.get(track.language), track.found.heard.get(track.language)
     if mix is None or heard is None:
@@ -91,7 +91,7 @@ def _unheard(track: _Track) -> set[int]:
     return {line.index for line in track.placed if (line.start, line.speaker) in silent}
 
 
-def _undubbed(track: _Track) -> Iterator[GateFigure]:
+def _undubbed(track: _JudgedTrack) -> Iterator[GateFigure]:
     covered, rate = track.found.coverage, track.found.script.rate
     seconds = to_seconds(total(covered.uncovered), rate)
     share, where = covered.uncovered_share, times(covered.uncovered, rate, 4)
@@ -100,7 +100,7 @@ def _undubbed(track: _Track) -> Iterator[GateFigure]:
     yield GateFigure("undubbed_s", seconds, words)
 
 
-def _muted(track: _Track) -> Iterator[GateFigure]:
+def _muted(track: _JudgedTrack) -> Iterator[GateFigure]:
     if heard := track.found.heard.get(track.language):
         seconds = sum(end - start for start, end in heard.muted_s)
         places = ", ".join(f"{start:.1f} s" for start, _ in heard.muted_s[:4])
@@ -108,7 +108,7 @@ def _muted(track: _Track) -> Iterator[GateFigure]:
         yield GateFigure("muted_s", seconds, f"{words}, at {places}" if places else words)
 
 
-def _misheard(track: _Track) -> Iterator[GateFigure]:
+def _misheard(track: _JudgedTrack) -> Iterator[GateFigure]:
     errors = [
         min(1.0, error)
         for line in track.placed
@@ -124,19 +124,19 @@ def _misheard(track: _Track) -> Iterator[GateFigure]:
         yield GateFigure("word_error", mean, words)
 
 
-def _overlaps(track: _Track) -> Iterator[GateFigure]:
+def _overlaps(track: _JudgedTrack) -> Iterator[GateFigure]:
     count = track.quality.isochrony.same_speaker_overlaps
     yield GateFigure("overlaps", count, f"{count} times a speaker talks over themselves")
 
 
-def _tempos(track: _Track) -> Iterator[GateFigure]:
+def _tempos(track: _JudgedTrack) -> Iterator[GateFigure]:
     if placed := track.placed:
         far = sum(abs(line.tempo - 1) > _EVEN_TEMPO for line in placed)
         words = f"{far} of {len(placed)} lines play more than 10 % faster or slower"
         yield GateFigure("tempo_share", far / len(placed), words)
 
 
-def _loudness(track: _Track) -> Iterator[GateFigure]:
+def _loudness(track: _JudgedTrack) -> Iterator[GateFigure]:
     mix, heard = track.found.mixes.get(track.language), track.found.heard.get(track.language)
     if mix:
         measured = mix.loudness_lufs
@@ -147,7 +147,7 @@ def _loudness(track: _Track) -> Iterator[GateFigure]:
         yield GateFigure("loudness_miss_lu", abs(miss), words)
 
 
-def _untranslated(track: _Track) -> Iterator[GateFigure]:
+def _untranslated(track: _JudgedTrack) -> Iterator[GateFigure]:
     if not (placed := track.placed):
         return
     source = track.found.script.language
@@ -174,7 +174,7 @@ def _is_foreign(texts: Iterable[str], language: str) -> bool:
     return all(guess_language(each).contradicts(language) for each in (lines, common))
 
 
-_MEASURES: tuple[Callable[[_Track], Iterator[GateFigure]], ...] = (
+_MEASURES: tuple[Callable[[_JudgedTrack], Iterator[GateFigure]], ...] = (
     _failed,
     _undubbed,
     _muted,

@@ -39,7 +39,7 @@ _LONGEST_TEXT = 600
 
 
 @dataclass(frozen=True, slots=True)
-class SheetLine:
+class DoubtedLine:
     """A line in doubt.
 
     Attributes:
@@ -201,9 +201,9 @@ def _sheet_line(
     names: Mapping[str, str | None],
     doubts: tuple[str, ...],
     sounds: tuple[str, str],
-) -> SheetLine:
+) -> DoubtedLine:
     segment = report.segments.get(line.index)
-    return SheetLine(
+    return DoubtedLine(
         line.index,
         pictures.clock(line.source.start / report.evidence.production.rate),
         names.get(line.speaker) or line.speaker,

@@ -16,7 +16,7 @@ from dubarr_pipeline.review.answers import (
     TryAnswer,
     TryWish,
 )
-from dubarr_pipeline.review.calls import FILM, Asked, Call, Query
+from dubarr_pipeline.review.calls import FILM, Asked, Query, RestCall
 from dubarr_pipeline.review.lines import take_row
 from dubarr_pipeline.review.reading import known, row_of
 from dubarr_pipeline.review.room import ReviewRoom
@@ -85,15 +85,15 @@ def qc_sheet(room: ReviewRoom, asked: Asked) -> Response:
 
 
 CALLS = (
-    Call("POST", f"{FILM}/lines/{{id}}/try", try_line, TryAnswer, body=TryWish),
-    Call(
+    RestCall("POST", f"{FILM}/lines/{{id}}/try", try_line, TryAnswer, body=TryWish),
+    RestCall(
         *("GET", f"{FILM}/lines/{{id}}/trials/{{take}}", trial_sound, "audio/wav"),
         query=(
             Query("lang", str, "target language, BCP-47"),
             Query("pad", Annotated[float, Field(ge=0, le=10)], "seconds around it", 3.0),
         ),
     ),
-    Call("POST", f"{FILM}/render", render, Accepted, status=202),
-    Call("POST", f"{FILM}/gate", decide, GateAnswer, body=GateWish),
-    Call("GET", f"{FILM}/qc.html", qc_sheet, "text/html"),
+    RestCall("POST", f"{FILM}/render", render, Accepted, status=202),
+    RestCall("POST", f"{FILM}/gate", decide, GateAnswer, body=GateWish),
+    RestCall("GET", f"{FILM}/qc.html", qc_sheet, "text/html"),
 )

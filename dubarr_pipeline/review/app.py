@@ -26,7 +26,7 @@ from dubarr_pipeline.errors import (
 )
 from dubarr_pipeline.review import actions, casting, events, exchange, mending, reading
 from dubarr_pipeline.review.access import API, GuardedApp, Names
-from dubarr_pipeline.review.calls import Asked, Call, openapi
+from dubarr_pipeline.review.calls import Asked, RestCall, openapi
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.services.bearer_auth import OPEN_PATH
 from dubarr_pipeline.services.web import Endpoint, WebApp, WebLimits, read_body
@@ -52,7 +52,7 @@ _TYPES = {
     ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
 }
-CALLS: tuple[Call, ...] = tuple(
+CALLS: tuple[RestCall, ...] = tuple(
     call for room in (reading, mending, casting, exchange, actions, events) for call in room.CALLS
 )
 
@@ -97,7 +97,7 @@ def openapi_text() -> str:
     return json.dumps(openapi(CALLS, __version__), indent=1)
 
 
-def _endpoint(room: ReviewRoom, call: Call) -> Endpoint:
+def _endpoint(room: ReviewRoom, call: RestCall) -> Endpoint:
     """Return the endpoint of a call, which works in a thread: files and ffmpeg block."""
 
     async def answer(request: Request) -> Response:

@@ -79,7 +79,7 @@ Handler = Callable[[ReviewRoom, Asked], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RestCall:
     """One call.
 
     Attributes:
@@ -117,7 +117,7 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def openapi(calls: tuple[Call, ...], version: str) -> dict[str, Any]:
+def openapi(calls: tuple[RestCall, ...], version: str) -> dict[str, Any]:
     """Return the calls as an OpenAPI 3.1 document."""
     kinds = [RefusalAnswer]
     for call in calls:
@@ -145,7 +145,7 @@ def openapi(calls: tuple[Call, ...], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(call: Call, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+def _operation(call: RestCall, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     def content(kind: type[Any] | str) -> dict[str, Any]:
         if isinstance(kind, str):
             return {kind: {"schema": {"type": "string", "format": "binary"}}}

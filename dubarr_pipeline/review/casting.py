@@ -11,7 +11,7 @@ from dubarr_pipeline.edits.model import ProposedFact
 from dubarr_pipeline.errors import DubbingError, RequestRefused
 from dubarr_pipeline.library.series.memory import remembered
 from dubarr_pipeline.review.access import API
-from dubarr_pipeline.review.calls import FILM, Asked, Call
+from dubarr_pipeline.review.calls import FILM, Asked, RestCall
 from dubarr_pipeline.review.cast_answers import (
     CastAnswer,
     CastMember,
@@ -111,8 +111,8 @@ def _series(room: ReviewRoom, key: str) -> str:
 
 
 CALLS = (
-    Call("GET", f"{FILM}/cast", cast, CastAnswer),
-    Call("PUT", f"{FILM}/cast", set_cast, CastAnswer, body=CastWish),
-    Call("GET", _SERIES, series_cast, SeriesAnswer),
-    Call("PUT", _SERIES, correct_series, SeriesAnswer, body=SeriesWish),
+    RestCall("GET", f"{FILM}/cast", cast, CastAnswer),
+    RestCall("PUT", f"{FILM}/cast", set_cast, CastAnswer, body=CastWish),
+    RestCall("GET", _SERIES, series_cast, SeriesAnswer),
+    RestCall("PUT", _SERIES, correct_series, SeriesAnswer, body=SeriesWish),
 )

@@ -1,4 +1,4 @@
-"""What happens to a film while its page is open, as server-sent events."""
+"""Server-sent events of a film while its page is open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from dubarr_pipeline.errors import DubbingError, RequestRefused
-from dubarr_pipeline.review.calls import FILM, Asked, Call
+from dubarr_pipeline.review.calls import FILM, Asked, RestCall
 from dubarr_pipeline.review.films import file_state
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.workdir.run_progress import RunProgress, read_progress
@@ -111,4 +111,4 @@ async def _told(watch: FilmWatch) -> AsyncIterator[str]:
         await asyncio.sleep(_EVERY_S)
 
 
-CALLS = (Call("GET", f"{FILM}/events", events, "text/event-stream"),)
+CALLS = (RestCall("GET", f"{FILM}/events", events, "text/event-stream"),)

@@ -21,7 +21,7 @@ from dubarr_pipeline.edits.sheets import (
 from dubarr_pipeline.edits.workbooks import export_xlsx, import_xlsx
 from dubarr_pipeline.errors import RequestRefused
 from dubarr_pipeline.review.answers import EditsAnswer, ImportAnswer, NamedErrors
-from dubarr_pipeline.review.calls import FILM, Asked, Call, Query, json_response
+from dubarr_pipeline.review.calls import FILM, Asked, Query, RestCall, json_response
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.mending import fact_document, known_document, named_errors
 from dubarr_pipeline.review.room import ReviewRoom
@@ -89,11 +89,11 @@ def import_sheet(room: ReviewRoom, asked: Asked) -> Response:
 
 _LANGUAGE = Query("lang", str, "language, BCP-47: a target, or the film's own")
 CALLS = (
-    Call(
+    RestCall(
         *("GET", f"{FILM}/export.{{format}}", export_sheet, "application/octet-stream"),
         query=(_LANGUAGE,),
     ),
-    Call(
+    RestCall(
         *("POST", f"{FILM}/import", import_sheet, ImportAnswer),
         query=(
             _LANGUAGE,

@@ -84,7 +84,7 @@ def _has(row: LineRow, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _LanguageState:
-    """What a person wishes of the lines of a language.
+    """Wishes of people for the lines of a language.
 
     Attributes:
         wishes: by line: those of the language; those of the source, its text as ``original``.

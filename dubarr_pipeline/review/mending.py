@@ -23,7 +23,7 @@ from dubarr_pipeline.review.answers import (
     ProposedEdits,
     Revision,
 )
-from dubarr_pipeline.review.calls import FILM, Asked, Call, json_response
+from dubarr_pipeline.review.calls import FILM, Asked, RestCall, json_response
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.room import ReviewRoom
 
@@ -88,8 +88,8 @@ def fact_document(fact: Fact) -> dict[str, Any]:
 
 
 CALLS = (
-    Call("GET", EDITS, edits, EditsAnswer),
-    Call(
+    RestCall("GET", EDITS, edits, EditsAnswer),
+    RestCall(
         *("POST", EDITS, add_edits, Revision),
         body=ProposedEdits,
         more={409: EditsAnswer, 422: NamedErrors},

@@ -22,7 +22,7 @@ from dubarr_pipeline.review.answers import (
     LinesAnswer,
     Making,
 )
-from dubarr_pipeline.review.calls import FILM, Asked, Call, Query, json_response
+from dubarr_pipeline.review.calls import FILM, Asked, Query, RestCall, json_response
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.lines import rows
 from dubarr_pipeline.review.peaks import Rate, peaks_file
@@ -124,16 +124,13 @@ def sound(room: ReviewRoom, asked: Asked) -> Response:
     what = asked.names["what"].removesuffix(".wav")
     if what not in waves.WHAT:
         raise RequestRefused(404, "no_sound", f"choose of {', '.join(waves.WHAT)}")
-    stack = ExitStack()
-    try:
-        found = open_sound(view, what, asked.query["lang"], stack)
+    with ExitStack() as opened:
+        found = open_sound(view, what, asked.query["lang"], opened)
         size = waves.byte_count(found)
         etag = f'"{found.version}"'
         is_same = asked.headers.get("if-range", etag) == etag
         part = waves.asked_range(asked.headers.get("range") if is_same else None, size)
-    except BaseException:
-        stack.close()
-        raise
+        stack = opened.pop_all()
     start, stop = part or (0, size)
 
     def stream() -> Iterator[bytes]:
@@ -180,9 +177,9 @@ def picture(room: ReviewRoom, asked: Asked) -> Response:
 
 
 CALLS = (
-    Call("GET", f"{API}/films", films, FilmList),
-    Call("GET", FILM, film, FilmAnswer),
-    Call(
+    RestCall("GET", f"{API}/films", films, FilmList),
+    RestCall("GET", FILM, film, FilmAnswer),
+    RestCall(
         *("GET", f"{FILM}/lines", lines, LinesAnswer),
         query=(
             _LANGUAGE,
@@ -191,7 +188,7 @@ CALLS = (
             Query("filter", str, "failed, flagged, unscripted, problem, a badge, speaker:ID", ""),
         ),
     ),
-    Call(
+    RestCall(
         *("GET", f"{FILM}/lines/{{id}}/sound", line_sound, "audio/wav"),
         query=(
             _ANY_LANGUAGE,
@@ -199,12 +196,12 @@ CALLS = (
             Query("pad", Annotated[float, Field(ge=0, le=10)], "seconds around it", 0.0),
         ),
     ),
-    Call("GET", f"{FILM}/sound/{{what}}", sound, "audio/wav", query=(_ANY_LANGUAGE,)),
-    Call(
+    RestCall("GET", f"{FILM}/sound/{{what}}", sound, "audio/wav", query=(_ANY_LANGUAGE,)),
+    RestCall(
         *("GET", f"{FILM}/peaks/{{what}}", peaks, "application/octet-stream"),
         query=(_ANY_LANGUAGE, Query("rate", Rate, "pairs a second", "4")),
     ),
-    Call(
+    RestCall(
         *("GET", f"{FILM}/picture", picture, "video/mp4"),
         query=(Query("proxy", bool, "the proxy, where the source shows nothing", False),),
         more={202: Making},

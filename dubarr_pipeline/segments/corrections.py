@@ -12,7 +12,7 @@ from typing import Any
 from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.spans import to_samples, to_seconds
 from dubarr_pipeline.text.normalize import speakable
-from dubarr_pipeline.timing.placement import Pin
+from dubarr_pipeline.timing.placement import PinnedPlace
 from dubarr_pipeline.timing.windows import Window
 
 
@@ -46,8 +46,8 @@ def checked(
     return replace(edits, text=text, voice=voice, start_s=start_s), tuple(refused)
 
 
-def pin(edits: LineEdits, natural: int, rate: int) -> Pin:
+def pin(edits: LineEdits, natural: int, rate: int) -> PinnedPlace:
     """Return where a take of so many samples at `rate` Hz must lie for a person."""
     start = None if edits.start_s is None else to_samples(edits.start_s, rate)
     length = None if edits.tempo is None else max(1, round(natural / edits.tempo))
-    return Pin(start, length)
+    return PinnedPlace(start, length)

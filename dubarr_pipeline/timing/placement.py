@@ -49,7 +49,7 @@ class PlacementOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
+class PinnedPlace:
     """Start and length, in samples, that a person has fixed; None: to be chosen."""
 
     start: int | None = None
@@ -64,14 +64,14 @@ class TimedTake:
     natural: int
     start: int
     length: int
-    pin: Pin = Pin()
+    pin: PinnedPlace = PinnedPlace()
 
     def __post_init__(self) -> None:
         if self.natural <= 0:
             raise ValueError(f"line {self.index}: a take of {self.natural} samples")
 
     @classmethod
-    def untouched(cls, window: Window, natural: int, pin: Pin = Pin()) -> TimedTake:
+    def untouched(cls, window: Window, natural: int, pin: PinnedPlace = PinnedPlace()) -> TimedTake:
         """Return a take at the original's onset and its own tempo, for `place` to move."""
         return cls(window, natural, window.span.start, natural, pin)
 

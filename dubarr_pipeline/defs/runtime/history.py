@@ -1,4 +1,4 @@
-"""What this machine needed for its finished films, from the records of their stages."""
+"""Seconds that this machine needed for its finished films, from the records of their stages."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress

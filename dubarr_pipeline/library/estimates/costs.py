@@ -30,7 +30,7 @@ _FASTEST = 1.2
 
 @dataclass(frozen=True, slots=True)
 class FilmFacts:
-    """What an estimate is made from.
+    """Facts of a film that an estimate is made from.
 
     Attributes:
         lines: in one language.
@@ -72,7 +72,7 @@ class PastStage:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast this machine is against the table, by stage and engines.
+    """Speed of this machine against the table, by stage and engines.
 
     Attributes:
         films: number of finished films that it is known from.
@@ -101,7 +101,7 @@ class RiskyLines:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would cost.
+    """Estimated cost of a run.
 
     Attributes:
         seconds: by stage that would run.
