@@ -34,9 +34,10 @@ def test_a_film_is_dubbed_through_services_that_are_gone_afterwards(
     film: Path, config: Path, tmp_path: Path
 ):
     bench = Bench(tmp_path / "work", config)
+    before = set(descendants(os.getpid()))
     answer = bench.dub(film)
     assert answer.code == 0, answer.both
-    assert descendants(os.getpid()) == ()
+    assert set(descendants(os.getpid())) <= before
     assert stats(bench.work)["lines"] == 2
     assert stats(bench.work)["placed"] == 2
     assert stats(bench.work)["tokens"] > 0

@@ -52,11 +52,12 @@ def test_vllm_is_started_with_priorities_a_token_and_sleep(
     vllm: LanguageModelOptions, tmp_path: Path
 ):
     options = replace(vllm, device="cuda:1", context_tokens=16384, memory_share=0.75)
+    before = set(descendants(os.getpid()))
     with open_llm(options, tmp_path / "logs") as service:
-        assert descendants(os.getpid()) == ()
+        assert set(descendants(os.getpid())) <= before
         try_llm(service)
         service_tokens = service.tokens
-    assert descendants(os.getpid()) == ()
+    assert set(descendants(os.getpid())) <= before
     assert service_tokens == 5
     arguments, environment = told(options)
     assert arguments[:2] == ["serve", options.model]
