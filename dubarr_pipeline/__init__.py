@@ -19,17 +19,31 @@ if TYPE_CHECKING:
     from dubarr_pipeline.api.videos import StageDecision as StageDecision
     from dubarr_pipeline.api.videos import plan as plan
     from dubarr_pipeline.api.videos import status as status
+    from dubarr_pipeline.defs.code_location import build_definitions as build_definitions
 
 __version__ = "0.1.0"
-__all__ = ["DubResult", "StageDecision", "dub", "engines", "plan", "request", "status"]
+__all__ = [
+    "DubResult",
+    "StageDecision",
+    "build_definitions",
+    "dub",
+    "engines",
+    "plan",
+    "request",
+    "status",
+]
+_MODULES = {
+    "DubResult": "api.dubbing",
+    "build_definitions": "defs.code_location",
+    "dub": "api.dubbing",
+    "request": "api.requests",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name == "engines":
         return import_module("dubarr_pipeline.engines")
     if name in __all__:
-        module = {"DubResult": "dubbing", "dub": "dubbing", "request": "requests"}.get(
-            name, "videos"
-        )
-        return getattr(import_module(f"dubarr_pipeline.api.{module}"), name)
+        module = _MODULES.get(name, "api.videos")
+        return getattr(import_module(f"dubarr_pipeline.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

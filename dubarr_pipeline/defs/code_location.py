@@ -1,0 +1,68 @@
+"""The definitions of a dubbing library, made new at each call, for any Dagster project."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from dubarr_pipeline.config.settings import user_settings
+from dubarr_pipeline.defs.dub_file import dub_file
+from dubarr_pipeline.defs.failure_sensor import failures
+from dubarr_pipeline.defs.gate import approve
+from dubarr_pipeline.defs.jobs import daily_housekeeping, dub, housekeeping
+from dubarr_pipeline.defs.publishing import publish, published, publishing
+from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.runtime.stage_run import stage_asset
+from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
+from dubarr_pipeline.defs.series_cast import cast
+from dubarr_pipeline.defs.stages import GPU, STAGES
+from dubarr_pipeline.engines.registry import PROFILES, Kind
+from dubarr_pipeline.errors import DubbingError, SettingsError
+
+
+def build_definitions(
+    *,
+    work_dir: Path | str | None = None,
+    config: Path | str | None = None,
+    executor: dg.ExecutorDefinition | None = None,
+    resources: Mapping[str, object] | None = None,
+    key_prefix: Sequence[str] = (),
+    partitions: dg.DynamicPartitionsDefinition | None = None,
+    pool: str = GPU,
+) -> dg.Definitions:
+    """Return the assets, jobs, sensors and the resource of a dubbing library.
+
+    Args:
+        work_dir: folder of the films' work; None: as the settings say.
+        config: file of the settings; None: the user's own.
+        executor: how steps run; None: as the project does it.
+        resources: bound besides ours; one under the key of ours takes its place.
+        key_prefix: put before the key of every asset, and before all names.
+        partitions: partitions of the films; None: ``videos``, with the prefix before it.
+        pool: concurrency pool of the stages that load models.
+
+    Raises:
+        SettingsError: if a name is none that Dagster takes.
+    """
+    if key_prefix or partitions or pool != GPU:
+        raise SettingsError("key_prefix, partitions and pool are not supported yet")
+    ours = DubarrResource(config_file=str(config or ""), work_dir=str(work_dir or ""))
+    engines = chosen_engines(config, work_dir)
+    return dg.Definitions(
+        assets=[*(stage_asset(stage, engines) for stage in STAGES), published, cast],
+        jobs=[dub, dub_file, publish, approve, housekeeping],
+        schedules=[daily_housekeeping],
+        sensors=[media_folder, webhook_inbox, publishing, failures],
+        resources={"dubarr": ours, **(resources or {})},
+        executor=executor,
+    )
+
+
+def chosen_engines(
+    config: Path | str | None = None, work_dir: Path | str | None = None
+) -> Mapping[Kind, str]:
+    """Return the engines of the user's settings; the embedded profile's if those are faulty."""
+    try:
+        return user_settings(*(Path(each) if each else None for each in (config, work_dir))).engines
+    except DubbingError:
+        return PROFILES["lite"]
