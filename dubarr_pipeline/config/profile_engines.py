@@ -28,6 +28,7 @@ from dubarr_pipeline.models.pull import pull
 from dubarr_pipeline.models.store import is_offline, known_model
 from dubarr_pipeline.services.http_client import Host
 from dubarr_pipeline.text.languages import display_name
+from dubarr_pipeline.text.printable import install_cure
 from dubarr_pipeline.timing.length_model import PhonemeCount
 
 _log = logging.getLogger(__name__)
@@ -208,7 +209,7 @@ def needs(settings: Settings, pairs: Pairs = ()) -> list[tuple[str, Need]]:
     found: list[tuple[str, Need]] = []
     for deb, programs in _PROGRAMS.items():
         for program in programs:
-            need = Need("program", program, bool(shutil.which(program)), f"apt-get install {deb}")
+            need = Need("program", program, bool(shutil.which(program)), install_cure(deb))
             found.append(("reading and writing media", need))
     for kind in KINDS:
         by_pair = kind == "translation" and translates_by_pair(settings)

@@ -1,11 +1,15 @@
 """Text for a terminal, a log or a subtitle, from wherever it comes."""
 
+import grp
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]{0,40}>|\{\\[^{}]{0,80}\}|\[[^\[\]]{1,40}\]|\*\*|__")
 _JOINERS = frozenset("\u200c\u200d")
 """Letters of Persian and Indian scripts are joined, or not, by them."""
+_SUDO_GROUPS = ("sudo", "wheel", "admin")
 
 
 def printable(text: str) -> str:
@@ -28,6 +32,20 @@ def without_controls(text: str) -> str:
 def plain_words(text: str) -> str:
     """Return a model's words without control characters, tags, Markdown and stage directions."""
     return " ".join(_MARKUP.sub("", without_controls(text)).split())
+
+
+def install_cure(*packages: str) -> str:
+    """Return how this user gets Debian packages: the command, or for what to ask whom."""
+    names = " ".join(packages)
+    if not Path("/usr/bin/apt-get").exists():
+        return f"install {names} with your system's package manager"
+    command = f"apt-get install {names}"
+    if os.geteuid() == 0:
+        return command
+    sudoers = {entry.gr_gid for entry in grp.getgrall() if entry.gr_name in _SUDO_GROUPS}
+    if sudoers & set(os.getgroups()):
+        return f"sudo {command}"
+    return f"ask your administrator to run `{command}`"
 
 
 def megabytes(size: int) -> str:

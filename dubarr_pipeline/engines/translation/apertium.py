@@ -42,6 +42,7 @@ from dubarr_pipeline.engines.translation.apertium_text import (
 )
 from dubarr_pipeline.errors import EngineError, LanguageError, LineError, MissingRequirement
 from dubarr_pipeline.text.languages import closeness
+from dubarr_pipeline.text.printable import install_cure
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class ApertiumTranslator(Translator):
 
     def needs(self) -> tuple[Need, ...]:
         programs = tuple(
-            Need("program", program, shutil.which(program) is not None, "apt install apertium")
+            Need("program", program, shutil.which(program) is not None, install_cure("apertium"))
             for program in ("apertium-transfer", "lt-proc", "apertium-tagger")
         )
         pairs = tuple(
@@ -111,7 +112,7 @@ class ApertiumTranslator(Translator):
             for cure in (_cure(source, target, self.targets(source)),)
         )
         if not self._pairs:
-            cure = "apt install apertium apertium-eng-spa apertium-eng-cat"
+            cure = install_cure("apertium", "apertium-eng-spa", "apertium-eng-cat")
             pairs = (Need("data", "an apertium language pair", bool(self._modes), cure),)
         return programs + pairs
 
@@ -268,7 +269,7 @@ def _cure(source: str, target: str, served: Sequence[str] = ()) -> str:
     package = package_for(source, target)
     if package is None:
         return f"Debian has no apertium pair for {source} and {target}: use another translator"
-    return f"apt install apertium {package}"
+    return install_cure("apertium", package)
 
 
 SENTENCE_PARTS = re.compile(r"^(?P<phrase>.+?)(?P<called>,\s+[A-Z][\w' -]*)?(?P<end>[.!?…]*)\s*$")

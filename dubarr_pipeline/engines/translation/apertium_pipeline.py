@@ -21,6 +21,7 @@ import langcodes
 from langcodes.tag_parser import LanguageTagError
 
 from dubarr_pipeline.errors import EngineError, MissingRequirement
+from dubarr_pipeline.text.printable import install_cure
 from dubarr_pipeline.text.tables import read_table
 
 CHUNK_BYTES = 4096
@@ -177,7 +178,7 @@ class ProgramPipeline:
             )
         except FileNotFoundError as fault:
             raise MissingRequirement(
-                f"{program[0]} is not installed: apt install apertium"
+                f"{program[0]} is not installed: {install_cure('apertium')}"
             ) from fault
         if before is not None:
             before.close()  # else the previous program would not notice its reader's death

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import DiskFull, MediaToolError, MissingRequirement, WorkspaceError
 from dubarr_pipeline.media.container.transport_streams import reading_options
+from dubarr_pipeline.text.printable import install_cure
 from dubarr_pipeline.text.tables import read_table
 
 Arguments = Sequence[str | Path]
@@ -184,9 +185,7 @@ class _Child:
         program = shutil.which(tool)
         if program is None:
             package = "mkvtoolnix" if tool.startswith("mkv") else "ffmpeg"
-            raise MissingRequirement(
-                f"{tool} is not installed: apt-get install {package} (or your system's package)"
-            )
+            raise MissingRequirement(f"{tool} is not installed: {install_cure(package)}")
         command = [program, *_ALWAYS.get(tool, ()), *(os.fspath(a) for a in arguments)]
         self.command = " ".join(each for each in command if each not in CLOSED_READING)[:300]
         self.channel = _ErrorChannel()

@@ -135,7 +135,7 @@ def test_needs_name_the_pair_and_its_package(modes: Path) -> None:
     engine = ApertiumTranslator((("spa", "cat"), ("en", "es")), ApertiumOptions(modes=modes))
     missing = [need for need in engine.needs() if not need.present]
     assert [(need.name, need.cure) for need in missing] == [
-        ("apertium spa->cat", "apt install apertium apertium-spa-cat")
+        ("apertium spa->cat", "apt-get install apertium apertium-spa-cat")
     ]
     with pytest.raises(LanguageError, match="it can bs, ca, ca-valencia, es"):
         engine.draft(batch(["Hi."], "pt"))
@@ -309,7 +309,7 @@ def test_programs_that_die_on_every_line_are_an_error_with_a_cure(tmp_path: Path
     lines = ["A dragon.", "A house.", "A blade."]
     with ApertiumTranslator(options=ApertiumOptions(tmp_path, 5)) as engine:
         assert {draft.fault for draft in engine.draft(batch(lines[:2]))} == {"translator_died"}
-        with pytest.raises(EngineError, match="apt install apertium apertium-eng-spa"):
+        with pytest.raises(EngineError, match="apt-get install apertium apertium-eng-spa"):
             engine.draft(batch(lines))
 
 
