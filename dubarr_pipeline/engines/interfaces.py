@@ -384,6 +384,9 @@ class Synthesizer(Engine):
         """Return the name, for `SpeakerProfile.voices`, of a voice that no one deals; or None."""
         return None
 
+    def hurry(self) -> None:
+        """Give each line all the cores from the next `load` on: a person waits for it."""
+
     def natural_s(self, request: SpeechRequest) -> float | None:  # noqa: ARG002
         """Return the seconds of the line at its natural rate, if the engine knows them cheaply."""
         return None

@@ -1,4 +1,4 @@
-"""Networks that onnxruntime runs in this process, on one CPU thread for each call."""
+"""Networks that onnxruntime runs in this process, by default on one CPU thread for each call."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def open_session(
-    path: Path, part: bytes | None = None, *, arena: bool = True
+    path: Path, part: bytes | None = None, *, arena: bool = True, cores: int = 1
 ) -> onnxruntime.InferenceSession:
     """Load a network, or a part that was cut out of it. For many threads.
 
-    Without an `arena` the memory of a call is given back after it.
+    Without an `arena` the memory of a call is given back after it. Each call takes `cores` threads:
+    several calls at once cost less on one each, one call that is waited for is sooner on several.
 
     Raises:
         EngineError: if the file is damaged.
@@ -24,8 +25,9 @@ def open_session(
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Each call on one thread: several at once cost less than one on several.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = cores, 1
+    # Threads that wait for work by spinning take the cores from the film that is dubbed beside.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Inputs have every length: plans of memory for each would never be used again.
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = arena

@@ -188,6 +188,7 @@ class Trial:
         pairs = tuple((spoken, target) for target in self._targets)
         translator = profile_engines.translator(settings, subtitled, logs, hosts, pairs)
         voice = profile_engines.synthesizer(settings, logs, hosts)
+        voice.hurry()
         listener = profile_engines.take_verifier(settings)
         self._engines = FilmEngines(translator, self._loaded.enter_context(voice), listener)
         return self._engines

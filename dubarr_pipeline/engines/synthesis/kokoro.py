@@ -78,8 +78,8 @@ class KokoroSynthesizer(StockSynthesizer):
     def known_voices(self, folder: Path | None) -> frozenset[str]:
         return voice_names(folder) if folder else frozenset(_table()["voices"])
 
-    def _opened(self, folder: Path) -> KokoroModel:
-        return KokoroModel(folder)
+    def _opened(self, folder: Path, cores: int) -> KokoroModel:
+        return KokoroModel(folder, cores)
 
 
 def _voice(name: str, native: bool) -> StockVoice:

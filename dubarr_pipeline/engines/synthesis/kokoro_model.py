@@ -61,12 +61,12 @@ class KokoroModel(StockModel):
 
     rate = RATE
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cores: int = 1) -> None:
         path = model_file(folder)
         self._vocabulary = read_vocabulary(folder)
         self._style_of = _styles(folder)
         self._styles: dict[str, NDArray[np.float32]] = {}
-        self._sound = open_session(path)
+        self._sound = open_session(path, cores=cores)
         self._check(path)
         graph = _parsed(path)
         self.is_random = any(node.operator.startswith("Random") for node in graph.nodes)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +30,7 @@ _PAUSE_S = 0.12
 _CLOSE_ENOUGH = 0.08
 """Error of a length at which a line is rendered again, at another speed; short lines have it."""
 _HALVINGS = 20
+_KEPT_TEXTS = 64
 
 
 class PlannedPassage(ABC):
@@ -77,11 +79,17 @@ class StockSynthesizer(Synthesizer):
         self._name_of_model = model
         threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         self.concurrency = threads  # pyright: ignore[reportAttributeAccessIssue]
+        self._cores = 1
         self._model: StockModel | None = None
+        self._planned: Callable[[str, str, str], Sequence[PlannedPassage]] | None = None
 
     @abstractmethod
-    def _opened(self, folder: Path) -> StockModel:
-        """Load the model. Raises `MissingRequirement` or `EngineError`, with the cure."""
+    def _opened(self, folder: Path, cores: int) -> StockModel:
+        """Load the model, which takes so many `cores` for a rendering.
+
+        Raises:
+            MissingRequirement, EngineError: with the cure.
+        """
 
     @abstractmethod
     def known_voices(self, folder: Path | None) -> frozenset[str]:
@@ -97,16 +105,21 @@ class StockSynthesizer(Synthesizer):
     def needs(self) -> tuple[Need, ...]:
         return (model_in_store(self._name_of_model),)
 
+    def hurry(self) -> None:
+        self._cores, self.concurrency = max(self._cores, self.concurrency), 1  # pyright: ignore[reportAttributeAccessIssue]
+
     def load(self) -> None:
         if self._model is None:
             require(self)
-            model = self._model = self._opened(model_folder(self._name_of_model))
+            model = self._model = self._opened(model_folder(self._name_of_model), self._cores)
+            # A line is planned for its length, and then spoken.
+            self._planned = lru_cache(_KEPT_TEXTS)(model.passages)
             self.deterministic = not model.is_random  # type: ignore[misc]  # of this model
 
     def unload(self) -> None:
         if self._model is not None:
             self._model.close()
-            self._model = None
+            self._model = self._planned = None
 
     def natural_s(self, request: SpeechRequest) -> float | None:
         return _length_s(self._passages(request)[0], 1.0)
@@ -128,7 +141,9 @@ class StockSynthesizer(Synthesizer):
 
     def _passages(self, request: SpeechRequest) -> tuple[Sequence[PlannedPassage], str]:
         """Return the passages of a line, and its voice."""
-        model = self._loaded()
+        planned = self._planned
+        if planned is None:
+            raise MissingRequirement("the synthesizer is not loaded")
         if not self.serves(request.language):
             missing = self.missing_for(request.language)
             raise LanguageError(
@@ -140,7 +155,7 @@ class StockSynthesizer(Synthesizer):
         check_speakable(request.text)
         voices = self.voices(request.language)
         voice = voice_of(request, voices, self._voices_here(), self.name)
-        passages = model.passages(request.text, request.language, voice)
+        passages = planned(request.text, request.language, voice)
         if not passages:
             raise LineError("unspeakable", f"{self.name} knows no sound of {request.text[:80]!r}")
         return passages, voice

@@ -64,8 +64,8 @@ class SupertonicSynthesizer(StockSynthesizer):
             return frozenset(_table()["voices"])
         return frozenset(path.stem for path in folder.glob("voice_styles/*.json"))
 
-    def _opened(self, folder: Path) -> SupertonicModel:
-        return SupertonicModel(folder, self.options.steps)
+    def _opened(self, folder: Path, cores: int) -> SupertonicModel:
+        return SupertonicModel(folder, self.options.steps, cores)
 
 
 def _table() -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Style:
 class SupertonicModel(StockModel):
     """The loaded networks, with their alphabet and their voices."""
 
-    def __init__(self, folder: Path, steps: int) -> None:
+    def __init__(self, folder: Path, steps: int, cores: int = 1) -> None:
         paths = [folder / "onnx" / f"{name}.onnx" for name in _NETWORKS]
         settings = _document(folder / "onnx" / "tts.json")
         self._alphabet = _document(folder / "onnx" / "unicode_indexer.json")
@@ -63,7 +63,9 @@ class SupertonicModel(StockModel):
             self._width = int(settings["ttl"]["latent_dim"]) * compressed
         except (KeyError, TypeError, ValueError) as error:
             raise EngineError(f"{folder}/onnx/tts.json is none of Supertonic's: {error}") from error
-        self._lengths, self._letters, self._sketch, self._sound = map(open_session, paths)
+        self._lengths, self._letters, self._sketch, self._sound = (
+            open_session(path, cores=cores) for path in paths
+        )
         self._folder, self._steps = folder, steps
         self._styles: dict[str, Style] = {}
 

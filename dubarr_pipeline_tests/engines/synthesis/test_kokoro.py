@@ -158,6 +158,20 @@ def test_a_network_that_draws_random_numbers_is_not_called_deterministic(folder:
         assert not engine.deterministic
 
 
+def test_a_line_that_is_waited_for_gets_all_cores_and_sounds_the_same(folder: Path) -> None:
+    with opened(folder, threads=3) as engine:
+        take = engine.speak(request(LINE))
+    hurried = opened(folder, threads=3)
+    hurried.hurry()
+    assert hurried.concurrency == 1
+    with hurried:
+        assert np.array_equal(hurried.speak(request(LINE)).samples, take.samples)
+        with pytest.MonkeyPatch.context() as patch:
+            # What was planned a moment ago is not planned again.
+            patch.setattr(KokoroModel, "frames", None)
+            assert hurried.natural_s(request(LINE))
+
+
 def test_a_long_text_is_spoken_whole_in_parts(folder: Path) -> None:
     text = " ".join([LINE] * 12)
     with opened(folder) as engine:
