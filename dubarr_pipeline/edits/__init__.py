@@ -7,6 +7,7 @@
 - `base`: lasting ids of lines, and the scripts that facts were stated on;
 - `structure`: texts, speakers, splits, merges, additions and removals put into the script;
 - `film`: the edits of a film, for the stages and the workbench;
+- `people`: what is said of speakers, taken to another script;
 - `sheets`, `workbooks`: the lines as CSV, subtitles and XLSX, out and in again;
 - `old_forms`: corrections by line number, and corrected subtitles;
 - `schema`: the JSON schema of the file;

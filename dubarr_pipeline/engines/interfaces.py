@@ -41,10 +41,9 @@ class Need:
 
 
 class Engine(ABC):
-    """A model that is loaded for one stage and unloaded at its end. A context manager."""
+    """A model, `name` in settings, loaded for a stage and unloaded at its end: context manager."""
 
     name: ClassVar[str]
-    """The name in settings, e.g. ``"espeak"``."""
 
     @abstractmethod
     def identity(self) -> str:
@@ -244,8 +243,7 @@ class Draft:
     Attributes:
         index: of the line's segment.
         versions: wordings, shortest first; empty where it could not be translated.
-        fault: name of the reason why there is none.
-        message: details of the fault, for people.
+        fault, message: name of the reason why there is none, and its details, for people.
     """
 
     index: int

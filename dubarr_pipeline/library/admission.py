@@ -12,6 +12,7 @@ from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.libraries import Library, missing_targets, spoken_reason
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.edits.document import settle_lines
+from dubarr_pipeline.edits.people import mark_people
 from dubarr_pipeline.errors import (
     DubbingError,
     LanguageError,
@@ -207,6 +208,8 @@ def inherit_lines(old: WorkDir, new: WorkDir) -> None:
     # The journal goes last: it names the takes, and with it the copy counts as complete.
     for name in ("cast", "lengths", "journal"):
         source, copy = getattr(old, name), getattr(new, name)
+        if name == "journal":
+            mark_people(new, old)
         if source.is_file():
             with whole_file(copy) as temporary:
                 shutil.copyfile(source, temporary)

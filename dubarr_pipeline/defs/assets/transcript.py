@@ -9,6 +9,7 @@ import dagster as dg
 
 from dubarr_pipeline.config.profile_engines import engine, engine_facts
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.edits.people import settle_people
 from dubarr_pipeline.engines.interfaces import Hearing, Transcriber, VoiceActivityDetector
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.script.fit.fitting import times
@@ -46,6 +47,7 @@ def make(context: StageContext) -> Outcome:
     # Cues that have no place in the film never came to the engine.
     found = replace(found, left_out=(*script.placement.left_out, *found.left_out))
     write_transcript(work.transcription, found, engine=transcriber.identity())
+    lost = settle_people(work, found)
     covered = coverage(found.segments, sound.speech, found.rate)
     return Outcome(
         files=[work.transcription],
@@ -57,6 +59,7 @@ def make(context: StageContext) -> Outcome:
             "words": sum(len(s.words) for s in found.lines),
             "speech_nobody_wrote_down": times(covered.uncovered, found.rate) or "none",
             "lines_nobody_speaks": times(covered.unspoken, found.rate) or "none",
+            **({"corrected_speakers_gone": ", ".join(lost)} if lost else {}),
             "kinds": dg.MetadataValue.json(dict(Counter(s.kind for s in found.segments))),
             "script": dg.MetadataValue.md(
                 "\n".join(f"- **{s.speaker}** {s.text}" for s in found.lines[:40])

@@ -38,6 +38,7 @@ from dubarr_pipeline.defs.runtime.series_records import memory_dep, record_cast
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import GPU, Stage, direct_inputs
 from dubarr_pipeline.edits.document import settle_lines
+from dubarr_pipeline.edits.people import mark_people
 from dubarr_pipeline.engines.registry import PROFILES, Kind
 from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.files import named_disk_errors
@@ -228,6 +229,7 @@ def _reuse_or_make(context: StageContext, last: Materialization | None) -> dg.Ma
     check_stage(stage, context.video, context.settings)
     if stage == "transcript":
         settle_lines(context.work)
+        mark_people(context.work)
     with named_disk_errors(context.work.root):
         outcome, memory = measured(lambda: context.stage.module.make(context))
         check_source(context.video)
