@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from dubarr_pipeline_tests.fixtures.bench import Bench, Film, Said, make_film, s
 
 LINES = (
     Said(0.5, "Good morning. We need a boat.", 2.6),
-    Said(6.0, "Silence! I hear a bell.", 7.9),
+    Said(6.0, "Silence! I hear a bell.", 7.9, pitch_hz=230.0),
     Said(13.0, "The harbour is closed today.", 15.2),
-    Said(20.0, "Then we shall swim, my friend.", 22.4),
+    Said(20.0, "Then we shall swim, my friend.", 22.4, pitch_hz=230.0),
     Said(26.0, "Nobody will see us at night.", 28.2),
     Said(32.0, "Bring me the old map.", 33.9),
 )
@@ -48,14 +49,35 @@ class Mended:
     def __init__(self, folder: Path, source: Path) -> None:
         self.bench, self.source = Bench(folder), source
         self.work = self.bench.work
+        self.first = self.work.root
         script = present_script(self.work)
         self.ids = film_edits(self.work, script, ("es", "ca")).ids
 
     def say(self, index: int, field: str, value: object, undoes: str | None = None) -> str:
-        name, revision = str(uuid.uuid4()), read_edits_document(self.work, "es").revision
-        fact = ProposedFact(name, "line", self.ids[index], field, value, undoes)
-        add_facts(self.work, "es", [fact], revision=revision, by="a person")
-        return name
+        return self.state("es", "line", self.ids[index], field, value, undoes)
+
+    def state(
+        self,
+        language: str,
+        target: str,
+        name: str,
+        field: str,
+        value: object,
+        undoes: str | None = None,
+    ) -> str:
+        token, revision = str(uuid.uuid4()), read_edits_document(self.work, language).revision
+        fact = ProposedFact(token, target, name, field, value, undoes)
+        add_facts(self.work, language, [fact], revision=revision, by="a person")
+        return token
+
+    def texts(self, language: str) -> list[str]:
+        return [line.text for line in read_segments(self.work).languages[language]]
+
+    def changed(self, before: dict[str, dict[str, str]]) -> set[str]:
+        """Final lines that are not what they were."""
+        now = self.digests("es") | self.digests("ca")
+        first = before["es"] | before["ca"]
+        return {n for n, digest in now.items() if n.endswith(".wav") and first.get(n) != digest}
 
     def render(self) -> dict[str, Any]:
         answer = self.bench.dub(self.source, "es,ca")
@@ -116,3 +138,49 @@ def test_what_costs_no_take(mended: Mended) -> None:
     assert lines[4].text == before[4].text
     report = read_json(mended.work.mix_report)["tracks"]["es"]["report"]
     assert len(report["lines"]) == len(before) - 1
+
+
+def test_a_line_of_another_speaker_is_spoken_once_a_language(mended: Mended) -> None:
+    first = {language: mended.digests(language) for language in ("es", "ca")}
+    script = present_script(mended.work)
+    others = {line.speaker for line in script.lines} - {script.lines[2].speaker}
+    mended.state("en", "line", mended.ids[2], "speaker", others.pop())
+    assert mended.render()["spoken"] == 2
+    assert mended.changed(first) == {"final_es_2.wav", "final_ca_2.wav"}
+
+
+def test_terms_redo_the_lines_that_hold_them_and_no_others(mended: Mended) -> None:
+    first = {language: mended.digests(language) for language in ("es", "ca")}
+    word = "puerto"
+    assert [word in text for text in mended.texts("es")] == [n == 2 for n in range(6)]
+    said = mended.state("es", "term", word, "pronunciation", "puertecito")
+    assert mended.render()["spoken"] == 1
+    assert mended.changed(first) == {"final_es_2.wav"}
+    mended.state("es", "term", word, "pronunciation", None, undoes=said)
+    mended.state("es", "term", "map", "rendering", "plano")
+    assert mended.render()["spoken"] == 1
+    assert mended.changed(first) == {"final_es_5.wav"}
+
+
+def test_a_lock_survives_a_rerun_and_another_release(mended: Mended, tmp_path: Path) -> None:
+    first = {language: mended.digests(language) for language in ("es", "ca")}
+    kept = read_segments(mended.work).languages["es"][3]
+    assert kept.take
+    mended.say(3, "locked", {"text": kept.text, "take": kept.take.sound})
+    mended.state("es", "term", "friend", "rendering", "colega")
+    assert mended.render()["spoken"] == 0
+    assert not mended.changed(first)
+    # Another cut under the same name: it begins a second later, and lacks a line.
+    path = tmp_path / "library" / "boat.mkv"
+    shutil.copytree(mended.source.parent, path.parent)
+    assert mended.bench.dub(path, "es,ca").code == 0
+    path.unlink()
+    lines = [replace(line, start_s=line.start_s + 1, end_s=line.end_s + 1) for line in LINES[1:]]
+    make_film(path, Film(lines, 37.0))
+    answer = mended.bench.dub(path, "es,ca")
+    assert answer.code == 0, answer.both
+    (release,) = (work for work in mended.bench.works() if work.root != mended.first)
+    found = read_segments(release).languages["es"][2]
+    assert (found.text, found.take and found.take.sound) == (kept.text, kept.take.sound)
+    assert found.placed
+    assert stats(release)["spoken"] == 2 * len(lines) - 1
