@@ -10,6 +10,7 @@ from dubarr_pipeline import errors
 from dubarr_pipeline.api.video_counts import look_at_library
 from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.libraries import Library, is_quiet
+from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import open_instance, publish_here
 from dubarr_pipeline.defs.runtime.server import WebAddress
@@ -188,11 +189,14 @@ def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:
     where = f"password or bearer token: see {path}" if path else f"token: ${TOKEN_VARIABLE}"
     # The web framework costs 0.2 s, and the other functions of this module do without it.
     from dubarr_pipeline.api.requests import LOOKUP
+    from dubarr_pipeline.defs.operations.monitor import monitor_of
     from dubarr_pipeline.library.webhooks.payloads import SENDERS
     from dubarr_pipeline.library.webhooks.rest import API
     from dubarr_pipeline.library.webhooks.server import webhook_server
 
-    with closing(webhook_server(settings, settings.webhooks, token, LOOKUP)) as server:
+    live = LiveSettings(settings)
+    server = webhook_server(settings, settings.webhooks, token, LOOKUP, monitor_of(live))
+    with closing(server) as server:
         say(f"{server.url}/{', /'.join(SENDERS)}; {API}/dub; {where}")
         server.serve()
 

@@ -17,7 +17,9 @@ from dagster import DagsterInstance
 from dubarr_pipeline.api.gate import approve, gate, hold, qc_sheet
 from dubarr_pipeline.api.series import SeriesCast, correct_cast, series_cast
 from dubarr_pipeline.api.videos import find_key
+from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.operations.monitor import monitor_of
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import Task, is_worked_at, task_table
 from dubarr_pipeline.errors import ArtifactError, VideoBusy
@@ -60,7 +62,9 @@ def serve_review(
     with ExitStack() as stack:
         runs = stack.enter_context(closing(ReviewRuns(settings)))
         room = ReviewRoom(settings, runs.backstage(), only)
-        server = review_server(room, options, token)
+        server = review_server(
+            room, options, token, None if film else monitor_of(LiveSettings(settings))
+        )
         stack.enter_context(closing(server.web))
         stack.enter_context(closing(room))
         say(server.link if film else f"{server.address} (the token: `dubarr review` shows it)")

@@ -13,6 +13,8 @@ from dubarr_pipeline.timing.windows import WindowOptions
 
 RUNNING_REVIEW = "DUBARR_REVIEW_ADDRESS"
 """Environment variable by which the processes of a server know its review page's address."""
+RUNNING_RECEIVER = "DUBARR_RECEIVER_ADDRESS"
+"""The same of its receiver of webhooks; empty: there should be one, but its port was taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse, Response
 
 from dubarr_pipeline.services.bearer_auth import OPEN_PATH, App, shows_token
+from dubarr_pipeline.services.monitoring import MONITORING
 from dubarr_pipeline.services.web import WebApp, WebLimits
 
 API = "/api/v1"
@@ -125,10 +126,12 @@ class GuardedApp:
 
     def _refusal(self, scope: Any, headers: Mapping[str, str]) -> Response | None:
         """Return the answer to a request that may not be made, or None."""
+        path: str = scope["path"]
+        if path in MONITORING:
+            return None
         host = headers.get("host", "")
         if not self._names.has_host(host):
             return _refused(421, "this server is not called that: see review.address")
-        path: str = scope["path"]
         if path == OPEN_PATH or path.startswith(self._open) or path == "/":
             return None
         shown = shows_token(_of(scope), self._token)

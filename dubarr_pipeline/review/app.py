@@ -29,6 +29,7 @@ from dubarr_pipeline.review.access import API, GuardedApp, Names
 from dubarr_pipeline.review.calls import Asked, RestCall, openapi
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.services.bearer_auth import OPEN_PATH
+from dubarr_pipeline.services.monitoring import Monitor, monitoring_routes
 from dubarr_pipeline.services.web import Endpoint, WebApp, WebLimits, read_body
 
 _log = logging.getLogger(__name__)
@@ -57,8 +58,13 @@ CALLS: tuple[RestCall, ...] = tuple(
 )
 
 
-def review_app(room: ReviewRoom, token: str, names: Names) -> GuardedApp:
-    """Return the review server's application; everybody must show the `token`."""
+def review_app(
+    room: ReviewRoom, token: str, names: Names, monitor: Monitor | None = None
+) -> GuardedApp:
+    """Return the review server's application; everybody must show the `token`.
+
+    With a `monitor` it answers watching programs, too.
+    """
     routes: dict[tuple[str, str], Endpoint] = {
         (call.method, call.path): _endpoint(room, call) for call in CALLS
     }
@@ -87,6 +93,7 @@ def review_app(room: ReviewRoom, token: str, names: Names) -> GuardedApp:
         ("GET", f"{PAGES}/{{key}}"): page,
         ("GET", f"{PAGES}/{{key}}/cast"): page,
     }
+    routes |= monitoring_routes(monitor, token)
     site = WebApp(routes, "", _LIMITS, lambda error: {"error": str(error)})
     return GuardedApp(site, token, names, (f"{PAGES}/",))
 

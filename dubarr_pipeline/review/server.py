@@ -13,6 +13,7 @@ from dubarr_pipeline.library.videos import registered
 from dubarr_pipeline.review.access import Names
 from dubarr_pipeline.review.app import PAGES, review_app
 from dubarr_pipeline.review.room import ReviewRoom
+from dubarr_pipeline.services.monitoring import Monitor
 from dubarr_pipeline.services.web import WebServer
 
 _log = logging.getLogger(__name__)
@@ -32,14 +33,16 @@ class ReviewServer:
     link: str
 
 
-def review_server(room: ReviewRoom, options: ReviewOptions, token: str) -> ReviewServer:
-    """Return a server that listens for the page and its calls.
+def review_server(
+    room: ReviewRoom, options: ReviewOptions, token: str, monitor: Monitor | None = None
+) -> ReviewServer:
+    """Return a server that listens for the page and its calls, and for watching programs.
 
     Raises:
         SettingsError: if the address cannot be listened on.
     """
     forget_gone_films(room)
-    app = review_app(room, token, Names.of(options.host, options.address))
+    app = review_app(room, token, Names.of(options.host, options.address), monitor)
     try:
         web = WebServer(app, options.host, options.port)
     except OSError as error:

@@ -7,7 +7,7 @@ that a client may take for a request's head, for its body, and for reading the a
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -90,7 +90,7 @@ class ServedApp(Protocol):
 class WebApp:
     """ASGI application that answers every refusal in JSON, and then hangs up.
 
-    All paths but `OPEN_PATH` need the token, if it is not empty.
+    All paths but `OPEN_PATH` and `open_paths` need the token, if it is not empty.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class WebApp:
         token: str,
         limits: WebLimits,
         error_document: Callable[[RequestRefused], Mapping[str, Any]],
+        open_paths: Collection[str] = (),
     ) -> None:
         self.limits = limits
         self._error_document = error_document
@@ -112,7 +113,9 @@ class WebApp:
         self._site.router.redirect_slashes = False
         words = "the token is missing or wrong: send Authorization: Bearer TOKEN"
         refuse = partial(self._refuse, RequestRefused(401, "invalid_token", words))
-        self._entry = guarded(self._admit, token, refuse, {OPEN_PATH}) if token else self._admit
+        self._entry = (
+            guarded(self._admit, token, refuse, {OPEN_PATH, *open_paths}) if token else self._admit
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._entry(scope, receive, send)

@@ -10,11 +10,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
+import httpx
 import pytest
 
 from dubarr_pipeline.cli.serve import serve_library
+from dubarr_pipeline.config.settings import load_settings
 from dubarr_pipeline.defs.runtime.server import WebAddress, socket_root
-from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server
+from dubarr_pipeline_tests.fixtures.bench import write_config
+from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server, free_port
 from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf, register
 
 KEEPER = "dubarr_pipeline.defs.runtime.server"
@@ -22,7 +26,8 @@ KEEPER = "dubarr_pipeline.defs.runtime.server"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    found = Server(tmp_path / "work", supervised=True)
+    config = write_config(tmp_path / "dubarr.toml", {"review": {"port": free_port()}})
+    found = Server(tmp_path / "work", config, supervised=True)
     yield found
     found.kill()
 
@@ -49,6 +54,22 @@ def kill(server: Server, words: str) -> None:
     assert pid_of(server, words) not in (0, killed)
 
 
+def health(server: Server) -> tuple[int, str]:
+    """What `/healthz` says on the review page's port."""
+    assert server.config
+    url = f"http://127.0.0.1:{load_settings(server.config).review.port}"
+    assert httpx.get(f"{url}/metrics", timeout=60).status_code == 200
+    found = httpx.get(f"{url}/healthz", timeout=60)
+    return found.status_code, "; ".join(each["fault"] for each in found.json()["faults"])
+
+
+def lose_signs_of_life(server: Server, seconds: float) -> None:
+    """Make the daemon's last signs of life older, as if the time had passed."""
+    with dg.DagsterInstance.from_config(str(server.home)) as store:
+        for each in store.get_daemon_heartbeats().values():
+            store.add_daemon_heartbeat(each._replace(timestamp=each.timestamp - seconds))
+
+
 def stages(server: Server, run: str) -> int:
     events = server.run(run)["eventConnection"]["events"]
     return sum(event["__typename"] == "MaterializationEvent" for event in events)
@@ -66,7 +87,14 @@ def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys:
     kill(server, "api grpc")
     assert server.finish(run)["status"] == "SUCCESS", server.words()
 
+    assert health(server) == (200, "")
+    hung = pid_of(server, "dagster._daemon")
+    os.kill(hung, signal.SIGSTOP)
+    lose_signs_of_life(server, 100)
+    server.wait(lambda: health(server)[0] == 503, "a daemon that does nothing is noticed")
+    assert "no sign of life of the daemon" in health(server)[1]
     kill(server, "dagster._daemon")
+    server.wait(lambda: health(server) == (200, ""), "the new one is seen")
     kill(server, "report_pages")
     kill(server, "api grpc")
     server.wait(server._is_ready, "the UI knows the code")

@@ -61,6 +61,15 @@ def dagster_home(work_dir: Path) -> Path:
     return Path(home)
 
 
+def serving_folder(home: Path) -> Path:
+    """Return the folder of the processes' logs and shared files.
+
+    Not ``logs``: Dagster's webserver sends everything in that folder to Dagster's makers, even
+    with its telemetry switched off (1.13.27, `dagster/_core/telemetry_upload.py`).
+    """
+    return home / "serving"
+
+
 def _check_address(home: Path) -> None:
     """Check that the store's path survives Dagster's URL of its SQLite files."""
     path, config = str(home), home / "dagster.yaml"

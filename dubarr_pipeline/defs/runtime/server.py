@@ -28,8 +28,13 @@ from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from dubarr_pipeline.compute import subreaper
-from dubarr_pipeline.config.options import RUNNING_REVIEW, ReviewOptions, WebhookOptions
-from dubarr_pipeline.defs.runtime.home import dagster_home
+from dubarr_pipeline.config.options import (
+    RUNNING_RECEIVER,
+    RUNNING_REVIEW,
+    ReviewOptions,
+    WebhookOptions,
+)
+from dubarr_pipeline.defs.runtime.home import dagster_home, serving_folder
 from dubarr_pipeline.defs.runtime.process_supervisor import ProcessSupervisor, Program
 from dubarr_pipeline.errors import WorkspaceError
 from dubarr_pipeline.files import check_writable, named_disk_errors, write_text
@@ -98,6 +103,8 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
         others = dict(_other_addresses(settings))
         if REVIEW in others and others[REVIEW].port:
             environment[RUNNING_REVIEW] = settings.review.address or others[REVIEW].url
+        if settings.libraries and settings.webhooks.port:
+            environment[RUNNING_RECEIVER] = others[WEBHOOKS].url if WEBHOOKS in others else ""
         if address.host not in _LOOPBACK:
             _print(
                 f"{address.host} can be reached from elsewhere, and has no login: docs/webserver.md"
@@ -111,15 +118,6 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
                 _supervise_once(address, others, lock, environment)
                 time.sleep(_PAUSE_S)
         _print("ended")
-
-
-def serving_folder(home: Path) -> Path:
-    """Return the folder of the processes' logs and shared files.
-
-    Not ``logs``: Dagster's webserver sends everything in that folder to Dagster's makers, even
-    with its telemetry switched off (1.13.27, `dagster/_core/telemetry_upload.py`).
-    """
-    return home / "serving"
 
 
 def _other_addresses(settings: Settings) -> Iterator[tuple[str, WebAddress]]:

@@ -16,17 +16,23 @@ from dubarr_pipeline.library.webhooks.inbox import WebhookIntake
 from dubarr_pipeline.library.webhooks.payloads import SENDERS
 from dubarr_pipeline.library.webhooks.rest import VideoLookup, error_document, rest_routes
 from dubarr_pipeline.services.bearer_auth import OPEN_PATH
+from dubarr_pipeline.services.monitoring import MONITORING, Monitor, monitoring_routes
 from dubarr_pipeline.services.web import WebApp, WebLimits, WebServer, read_body
 
 _MIN_TOKEN = 16
 
 
 def webhook_server(
-    settings: Settings, options: WebhookOptions, token: str, lookup: VideoLookup | None = None
+    settings: Settings,
+    options: WebhookOptions,
+    token: str,
+    lookup: VideoLookup | None = None,
+    monitor: Monitor | None = None,
 ) -> WebServer:
     """Return a server that listens for webhooks; its `serve` answers them.
 
-    With a `lookup` it takes and answers people's requests, too. Changes in the settings' file count
+    With a `lookup` it takes and answers people's requests, too, and with a `monitor` those of
+    watching programs. Changes in the settings' file count
     from the next request on, but for address, token and limits.
 
     Every sender shows the `token` as bearer token, password or ``X-Dubarr-Token``.
@@ -63,8 +69,9 @@ def webhook_server(
 
     # Radarr and Sonarr may be told to put.
     routes = {("GET", OPEN_PATH): health, **(rest_routes(live, limits, lookup) if lookup else {})}
+    routes |= monitoring_routes(monitor, token)
     routes |= {(method, "/{sender:path}"): receive for method in ("POST", "PUT")}
-    app = WebApp(routes, token, limits, error_document)
+    app = WebApp(routes, token, limits, error_document, MONITORING)
     try:
         return WebServer(app, options.host, options.port)
     except OSError as error:

@@ -1,0 +1,1 @@
+"""Running dubarr for years: `health`, `figures` (metrics) and `watch`, which bounds both."""
