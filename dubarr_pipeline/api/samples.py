@@ -20,7 +20,7 @@ from dubarr_pipeline.files import check_writable, read_json, whole_file
 from dubarr_pipeline.library.admission import check_targets, register
 from dubarr_pipeline.library.housekeeping import SAMPLES
 from dubarr_pipeline.library.samples.carry_over import carry_over
-from dubarr_pipeline.library.samples.cut import TimedSubtitle, cut_minute
+from dubarr_pipeline.library.samples.cut import TimedSubtitle, cut_minute, cut_path
 from dubarr_pipeline.library.samples.minute import (
     CUES_RATE,
     Minute,
@@ -144,8 +144,7 @@ def make_sample(request: SampleRequest, settings: Settings, watch: Watch | None 
             f"{clock(minute.start_s)} to {clock(minute.end_s)}: choose another time with --at"
         )
     folder = settings.work_dir / SAMPLES
-    stem = os.fsencode(path.stem)[:180].decode("utf-8", "ignore")
-    cut = folder / "cuts" / f"{stem} {clock(minute.start_s).replace(':', '-')}.mkv"
+    cut = cut_path(folder / "cuts", path, minute)
     minute = cut_minute(source, minute, subtitles, cut)
     return _dubbed(cut, minute, replace(settings, work_dir=folder), film, request.out, watch)
 

@@ -207,7 +207,8 @@ class GateOptions:
         word_error: mean share (0-1) of a line that the recogniser heard otherwise, over the takes
             that it verified.
         overlaps: times that a speaker talks over themselves.
-        tempo_share: share (0-1) of the placed lines whose tempo is beyond ±10 %.
+        tempo_share: share (0-1) of the placed lines whose tempo is beyond ±10 %; one line holds no
+            film of several, unless the bound is 0.
         loudness_miss_lu: distance of the decoded track from its target loudness, in LU.
         untranslated_share: share (0-1) of the placed lines that are in the language of the source,
             or in another one than the track's.

@@ -133,7 +133,7 @@ def _tempos(track: _JudgedTrack) -> Iterator[GateFigure]:
     if placed := track.placed:
         far = sum(abs(line.tempo - 1) > _EVEN_TEMPO for line in placed)
         words = f"{far} of {len(placed)} lines play more than 10 % faster or slower"
-        yield GateFigure("tempo_share", far / len(placed), words)
+        yield GateFigure("tempo_share", far / len(placed), words, count=far)
 
 
 def _loudness(track: _JudgedTrack) -> Iterator[GateFigure]:

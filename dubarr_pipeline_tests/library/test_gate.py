@@ -178,3 +178,15 @@ def test_bounds_of_a_library_go_before_those_of_all(tmp_path: Path) -> None:
     for wrong in ({"failed_shear": 1}, {"failed_share": 2}):
         with pytest.raises(SettingsError, match=r"libraries\.f\.gate"):
             parse_settings({"libraries": {"f": {**films, "gate": wrong}}}, tmp_path)
+
+
+def test_one_fast_line_of_several_holds_no_film():
+    def state(count: int, whole: int, **bounds: float) -> str:
+        figure = GateFigure("tempo_share", count / whole, "fast", count=count)
+        return judge({"es": (figure,)}, None, GateOptions(**bounds)).state
+
+    assert [state(1, whole) for whole in (2, 3, 4, 40)] == ["passed"] * 4
+    assert [state(1, 1), state(2, 2), state(2, 3), state(2, 4)] == ["held"] * 4
+    assert state(1, 3, tempo_share=0) == "held"
+    failed = GateFigure("failed_share", 1 / 3, "one of three", {2: "m"}, count=1)
+    assert judge({"es": (failed,)}, None, GateOptions()).state == "held"

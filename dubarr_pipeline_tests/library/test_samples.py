@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.errors import SettingsError
-from dubarr_pipeline.library.samples.cut import TimedSubtitle, cut_minute
+from dubarr_pipeline.library.samples.cut import TimedSubtitle, cut_minute, cut_path
 from dubarr_pipeline.library.samples.minute import (
     CUES_RATE,
     Minute,
@@ -90,6 +90,22 @@ def test_a_time_beyond_the_film_is_refused(at_s: float):
 
 def test_times_are_written_as_people_write_them():
     assert [clock(0), clock(61.9), clock(3723)] == ["0:00:00", "0:01:01", "1:02:03"]
+
+
+def test_two_films_of_one_name_have_samples_of_their_own(tmp_path: Path):
+    minute = minute_at(info_of(3600), 600.0, 60.0)
+    first, second = (
+        cut_path(tmp_path, Path(f"/films/{year}/Heat [1].mkv"), minute) for year in (1986, 1995)
+    )
+    assert first.name == second.name == "Heat [1] 0-10-00.mkv"
+    first.parent.mkdir()
+    first.touch()
+    other = cut_path(tmp_path, Path("/films/1995/Heat [1].mkv"), minute)
+    assert other.name != first.name
+    other.parent.mkdir()
+    other.touch()
+    assert cut_path(tmp_path, Path("/films/1986/Heat [1].mkv"), minute) == first
+    assert cut_path(tmp_path, Path("/films/1995/Heat [1].mkv"), minute) == other
 
 
 def test_voices_are_told_apart_by_their_pitch():

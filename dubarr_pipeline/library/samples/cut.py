@@ -6,11 +6,14 @@ and kept without loss, so that it begins at the very sample; both keep the film'
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from dubarr_pipeline.errors import MediaToolError, NotAVideo
@@ -65,6 +68,17 @@ class TimedSubtitle:
                 text = f"{cue.name.upper()}: {cue.text}" if cue.name else cue.text
                 found.append(Cue(span, text))
         return found
+
+
+def cut_path(folder: Path, film: Path, minute: Minute) -> Path:
+    """Return the path of a cut; the second film of one name and minute has a mark in its own."""
+    stem = os.fsencode(film.stem)[:170].decode("utf-8", "ignore")
+    name = f"{stem} {clock(minute.start_s).replace(':', '-')}"
+    mark = hashlib.sha256(os.fsencode(film)).hexdigest()[:8]
+    others = any(path.parent.name != mark for path in folder.glob(f"*/{escape(name)}.mkv"))
+    own = folder / mark
+    is_second = others and not (own / f"{name}.mkv").is_file()
+    return own / (f"{name} {mark}.mkv" if is_second else f"{name}.mkv")
 
 
 def cut_minute(

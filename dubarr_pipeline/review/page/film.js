@@ -249,7 +249,7 @@ export class FilmPage {
   async back(way) {
     await this.keepText();
     const fact = await this.store.step(way);
-    const verb = way === "undo" ? "Took back" : "Stated again";
+    const verb = way === "undo" ? "Undone" : "Redone";
     if (!fact) return say(way === "undo" ? "Nothing of yours is left to undo." : "Nothing to redo.");
     const line = this.store.line(fact.target_id);
     say(`${verb}: ${fact.field.replaceAll("_", " ")}${line ? ` of line ${line.index}` : ""}.`);
