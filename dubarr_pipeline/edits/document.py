@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -167,29 +167,67 @@ def add_facts(
         ArtifactError: if there is no script yet, or a file is not readable.
         DiskFull, NotWritable: if the disk refuses; the file stays as it was.
     """
-    path = edits_path(work, language)
+    wish = Proposal(tuple(proposed), revision, source_revision)
+    return add_facts_together(work, {language: wish}, by)[language]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Facts of one language, and the revisions in sight of which they are stated."""
+
+    facts: tuple[ProposedFact, ...]
+    revision: int
+    source_revision: int | None = None
+
+
+def add_facts_together(
+    work: WorkDir, proposals: Mapping[str, Proposal], by: str
+) -> dict[str, EditsDocument]:
+    """Add facts to the edits of several languages, all or none, as `add_facts` does.
+
+    Only a kill between two files leaves a part; the rest may be stated again.
+    """
+    paths = {language: edits_path(work, language) for language in proposals}
     with edits_lock(work):
         transcript = present_script(work)
-        document = read_edits_document(work, language, transcript)
-        spoken = transcript.language
-        source = document if language == spoken else read_edits_document(work, spoken, transcript)
         lasting = lasting_ids(work, transcript)
-        speakers = read_speakers(work.speakers) if work.speakers.is_file() else ()
-        checker = FactChecker(transcript, lasting, source, document, speakers)
-        new = checker.new_ones(proposed)
-        if not new and not checker.errors:
-            return document
-        if revision != document.revision or source_revision not in (None, source.revision):
-            since = document.since(revision)
-            if language != spoken and source_revision is not None:
-                since += source.since(source_revision)
-            raise StaleRevision(language, document.revision, source.revision, since)
-        at = _now(lasting)
-        document = checker.accept(new, at, by)
-        # The script goes first: without it nobody could tell what the facts are about.
-        keep_base(work, lasting, at, _still_needed(work, lasting, document))
-        _write(path, document, at)
+        at, documents = _now(lasting), dict[str, EditsDocument]()
+        changed = list[EditsDocument]()
+        for language, wish in proposals.items():
+            before = read_edits_document(work, language, transcript)
+            after = _with_facts(work, before, wish, lasting, transcript, (at, by))
+            documents[language] = after
+            changed += [] if after is before else [after]
+        if changed:
+            # The script goes first: without it nobody could tell what the facts are about.
+            keep_base(work, lasting, at, _still_needed(work, lasting, changed))
+        for document in changed:
+            _write(paths[document.language], document, at)
+        return documents
+
+
+def _with_facts(
+    work: WorkDir,
+    document: EditsDocument,
+    wish: Proposal,
+    lasting: LastingIds,
+    transcript: Transcript,
+    said: tuple[str, str],
+) -> EditsDocument:
+    """Return a document with facts, `said` when and by whom; the same one if it has them."""
+    language, spoken = document.language, transcript.language
+    source = document if language == spoken else read_edits_document(work, spoken, transcript)
+    speakers = read_speakers(work.speakers) if work.speakers.is_file() else ()
+    checker = FactChecker(transcript, lasting, source, document, speakers)
+    new = checker.new_ones(wish.facts)
+    if not new and not checker.errors:
         return document
+    if wish.revision != document.revision or wish.source_revision not in (None, source.revision):
+        since = document.since(wish.revision)
+        if language != spoken and wish.source_revision is not None:
+            since += source.since(wish.source_revision)
+        raise StaleRevision(language, document.revision, source.revision, since)
+    return checker.accept(new, *said)
 
 
 def settle_lines(work: WorkDir, heard: WorkDir | None = None) -> None:
@@ -218,7 +256,7 @@ def _settle(work: WorkDir, language: str, made: WorkDir) -> None:
     document = read_edits_document(work, language, made)
     lasting = lasting_ids(work, present_script(made))
     at = _now(lasting)
-    keep_base(work, lasting, at, _still_needed(work, lasting, document))
+    keep_base(work, lasting, at, _still_needed(work, lasting, (document,)))
     _write(path, document, at, (BY_INDEX, subtitles.name) if by_time else (BY_INDEX,))
     if by_time:
         subtitles.unlink()
@@ -230,12 +268,13 @@ def _now(lasting: LastingIds) -> str:
     return max([now, *(script.at for script in lasting.scripts)])
 
 
-def _still_needed(work: WorkDir, lasting: LastingIds, new: EditsDocument) -> set[str]:
+def _still_needed(work: WorkDir, lasting: LastingIds, new: Sequence[EditsDocument]) -> set[str]:
     """Return the times of the scripts on which facts hang that the present one does not hold."""
-    others = (each for each in languages_edited(work) if each != new.language)
+    known = {each.language for each in new}
+    others = (each for each in languages_edited(work) if each not in known)
     held, needed = set(lasting.ids.values()), set[str]()
     try:
-        documents = (new, *(read_edits_document(work, each) for each in others))
+        documents = (*new, *(read_edits_document(work, each) for each in others))
     except (ArtifactError, NoScript):
         # Nobody knows what it says, once it is repaired.
         return {script.at for script in lasting.scripts}

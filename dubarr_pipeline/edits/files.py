@@ -3,9 +3,10 @@
 import contextlib
 import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,12 +24,32 @@ def edits_lock(work: WorkDir) -> Iterator[None]:
 
     It is none of the film itself: people edit while a run works.
     """
-    with named_disk_errors(work.edits):
-        work.edits.mkdir(parents=True, exist_ok=True)
-        handle = (work.edits / ".lock").open("w")
-    with handle:
+    path = work.edits / ".lock"
+    with _locked(path):
+        try:
+            yield
+        finally:
+            # Facts that were refused leave nothing; whoever waits for this file takes a new one.
+            if [each.name for each in work.edits.iterdir()] == [path.name]:
+                path.unlink()
+                with contextlib.suppress(OSError):
+                    work.edits.rmdir()
+
+
+def _locked(path: Path) -> TextIO:
+    """Return a file that is locked, and still lies where it was opened."""
+    while True:
+        with named_disk_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = path.open("w")
+            except FileNotFoundError:
+                continue
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+                return handle
+        handle.close()
 
 
 def replace_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -191,9 +191,8 @@ class ScriptAnalyzer(Engine):
     ) -> ScriptAnalysis:
         """Return the context, and a profile of every speaker of the diarization.
 
-        The result does not depend on the languages that the film is dubbed into. An exception of
-        `on_progress`, which is called after each part, ends the analysis; `memory` is a folder of
-        finished parts, so that a killed one can continue.
+        It does not depend on the target languages. An exception of `on_progress`, called after each
+        part, ends it; `memory` is a folder of finished parts, so that a killed one can continue.
 
         Raises:
             ServiceTimeout, ServiceUnavailable: if the model's server does not answer.
@@ -241,7 +240,6 @@ class Draft:
     """Translation of one line.
 
     Attributes:
-        index: of the line's segment.
         versions: wordings, shortest first; empty where it could not be translated.
         fault, message: name of the reason why there is none, and its details, for people.
     """
@@ -367,6 +365,8 @@ class Synthesizer(Engine):
     """True if `natural_s` tells a length without speaking: then nothing else predicts it."""
     concurrency: ClassVar[int] = 1
     """Lines that it can speak at once."""
+    own_voices: ClassVar[tuple[str, ...]] = ()
+    """Names that `own_voice` returns, in every language: a person may choose among them."""
     max_characters: ClassVar[int | None] = None
     """Longest text of one request; longer lines are split at clause borders and joined."""
 

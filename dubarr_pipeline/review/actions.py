@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import Field
 from starlette.responses import HTMLResponse, Response
 
+from dubarr_pipeline.edits.files import edits_lock
 from dubarr_pipeline.errors import LineError, RequestRefused
 from dubarr_pipeline.review.answers import (
     Accepted,
@@ -22,6 +25,7 @@ from dubarr_pipeline.review.reading import known, row_of
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.review.sheet import describe_film
 from dubarr_pipeline.review.trials import mixed
+from dubarr_pipeline.workdir.layout import exclusive
 
 _SHEET_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
@@ -69,14 +73,30 @@ def render(room: ReviewRoom, asked: Asked) -> Accepted:
 def decide(room: ReviewRoom, asked: Asked) -> GateAnswer:
     """Approve a film for publishing, or hold it, with a note."""
     wish: GateWish = asked.document(GateWish)
-    film = describe_film(room, room.view(asked.key))
-    if wish.action == "approve":
-        stale = [each.language for each in film.languages if each.stale]
-        if stale or film.running:
-            what = f"the edits of {', '.join(stale)} are not rendered" if stale else "a run works"
-            raise RequestRefused(409, "stale", f"{what}: render, and listen, before you approve")
-    room.backstage.decide(film.key, wish)
-    return room.backstage.gate(film.key)
+    video = room.video(asked.key)
+    work = video.work(room.settings.work_dir)
+    with ExitStack() as stack:
+        if wish.action == "approve":
+            # What is approved stays as it is meanwhile: nobody renders, and nobody edits.
+            room.trials.wait()
+            stack.enter_context(exclusive(work))
+            stack.enter_context(edits_lock(work))
+            _check_approvable(room, asked.key, wish)
+        room.backstage.decide(video.key, wish)
+    return replace(room.backstage.gate(video.key), result=room.view(asked.key).result)
+
+
+def _check_approvable(room: ReviewRoom, key: str, wish: GateWish) -> None:
+    """Check that a person has heard what they approve. Raises `RequestRefused` (409)."""
+    view = room.view(key)
+    film = describe_film(room, view)
+    stale = [each.language for each in film.languages if each.stale]
+    if stale or film.running:
+        what = f"the edits of {', '.join(stale)} are not rendered" if stale else "a run works"
+        raise RequestRefused(409, "stale", f"{what}: render, and listen, before you approve")
+    if wish.result and wish.result != view.result:
+        words = "a run has ended since this page showed the film: look at it again"
+        raise RequestRefused(409, "other_result", words)
 
 
 def qc_sheet(room: ReviewRoom, asked: Asked) -> Response:

@@ -91,11 +91,16 @@ class SpeakerAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
-    """State of the gate before publishing, why, and who decided what, when and why."""
+    """State of the gate before publishing, why, and who decided what, when and why.
+
+    Attributes:
+        result: a mark of the finished result that was judged.
+    """
 
     state: GateState = "unknown"
     reasons: tuple[str, ...] = ()
     note: str = ""
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,11 +284,16 @@ class TryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GateWish:
-    """A person's decision on publishing, with a note, and their name."""
+    """A person's decision on publishing, with a note, and their name.
+
+    Attributes:
+        result: the mark of what they have seen; an approval of another result is refused.
+    """
 
     action: Literal["approve", "hold"]
     note: str = ""
     by: str = ""
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 
+from starlette.responses import Response
+
 from dubarr_pipeline.config import profile_engines
-from dubarr_pipeline.edits.document import add_facts
-from dubarr_pipeline.edits.model import ProposedFact
+from dubarr_pipeline.edits.document import Proposal, add_facts_together
+from dubarr_pipeline.edits.model import EditsRefused, ProposedFact, StaleRevision
 from dubarr_pipeline.errors import DubbingError, RequestRefused
 from dubarr_pipeline.library.series.memory import remembered
 from dubarr_pipeline.review.access import API
-from dubarr_pipeline.review.calls import FILM, Asked, RestCall
+from dubarr_pipeline.review.answers import NamedErrors
+from dubarr_pipeline.review.calls import FILM, Asked, RestCall, json_response
 from dubarr_pipeline.review.cast_answers import (
     CastAnswer,
     CastMember,
@@ -20,6 +23,7 @@ from dubarr_pipeline.review.cast_answers import (
     SeriesWish,
 )
 from dubarr_pipeline.review.films import FilmView
+from dubarr_pipeline.review.mending import known_document, named_errors
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.review.sheet import list_speakers
 
@@ -32,8 +36,8 @@ def cast(room: ReviewRoom, asked: Asked) -> CastAnswer:
     return _answer(room, room.view(asked.key))
 
 
-def set_cast(room: ReviewRoom, asked: Asked) -> CastAnswer:
-    """Take names and voices as facts; those that are as they were add none."""
+def set_cast(room: ReviewRoom, asked: Asked) -> Response:
+    """Take names and voices as facts, all or none; those that are as they were add none."""
     wish: CastWish = asked.document(CastWish)
     view = room.view(asked.key)
     now = {each.id: each for each in list_speakers(view)}
@@ -50,10 +54,17 @@ def set_cast(room: ReviewRoom, asked: Asked) -> CastAnswer:
         for language, voice in member.voices.items():
             if not known or voice != known.voices.get(language):
                 propose(language, member.id, "voice", voice or None)
-    for language, stated in facts.items():
-        revision = view.documents[language].revision if language in view.documents else 0
-        add_facts(view.work, language, stated, revision=revision, by=wish.by)
-    return _answer(room, room.view(asked.key))
+    proposals = {
+        each: Proposal(tuple(stated), view.documents[known_document(view, each)].revision)
+        for each, stated in facts.items()
+    }
+    try:
+        add_facts_together(view.work, proposals, wish.by)
+    except EditsRefused as error:
+        return json_response(NamedErrors, named_errors(error), 422)
+    except StaleRevision as error:
+        raise RequestRefused(409, "stale", "others changed the cast just now: try again") from error
+    return json_response(CastAnswer, _answer(room, room.view(asked.key)))
 
 
 def _answer(room: ReviewRoom, view: FilmView) -> CastAnswer:
@@ -84,10 +95,11 @@ def _voices(room: ReviewRoom, view: FilmView, language: str) -> tuple[str, ...]:
     """Return the voices that the film's engine has in a language; none while it cannot tell."""
     try:
         own = room.settings.for_video(view.video.profile, view.video.overrides)
-        found = profile_engines.synthesizer(own, view.work.logs).voices(language)
+        engine = profile_engines.synthesizer(own, view.work.logs)
+        found = tuple(voice.name for voice in engine.voices(language))
     except DubbingError:
         return ()
-    return tuple(voice.name for voice in found)
+    return found or engine.own_voices
 
 
 def series_cast(room: ReviewRoom, asked: Asked) -> SeriesAnswer:
@@ -112,7 +124,9 @@ def _series(room: ReviewRoom, key: str) -> str:
 
 CALLS = (
     RestCall("GET", f"{FILM}/cast", cast, CastAnswer),
-    RestCall("PUT", f"{FILM}/cast", set_cast, CastAnswer, body=CastWish),
+    RestCall(
+        *("PUT", f"{FILM}/cast", set_cast, CastAnswer), body=CastWish, more={422: NamedErrors}
+    ),
     RestCall("GET", _SERIES, series_cast, SeriesAnswer),
     RestCall("PUT", _SERIES, correct_series, SeriesAnswer, body=SeriesWish),
 )

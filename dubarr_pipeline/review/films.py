@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,6 +71,12 @@ class FilmView:
             return frozenset()
         named = (language, self.source_language or "")
         return frozenset[Slot]().union(*(self.slots.get(each, ()) for each in named))
+
+    @property
+    def result(self) -> str:
+        """Mark of the finished result: another after every run that made anything anew."""
+        state = (*file_state(self.work.segments_report), *file_state(self.work.gate))
+        return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
 
     @property
     def languages(self) -> tuple[str, ...]:

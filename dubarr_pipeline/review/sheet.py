@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from dubarr_pipeline.edits.film import output_revision
 from dubarr_pipeline.errors import ArtifactError
@@ -52,7 +52,7 @@ def describe_film(room: ReviewRoom, view: FilmView) -> FilmAnswer:
         languages=tuple(_language(view, each) for each in view.languages),
         source_revision=documents[source].revision if source else 0,
         speakers=list_speakers(view),
-        gate=room.backstage.gate(view.video.key),
+        gate=replace(room.backstage.gate(view.video.key), result=view.result),
         running=room.is_running(view.video.key),
         picture=describe_picture(view),
         series=room.series(view.video),

@@ -231,7 +231,8 @@ def _speakers(
     profiles, refused = {**everyone, **edited_speakers(work)}, list[str]()
     voices: dict[str, dict[str, str]] = {}
     for language, chosen in made.film.voices.items():
-        known = [voice.name for voice in synthesizer.voices(language)] if chosen else []
+        dealt = [voice.name for voice in synthesizer.voices(language)] if chosen else []
+        known = dealt or list(synthesizer.own_voices)
         wrong = [who for who, name in chosen.items() if known and name not in known]
         refused += [
             f"{who}: there is no voice {chosen[who]!r} in {language}: choose one of "

@@ -258,6 +258,7 @@ class _Language:
     context: Context
     terms: tuple[Term, ...] | None
     voices: frozenset[str]
+    own_voices: frozenset[str]
 
     @classmethod
     def of(cls, request: SegmentsRequest, name: str) -> _Language:
@@ -266,7 +267,8 @@ class _Language:
             terms = with_pronunciations(context.glossary, name, said)
         wanted = any(each.voice for each in request.edits.get(name, {}).values())
         voices = request.synthesizer.voices(name) if wanted else ()
-        return cls(name, context, terms, frozenset(voice.name for voice in voices))
+        known = frozenset(voice.name for voice in voices)
+        return cls(name, context, terms, known, frozenset(request.synthesizer.own_voices))
 
 
 def _task(
@@ -281,8 +283,13 @@ def _task(
     lines, reach = request.transcript.lines, request.options.neighbours
     segment = lines[ordinal]
     wanted = request.edits.get(name, {}).get(segment.index, LineEdits())
-    edits, refused = checked(wanted, name, window, rate, language.voices)
-    voice = replace(voice, name=edits.voice) if edits.voice else voice
+    edits, refused = checked(wanted, name, window, rate, language.voices or language.own_voices)
+    if edits.voice and language.voices:
+        voice = replace(voice, name=edits.voice)
+    elif edits.voice:
+        # A voice that nobody deals takes the speaker's pitch.
+        voices = {**voice.profile.voices, name: edits.voice}
+        voice = replace(voice, profile=replace(voice.profile, voices=voices))
     to_draft = LineToDraft(
         segment=segment,
         budget_s=window.budget_s(rate),

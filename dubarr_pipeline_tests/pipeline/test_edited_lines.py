@@ -122,6 +122,18 @@ def test_heard_rendered_and_undone(mended: Mended) -> None:
     assert mended.digests("es") == first["es"]
 
 
+def test_a_voice_of_espeak_is_chosen_for_one_line_or_one_speaker(mended: Mended) -> None:
+    first = {language: mended.digests(language) for language in ("es", "ca")}
+    mended.say(0, "voice", "thin")
+    mended.say(2, "voice", "ef_dora")
+    counted = mended.render()
+    assert (counted["spoken"], counted["refused"]) == (1, 1)
+    assert mended.changed(first) == {"final_es_0.wav"}
+    (words,) = read_segments(mended.work).languages["es"][2].refused
+    assert "choose one of" in words
+    assert "thin" in words
+
+
 def test_what_costs_no_take(mended: Mended) -> None:
     before = read_segments(mended.work).languages["es"]
     mended.say(0, "gain_db", -1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from dubarr_pipeline.config.settings import parse_settings
 from dubarr_pipeline.library.series.corrections import CastCorrection
 from dubarr_pipeline.library.series.memory import CastMemory, SeriesFolder
 from dubarr_pipeline.library.videos import save_video
@@ -165,6 +167,30 @@ def test_approval_waits_for_the_render(room: ReviewRoom):
     assert decided == [(KEY, GateWish("hold", "no"))]
 
 
+def test_nobody_approves_a_result_that_they_have_not_seen(room: ReviewRoom):
+    decided: list[GateWish] = []
+    client = client_of(
+        replace(room, backstage=backstage(decide=lambda _, wish: decided.append(wish)))
+    )
+    seen = client.get(FILM).json()["gate"]["result"]
+    wish = {"action": "approve", "result": seen}
+    work = room.video(KEY).work(room.settings.work_dir)
+    with (work.root / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        busy = client.post(f"{FILM}/gate", json=wish)
+    assert (busy.status_code, decided) == (409, [])
+    # A run ends between the look and the click.
+    work.segments_report.write_bytes(work.segments_report.read_bytes())
+    late = client.post(f"{FILM}/gate", json=wish)
+    assert late.status_code == 409
+    assert "look at it again" in late.json()["error"]
+    assert not decided
+    wish["result"] = client.get(FILM).json()["gate"]["result"]
+    assert client.post(f"{FILM}/gate", json=wish).json()["result"] == wish["result"]
+    assert len(decided) == 1
+    assert not work.edits.exists()
+
+
 def test_a_sheet_for_others_runs_no_script(client: TestClient):
     told = client.get(f"{FILM}/qc.html")
     assert told.text == "<p>sheet</p>"
@@ -180,6 +206,12 @@ def test_the_cast_is_told_with_lines_to_try_voices_on(client: TestClient):
     assert len(ann["sample_lines"]) == 3
     assert other["sample_lines"]
     assert told["voices"]["es"]
+
+
+def test_voices_that_nobody_deals_may_be_chosen(room: ReviewRoom):
+    settings = parse_settings({"synthesis": {"engine": "espeak"}}, room.settings.work_dir)
+    told = client_of(replace(room, settings=settings)).get(f"{FILM}/cast").json()
+    assert {"plain", "deep", "thin"} <= set(told["voices"]["es"])
 
 
 def test_names_and_voices_are_taken_as_facts(client: TestClient):
@@ -198,6 +230,24 @@ def test_names_and_voices_are_taken_as_facts(client: TestClient):
     assert client.get(f"{FILM}/edits/es").json()["revision"] == 1
     client.put(f"{FILM}/cast", json=wish)
     assert client.get(f"{FILM}/edits/es").json()["revision"] == 1
+
+
+def test_a_cast_is_taken_whole_or_not_at_all(client: TestClient, room: ReviewRoom):
+    wish = {
+        "by": "Ada",
+        "speakers": [
+            {"id": "SPEAKER_00", "name": "Zoe"},
+            {"id": "SPEAKER_77", "voices": {"es": "nobody"}},
+        ],
+    }
+    told = client.put(f"{FILM}/cast", json=wish)
+    assert told.status_code == 422
+    assert told.json()["errors"]
+    assert client.get(f"{FILM}/edits/en").json()["revision"] == 0
+    assert not room.video(KEY).work(room.settings.work_dir).edits.exists()
+    wish["speakers"][1] = {"id": "SPEAKER_01", "voices": {"xx": "a"}}
+    assert client.put(f"{FILM}/cast", json=wish).status_code == 404
+    assert client.get(f"{FILM}/edits/en").json()["revision"] == 0
 
 
 def test_a_series_is_known_by_its_memory(room: ReviewRoom):

@@ -12,6 +12,7 @@ from dubarr_pipeline.engines.interfaces import Need, Samples, Speech, SpeechRequ
 from dubarr_pipeline.engines.requirements import package_need, package_version
 from dubarr_pipeline.engines.synthesis.espeak_library import CURE, ESPEAK, EspeakSession
 from dubarr_pipeline.engines.synthesis.espeak_voices import (
+    TIMBRES,
     find_language,
     require_language,
     speaking_pitch_hz,
@@ -45,6 +46,7 @@ class EspeakSynthesizer(Synthesizer):
     fits_duration: ClassVar[bool] = True
     deterministic: ClassVar[bool] = True
     concurrency: ClassVar[int] = 1
+    own_voices: ClassVar[tuple[str, ...]] = tuple(TIMBRES)
 
     def __init__(self) -> None:
         self._open = False

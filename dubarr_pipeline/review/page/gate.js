@@ -32,6 +32,8 @@ export class Gate {
   }
 
   async decide(action) {
+    // What is on the page now is what the person has seen, whatever ends meanwhile.
+    const { result } = this.store.film.gate;
     const note = h("textarea", { rows: 3, maxLength: 2000 });
     const verb = action === "approve" ? "Approve" : "Hold";
     const words = action === "approve"
@@ -41,7 +43,7 @@ export class Gate {
       [["Cancel", null], [verb, () => note.value.trim()]]);
     if (told === null) return;
     try {
-      await call(`${this.store.address.film}/gate`, { method: "POST", json: { action, note: told, by: myName() } });
+      await call(`${this.store.address.film}/gate`, { method: "POST", json: { action, note: told, by: myName(), result } });
       say(action === "approve" ? "Approved." : "Held.", "good");
     } catch (problem) {
       say(problem.message, "bad");
