@@ -21,6 +21,11 @@ from dubarr_pipeline.models.manifest import all_models
 from dubarr_pipeline.models.pull import OnFetched, PullOptions
 from dubarr_pipeline.models.store import models_dir as models_dir
 from dubarr_pipeline.progress import OnProgress
+from dubarr_pipeline.services.llm_client import (
+    LanguageModelOptions,
+    LLMServerRow,
+    llm_servers,
+)
 from dubarr_pipeline.text.languages import parse_languages, standard_tag
 
 
@@ -222,6 +227,13 @@ def list_engines(settings: Settings) -> list[EngineListing]:
         for row in engine_rows()
         if row.kind == kind
     ]
+
+
+def list_llm_servers(settings: Settings) -> list[tuple[LLMServerRow, bool]]:
+    """Return every way to a language model, and whether the settings' engines take it."""
+    options = settings.engine_options.values()
+    taken = {each.serve for each in options if isinstance(each, LanguageModelOptions)}
+    return [(row, row.name in taken) for row in llm_servers()]
 
 
 def play_voices(

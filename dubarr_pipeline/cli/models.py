@@ -143,6 +143,11 @@ def doctor(settings: Settings, spoken: str, to: str) -> int:
     for each in api.profiles.list_engines(settings):
         if each.chosen and each.row.caution:
             say(f"note    {each.row.kind} {each.row.name}: {each.row.caution}")
+    servers = api.profiles.list_llm_servers(settings)
+    if any(chosen for _, chosen in servers):
+        for row, _ in (each for each in servers if not each[1]):
+            say(f'note    language model: also by llm.serve = "{row.name}": {row.summary}')
+            say(f"        needs: {row.needs}")
     missing = sum(not need.present for _, need in needs)
     say(f"profile {settings.profile!r}: " + (f"{missing} missing" if missing else "ready"))
     return exit_code(MissingRequirement) if missing else 0
@@ -170,6 +175,10 @@ def engines(settings: Settings, language: str | None, name: str | None) -> None:
         heard = sum(bool(sample.file) for sample in samples)
         say(f"{heard} of {len(samples)} voices: {folder / 'index.html'}")
         return
+    _print_engines(settings)
+
+
+def _print_engines(settings: Settings) -> None:
     say(f"profiles: {', '.join(api.profiles.PROFILES)} (chosen: {settings.profile})")
     listings = api.profiles.list_engines(settings)
     for kind, group in groupby(listings, key=lambda each: each.row.kind):
@@ -184,6 +193,10 @@ def engines(settings: Settings, language: str | None, name: str | None) -> None:
                 say(f"      {row.licence} allows NO commercial use ({state})")
             for name, licence in each.model_licences.items():
                 say(f"      model {name}: {licence}")
+    say("language model (llm.serve)")
+    for row, chosen in api.profiles.list_llm_servers(settings):
+        say(f"  {'*' if chosen else ' '} {row.name:14} {row.licence:18} {row.summary}")
+        say(f"      needs: {row.needs}")
 
 
 COMMANDS = (models, doctor, engines)

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from dubarr_pipeline.engines.interfaces import Engine, Need
-from dubarr_pipeline.engines.requirements import STUDIO, model_in_store
+from dubarr_pipeline.engines.requirements import model_in_store
 from dubarr_pipeline.engines.usage import Usage
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.services.http_client import Host, masked
-from dubarr_pipeline.services.llm_client import LanguageModelOptions, LLMService, try_llm
+from dubarr_pipeline.services.llm_client import (
+    LanguageModelOptions,
+    LLMService,
+    llm_servers,
+    try_llm,
+)
 from dubarr_pipeline.services.llm_process import (
     missing_program,
     open_llm,
@@ -34,17 +39,17 @@ class LanguageModelEngine(Engine, Generic[_Options]):
 
     def needs(self) -> tuple[Need, ...]:
         options = self.options
+        cure = next(each.needs for each in llm_servers() if each.name == options.serve)
         if options.serve == "url":
             with closing(LLMService(options)) as service:
                 present = service.reachable()
             name = f"LLM at {masked(options.url)}"
-            return (Need("service", name, present, "start it, or set llm.url"),)
+            return (Need("service", name, present, cure),)
         if options.serve == "transformers" and not options.executable:
             here = find_spec("transformers") is not None
-            server = Need("package", "transformers", here, STUDIO)
+            server = Need("package", "transformers", here, cure)
         else:
             name, here = options.executable or options.serve, missing_program(options) is None
-            cure = f"install {options.serve} in an environment of its own, and set llm.executable"
             server = Need("program", name, here, cure)
         return (server, model_in_store(options.model))
 

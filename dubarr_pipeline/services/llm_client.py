@@ -23,6 +23,7 @@ from dubarr_pipeline.services.http_client import (
     key_of,
     service_cure,
 )
+from dubarr_pipeline.text.tables import read_table
 
 _Form = TypeVar("_Form", bound=BaseModel)
 _WARMER = 0.2
@@ -33,6 +34,22 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 """Words of vLLM, llama.cpp, Ollama and the clouds for a question longer than the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class LLMServerRow:
+    """A way to a language model: a value of `serve`, under which licence, and what it needs."""
+
+    name: str
+    licence: str
+    summary: str
+    needs: str
+
+
+def llm_servers() -> tuple[LLMServerRow, ...]:
+    """Return the ways to a language model, one for each value of `serve`."""
+    rows = read_table("dubarr_pipeline.services", "llm_servers")["servers"]
+    return tuple(LLMServerRow(**row) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import click
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from dubarr_pipeline import errors
 from dubarr_pipeline.cli.main import main
 from dubarr_pipeline.cli.terminal import exit_code
+from dubarr_pipeline.services.llm_client import LanguageModelOptions
 from dubarr_pipeline_tests.fixtures.finished_video import dubarr
 
 COMMANDS = ("dub", "status", "retry", "purge", "doctor", "engines", "demo")
@@ -65,6 +67,24 @@ def test_engines_shows_licences_and_choices(tmp_path: Path) -> None:
     assert "with many vowels missing" in shown
     assert "* espeak" in shown
     assert "GPL-3.0" in shown
+
+
+def test_every_way_to_a_language_model_is_named_with_what_it_needs(tmp_path: Path) -> None:
+    listed = dubarr("engines", work=tmp_path).stdout
+    for name in get_args(get_type_hints(LanguageModelOptions)["serve"]):
+        assert re.search(rf"^    {name} .*\n      needs: \w", listed, re.M), name
+    assert "    vllm " in listed
+    told = dubarr("doctor", "--profile", "studio", work=tmp_path).stdout
+    assert "package  transformers  (context: llm)" in told
+    assert 'also by llm.serve = "vllm"' in told
+    assert "needs: an NVIDIA GPU; pip install vllm in an environment of its own" in told
+    assert 'also by llm.serve = "url"' in told
+    assert "llm.serve" not in dubarr("doctor", work=tmp_path).stdout
+    settings = tmp_path / "dubarr.toml"
+    settings.write_text('profile = "studio"\n[llm]\nserve = "vllm"\nexecutable = "/no/bin/vllm"\n')
+    told = dubarr("doctor", "--config", settings, work=tmp_path).stdout
+    assert "MISSING program  /no/bin/vllm  (context: llm)  → an NVIDIA GPU; pip install" in told
+    assert 'also by llm.serve = "transformers"' in told
 
 
 def test_purge_and_retry_name_the_choices(tmp_path: Path) -> None:
