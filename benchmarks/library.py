@@ -38,12 +38,13 @@ from figures import Row, show
 
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.definitions import defs
+from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.plan import plan
 from dubarr_pipeline.defs.runtime.records import last_materialization, stage_key
 from dubarr_pipeline.defs.runtime.runs import dub_video
 from dubarr_pipeline.defs.runtime.tick_state import TickState
-from dubarr_pipeline.defs.sensors import media_folder
+from dubarr_pipeline.defs.sensors import media_folder_sensor
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.library.scan import ScanState, scan
 from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
@@ -53,6 +54,8 @@ from dubarr_pipeline_tests.fixtures.bench import write_config
 from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server
 from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf, register
 from dubarr_pipeline_tests.fixtures.postgres import Postgres
+
+media_folder = media_folder_sensor(PLAIN)
 
 _EVENTS = 50
 _LISTED = 5_000

@@ -6,18 +6,19 @@ from pathlib import Path
 import dagster as dg
 
 from dubarr_pipeline.config.settings import user_settings
-from dubarr_pipeline.defs.dub_file import dub_file
-from dubarr_pipeline.defs.failure_sensor import failures
-from dubarr_pipeline.defs.gate import approve
-from dubarr_pipeline.defs.jobs import daily_housekeeping, dub, housekeeping
-from dubarr_pipeline.defs.publishing import publish, published, publishing
-from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.dub_file import dub_file_job
+from dubarr_pipeline.defs.failure_sensor import failures_sensor
+from dubarr_pipeline.defs.gate import approve_job
+from dubarr_pipeline.defs.jobs import daily, dub_job, housekeeping_job
+from dubarr_pipeline.defs.library_names import LibraryNames
+from dubarr_pipeline.defs.publishing import publish_job, published_asset, publishing_sensor
+from dubarr_pipeline.defs.resources import DubarrResource, MarkingResource
 from dubarr_pipeline.defs.runtime.stage_run import stage_asset
-from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
-from dubarr_pipeline.defs.series_cast import cast
+from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
+from dubarr_pipeline.defs.series_cast import cast_asset
 from dubarr_pipeline.defs.stages import GPU, STAGES
 from dubarr_pipeline.engines.registry import PROFILES, Kind
-from dubarr_pipeline.errors import DubbingError, SettingsError
+from dubarr_pipeline.errors import DubbingError
 
 
 def build_definitions(
@@ -44,16 +45,32 @@ def build_definitions(
     Raises:
         SettingsError: if a name is none that Dagster takes.
     """
-    if key_prefix or partitions or pool != GPU:
-        raise SettingsError("key_prefix, partitions and pool are not supported yet")
-    ours = DubarrResource(config_file=str(config or ""), work_dir=str(work_dir or ""))
+    names = LibraryNames(tuple(key_prefix), str(partitions.name) if partitions else "", pool)
+    kind = MarkingResource if executor is dg.in_process_executor else DubarrResource
+    ours = kind(config_file=str(config or ""), work_dir=str(work_dir or ""))
     engines = chosen_engines(config, work_dir)
+    housekeeping = housekeeping_job(names)
     return dg.Definitions(
-        assets=[*(stage_asset(stage, engines) for stage in STAGES), published, cast],
-        jobs=[dub, dub_file, publish, approve, housekeeping],
-        schedules=[daily_housekeeping],
-        sensors=[media_folder, webhook_inbox, publishing, failures],
-        resources={"dubarr": ours, **(resources or {})},
+        assets=[
+            *(stage_asset(stage, engines, names) for stage in STAGES),
+            published_asset(names),
+            cast_asset(names),
+        ],
+        jobs=[
+            dub_job(names),
+            dub_file_job(names),
+            publish_job(names),
+            approve_job(names),
+            housekeeping,
+        ],
+        schedules=[daily(names, housekeeping)],
+        sensors=[
+            media_folder_sensor(names),
+            webhook_inbox_sensor(names),
+            publishing_sensor(names),
+            failures_sensor(names),
+        ],
+        resources={names.resource: ours, **(resources or {})},
         executor=executor,
     )
 

@@ -9,16 +9,17 @@ from dataclasses import asdict, dataclass, field
 import dagster as dg
 from pydantic import TypeAdapter
 
-from dubarr_pipeline.defs.jobs import dub
-from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import DUB, LibraryNames
+from dubarr_pipeline.defs.library_sensor import library_sensor
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG
-from dubarr_pipeline.defs.runtime.records import FILM_TAGS, stage_key
+from dubarr_pipeline.defs.runtime.records import FILM_TAGS, PARTITION_TAG
 from dubarr_pipeline.defs.runtime.status import failure_of
 from dubarr_pipeline.errors import ServiceUnavailable, SettingsError
 from dubarr_pipeline.library.failures import PUBLISHING, FailedRun, Waiting, in_words, notify
 
 ATTEMPT_TAG = "dubarr/attempt"
-_PARTITION_TAGS = ("dagster/partition", "dubarr/video")
+_PARTITION_TAGS = (PARTITION_TAG, "dubarr/video")
 _RESTART_S = 60.0
 """Time that Dagster's daemon may take to restart a run whose process was killed. It decides once: a
 code server that does not answer just then leaves the run marked for a restart that never comes."""
@@ -48,21 +49,27 @@ class _SensorState:
 _STATE = TypeAdapter(_SensorState)
 
 
-@dg.sensor(job=dub, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
-def failures(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
+def failures_sensor(names: LibraryNames) -> dg.SensorDefinition:
+    """Return the sensor of a library's failed runs."""
+    return library_sensor(failures, names, DUB, 30, is_on=True)
+
+
+def failures(
+    context: dg.SensorEvaluationContext, settings: Settings, names: LibraryNames
+) -> dg.SensorResult:
     """Retry runs whose failure may be transient, with growing pauses, and report every failure.
 
     The task table (`dubarr status`) shows a failed run as ERROR with its cause; so does this log.
     """
-    settings, now_s = dubarr.settings(), time.time()
+    now_s = time.time()
     options, instance = settings.failures, context.instance
     if context.cursor:
         memory = _STATE.validate_json(context.cursor)
     else:
-        known = _failures_since(instance, now_s)
+        known = _failures_since(instance, now_s, names)
         memory = _SensorState(now_s, tuple(each.dagster_run.run_id for each in known))
-    _end_lost_runs(instance, now_s)
-    failed, since_s, seen = _failed(instance, memory, now_s)
+    _end_lost_runs(instance, now_s, names)
+    failed, since_s, seen = _failed(instance, memory, now_s, names)
     for run in failed:
         context.log.warning("ERROR %s: %s", run.video, run.cause)
     waiting = memory.waiting.after(failed, options, now_s)
@@ -88,13 +95,13 @@ def failures(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.
         # Valid results of its stages are reused.
         before = instance.get_run_by_id(run.run_id)
         tags_then = before.tags if before else {}
-        names = [*FILM_TAGS, *(name for name in tags_then if name.startswith("dubarr/"))]
-        kept = {name: tags_then[name] for name in names if name in tags_then}
+        ours = [*FILM_TAGS, *(name for name in tags_then if name.startswith("dubarr/"))]
+        kept = {name: tags_then[name] for name in ours if name in tags_then}
         kept.pop(PROCESS_TAG, None)
         tags = {**kept, ATTEMPT_TAG: str(run.attempt + 1), "dubarr/launcher": "failures"}
         key = f"again/{run.run_id}"
         # What is dubbed is only to be published.
-        asked = [stage_key(run.stage)] if run.stage == PUBLISHING else None
+        asked = [names.key(run.stage)] if run.stage == PUBLISHING else None
         request = dg.RunRequest(key, tags=tags, partition_key=run.video, asset_selection=asked)
         requests.append(request)
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
@@ -106,7 +113,7 @@ def _is_queued(instance: dg.DagsterInstance, run: FailedRun) -> bool:
     return any(each.status != dg.DagsterRunStatus.NOT_STARTED for each in found)
 
 
-def _end_lost_runs(instance: dg.DagsterInstance, now_s: float) -> None:
+def _end_lost_runs(instance: dg.DagsterInstance, now_s: float, names: LibraryNames) -> None:
     """End the runs that a sensor created and, killed in that moment or without a store, not queued.
 
     They fail as killed runs do, and are tried again as such.
@@ -116,17 +123,17 @@ def _end_lost_runs(instance: dg.DagsterInstance, now_s: float) -> None:
         created_before=datetime.datetime.fromtimestamp(now_s - _LOST_S, tz=datetime.UTC),
     )
     for run in instance.get_runs(lost):
-        if "dagster/run_key" in run.tags:
+        if "dagster/run_key" in run.tags and names.has(run):
             instance.report_run_failed(run, "it was created, but never queued")
 
 
 def _failed(
-    instance: dg.DagsterInstance, memory: _SensorState, now_s: float
+    instance: dg.DagsterInstance, memory: _SensorState, now_s: float, names: LibraryNames
 ) -> tuple[list[FailedRun], float, tuple[str, ...]]:
     """Return the runs that failed since the last tick, its time, and the runs handled then."""
     # A clock that was set back since must not hide what fails now.
     since_s = min(memory.since_s, now_s)
-    records = _failures_since(instance, since_s)
+    records = _failures_since(instance, since_s, names)
     new = [each for each in records if each.dagster_run.run_id not in memory.seen]
     last_s = max((each.update_timestamp.timestamp() for each in records), default=since_s)
     awaited = [each for each in records if _awaits_restart(instance, each, now_s)]
@@ -139,11 +146,14 @@ def _failed(
     return [run for run in found if run], last_s, seen[-_MAX_SEEN:]
 
 
-def _failures_since(instance: dg.DagsterInstance, since_s: float) -> Sequence[dg.RunRecord]:
+def _failures_since(
+    instance: dg.DagsterInstance, since_s: float, names: LibraryNames
+) -> Sequence[dg.RunRecord]:
     """Return the failed runs since a look, and those that may have come late for it."""
     since = datetime.datetime.fromtimestamp(since_s - _OVERLAP_S, tz=datetime.UTC)
     wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
-    return instance.get_run_records(wanted, ascending=True)
+    found = instance.get_run_records(wanted, ascending=True)
+    return [each for each in found if names.has(each.dagster_run)]
 
 
 def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedRun | None:

@@ -9,13 +9,9 @@ from typing import Any, Literal
 import dagster as dg
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.runtime.records import (
-    last_materialization,
-    record_metadata,
-    stage_key,
-    videos,
-)
+from dubarr_pipeline.defs.library_names import APPROVE, PLAIN, LibraryNames
+from dubarr_pipeline.defs.resources import resource_of
+from dubarr_pipeline.defs.runtime.records import last_materialization, record_metadata
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.errors import (
     ArtifactError,
@@ -57,24 +53,28 @@ class ApproveConfig(dg.Config):
     note: str = ""
 
 
-@dg.op
-def approve_film(
-    context: dg.OpExecutionContext, config: ApproveConfig, dubarr: DubarrResource
-) -> None:
-    """Approve the film of the run's partition; the sensor `publishing` publishes it."""
-    try:
-        settings = dubarr.settings()
-        video = load_video(context.partition_key, settings.work_dir)
-        gate = record_decision(context.instance, video, settings, "approve", config.by, config.note)
-    except DubbingError as error:
-        raise as_failure(error) from error
-    context.log.info(f"{video.key} is {gate.state}: {'; '.join(gate.reasons) or 'no reasons'}")
+def approve_job(names: LibraryNames) -> dg.JobDefinition:
+    """Return the job that approves a film."""
 
+    @dg.op(name=names.prefixed("approve_film"), required_resource_keys={names.resource})
+    def approve_film(context: dg.OpExecutionContext, config: ApproveConfig) -> None:
+        """Approve the film of the run's partition; the sensor `publishing` publishes it."""
+        try:
+            settings = resource_of(context, names).settings()
+            video = load_video(context.partition_key, settings.work_dir)
+            gate = record_decision(
+                context.instance, video, settings, "approve", config.by, config.note, names
+            )
+        except DubbingError as error:
+            raise as_failure(error) from error
+        context.log.info(f"{video.key} is {gate.state}: {'; '.join(gate.reasons) or 'no reasons'}")
 
-@dg.job(partitions_def=videos, executor_def=dg.in_process_executor)
-def approve() -> None:
-    """Let a held film through its gate: choose it as the partition."""
-    approve_film()
+    @dg.job(name=names.prefixed(APPROVE), partitions_def=names.videos)
+    def approve() -> None:
+        """Let a held film through its gate: choose it as the partition."""
+        approve_film()
+
+    return approve
 
 
 def record_decision(
@@ -84,6 +84,7 @@ def record_decision(
     action: Literal["approve", "hold"],
     by: str,
     note: str = "",
+    names: LibraryNames = PLAIN,
 ) -> Gate:
     """Store a decision on a film, and have its report tell it; return the state after it.
 
@@ -97,7 +98,7 @@ def record_decision(
     decide(work, options, action, by, note)
     gate = gate_of(work, options)
     with contextlib.suppress(VideoBusy), exclusive(work):
-        last = last_materialization(instance, "report", video.key)
+        last = last_materialization(instance, "report", video.key, names)
         if last and checkpoints.damage(work, "report", last.record.manifest) is None:
             told = {**read_json(work.report), "gate": gate_document(gate, read_figures(work))}
             told.pop("schema")
@@ -106,7 +107,7 @@ def record_decision(
             own = ("dagster/", "dubarr/")
             shown = {n: value for n, value in last.metadata.items() if not n.startswith(own)}
             event = dg.AssetMaterialization(
-                stage_key("report"),
+                names.key("report"),
                 partition=video.key,
                 metadata={**shown, **record_metadata(record)},
             )
@@ -127,10 +128,13 @@ def gate_check(video: Video, settings: Settings) -> dg.AssetCheckResult:
     )
 
 
-def how_to_decide(video: Video, settings: Settings) -> dict[str, dg.MetadataValue]:
+def how_to_decide(
+    video: Video, settings: Settings, names: LibraryNames
+) -> dict[str, dg.MetadataValue]:
     """Return the metadata by which a person learns how to let a held film through."""
     words = (
-        f"Run the job `approve` on the partition `{video.key}`, or `dubarr approve {video.key}`; "
+        f"Run the job `{names.prefixed(APPROVE)}` on the partition `{video.key}`, or "
+        f"`dubarr approve {video.key}`; "
         f"`dubarr qc {video.key}` writes a page with the sounds of the lines in doubt."
     )
     return {"held": dg.MetadataValue.md(words), **_review(video, settings)}
@@ -166,7 +170,9 @@ def _message(film: HeldFilm, settings: Settings) -> str:
     return f"{film.key} is held:\n{reasons}\n{where}\n`dubarr approve {film.key}` publishes it."
 
 
-def approve_overdue(instance: dg.DagsterInstance, settings: Settings, end_s: float) -> list[str]:
+def approve_overdue(
+    instance: dg.DagsterInstance, settings: Settings, end_s: float, names: LibraryNames
+) -> list[str]:
     """Approve films that waited for as long as their library allows, until `end_s` (monotonic).
 
     Return their keys. A film that a person holds is none of them; one that is held no more, or is
@@ -189,6 +195,6 @@ def approve_overdue(instance: dg.DagsterInstance, settings: Settings, end_s: flo
                 note_held(film.key, None, settings, time.time())
             elif days and not gate.by_person and waited_s >= days * _DAY_S:
                 note = f"nobody decided for {days:g} days"
-                record_decision(instance, video, settings, "approve", BY_ITSELF, note)
+                record_decision(instance, video, settings, "approve", BY_ITSELF, note, names)
                 approved.append(film.key)
     return approved

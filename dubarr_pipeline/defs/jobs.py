@@ -7,42 +7,49 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.library_names import DUB, HOUSEKEEPING, PLAIN, LibraryNames
+from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
+    PARTITION_TAG,
     last_materializations,
+    newest_run,
     remove_video,
-    stage_key,
-    videos,
 )
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.library.housekeeping import Removal, note_absences, removals, remove
 from dubarr_pipeline.library.videos import registered
 
-dub = dg.define_asset_job(
-    "dub",
-    selection=dg.AssetSelection.assets(*(stage_key(name) for name in (*STAGE_NAMES, PUBLISHED))),
-    description="Dub a video and publish it: every stage; valid results are reused.",
-)
-
-
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_PARTITION_TAG = "dagster/partition"
 
 
-def tidy(instance: dg.DagsterInstance, settings: Settings, now_s: float) -> Iterator[Removal]:
+def dub_job(names: LibraryNames) -> UnresolvedAssetJobDefinition:
+    """Return the job that dubs a film."""
+    return dg.define_asset_job(
+        names.prefixed(DUB),
+        selection=dg.AssetSelection.assets(*map(names.key, (*STAGE_NAMES, PUBLISHED))),
+        description="Dub a video and publish it: every stage; valid results are reused.",
+    )
+
+
+def tidy(
+    instance: dg.DagsterInstance, settings: Settings, now_s: float, names: LibraryNames = PLAIN
+) -> Iterator[Removal]:
     """Remove everything that `[housekeeping]` allows; yield each removal."""
     note_absences(settings, now_s)
     for found in list(removals(settings, now_s)):
         if remove(found, settings, now_s):
             if found.kind == "deleted video":
-                remove_video(instance, found.key)
+                remove_video(instance, found.key, names)
             yield found
 
 
-def old_runs(instance: dg.DagsterInstance, settings: Settings, now_s: float) -> list[dg.DagsterRun]:
-    """Return the runs whose record may be deleted.
+def old_runs(
+    instance: dg.DagsterInstance, settings: Settings, now_s: float, names: LibraryNames = PLAIN
+) -> list[dg.DagsterRun]:
+    """Return the runs of the library whose record may be deleted.
 
     With a run Dagster deletes the materializations that it recorded, which are our checkpoints: a
     run that holds the last one of any stage of any video stays. So does each video's last run, from
@@ -54,16 +61,22 @@ def old_runs(instance: dg.DagsterInstance, settings: Settings, now_s: float) -> 
     before_s = now_s - 86_400 * float(options.keep_runs_days)
     before = datetime.datetime.fromtimestamp(before_s, tz=datetime.UTC)
     wanted = dg.RunsFilter(statuses=_ENDED, updated_before=before)
-    ended = [record.dagster_run for record in instance.get_run_records(wanted)]
+    ended = [run for run in instance.get_runs(wanted) if names.has(run)]
     if not ended:
         return []
-    known = {*instance.get_dynamic_partitions(str(videos.name)), *registered(settings.work_dir)}
+    partitions = instance.get_dynamic_partitions(str(names.videos.name))
+    known = {*partitions, *registered(settings.work_dir)}
     needed = {
         result.run_id
         for stage in STAGE_NAMES
-        for result in last_materializations(instance, stage, known).values()
+        for result in last_materializations(instance, stage, known, names).values()
     }
-    return [run for run in ended if run.run_id not in needed and not _is_last(instance, run)]
+    needed |= {
+        last.dagster_run.run_id
+        for key in {run.tags.get(PARTITION_TAG) for run in ended}.intersection(partitions)
+        if key and (last := newest_run(instance, key, names))
+    }
+    return [run for run in ended if run.run_id not in needed]
 
 
 def forget_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
@@ -76,37 +89,34 @@ def forget_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         Path(shard(run.run_id)).unlink(missing_ok=True)
 
 
-def _is_last(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Return whether it is the newest run of a video."""
-    key = run.tags.get(_PARTITION_TAG)
-    if key is None or not instance.has_dynamic_partition(str(videos.name), key):
-        return False
-    newest = instance.get_run_records(dg.RunsFilter(tags={_PARTITION_TAG: key}), limit=1)
-    return bool(newest) and newest[0].dagster_run.run_id == run.run_id
+def housekeeping_job(names: LibraryNames) -> dg.JobDefinition:
+    """Return the job that tidies up."""
+
+    @dg.op(name=names.prefixed("remove_what_may_go"), required_resource_keys={names.resource})
+    def remove_what_may_go(context: dg.OpExecutionContext) -> None:
+        """Remove what `[housekeeping]` allows, and name it in the log."""
+        settings = resource_of(context, names).settings()
+        for found in tidy(context.instance, settings, time.time(), names):
+            context.log.info(f"removed {found.kind} {str(found.path)!r}: {found.reason}")
+        old = old_runs(context.instance, settings, time.time(), names)
+        for run in old:
+            forget_run(context.instance, run)
+        context.log.info(f"{len(old)} old runs forgotten")
+
+    @dg.job(name=names.prefixed(HOUSEKEEPING))
+    def housekeeping() -> None:
+        """Remove what is not needed again, as `[housekeeping]` allows."""
+        remove_what_may_go()
+
+    return housekeeping
 
 
-@dg.op
-def remove_what_may_go(context: dg.OpExecutionContext, dubarr: DubarrResource) -> None:
-    """Remove what `[housekeeping]` allows, and name it in the log."""
-    settings = dubarr.settings()
-    for found in tidy(context.instance, settings, time.time()):
-        context.log.info(f"removed {found.kind} {str(found.path)!r}: {found.reason}")
-    old = old_runs(context.instance, settings, time.time())
-    for run in old:
-        forget_run(context.instance, run)
-    context.log.info(f"{len(old)} old runs forgotten")
-
-
-@dg.job(executor_def=dg.in_process_executor)
-def housekeeping() -> None:
-    """Remove what is not needed again, as `[housekeeping]` allows."""
-    remove_what_may_go()
-
-
-daily_housekeeping = dg.ScheduleDefinition(
-    name="daily_housekeeping",
-    job=housekeeping,
-    cron_schedule="17 4 * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Once a day: remove what `[housekeeping]` allows.",
-)
+def daily(names: LibraryNames, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Return the schedule of the housekeeping."""
+    return dg.ScheduleDefinition(
+        name=names.prefixed("daily_housekeeping"),
+        job=job,
+        cron_schedule="17 4 * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Once a day: remove what `[housekeeping]` allows.",
+    )

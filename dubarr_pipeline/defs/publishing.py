@@ -15,23 +15,25 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import PRIORITY_TAG
 from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs import gate
-from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.library_names import PUBLISH, LibraryNames
+from dubarr_pipeline.defs.library_sensor import library_sensor
+from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.liveness import ON_ITS_WAY, is_dead
 from dubarr_pipeline.defs.runtime.records import (
+    PARTITION_TAG,
     Materialization,
     film_tags,
     last_materialization,
     last_materializations,
     record_metadata,
-    stage_key,
-    videos,
 )
-from dubarr_pipeline.defs.runtime.stage_run import GROUP, OWNERS, check_spec
+from dubarr_pipeline.defs.runtime.stage_run import OWNERS, check_spec
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.errors import ArtifactError, DubbingError
@@ -49,7 +51,6 @@ from dubarr_pipeline.library.publishing.records import Publication, read_publica
 from dubarr_pipeline.library.videos import Video, load_video, superseded_by
 from dubarr_pipeline.workdir.checkpoints import Record
 
-KEY = stage_key(PUBLISHED)
 CHECK = "lies_in_its_place"
 _AT_ONCE = 500
 """Finished films that one tick looks at: a second or two of its time."""
@@ -65,51 +66,64 @@ class PublishConfig(dg.Config):
     """A person asks for it, also after `dubarr restore`."""
 
 
-@dg.asset(
-    key=KEY,
-    deps=[stage_key("report")],
-    partitions_def=videos,
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"file"},
-    code_version="1",
-    check_specs=[
-        check_spec(CHECK, KEY, "The film lies where its library wants it, by its digest."),
-        check_spec(
-            gate.CHECK, KEY, "No track is beyond a bound of the gate, or a person approved it."
-        ),
-    ],
-)
-def published(
-    context: dg.AssetExecutionContext, config: PublishConfig, dubarr: DubarrResource
-) -> dg.MaterializeResult:
-    """Put the finished film where its library wants it, and tell its media servers.
+def published_asset(names: LibraryNames) -> dg.AssetsDefinition:
+    """Return the asset of a library's published films."""
+    key = names.key(PUBLISHED)
+    checks = {
+        CHECK: "The film lies where its library wants it, by its digest.",
+        gate.CHECK: "No track is beyond a bound of the gate, or a person approved it.",
+    }
 
-    What was published under an earlier name, mode or label is taken back. A film of no library, or
-    of one that publishes nothing, says so.
-    """
-    try:
-        settings, key = dubarr.settings(), context.partition_key
-        video = load_video(key, settings.work_dir)
-        report = last_materialization(context.instance, "report", key)
-        if no_wish(video, settings) is None:
-            _check_finished(context.instance, video, report)
-        made = fulfil_wish(video, settings, asked=config.asked)
-        for fault in made.untold:
-            context.log.warning(fault)
-        note_held(key, made.held, settings, time.time())
-        _note_superseded(context.instance, video, settings)
-        # Publishing in place of its source gives a film another path.
-        video = load_video(key, settings.work_dir)
-        proven = [_proof(made.publication), gate.gate_check(video, settings)]
-        metadata = {
-            **_figures(made),
-            **_as_record(video, settings, report.record.production if report else ""),
-        }
-    except DubbingError as error:
-        raise as_failure(error) from error
+    @dg.asset(
+        key=key,
+        deps=[names.key("report")],
+        partitions_def=names.videos,
+        group_name=names.group,
+        owners=OWNERS,
+        kinds={"file"},
+        code_version="1",
+        check_specs=[check_spec(name, key, text, names) for name, text in checks.items()],
+        required_resource_keys={names.resource},
+    )
+    def published(context: dg.AssetExecutionContext, config: PublishConfig) -> dg.MaterializeResult:
+        """Put the finished film where its library wants it, and tell its media servers.
+
+        What was published under an earlier name, mode or label is taken back. A film of no
+        library, or of one that publishes nothing, says so.
+        """
+        try:
+            return _publish(context, config, resource_of(context, names).settings(), names)
+        except DubbingError as error:
+            raise as_failure(error) from error
+
+    return published
+
+
+def _publish(
+    context: dg.AssetExecutionContext,
+    config: PublishConfig,
+    settings: Settings,
+    names: LibraryNames,
+) -> dg.MaterializeResult:
+    key = context.partition_key
+    video = load_video(key, settings.work_dir)
+    report = last_materialization(context.instance, "report", key, names)
+    if no_wish(video, settings) is None:
+        _check_finished(context.instance, video, report, names)
+    made = fulfil_wish(video, settings, asked=config.asked)
+    for fault in made.untold:
+        context.log.warning(fault)
+    note_held(key, made.held, settings, time.time())
+    _note_superseded(context.instance, video, settings, names)
+    # Publishing in place of its source gives a film another path.
+    video = load_video(key, settings.work_dir)
+    proven = [_proof(made.publication), gate.gate_check(video, settings)]
+    metadata = {
+        **_figures(made),
+        **_as_record(video, settings, report.record.production if report else ""),
+    }
     if made.held:
-        metadata |= gate.how_to_decide(video, settings)
+        metadata |= gate.how_to_decide(video, settings, names)
     return dg.MaterializeResult(
         metadata=metadata,
         data_version=dg.DataVersion(_digest(made.publication.places if made.publication else ())),
@@ -117,18 +131,23 @@ def published(
     )
 
 
-publish = dg.define_asset_job(
-    "publish",
-    selection=dg.AssetSelection.assets(KEY),
-    description="Publish a finished film as its library wants; it is not dubbed.",
-)
+def publish_job(names: LibraryNames) -> UnresolvedAssetJobDefinition:
+    """Return the job that publishes a film."""
+    return dg.define_asset_job(
+        names.prefixed(PUBLISH),
+        selection=dg.AssetSelection.assets(names.key(PUBLISHED)),
+        description="Publish a finished film as its library wants; it is not dubbed.",
+    )
 
 
 def _check_finished(
-    instance: dg.DagsterInstance, video: Video, report: Materialization | None
+    instance: dg.DagsterInstance,
+    video: Video,
+    report: Materialization | None,
+    names: LibraryNames,
 ) -> None:
     """Check that the last mux is one that the report stands for. Raises `ArtifactError`."""
-    mux = last_materialization(instance, "mux", video.key)
+    mux = last_materialization(instance, "mux", video.key, names)
     # Results that were recorded before there was a store to ask are taken as they are.
     if mux and (report is None or report.record.inputs.get("mux") != mux.record.production):
         raise ArtifactError(
@@ -136,16 +155,20 @@ def _check_finished(
         )
 
 
-def _note_superseded(instance: dg.DagsterInstance, video: Video, settings: Settings) -> None:
+def _note_superseded(
+    instance: dg.DagsterInstance, video: Video, settings: Settings, names: LibraryNames
+) -> None:
     """Record of the films whose place this one took that they are not published any more."""
     old = superseded_by(video, settings.work_dir)
-    for key, last in last_materializations(instance, PUBLISHED, old).items() if old else ():
+    known = last_materializations(instance, PUBLISHED, old, names) if old else {}
+    for key, last in known.items():
         before = load_video(key, settings.work_dir)
         reason = no_wish(before, settings)
         if reason and not _says_nothing(last):
             about = _as_record(before, settings, last.record.inputs.get("report", ""))
             about |= _figures(Published(None, reason))
-            event = dg.AssetMaterialization(KEY, partition=key, metadata=about)
+            asset = names.key(PUBLISHED)
+            event = dg.AssetMaterialization(asset, partition=key, metadata=about)
             instance.report_runless_asset_event(event)
 
 
@@ -226,15 +249,21 @@ class _PublishingState:
 _STATE = TypeAdapter(_PublishingState)
 
 
-@dg.sensor(job=publish, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
-def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
+def publishing_sensor(names: LibraryNames) -> dg.SensorDefinition:
+    """Return the sensor of a library's finished films."""
+    return library_sensor(publishing, names, PUBLISH, 30, is_on=True)
+
+
+def publishing(
+    context: dg.SensorEvaluationContext, settings: Settings, names: LibraryNames
+) -> dg.SensorResult:
     """Ask for every finished film that does not lie where its library wants it.
 
     However it was finished: by a run of the queue, `dubarr dub`, a backfill or the UI. What an
     earlier version published counts as published. Media servers that were away are told again,
     and people once of a film that its gate holds.
     """
-    settings, instance, end_s = dubarr.settings(), context.instance, time.monotonic() + _TICK_S
+    instance, end_s = context.instance, time.monotonic() + _TICK_S
     try:
         state = _STATE.validate_json(context.cursor or "{}")
     # An earlier version was another kind of sensor.
@@ -244,13 +273,13 @@ def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> d
     if wishes != state.wishes:
         state = _PublishingState(0, wishes, state.turn + 1)
     # What is approved here is found below, with its report.
-    for key in gate.approve_overdue(instance, settings, end_s):
+    for key in gate.approve_overdue(instance, settings, end_s, names):
         context.log.info(f"{key} was held for long enough: approved")
-    reports = dg.AssetRecordsFilter(stage_key("report"), after_storage_id=state.since)
+    reports = dg.AssetRecordsFilter(names.key("report"), after_storage_id=state.since)
     found = instance.fetch_materializations(reports, limit=_AT_ONCE, ascending=True).records
     since = found[-1].storage_id if found else state.since
     keys = dict.fromkeys([*state.later, *(each.partition_key or "" for each in found)])
-    due, later = _due(instance, [key for key in keys if key], settings)
+    due, later = _due(instance, [key for key in keys if key], settings, names)
     for fault in (*gate.tell_held(settings), *tell_waiting(settings, end_s, time.time())):
         context.log.warning(fault)
     requests = [
@@ -266,14 +295,15 @@ def publishing(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> d
 
 
 def _due(
-    instance: dg.DagsterInstance, keys: Sequence[str], settings: Settings
+    instance: dg.DagsterInstance, keys: Sequence[str], settings: Settings, names: LibraryNames
 ) -> tuple[list[tuple[Video, str]], list[str]]:
     """Return the films that a run is due for, with their wishes, and those in a run by now."""
     if not keys:
         return [], []
-    reports = last_materializations(instance, "report", keys)
-    made = last_materializations(instance, PUBLISHED, keys)
-    known, busy = {*instance.get_dynamic_partitions(str(videos.name))}, _busy(instance, keys)
+    reports = last_materializations(instance, "report", keys, names)
+    made = last_materializations(instance, PUBLISHED, keys, names)
+    known = {*instance.get_dynamic_partitions(str(names.videos.name))}
+    busy = _busy(instance, keys, names)
     due: list[tuple[Video, str]] = []
     later: list[str] = []
     for key, report in reports.items():
@@ -290,7 +320,7 @@ def _due(
             elif publishing_fault(video, settings) or no_wish(video, settings):
                 due.append((video, wish))
             else:
-                _take_over(instance, video, settings, report.record.production)
+                _take_over(instance, video, settings, report.record.production, names)
     return due, later
 
 
@@ -304,23 +334,27 @@ def _is_due(video: Video, wish: str, last: Materialization | None, settings: Set
     return last is not None and not _says_nothing(last)
 
 
-def _busy(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
+def _busy(instance: dg.DagsterInstance, keys: Sequence[str], names: LibraryNames) -> set[str]:
     """Return the videos that a run works on, or is about to."""
     found: set[str] = set()
     for start in range(0, len(keys), 200):
-        tags = {"dagster/partition": list(keys[start : start + 200])}
+        tags = {PARTITION_TAG: list(keys[start : start + 200])}
         for run in instance.get_runs(dg.RunsFilter(statuses=ON_ITS_WAY, tags=tags)):
-            if not is_dead(run, instance):
-                found.add(run.tags["dagster/partition"])
+            if names.has(run) and not is_dead(run, instance):
+                found.add(run.tags[PARTITION_TAG])
     return found
 
 
 def _take_over(
-    instance: dg.DagsterInstance, video: Video, settings: Settings, production: str
+    instance: dg.DagsterInstance,
+    video: Video,
+    settings: Settings,
+    production: str,
+    names: LibraryNames,
 ) -> None:
     """Record a film as published that was published before this asset was there."""
     publication = read_publication(video.work(settings.work_dir))
     metadata = {**_figures(Published(publication)), **_as_record(video, settings, production)}
     instance.report_runless_asset_event(
-        dg.AssetMaterialization(KEY, partition=video.key, metadata=metadata)
+        dg.AssetMaterialization(names.key(PUBLISHED), partition=video.key, metadata=metadata)
     )

@@ -1,11 +1,13 @@
 """The resource of every stage: the settings of a run, and the mark of its process."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from dubarr_pipeline.config.settings import Settings, user_settings
+from dubarr_pipeline.defs.library_names import LibraryNames
 from dubarr_pipeline.defs.runtime.liveness import mark_run, unmark_run
 
 
@@ -20,6 +22,22 @@ class DubarrResource(dg.ConfigurableResource):
     work_dir: str = ""
     _settings: Settings | None = PrivateAttr(default=None)
 
+    def settings(self) -> Settings:
+        """Return the settings; read once, so that all stages of a run agree."""
+        if self._settings is None:
+            config = Path(self.config_file) if self.config_file else None
+            self._settings = user_settings(config, Path(self.work_dir) if self.work_dir else None)
+        return self._settings
+
+
+class MarkingResource(DubarrResource):
+    """The same under an executor that has all steps of a run in one process.
+
+    The end of that process is the run's. From the end of a process that has a single step, nothing
+    follows for the run: under any other executor runs bear no mark, and Dagster's own monitoring
+    judges them.
+    """
+
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Mark the run with its process from its first moment on."""
         if context.run and context.instance:
@@ -30,9 +48,7 @@ class DubarrResource(dg.ConfigurableResource):
         if context.run and context.instance:
             unmark_run(context.instance, context.run.run_id)
 
-    def settings(self) -> Settings:
-        """Return the settings; read once, so that all stages of a run agree."""
-        if self._settings is None:
-            config = Path(self.config_file) if self.config_file else None
-            self._settings = user_settings(config, Path(self.work_dir) if self.work_dir else None)
-        return self._settings
+
+def resource_of(context: Any, names: LibraryNames) -> DubarrResource:
+    """Return a library's resource from the context of an asset, op or sensor."""
+    return getattr(context.resources, names.resource)

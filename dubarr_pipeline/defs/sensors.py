@@ -12,11 +12,11 @@ import dagster as dg
 
 from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.jobs import dub
-from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.library_names import DUB, LibraryNames
+from dubarr_pipeline.defs.library_sensor import library_sensor
 from dubarr_pipeline.defs.runtime.person_runs import is_on_its_way, person_config, person_tags
 from dubarr_pipeline.defs.runtime.plan import VideoPlan, plan
-from dubarr_pipeline.defs.runtime.records import film_tags, videos
+from dubarr_pipeline.defs.runtime.records import film_tags
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
 from dubarr_pipeline.defs.runtime.tick_state import TickState
 from dubarr_pipeline.errors import ArtifactError
@@ -50,6 +50,7 @@ class _Tick:
 
     context: dg.SensorEvaluationContext
     settings: Settings
+    names: LibraryNames
     arrivals: Arrivals
     found: list[tuple[Video, str]] = field(default_factory=list[tuple[Video, str]])
     due: list[tuple[Video, str]] = field(default_factory=list[tuple[Video, str]])
@@ -60,7 +61,7 @@ class _Tick:
         """Note a video that was registered, and whether a run would make anything of it."""
         self.found.append((video, occasion))
         asked, end_s = self.requests.get(occasion), self.arrivals.end_s + _PLANNING_S
-        if (asked and asked.force) or _is_due(self.context, video, self.settings, end_s):
+        if (asked and asked.force) or _is_due(self, video, end_s):
             self.due.append((video, occasion))
 
     def result(self, cursor: str) -> dg.SensorResult:
@@ -84,30 +85,38 @@ class _Tick:
             run_key = f"{wish}/{hashlib.blake2b(facts, digest_size=6).hexdigest()}"
             request = self.requests.get(occasion)
             marks = {**film_tags(video), **(person_tags(request) if request else marks)}
-            config = person_config(request) if request else None
+            config = person_config(request, self.names) if request else None
             requests.append(dg.RunRequest(run_key, config, tags=marks, partition_key=video.key))
         said = "; ".join(filter(None, summary))[:_SAID]
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests or not said else said,
-            dynamic_partitions_requests=[videos.build_add_request(keys)] if keys else [],
+            dynamic_partitions_requests=[self.names.videos.build_add_request(keys)] if keys else [],
             cursor=cursor,
         )
 
 
-@dg.sensor(
-    job=dub, minimum_interval_seconds=_INTERVAL_S, default_status=dg.DefaultSensorStatus.STOPPED
-)
-def media_folder(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
+def media_folder_sensor(names: LibraryNames) -> dg.SensorDefinition:
+    """Return the sensor of a library's folders."""
+    return library_sensor(media_folder, names, DUB, _INTERVAL_S, is_on=False)
+
+
+def webhook_inbox_sensor(names: LibraryNames) -> dg.SensorDefinition:
+    """Return the sensor of a library's messages."""
+    return library_sensor(webhook_inbox, names, DUB, 10, is_on=False)
+
+
+def media_folder(
+    context: dg.SensorEvaluationContext, settings: Settings, names: LibraryNames
+) -> dg.SensorResult:
     """Dub new files in the folders of `[libraries.NAME]` that are unchanged for two scans.
 
     A video that cannot be dubbed is named in the log of the tick, and tried again when it or its
     subtitles have changed; one that is busy or cannot be read is left for the next tick.
     """
-    settings = dubarr.settings()
     memory = TickState(settings.work_dir, "media_folder")
     known, end_s = memory.load(context.cursor) or {}, time.monotonic() + _TAKING_IN_S
-    tick = _Tick(context, settings, Arrivals(settings, end_s))
+    tick = _Tick(context, settings, names, Arrivals(settings, end_s))
     states: dict[str, Sequence[str]] = {}
     for number, name in enumerate(settings.libraries):
         # Each library has its share of what is left of the tick.
@@ -162,19 +171,19 @@ def _take_in(tick: _Tick, seen: Scan, name: str, library: Library) -> Iterator[s
             yield signature
 
 
-@dg.sensor(job=dub, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.STOPPED)
-def webhook_inbox(context: dg.SensorEvaluationContext, dubarr: DubarrResource) -> dg.SensorResult:
+def webhook_inbox(
+    context: dg.SensorEvaluationContext, settings: Settings, names: LibraryNames
+) -> dg.SensorResult:
     """Process the news and requests that `dubarr serve webhooks` received.
 
     A message leaves the inbox one tick after it was processed, once Dagster has its result.
     """
-    settings = dubarr.settings()
     memory = TickState(settings.work_dir, "webhook_inbox")
     inbox = Inbox(settings.work_dir)
     recorded = memory.load(context.cursor) or {}
     # A film that was still being copied is looked into again.
     inbox.drop(n for n in recorded if all(is_settled(key, settings) for key in _keys(recorded, n)))
-    tick = _Tick(context, settings, Arrivals(settings, time.monotonic() + _TAKING_IN_S))
+    tick = _Tick(context, settings, names, Arrivals(settings, time.monotonic() + _TAKING_IN_S))
     desk = MessageDesk(settings, tick.arrivals)
     tick.requests = desk.requests
     worked: dict[str, list[str]] = {}
@@ -202,18 +211,17 @@ def _keys(recorded: Any, message: str) -> list[str]:
     return recorded[message] if isinstance(recorded, dict) else []
 
 
-def _is_due(
-    context: dg.SensorEvaluationContext, video: Video, settings: Settings, end_s: float
-) -> bool:
+def _is_due(tick: _Tick, video: Video, end_s: float) -> bool:
     """Return whether a run would make anything, or fail, and none for the request is on its way."""
-    if is_on_its_way(context.instance, video, settings):
+    instance, settings, names = tick.context.instance, tick.settings, tick.names
+    if is_on_its_way(instance, video, settings, names=names):
         return False
-    work = partial(plan, context.instance, video, settings)
+    work = partial(plan, instance, video, settings, names)
     try:
         planned = _plans.result(object(), work, min(_PLANNING_S, end_s - time.monotonic()))
     except OSError as error:
         # The run names it, and hinders no other film.
-        context.log.warning("%s: %s", video.key, error)
+        tick.context.log.warning("%s: %s", video.key, error)
         return True
     if planned is None:
         # Files of another date are read to be compared; the run does that, and may find no work.

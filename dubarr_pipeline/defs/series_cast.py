@@ -4,16 +4,17 @@ Films add to it by themselves, in their stage `segments`. So materializing it ad
 the references of the characters right, and records the memory as it is.
 """
 
+from pathlib import Path
+
 import dagster as dg
 
-from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.runtime.records import stage_key
+from dubarr_pipeline.defs.library_names import LibraryNames
+from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.series_records import (
     cast_metadata,
     cast_version,
-    series_partitions,
 )
-from dubarr_pipeline.defs.runtime.stage_run import GROUP, OWNERS
+from dubarr_pipeline.defs.runtime.stage_run import OWNERS
 from dubarr_pipeline.defs.runtime.status import as_failure
 from dubarr_pipeline.defs.stages import CAST
 from dubarr_pipeline.errors import ArtifactError, DubbingError
@@ -22,30 +23,40 @@ from dubarr_pipeline.library.series.memory import SeriesFolder
 from dubarr_pipeline.library.series.references import sweep_references, with_references
 
 
-@dg.asset(
-    key=stage_key(CAST),
-    partitions_def=series_partitions,
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"json"},
-    code_version="1",
-)
-def cast(context: dg.AssetExecutionContext, dubarr: DubarrResource) -> dg.MaterializeResult:
-    """Remember the people of a series: voices, names, references, glossary (`cast.json`)."""
-    try:
-        work_dir = dubarr.settings().work_dir
-        folder = SeriesFolder.of(context.partition_key, work_dir)
-        if not folder.cast.is_file():
-            raise ArtifactError(f"nothing is known of {context.partition_key}: dub an episode")
-        with folder.alone():
-            memory = folder.read()
-            assert memory is not None
-            word = peoples_word(memory)
-            memory = with_references(memory, folder, work_dir, word, memory.characters)
-            sweep_references(memory, folder)
-            folder.write(memory)
-    except DubbingError as error:
-        raise as_failure(error) from error
+def cast_asset(names: LibraryNames) -> dg.AssetsDefinition:
+    """Return the asset of a library's casts."""
+
+    @dg.asset(
+        key=names.key(CAST),
+        partitions_def=names.series,
+        group_name=names.group,
+        owners=OWNERS,
+        kinds={"json"},
+        code_version="1",
+        required_resource_keys={names.resource},
+    )
+    def cast(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        """Remember the people of a series: voices, names, references, glossary (`cast.json`)."""
+        try:
+            return _recorded(context.partition_key, resource_of(context, names).settings().work_dir)
+        except DubbingError as error:
+            raise as_failure(error) from error
+
+    return cast
+
+
+def _recorded(series: str, work_dir: Path) -> dg.MaterializeResult:
+    """Put the references of a series' characters right; return its memory as it is."""
+    folder = SeriesFolder.of(series, work_dir)
+    if not folder.cast.is_file():
+        raise ArtifactError(f"nothing is known of {series}: dub an episode")
+    with folder.alone():
+        memory = folder.read()
+        assert memory is not None
+        word = peoples_word(memory)
+        memory = with_references(memory, folder, work_dir, word, memory.characters)
+        sweep_references(memory, folder)
+        folder.write(memory)
     return dg.MaterializeResult(
         metadata=cast_metadata(memory, folder),
         data_version=dg.DataVersion(cast_version(folder)),

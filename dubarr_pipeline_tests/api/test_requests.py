@@ -17,15 +17,19 @@ from dubarr_pipeline.api import requests
 from dubarr_pipeline.api.dubbing import Watch, dub_videos
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.definitions import defs
+from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
+from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
 from dubarr_pipeline.errors import DubbingError, LanguageError, NoScript, NotAVideo, SourceMissing
 from dubarr_pipeline.library.dub_requests import DubRequest, film_of
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.library.webhooks.inbox import Inbox
 from dubarr_pipeline.library.webhooks.receipts import Receipt, read_receipt, write_receipt
 from dubarr_pipeline_tests.fixtures.bench import sidecar, write_config
+
+media_folder = media_folder_sensor(PLAIN)
+webhook_inbox = webhook_inbox_sensor(PLAIN)
 
 TARGETS = ["ca", "es"]
 

@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline.defs import sensors
-from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
+from dubarr_pipeline.defs.library_names import PLAIN
+from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
 from dubarr_pipeline.errors import MissingRequirement
 from dubarr_pipeline.library import arrivals, identities
 from dubarr_pipeline.library.admission import Refusal
@@ -22,6 +23,9 @@ from dubarr_pipeline.library.webhooks.titles import TitleEvent
 from dubarr_pipeline.workdir.layout import exclusive
 from dubarr_pipeline_tests.defs.test_sensors import Ticks, requested
 from dubarr_pipeline_tests.fixtures.bench import Film, make_film, ordinary_permissions, sidecar
+
+media_folder = media_folder_sensor(PLAIN)
+webhook_inbox = webhook_inbox_sensor(PLAIN)
 
 
 @pytest.fixture(scope="module")

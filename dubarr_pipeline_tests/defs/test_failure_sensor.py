@@ -14,10 +14,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.defs import failure_sensor
-from dubarr_pipeline.defs.failure_sensor import failures
+from dubarr_pipeline.defs.failure_sensor import failures_sensor
+from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.errors import ServiceUnavailable
 from dubarr_pipeline_tests.fixtures.bench import write_config
+
+failures = failures_sensor(PLAIN)
 
 
 @dataclass

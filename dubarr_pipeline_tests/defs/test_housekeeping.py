@@ -42,8 +42,9 @@ def ran(store: dg.DagsterInstance, video: str, *stages: str) -> str:
 
         return asset
 
-    found = dg.materialize([made(stage) for stage in stages], partition_key=video, instance=store)
-    return found.run_id
+    assets = [made(stage) for stage in stages]
+    job = dg.Definitions(assets, jobs=[dg.define_asset_job("dub")]).resolve_job_def("dub")
+    return job.execute_in_process(partition_key=video, instance=store).run_id
 
 
 def old(store: dg.DagsterInstance, work_dir: Path, days: float = 31) -> list[dg.DagsterRun]:

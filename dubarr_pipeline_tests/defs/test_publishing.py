@@ -12,7 +12,8 @@ import pytest
 
 from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.defs import publishing as room
-from dubarr_pipeline.defs.publishing import CHECK, KEY, publishing
+from dubarr_pipeline.defs.library_names import PLAIN
+from dubarr_pipeline.defs.publishing import CHECK, publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.records import (
     add_video,
@@ -29,6 +30,9 @@ from dubarr_pipeline.workdir.checkpoints import Record
 from dubarr_pipeline.workdir.identity import FileIdentity
 from dubarr_pipeline_tests.fixtures.bench import Film, make_film, write_config
 from dubarr_pipeline_tests.fixtures.published_films import Shelf
+
+KEY = PLAIN.key("published")
+publishing = publishing_sensor(PLAIN)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
+from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
 from dubarr_pipeline.errors import WorkspaceError
 from dubarr_pipeline.library.videos import load_video
 from dubarr_pipeline.library.webhooks.inbox import Inbox
@@ -24,6 +25,9 @@ from dubarr_pipeline_tests.fixtures.bench import (
     srt,
     write_config,
 )
+
+media_folder = media_folder_sensor(PLAIN)
+webhook_inbox = webhook_inbox_sensor(PLAIN)
 
 
 @dataclass

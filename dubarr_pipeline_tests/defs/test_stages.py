@@ -29,7 +29,6 @@ sys.modules[code.__name__] = code
 SHOW = """
 import dagster as dg
 from dubarr_pipeline.definitions import defs
-from dubarr_pipeline.defs.jobs import dub
 from dubarr_pipeline.defs.runtime import plan, runs, status
 from dubarr_pipeline.defs.runtime.run_queue import wants_gpu
 from dubarr_pipeline.library.videos import Video

@@ -10,14 +10,17 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline.config.settings import Settings, parse_settings
+from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.sensors import media_folder
+from dubarr_pipeline.defs.sensors import media_folder_sensor
 from dubarr_pipeline.errors import DiskFull
 from dubarr_pipeline.library.disk_space import check_stage, check_video, stage_needs
 from dubarr_pipeline.library.videos import make_video
 from dubarr_pipeline.media.container.probe import probe_video
 from dubarr_pipeline.media.container.streams import MediaInfo
 from dubarr_pipeline_tests.fixtures.bench import Bench, write_config
+
+media_folder = media_folder_sensor(PLAIN)
 
 Usage = namedtuple("Usage", "total used free")
 

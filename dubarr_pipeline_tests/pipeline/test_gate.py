@@ -16,7 +16,8 @@ from dubarr_pipeline.api.libraries import take_back
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.defs import gate as room
-from dubarr_pipeline.defs.publishing import KEY, publishing
+from dubarr_pipeline.defs.library_names import PLAIN
+from dubarr_pipeline.defs.publishing import publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import published_status
@@ -35,6 +36,9 @@ from dubarr_pipeline_tests.fixtures.bench import (
     srt,
     write_config,
 )
+
+KEY = PLAIN.key("published")
+publishing = publishing_sensor(PLAIN)
 
 pytestmark = pytest.mark.slow
 SCENE = (

@@ -10,11 +10,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.sensors import media_folder
+from dubarr_pipeline.defs.sensors import media_folder_sensor
 from dubarr_pipeline.library.videos import load_video
 from dubarr_pipeline_tests.fixtures.bench import Bench, contents, sidecar, write_config
+
+media_folder = media_folder_sensor(PLAIN)
 
 
 class Watched:

@@ -17,10 +17,11 @@ import pytest
 from dubarr_pipeline.config.options import WebhookOptions
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.definitions import defs
-from dubarr_pipeline.defs.publishing import publishing
+from dubarr_pipeline.defs.library_names import PLAIN
+from dubarr_pipeline.defs.publishing import publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.status import Task, task_table
-from dubarr_pipeline.defs.sensors import media_folder, webhook_inbox
+from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.videos import last_at
 from dubarr_pipeline.library.webhooks.inbox import Inbox
@@ -29,6 +30,10 @@ from dubarr_pipeline.workdir.layout import exclusive
 from dubarr_pipeline_tests.fixtures.bench import Film, Said, sidecar, srt, write_config
 from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf
 from dubarr_pipeline_tests.fixtures.jellyfin import KEY, StandInJellyfin
+
+media_folder = media_folder_sensor(PLAIN)
+webhook_inbox = webhook_inbox_sensor(PLAIN)
+publishing = publishing_sensor(PLAIN)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 TOKEN = "a token of more than sixteen letters"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations, stage_key
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations
 from dubarr_pipeline.defs.stages import STAGES, Stage
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.estimates.costs import FilmFacts, PastStage
@@ -19,13 +20,17 @@ _REUSED_SHARE = 0.1
 """Share of a film's lines that came from its journal from which its time says little."""
 
 
-def past_stages(instance: dg.DagsterInstance, work_dir: Path) -> list[PastStage]:
+def past_stages(
+    instance: dg.DagsterInstance, work_dir: Path, names: LibraryNames = PLAIN
+) -> list[PastStage]:
     """Return what the newest finished films of a store needed, stage by stage."""
     newest = instance.event_log_storage.get_latest_storage_id_by_partition(
-        stage_key("report"), dg.DagsterEventType.ASSET_MATERIALIZATION
+        names.key("report"), dg.DagsterEventType.ASSET_MATERIALIZATION
     )
     keys = sorted(newest, key=lambda key: newest[key], reverse=True)[:_MOST_FILMS]
-    made = {stage.name: last_materializations(instance, stage.name, keys) for stage in STAGES}
+    made = {
+        stage.name: last_materializations(instance, stage.name, keys, names) for stage in STAGES
+    }
     return [past for key in keys for past in _of_film(key, made, work_dir)]
 
 

@@ -15,9 +15,10 @@ from dagster._core.storage.tags import PRIORITY_TAG
 from dagster._core.utils import make_new_backfill_id
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.publishing import published
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.publishing import published_asset
 from dubarr_pipeline.defs.runtime.liveness import ON_ITS_WAY, is_dead
-from dubarr_pipeline.defs.runtime.records import add_video, film_tags, stage_key
+from dubarr_pipeline.defs.runtime.records import PARTITION_TAG, add_video, film_tags
 from dubarr_pipeline.defs.runtime.stage_run import stage_asset
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES, STAGES
 from dubarr_pipeline.library.dub_requests import DubRequest, accept_request
@@ -32,27 +33,35 @@ def person_tags(request: DubRequest) -> dict[str, str]:
     return {**marks, _FORCED: "yes"} if request.force else marks
 
 
-def person_config(request: DubRequest) -> dict[str, Any]:
+def person_config(request: DubRequest, names: LibraryNames = PLAIN) -> dict[str, Any]:
     """Return the config of a run for a request."""
-    forced = {f"dub__{stage}": {"config": {"force": True}} for stage in STAGE_NAMES}
+    forced = {names.op(stage): {"config": {"force": True}} for stage in STAGE_NAMES}
     return {"ops": forced} if request.force else {}
 
 
 def is_on_its_way(
-    instance: dg.DagsterInstance, video: Video, settings: Settings, forced: bool = False
+    instance: dg.DagsterInstance,
+    video: Video,
+    settings: Settings,
+    forced: bool = False,
+    names: LibraryNames = PLAIN,
 ) -> bool:
     """Return whether a run for a video's present request is queued or works."""
-    tags = {"dagster/partition": video.key, **({_FORCED: "yes"} if forced else {})}
+    tags = {PARTITION_TAG: video.key, **({_FORCED: "yes"} if forced else {})}
     asked_s = video.work(settings.work_dir).video.stat().st_mtime
     for record in instance.get_run_records(dg.RunsFilter(statuses=ON_ITS_WAY, tags=tags)):
-        lives = not is_dead(record.dagster_run, instance)
+        run = record.dagster_run
+        lives = names.has(run) and not is_dead(run, instance)
         if record.create_timestamp.timestamp() > asked_s and lives:
             return True
     return False
 
 
 def queue_request(
-    instance: dg.DagsterInstance, request: DubRequest, settings: Settings
+    instance: dg.DagsterInstance,
+    request: DubRequest,
+    settings: Settings,
+    names: LibraryNames = PLAIN,
 ) -> tuple[Video, str | None]:
     """Register the film of a request and queue its run; return it, and the backfill's id.
 
@@ -60,20 +69,24 @@ def queue_request(
     `accept_request`.
     """
     video = accept_request(request, settings)
-    add_video(instance, video.key)
+    add_video(instance, video.key, names)
     waiting = BulkActionsFilter(
         statuses=[BulkActionStatus.REQUESTED],
         tags={_VIDEO: video.key, **({_FORCED: "yes"} if request.force else {})},
     )
     asked_s = video.work(settings.work_dir).video.stat().st_mtime
-    known = instance.get_backfills(waiting)
+    report = names.key("report")
+    known = [
+        each for each in instance.get_backfills(waiting) if report in (each.asset_selection or ())
+    ]
     if any(each.backfill_timestamp > asked_s for each in known):
         return video, None
-    if is_on_its_way(instance, video, settings, request.force):
+    if is_on_its_way(instance, video, settings, request.force, names):
         return video, None
     tags = {**film_tags(video), **person_tags(request), _VIDEO: video.key}
     words = f"request: {video.source.name} into {', '.join(video.target_langs)}"
-    return video, queue_videos(instance, [video.key], tags, words, person_config(request))
+    config = person_config(request, names)
+    return video, queue_videos(instance, [video.key], tags, words, config, names)
 
 
 def queue_videos(
@@ -82,18 +95,20 @@ def queue_videos(
     tags: Mapping[str, str],
     description: str,
     run_config: Mapping[str, Any] | None = None,
+    names: LibraryNames = PLAIN,
 ) -> str:
     """Queue runs of videos as a Dagster backfill, which the UI shows and can cancel.
 
     Dagster's daemon starts them. Return the backfill's id.
     """
     for key in keys:
-        add_video(instance, key)
+        add_video(instance, key, names)
+    assets = [*(stage_asset(stage, names=names) for stage in STAGES), published_asset(names)]
     asked = PartitionBackfill.from_asset_partitions(
         backfill_id=make_new_backfill_id(),
-        asset_graph=AssetGraph.from_assets([*map(stage_asset, STAGES), published]),
+        asset_graph=AssetGraph.from_assets(assets),
         partition_names=keys,
-        asset_selection=[stage_key(stage) for stage in (*STAGE_NAMES, PUBLISHED)],
+        asset_selection=[names.key(stage) for stage in (*STAGE_NAMES, PUBLISHED)],
         backfill_timestamp=time.time(),
         tags=tags,
         dynamic_partitions_store=instance,

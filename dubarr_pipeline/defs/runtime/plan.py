@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.defs.runtime.records import (
     Materialization,
     last_materialization,
@@ -51,21 +52,28 @@ class VideoPlan:
     estimate: Estimate | None = None
 
 
-def plan(instance: dg.DagsterInstance, video: Video, settings: Settings) -> VideoPlan:
+def plan(
+    instance: dg.DagsterInstance, video: Video, settings: Settings, names: LibraryNames = PLAIN
+) -> VideoPlan:
     """Return what a run would do to a video under the present settings; change nothing.
 
     A stage whose input would be made again counts as one to rerun: what its own result will depend
     on is known only then, and it may turn out the same.
     """
-    return _plan(video, settings, lambda stage: last_materialization(instance, stage, video.key))
+    return _plan(
+        video, settings, lambda stage: last_materialization(instance, stage, video.key, names)
+    )
 
 
 def plan_all(
-    instance: dg.DagsterInstance, asked: Sequence[Video], settings: Settings
+    instance: dg.DagsterInstance,
+    asked: Sequence[Video],
+    settings: Settings,
+    names: LibraryNames = PLAIN,
 ) -> Iterator[VideoPlan]:
     """Yield the plans of many videos, with few queries to the store."""
     keys = [video.key for video in asked]
-    made = {stage.name: last_materializations(instance, stage.name, keys) for stage in STAGES}
+    made = {each.name: last_materializations(instance, each.name, keys, names) for each in STAGES}
     for video in asked:
         yield _plan(video, settings, lambda stage, key=video.key: made[stage].get(key))
 

@@ -8,11 +8,13 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_json
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.text.printable import printable
 from dubarr_pipeline.workdir.checkpoints import Record
 
 PREFIX = "dubarr/"
+PARTITION_TAG = "dagster/partition"
 _TEXTS = ("fingerprint", "production", "manifest")
 _MEMORY = "memory"
 _AT_ONCE = 500
@@ -44,36 +46,32 @@ class Materialization:
         return bool(getattr(self.metadata.get("reused"), "value", False))
 
 
-def stage_key(stage: str) -> dg.AssetKey:
-    """Return a stage's asset key, prefixed because Dagster refuses a bare name ``context``."""
-    return dg.AssetKey(["dub", stage])
-
-
 def last_materialization(
-    instance: dg.DagsterInstance, stage: str, key: str
+    instance: dg.DagsterInstance, stage: str, key: str, names: LibraryNames = PLAIN
 ) -> Materialization | None:
     """Read the last result of a stage for a video, or None if none carries a record."""
-    wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), asset_partitions=[key])
+    wanted = dg.AssetRecordsFilter(asset_key=names.key(stage), asset_partitions=[key])
     found = instance.fetch_materializations(wanted, limit=1).records
     return _materialization(found[0]) if found else None
 
 
 def last_materializations(
-    instance: dg.DagsterInstance, stage: str, keys: Iterable[str]
+    instance: dg.DagsterInstance, stage: str, keys: Iterable[str], names: LibraryNames = PLAIN
 ) -> dict[str, Materialization]:
     """Read the last result of a stage for many videos, with few queries to the store."""
     ids = instance.event_log_storage.get_latest_storage_id_by_partition(
-        stage_key(stage), dg.DagsterEventType.ASSET_MATERIALIZATION
+        names.key(stage), dg.DagsterEventType.ASSET_MATERIALIZATION
     )
     key_of = {ids[key]: key for key in keys if key in ids}
     found: dict[str, Materialization] = {}
     listed = list(key_of)
     for start in range(0, len(listed), _AT_ONCE):
         some = listed[start : start + _AT_ONCE]
-        wanted = dg.AssetRecordsFilter(asset_key=stage_key(stage), storage_ids=some)
+        wanted = dg.AssetRecordsFilter(asset_key=names.key(stage), storage_ids=some)
         for each in instance.fetch_materializations(wanted, limit=len(some)).records:
             key = key_of[each.storage_id]
-            if made := _materialization(each) or last_materialization(instance, stage, key):
+            made = _materialization(each) or last_materialization(instance, stage, key, names)
+            if made:
                 found[key] = made
     return found
 
@@ -121,19 +119,35 @@ def _record(metadata: Mapping[str, Any]) -> Record | None:
     return Record(**found, inputs=json.loads(data) if isinstance(data, str) else dict(data or {}))
 
 
-videos = dg.DynamicPartitionsDefinition(name="videos")
+videos = PLAIN.videos
+stage_key = PLAIN.key
 
 
-def add_video(instance: dg.DagsterInstance, key: str) -> None:
+def add_video(instance: dg.DagsterInstance, key: str, names: LibraryNames = PLAIN) -> None:
     """Add a video to the partitions, unless it is one."""
-    if not instance.has_dynamic_partition("videos", key):
-        instance.add_dynamic_partitions("videos", [key])
+    partitions = str(names.videos.name)
+    if not instance.has_dynamic_partition(partitions, key):
+        instance.add_dynamic_partitions(partitions, [key])
 
 
-def remove_video(instance: dg.DagsterInstance, key: str) -> None:
+def remove_video(instance: dg.DagsterInstance, key: str, names: LibraryNames = PLAIN) -> None:
     """Remove a video from the partitions; its records stay in the store's log."""
-    if instance.has_dynamic_partition("videos", key):
-        instance.delete_dynamic_partition("videos", key)
+    partitions = str(names.videos.name)
+    if instance.has_dynamic_partition(partitions, key):
+        instance.delete_dynamic_partition(partitions, key)
+
+
+def newest_run(
+    instance: dg.DagsterInstance, key: str, names: LibraryNames = PLAIN
+) -> dg.RunRecord | None:
+    """Return the newest run of a video, or None."""
+    wanted = dg.RunsFilter(tags={PARTITION_TAG: key})
+    # Only where another library has the same video, the newest of all is not the library's own.
+    for limit in (1, None):
+        for record in instance.get_run_records(wanted, limit=limit):
+            if names.has(record.dagster_run):
+                return record
+    return None
 
 
 def report_address(key: str) -> str:

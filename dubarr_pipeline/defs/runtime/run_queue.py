@@ -13,7 +13,8 @@ from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.storage.tags import BACKFILL_ID_TAG, PRIORITY_TAG
 
 from dubarr_pipeline.config.settings import Settings, user_settings
-from dubarr_pipeline.defs.runtime.records import FILM_TAGS, film_tags
+from dubarr_pipeline.defs.library_names import DUB
+from dubarr_pipeline.defs.runtime.records import FILM_TAGS, PARTITION_TAG, film_tags
 from dubarr_pipeline.defs.stages import GPU_STAGES
 from dubarr_pipeline.errors import DubbingError
 from dubarr_pipeline.library.videos import Video, load_video
@@ -21,8 +22,6 @@ from dubarr_pipeline.library.videos import Video, load_video
 LIBRARY_TAG = "dubarr/library"
 RANK_TAG = "dubarr/rank"
 GPU_TAG = "dubarr/gpu"
-_OTHER_JOBS = ("publish", "approve", "dub_file", "housekeeping")
-_PARTITION_TAG = "dagster/partition"
 BACKFILL_PRIORITY = -1_000
 SENSOR_PRIORITY = -1_000_000_000
 _PER_LIBRARY_PRIORITY = 1_000_000
@@ -39,7 +38,7 @@ class FairRunCoordinator(dg.QueuedRunCoordinator):
         """
         run = context.dagster_run
         marks = {GPU_TAG: "yes"} if wants_gpu(run) else {}
-        if (key := run.tags.get(_PARTITION_TAG)) and FILM_TAGS[0] not in run.tags:
+        if (key := run.tags.get(PARTITION_TAG)) and FILM_TAGS[0] not in run.tags:
             # A video that is not registered, or unreadable, is named by the run.
             with suppress(DubbingError):
                 marks |= film_tags(load_video(key, user_settings().work_dir))
@@ -53,9 +52,10 @@ class FairRunCoordinator(dg.QueuedRunCoordinator):
 def wants_gpu(run: dg.DagsterRun) -> bool:
     """Return whether one of the stages of a run holds the pool ``gpu``."""
     asked = run.asset_selection
-    if asked is None and run.job_name in _OTHER_JOBS:
-        return False
-    return asked is None or any(key.path[-1] in GPU_STAGES for key in asked)
+    if not asked:
+        # Of a library with a prefix too.
+        return run.job_name.rpartition("_")[2] == DUB
+    return any(key.path[-2:-1] == ["dub"] and key.path[-1] in GPU_STAGES for key in asked)
 
 
 def request_tags(

@@ -12,13 +12,13 @@ from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import DUB, PLAIN, PUBLISH, LibraryNames, stage_of
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
 from dubarr_pipeline.defs.runtime.records import (
     add_video,
     film_tags,
     last_materialization,
-    stage_key,
 )
 from dubarr_pipeline.defs.runtime.status import causes, error_name, failure_message
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
@@ -98,6 +98,7 @@ def dub_video(
     video: Video,
     settings: Settings,
     force: bool = False,
+    names: LibraryNames = PLAIN,
 ) -> RunOutcome:
     """Pass a registered video through every stage in this process, with these settings.
 
@@ -105,7 +106,7 @@ def dub_video(
         KeyboardInterrupt: if it was stopped from the keyboard; what is finished is kept.
     """
     wishes = {stage: {"force": force} for stage in STAGE_NAMES}
-    return _run(definitions, instance, "dub", video, settings, wishes)
+    return _run(definitions, instance, DUB, video, settings, wishes, names)
 
 
 def publish_here(
@@ -114,12 +115,14 @@ def publish_here(
     video: Video,
     settings: Settings,
     asked: bool,
+    names: LibraryNames = PLAIN,
 ) -> RunOutcome:
     """Publish a finished video in this process, or take back what its library does not wish.
 
     `asked`: also where a person took it back before.
     """
-    return _run(definitions, instance, "publish", video, settings, {PUBLISHED: {"asked": asked}})
+    wishes = {PUBLISHED: {"asked": asked}}
+    return _run(definitions, instance, PUBLISH, video, settings, wishes, names)
 
 
 def _run(
@@ -129,19 +132,20 @@ def _run(
     video: Video,
     settings: Settings,
     configs: Mapping[str, Mapping[str, object]],
+    names: LibraryNames,
 ) -> RunOutcome:
     """Run a job for a video in this process; `configs` are those of its assets, by name."""
     bury_dead_runs(instance)
-    add_video(instance, video.key)
+    add_video(instance, video.key, names)
     run_id = str(uuid.uuid4())
     where = {"config_file": str(settings.config_file or ""), "work_dir": str(settings.work_dir)}
-    result = definitions.resolve_job_def(job).execute_in_process(
+    result = definitions.resolve_job_def(names.prefixed(job)).execute_in_process(
         instance=instance,
         partition_key=video.key,
         raise_on_error=False,
         run_config={
-            "ops": {f"dub__{name}": {"config": dict(each)} for name, each in configs.items()},
-            "resources": {"dubarr": {"config": where}},
+            "ops": {names.op(name): {"config": dict(each)} for name, each in configs.items()},
+            "resources": {names.resource: {"config": where}},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         },
         run_id=run_id,
@@ -151,17 +155,20 @@ def _run(
             PROCESS_TAG: process_mark(run_id),
         },
     )
-    return _outcome(result, instance, video.key)
+    return _outcome(result, instance, video.key, names)
 
 
 def _outcome(
-    result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, key: str
+    result: dg.ExecuteInProcessResult,
+    instance: dg.DagsterInstance,
+    key: str,
+    names: LibraryNames,
 ) -> RunOutcome:
     keys = {event.asset_key for event in result.all_events if event.is_step_materialization}
     reused = {
         stage: last.reused
         for stage in STAGE_NAMES
-        if stage_key(stage) in keys and (last := last_materialization(instance, stage, key))
+        if names.key(stage) in keys and (last := last_materialization(instance, stage, key, names))
     }
     made = tuple(stage for stage, was in reused.items() if not was)
     kept = tuple(stage for stage, was in reused.items() if was)
@@ -170,6 +177,6 @@ def _outcome(
         data = failed.step_failure_data
         if any(each.cls_name in _INTERRUPTED for each in causes(data)):
             raise KeyboardInterrupt
-        stage = (failed.step_key or "").removeprefix("dub__")
+        stage = stage_of(failed.step_key)
         cause, error = failure_message(data), error_name(data)
     return RunOutcome(result.run_id, made, kept, stage, cause, error)

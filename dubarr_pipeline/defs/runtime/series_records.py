@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from dubarr_pipeline.defs.assets.checks import table
-from dubarr_pipeline.defs.runtime.records import stage_key
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.defs.stages import CAST
 from dubarr_pipeline.library.series.corrections import (
     affected_episodes,
@@ -19,37 +19,37 @@ from dubarr_pipeline.library.series.corrections import (
 )
 from dubarr_pipeline.library.series.memory import CastMemory, SeriesFolder
 
-series_partitions = dg.DynamicPartitionsDefinition(name="series")
 _SHOWN = 20
 
 
-def memory_dep(name: str) -> dg.AssetDep:
+def memory_dep(name: str, names: LibraryNames = PLAIN) -> dg.AssetDep:
     """Return the edge from a memory of series to a stage of videos.
 
     It is drawn, and nothing more: that a series remembers more makes no film stale, and a mapping
     without partitions costs nothing however many series there are.
     """
     nothing = dg.SpecificPartitionsPartitionMapping([])
-    return dg.AssetDep(stage_key(name), partition_mapping=nothing)
+    return dg.AssetDep(names.key(name), partition_mapping=nothing)
 
 
-def record_cast(instance: dg.DagsterInstance, series: str, work_dir: Path) -> None:
+def record_cast(
+    instance: dg.DagsterInstance, series: str, work_dir: Path, names: LibraryNames = PLAIN
+) -> None:
     """Record the cast of a series as it is now, unless that was recorded last."""
     folder = SeriesFolder.of(series, work_dir)
     memory = folder.read()
     if memory is None:
         return
-    if not instance.has_dynamic_partition(str(series_partitions.name), series):
-        instance.add_dynamic_partitions(str(series_partitions.name), [series])
-    wanted = dg.AssetRecordsFilter(stage_key(CAST), asset_partitions=[series])
+    partitions, asset = str(names.series.name), names.key(CAST)
+    if not instance.has_dynamic_partition(partitions, series):
+        instance.add_dynamic_partitions(partitions, [series])
+    wanted = dg.AssetRecordsFilter(asset, asset_partitions=[series])
     last = instance.fetch_materializations(wanted, limit=1).records
     known = last[0].asset_materialization if last else None
     version = {DATA_VERSION_TAG: cast_version(folder)}
     if known is None or (known.tags or {}).get(DATA_VERSION_TAG) != version[DATA_VERSION_TAG]:
         about = cast_metadata(memory, folder)
-        event = dg.AssetMaterialization(
-            stage_key(CAST), partition=series, metadata=about, tags=version
-        )
+        event = dg.AssetMaterialization(asset, partition=series, metadata=about, tags=version)
         instance.report_runless_asset_event(event)
 
 

@@ -23,7 +23,8 @@ from sqlalchemy.exc import OperationalError
 from dubarr_pipeline.compute.memory import measured
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.assets import checks
-from dubarr_pipeline.defs.resources import DubarrResource
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
     Materialization,
     last_materialization,
@@ -31,8 +32,6 @@ from dubarr_pipeline.defs.runtime.records import (
     memory_of,
     record_metadata,
     rounded,
-    stage_key,
-    videos,
 )
 from dubarr_pipeline.defs.runtime.series_records import memory_dep, record_cast
 from dubarr_pipeline.defs.runtime.status import as_failure
@@ -53,7 +52,6 @@ from dubarr_pipeline.workdir.run_progress import forget_progress, note_progress
 
 _log = logging.getLogger(__name__)
 
-GROUP = "dubbing"
 OWNERS = ["team:dubarr"]
 _EVENT_EVERY_S = 5.0
 """Progress events per stage: one writer manages 110-323 events a second for all runs together."""
@@ -77,6 +75,7 @@ class StageContext:
         on_progress: reports progress to the terminal and to Dagster.
         inputs: the results of its input stages, by stage.
         force: rerun everything, parts that are still valid included.
+        names: those of the library that the results are recorded under.
     """
 
     stage: Stage
@@ -86,6 +85,7 @@ class StageContext:
     on_progress: OnProgress
     inputs: Mapping[str, Materialization] = field(default_factory=dict[str, Materialization])
     force: bool = False
+    names: LibraryNames = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +97,39 @@ class Outcome:
 
 
 def stage_asset(
-    stage: Stage, engines: Mapping[Kind, str] = PROFILES["lite"]
+    stage: Stage, engines: Mapping[Kind, str] = PROFILES["lite"], names: LibraryNames = PLAIN
 ) -> dg.AssetsDefinition:
     """Return the partitioned asset of a stage, with the badges of the chosen engines."""
     described = dict(stage.checks)
     if stage.pool == GPU:
         described[checks.MEMORY] = "The stage gave back all memory of the system and of the GPUs."
-    key = stage_key(stage.name)
+    key = names.key(stage.name)
 
     @dg.asset(
         key=key,
         deps=[
-            *(stage_key(name) for name in direct_inputs(stage)),
-            *(memory_dep(name) for name in stage.memories),
+            *(names.key(name) for name in direct_inputs(stage)),
+            *(memory_dep(name, names) for name in stage.memories),
         ],
         description=inspect.getdoc(stage.module.make),
-        partitions_def=videos,
-        group_name=GROUP,
+        partitions_def=names.videos,
+        group_name=names.group,
         owners=OWNERS,
         kinds=set(stage.badges(engines)),
         code_version=stage.version,
-        pool=stage.pool,
-        check_specs=[check_spec(name, key, text) for name, text in described.items()],
+        pool=names.pool if stage.pool == GPU else None,
+        check_specs=[check_spec(name, key, text, names) for name, text in described.items()],
+        required_resource_keys={names.resource},
     )
-    def run(
-        context: dg.AssetExecutionContext, config: StageConfig, dubarr: DubarrResource
-    ) -> dg.MaterializeResult:
-        return run_stage(stage, context, config, dubarr)
+    def run(context: dg.AssetExecutionContext, config: StageConfig) -> dg.MaterializeResult:
+        return run_stage(stage, context, config, names)
 
     return run
 
 
-def check_spec(name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
+def check_spec(
+    name: str, asset: dg.AssetKey, description: str, names: LibraryNames
+) -> dg.AssetCheckSpec:
     """Return a check of each video's result.
 
     With partitions, a film's red stays until that film is made again; without, Dagster compares the
@@ -137,7 +138,9 @@ def check_spec(name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheck
     with warnings.catch_warnings():
         # Previewed in Dagster 1.13; what it does there is tested.
         warnings.simplefilter("ignore", PreviewWarning)
-        return dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=videos)
+        return dg.AssetCheckSpec(
+            name, asset=asset, description=description, partitions_def=names.videos
+        )
 
 
 Watcher = Callable[[str, Progress], None]
@@ -155,11 +158,11 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 
 def run_stage(
-    stage: Stage, execution: dg.AssetExecutionContext, config: StageConfig, dubarr: DubarrResource
+    stage: Stage, execution: dg.AssetExecutionContext, config: StageConfig, names: LibraryNames
 ) -> dg.MaterializeResult:
     """Reuse or remake a stage's result for the run's partition, and record it in the store."""
     try:
-        settings = dubarr.settings()
+        settings = resource_of(execution, names).settings()
         video = load_video(execution.partition_key, settings.work_dir)
         work = video.work(settings.work_dir)
         context = StageContext(
@@ -169,19 +172,20 @@ def run_stage(
             settings.for_video(video.profile, video.overrides),
             _progress_reporter(stage.name, execution, work),
             force=config.force,
+            names=names,
         )
         check_source(video)
         with exclusive(context.work):
             for words in corrections.take_over(context.work, stage.name):
                 _log.warning("%s: %s", video.key, words)
             inputs = _input_results(context, execution.instance)
-            last = last_materialization(execution.instance, stage.name, video.key)
+            last = last_materialization(execution.instance, stage.name, video.key, names)
             try:
                 result = _reuse_or_make(replace(context, inputs=inputs), last)
             finally:
                 forget_progress(context.work)
         if stage.memories and (series := series_of(video, settings.work_dir)):
-            record_cast(execution.instance, series.key, settings.work_dir)
+            record_cast(execution.instance, series.key, settings.work_dir, names)
         return result
     # A database server that does not answer is waited for.
     except OperationalError as error:
@@ -253,7 +257,7 @@ def _input_results(
     results: dict[str, Materialization] = {}
     for name in context.stage.inputs:
         fault = "not made yet"
-        if result := last_materialization(instance, name, context.video.key):
+        if result := last_materialization(instance, name, context.video.key, context.names):
             fault = checkpoints.damage(context.work, name, result.record.manifest)
             results[name] = result
         if fault:
@@ -273,7 +277,7 @@ def _result(
     page = context.settings.review.link(context.video.key)
     link = {"review": dg.MetadataValue.url(page)} if page else {}
     return dg.MaterializeResult(
-        asset_key=stage_key(context.stage.name),
+        asset_key=context.names.key(context.stage.name),
         metadata={**metadata, **link, **record_metadata(record)},
         data_version=dg.DataVersion(record.fingerprint),
         check_results=results,

@@ -18,15 +18,20 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames, stage_of
 from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
-from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations
+from dubarr_pipeline.defs.runtime.records import (
+    PARTITION_TAG,
+    Materialization,
+    last_materializations,
+    newest_run,
+)
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, ServiceUnavailable
 from dubarr_pipeline.library.publishing.publish import held_at_gate, publishing_fault
 from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
 
 Status = Literal["QUEUED", "PROCESSING", "DONE", "DONE, not published", "HELD", "ERROR"]
-_PARTITION_TAG = "dagster/partition"
 _AT_ONCE = 200
 """Videos per query to the store."""
 _KILLED = "its process was killed: run `dubarr retry`"
@@ -61,18 +66,20 @@ def task_table(
     work_dir: Path,
     keys: Iterable[str] | None = None,
     settings: Settings | None = None,
+    names: LibraryNames = PLAIN,
 ) -> list[Task]:
     """Read the rows of the given videos, or of all that have a work folder here.
 
     Without `settings`, with the wishes of the libraries, a dubbed video counts as done.
     """
     listed = list(registered(work_dir) if keys is None else keys)
-    made = {stage: last_materializations(instance, stage, listed) for stage in STAGE_NAMES}
+    made = {stage: last_materializations(instance, stage, listed, names) for stage in STAGE_NAMES}
     newest: dict[str, dg.RunRecord] = {}
     for start in range(0, len(listed), _AT_ONCE):
-        wanted = dg.RunsFilter(tags={_PARTITION_TAG: listed[start : start + _AT_ONCE]})
+        wanted = dg.RunsFilter(tags={PARTITION_TAG: listed[start : start + _AT_ONCE]})
         for record in instance.get_run_records(wanted):
-            newest.setdefault(record.dagster_run.tags[_PARTITION_TAG], record)
+            if names.has(record.dagster_run):
+                newest.setdefault(record.dagster_run.tags[PARTITION_TAG], record)
     rows: list[Task] = []
     for key in listed:
         try:
@@ -86,10 +93,10 @@ def task_table(
     return rows
 
 
-def is_worked_at(instance: dg.DagsterInstance, key: str) -> bool:
+def is_worked_at(instance: dg.DagsterInstance, key: str, names: LibraryNames = PLAIN) -> bool:
     """Return whether a run works at a video, by its newest run alone: a tenth of a row's cost."""
-    newest = instance.get_run_records(dg.RunsFilter(tags={_PARTITION_TAG: key}), limit=1)
-    run = newest[0].dagster_run if newest else None
+    newest = newest_run(instance, key, names)
+    run = newest.dagster_run if newest else None
     return run is not None and run.status in LIVE and not is_dead(run, instance)
 
 
@@ -174,8 +181,7 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, s
     """Return the stage at which a run failed, the message of our own error, and its name."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         if (event := entry.dagster_event) and (data := event.step_failure_data):
-            stage = event.step_key.removeprefix("dub__") if event.step_key else None
-            return stage, failure_message(data), error_name(data)
+            return stage_of(event.step_key), failure_message(data), error_name(data)
     return None, "the run was stopped before its end: run `dubarr retry`", None
 
 

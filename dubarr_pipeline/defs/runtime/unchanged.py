@@ -11,8 +11,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.defs.runtime.liveness import LIVE
-from dubarr_pipeline.defs.runtime.records import stage_key
+from dubarr_pipeline.defs.runtime.records import PARTITION_TAG
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.library.videos import Video
 
@@ -22,7 +23,10 @@ _MANIFESTS = frozenset(f"{stage}.json" for stage in STAGE_NAMES)
 
 
 def unchanged_since_report(
-    instance: dg.DagsterInstance, videos: Iterable[Video], work_dir: Path
+    instance: dg.DagsterInstance,
+    videos: Iterable[Video],
+    work_dir: Path,
+    names: LibraryNames = PLAIN,
 ) -> set[str]:
     """Return the keys of videos whose report is newer than their request and all their results.
 
@@ -30,14 +34,14 @@ def unchanged_since_report(
     """
     newest = {
         stage: instance.event_log_storage.get_latest_storage_id_by_partition(
-            stage_key(stage), dg.DagsterEventType.ASSET_MATERIALIZATION
+            names.key(stage), dg.DagsterEventType.ASSET_MATERIALIZATION
         )
         for stage in STAGE_NAMES
     }
     disturbed: dict[str, float] = {}
     for record in instance.get_run_records(dg.RunsFilter(statuses=_DOUBTFUL)):
-        key, at_s = record.dagster_run.tags.get("dagster/partition"), record.create_timestamp
-        if key:
+        run, at_s = record.dagster_run, record.create_timestamp
+        if (key := run.tags.get(PARTITION_TAG)) and names.has(run):
             disturbed[key] = max(disturbed.get(key, 0.0), at_s.timestamp())
     found: set[str] = set()
     for video in videos:
