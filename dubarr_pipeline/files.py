@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,29 @@ from dubarr_pipeline.errors import ArtifactError, DiskFull, NotWritable, Workspa
 
 TEMPORARY = ".part"
 _DIGEST_BYTES = 16
+_fences: dict[Path, Callable[[], object]] = {}
+"""Folders of this process, each with the check before a file of it is put in its place."""
+
+
+@contextlib.contextmanager
+def fenced(folder: Path, check: Callable[[], object]) -> Iterator[None]:
+    """Call `check` before a file below a folder is put in its place, in any thread.
+
+    It raises where this process lost the right to write there.
+    """
+    _fences[folder] = check
+    try:
+        yield
+    finally:
+        del _fences[folder]
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a finished file to its own name. Raises what the fence of its folder raises."""
+    for folder, check in tuple(_fences.items()):
+        if path.is_relative_to(folder):
+            check()
+    temporary.replace(path)
 
 
 @contextlib.contextmanager
@@ -65,7 +88,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             yield temporary
             temporary.chmod(0o644)
             flush_to_disk(temporary)
-            temporary.replace(path)
+            put_in_place(temporary, path)
             flush_to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
@@ -190,7 +213,7 @@ class ResumeCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Not flushed to disk: after a power cut the digest shows what was lost.
             temporary.write_bytes(_digest(result) + result)
-            temporary.replace(self.folder / key)
+            put_in_place(temporary, self.folder / key)
 
 
 def resume_key(*facts: str | memoryview) -> str:

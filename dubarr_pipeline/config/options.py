@@ -260,3 +260,21 @@ class HousekeepingOptions:
     keep_temporary_days: float = 7.0
     keep_logs_days: float = 30.0
     forget_deleted_after_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """Work of several machines: where stages run, and how long a silent machine is believed in.
+
+    Attributes:
+        steps: ``in-process``: a film's run works at its stages itself. ``celery``: it sends them to
+            Celery's workers, by the broker that ``$CELERY_BROKER_URL`` names.
+        lease_s: time without a sign of life after which a film's stage counts as lost, in seconds;
+            it is tried again elsewhere, and what the silent process still writes is refused.
+        resend_s: time after which a stage that no worker took is sent to the queue again, in
+            seconds: the broker may have lost it.
+    """
+
+    steps: Literal["in-process", "celery"] = "in-process"
+    lease_s: float = 60.0
+    resend_s: float = 120.0

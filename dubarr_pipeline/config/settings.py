@@ -31,6 +31,7 @@ from dubarr_pipeline.config.options import (
     ScriptOptions,
     SegmentsOptions,
     WebhookOptions,
+    WorkerOptions,
 )
 from dubarr_pipeline.engines.registry import (
     KINDS,
@@ -104,6 +105,7 @@ class Settings:
     gate: GateOptions
     disk: DiskOptions
     housekeeping: HousekeepingOptions
+    workers: WorkerOptions
     libraries: Mapping[str, Library]
     language_profiles: Mapping[str, LanguageProfile]
     rescans: Mapping[str, RescanOptions]

@@ -10,6 +10,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.leases import forget_ended
 from dubarr_pipeline.defs.library_names import DUB, HOUSEKEEPING, PLAIN, LibraryNames
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
@@ -22,6 +23,7 @@ from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.library.housekeeping import Removal, note_absences, removals, remove
 from dubarr_pipeline.library.videos import registered
 
+_LEASES_KEPT_S = 7 * 86_400.0
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
@@ -101,6 +103,7 @@ def housekeeping_job(names: LibraryNames) -> dg.JobDefinition:
         old = old_runs(context.instance, settings, time.time(), names)
         for run in old:
             forget_run(context.instance, run)
+        forget_ended(context.instance, _LEASES_KEPT_S)
         context.log.info(f"{len(old)} old runs forgotten")
 
     @dg.job(name=names.prefixed(HOUSEKEEPING))

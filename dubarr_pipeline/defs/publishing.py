@@ -33,10 +33,10 @@ from dubarr_pipeline.defs.runtime.records import (
     last_materializations,
     record_metadata,
 )
-from dubarr_pipeline.defs.runtime.stage_run import OWNERS, check_spec
-from dubarr_pipeline.defs.runtime.status import as_failure
+from dubarr_pipeline.defs.runtime.stage_run import CPU, LOST_STEPS, OWNERS, QUEUE_TAG, check_spec
+from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import PUBLISHED
-from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.gate import note_held
 from dubarr_pipeline.library.publishing.media_servers import tell_waiting
 from dubarr_pipeline.library.publishing.publish import (
@@ -82,6 +82,8 @@ def published_asset(names: LibraryNames) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"file"},
         code_version="1",
+        op_tags={QUEUE_TAG: CPU},
+        retry_policy=LOST_STEPS,
         check_specs=[check_spec(name, key, text, names) for name, text in checks.items()],
         required_resource_keys={names.resource},
     )
@@ -91,10 +93,8 @@ def published_asset(names: LibraryNames) -> dg.AssetsDefinition:
         What was published under an earlier name, mode or label is taken back. A film of no
         library, or of one that publishes nothing, says so.
         """
-        try:
+        with failing_once():
             return _publish(context, config, resource_of(context, names).settings(), names)
-        except DubbingError as error:
-            raise as_failure(error) from error
 
     return published
 

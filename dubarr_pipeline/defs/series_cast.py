@@ -14,10 +14,10 @@ from dubarr_pipeline.defs.runtime.series_records import (
     cast_metadata,
     cast_version,
 )
-from dubarr_pipeline.defs.runtime.stage_run import OWNERS
-from dubarr_pipeline.defs.runtime.status import as_failure
+from dubarr_pipeline.defs.runtime.stage_run import CPU, LOST_STEPS, OWNERS, QUEUE_TAG
+from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import CAST
-from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.series.corrections import peoples_word
 from dubarr_pipeline.library.series.memory import SeriesFolder
 from dubarr_pipeline.library.series.references import sweep_references, with_references
@@ -33,14 +33,14 @@ def cast_asset(names: LibraryNames) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"json"},
         code_version="1",
+        op_tags={QUEUE_TAG: CPU},
+        retry_policy=LOST_STEPS,
         required_resource_keys={names.resource},
     )
     def cast(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Remember the people of a series: voices, names, references, glossary (`cast.json`)."""
-        try:
+        with failing_once():
             return _recorded(context.partition_key, resource_of(context, names).settings().work_dir)
-        except DubbingError as error:
-            raise as_failure(error) from error
 
     return cast
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from dubarr_pipeline.engines.interfaces import Draft, Samples, Speech
-from dubarr_pipeline.files import named_disk_errors, whole_file
+from dubarr_pipeline.files import named_disk_errors, put_in_place, whole_file
 from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
 from dubarr_pipeline.segments.journal import Entry, Journal, digest
 from dubarr_pipeline.segments.results import LineResult, Take
@@ -126,7 +126,7 @@ class AnswerCache:
             with named_disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_wave(temporary, speech.samples, speech.rate)
-                temporary.replace(path)
+                put_in_place(temporary, path)
             size, clipped = speech.samples.size, clipped_samples(speech.samples)
             sound = _SoundEntry(path.name, _digest(path), size, speech.rate, clipped, faults)
             rendering = {

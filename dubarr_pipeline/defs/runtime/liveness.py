@@ -56,11 +56,11 @@ def unmark_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 def is_dead(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
     """Return whether the process of a run has certainly ended; if that is unknown, it has not."""
-    parts = run.tags.get(PROCESS_TAG, "").rsplit(":", 3)
+    mark = run.tags.get(PROCESS_TAG, "")
+    parts = mark.rsplit(":", 3)
     if len(parts) != 4 or parts[0] != run.run_id:
         return False
-    _, host, pid, started = parts
-    if host != socket.gethostname():
+    if parts[1] != socket.gethostname():
         lock = _lock(instance, run.run_id)
         try:
             with lock.open("r+") as handle:
@@ -69,7 +69,13 @@ def is_dead(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
         except OSError:
             return False
         return True
-    return _start_time(int(pid)) != started
+    return is_gone(mark)
+
+
+def is_gone(mark: str) -> bool:
+    """Return whether a mark is that of a process of this host that has ended."""
+    _, host, pid, started = mark.rsplit(":", 3)
+    return host == socket.gethostname() and _start_time(int(pid)) != started
 
 
 class WatchedRunLauncher(dg.DefaultRunLauncher):

@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 from dubarr_pipeline.compute.memory import measured
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.assets import checks
+from dubarr_pipeline.defs.distributed.leases import film_lease
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
@@ -34,13 +35,13 @@ from dubarr_pipeline.defs.runtime.records import (
     rounded,
 )
 from dubarr_pipeline.defs.runtime.series_records import memory_dep, record_cast
-from dubarr_pipeline.defs.runtime.status import as_failure
+from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import GPU, Stage, direct_inputs
 from dubarr_pipeline.edits.document import settle_lines
 from dubarr_pipeline.edits.people import mark_people
 from dubarr_pipeline.engines.registry import PROFILES, Kind
-from dubarr_pipeline.errors import ArtifactError, DubbingError
-from dubarr_pipeline.files import named_disk_errors
+from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.files import fenced, named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
 from dubarr_pipeline.library.series.names import series_of
 from dubarr_pipeline.library.videos import Video, check_source, load_video
@@ -53,6 +54,10 @@ from dubarr_pipeline.workdir.run_progress import forget_progress, note_progress
 _log = logging.getLogger(__name__)
 
 OWNERS = ["team:dubarr"]
+QUEUE_TAG, CPU = "dagster-celery/queue", "cpu"
+"""Tag by which dagster-celery knows the queue of a step: its workers choose which they serve."""
+LOST_STEPS = dg.RetryPolicy(max_retries=2)
+"""For steps whose worker was lost; a stage that fails is not tried again (`failing_once`)."""
 _EVENT_EVERY_S = 5.0
 """Progress events per stage: one writer manages 110-323 events a second for all runs together."""
 _NOTE_EVERY_S = 0.5
@@ -118,6 +123,8 @@ def stage_asset(
         kinds=set(stage.badges(engines)),
         code_version=stage.version,
         pool=names.pool if stage.pool == GPU else None,
+        op_tags={QUEUE_TAG: GPU if stage.pool == GPU else CPU},
+        retry_policy=LOST_STEPS,
         check_specs=[check_spec(name, key, text, names) for name, text in described.items()],
         required_resource_keys={names.resource},
     )
@@ -161,39 +168,50 @@ def run_stage(
     stage: Stage, execution: dg.AssetExecutionContext, config: StageConfig, names: LibraryNames
 ) -> dg.MaterializeResult:
     """Reuse or remake a stage's result for the run's partition, and record it in the store."""
-    try:
-        settings = resource_of(execution, names).settings()
-        video = load_video(execution.partition_key, settings.work_dir)
-        work = video.work(settings.work_dir)
-        context = StageContext(
-            stage,
-            video,
-            work,
-            settings.for_video(video.profile, video.overrides),
-            _progress_reporter(stage.name, execution, work),
-            force=config.force,
-            names=names,
-        )
-        check_source(video)
-        with exclusive(context.work):
-            for words in corrections.take_over(context.work, stage.name):
-                _log.warning("%s: %s", video.key, words)
-            inputs = _input_results(context, execution.instance)
-            last = last_materialization(execution.instance, stage.name, video.key, names)
-            try:
-                result = _reuse_or_make(replace(context, inputs=inputs), last)
-            finally:
-                forget_progress(context.work)
-        if stage.memories and (series := series_of(video, settings.work_dir)):
-            record_cast(execution.instance, series.key, settings.work_dir, names)
-        return result
-    # A database server that does not answer is waited for.
-    except OperationalError as error:
-        if isinstance(error.orig, sqlite3.Error):
-            raise
-        raise dg.RetryRequested(_STORE_TRIES, _STORE_WAIT_S) from error
-    except DubbingError as error:
-        raise as_failure(error) from error
+    with failing_once():
+        try:
+            return _run_alone(stage, execution, config, names)
+        # A database server that does not answer is waited for.
+        except OperationalError as error:
+            if isinstance(error.orig, sqlite3.Error):
+                raise
+            raise dg.RetryRequested(_STORE_TRIES, _STORE_WAIT_S) from error
+
+
+def _run_alone(
+    stage: Stage, execution: dg.AssetExecutionContext, config: StageConfig, names: LibraryNames
+) -> dg.MaterializeResult:
+    """Reuse or remake a stage's result while no other process can, here or elsewhere."""
+    settings, instance = resource_of(execution, names).settings(), execution.instance
+    video = load_video(execution.partition_key, settings.work_dir)
+    work = video.work(settings.work_dir)
+    context = StageContext(
+        stage,
+        video,
+        work,
+        settings.for_video(video.profile, video.overrides),
+        _progress_reporter(stage.name, execution, work),
+        force=config.force,
+        names=names,
+    )
+    check_source(video)
+    film = "/".join((*execution.asset_key.path[:-1], video.key))
+    with (
+        film_lease(instance, film, execution.run.run_id, settings.workers.lease_s) as lease,
+        exclusive(work),
+        fenced(work.root, lease.check),
+    ):
+        for words in corrections.take_over(work, stage.name):
+            _log.warning("%s: %s", video.key, words)
+        inputs = _input_results(context, instance)
+        last = last_materialization(instance, stage.name, video.key, names)
+        try:
+            result = _reuse_or_make(replace(context, inputs=inputs), last)
+        finally:
+            forget_progress(work)
+    if stage.memories and (series := series_of(video, settings.work_dir)):
+        record_cast(instance, series.key, settings.work_dir, names)
+    return result
 
 
 def required(context: StageContext) -> Wanted:

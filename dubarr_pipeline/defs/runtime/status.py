@@ -9,6 +9,7 @@ DONE, not published
 ERROR       the last run failed, or died; its cause is named
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -189,6 +190,22 @@ def as_failure(error: DubbingError, allow_retries: bool = False) -> dg.Failure:
     """Return an error of ours as a step's failure: its message, without Dagster's frames."""
     metadata = {"error": type(error).__name__}
     return dg.Failure(description=str(error), metadata=metadata, allow_retries=allow_retries)
+
+
+@contextlib.contextmanager
+def failing_once() -> Iterator[None]:
+    """Let no error be tried again by Dagster: steps are for it only where their process is lost.
+
+    Errors of ours fail by their message. What asks for another try by itself gets it.
+    """
+    try:
+        yield
+    except DubbingError as error:
+        raise as_failure(error) from error
+    except (dg.Failure, dg.RetryRequested):
+        raise
+    except Exception as error:
+        raise dg.Failure(allow_retries=False) from error
 
 
 def error_name(data: object) -> str | None:
