@@ -8,7 +8,7 @@ WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
 DUBARR_CONFIG ?= $(wildcard $(CURDIR)/dubarr.toml)
 
-.PHONY: demo test test-weights lint ui postgres bench settings example clean help
+.PHONY: demo test test-weights lint ui postgres bench bench-against settings example clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ settings: $(VENV)/.installed ## write dubarr.example.toml, docs/settings.md and 
 
 bench: $(VENV)/.installed-tests ## print every benchmark's table (quick forms)
 	@for each in $$(grep -l __main__ benchmarks/*.py); do echo "== $$each"; $(VENV)/bin/python $$each --quick || [ $$? -eq 3 ] || exit 1; done
+
+bench-against: $(VENV)/.installed-tests ## print what a dub costs against another build: REV=revision
+	@$(VENV)/bin/python benchmarks/against.py $(REV)
 
 clean: ## remove the virtual environment (never the work folder)
 	rm -rf $(VENV)
