@@ -2,6 +2,9 @@
 
 import dagster as dg
 
+from dubarr_pipeline.compute.json_lines import log_as_asked
 from dubarr_pipeline.defs.code_location import build_definitions
 
+# Runs, and steps on other machines, begin here.
+log_as_asked()
 defs = build_definitions(executor=dg.in_process_executor)

@@ -1,7 +1,7 @@
 """The error tree. A message says what is wrong, where (video, stream, line, time) and the cure.
 
 DubbingError
-├── SettingsError: LicenceError, LanguageError
+├── SettingsError: LicenceError, LanguageError (SpokenLanguage)
 ├── SourceError: SourceMissing, NotAVideo, NoAudio, NoScript, NotMuxable, SourceChanged
 ├── WorkspaceError: NotWritable, DiskFull, ArtifactError, VideoBusy
 ├── MissingRequirement: ModelRefused, ModelDamaged
@@ -25,6 +25,10 @@ class LicenceError(SettingsError):
 
 class LanguageError(SettingsError):
     """A language is unknown, the same as the source's, or served by no engine."""
+
+
+class SpokenLanguage(LanguageError):
+    """A target is the language that is spoken already; nothing that may come changes that."""
 
 
 class SourceError(DubbingError):

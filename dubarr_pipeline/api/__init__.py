@@ -7,7 +7,8 @@ settings and fetches models, `voices` brings the neural ones, `review` serves th
 ``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
-what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed.
+what is not comes from ``$DUBARR_CONFIG`` and ``$DUBARR_WORK_DIR``. No variable is ever changed, but
+by `profiles.start_logging`.
 """
 
 from importlib import import_module

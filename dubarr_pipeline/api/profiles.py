@@ -1,11 +1,13 @@
 """Settings and profiles: the engines that work, what they need, and their models."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dubarr_pipeline.compute.json_lines import log_json, logs_json
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.profile_engines import Pairs, check_model_licence
 from dubarr_pipeline.config.profile_engines import needs as needs
@@ -28,6 +30,8 @@ from dubarr_pipeline.services.llm_client import (
 )
 from dubarr_pipeline.text.languages import parse_languages, standard_tag
 
+_log = logging.getLogger(__name__)
+
 
 def read_settings(
     work_dir: str | os.PathLike[str] | None = None,
@@ -41,6 +45,20 @@ def read_settings(
     """
     settings = user_settings(Path(config) if config else None, Path(work_dir) if work_dir else None)
     return settings.for_video(profile, {}) if profile else settings
+
+
+def start_logging(settings: Settings) -> None:
+    """Have this process, and those that it starts, log as the settings say."""
+    if settings.logging.format == "json":
+        log_json()
+
+
+def log_line(level: int, line: str) -> bool:
+    """Log a line that a terminal would show; return False where the process logs for people."""
+    if not logs_json():
+        return False
+    _log.log(level, "%s", line)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

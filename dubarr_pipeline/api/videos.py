@@ -21,8 +21,10 @@ from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
 from dubarr_pipeline.library.estimates.costs import Estimate as Estimate
 from dubarr_pipeline.library.housekeeping import Removal, removals
+from dubarr_pipeline.library.scan import VIDEO_SUFFIXES
 from dubarr_pipeline.library.videos import (
     Video,
+    find_source,
     last_at,
     load_video,
     registered,
@@ -84,6 +86,7 @@ def plan_videos(
 
     Raises:
         SettingsError: if a name is that of no video, or of several.
+        SourceMissing: if it is the path of no file.
     """
     keys, new = _named(names, targets, settings)
     if not (keys or new):
@@ -129,11 +132,23 @@ def _named(
         try:
             keys.append(find_key(name, settings))
         except SettingsError:
-            path = Path(name).absolute()
-            if not path.is_file():
+            if not _is_new_file(name):
                 raise
+            path = Path(name).absolute()
             new.append(_plan_new(path, settings.owner_of(path), targets, settings))
     return list(dict.fromkeys(keys)), new
+
+
+def _is_new_file(name: str) -> bool:
+    """Return whether a name is the path of a file.
+
+    Raises:
+        SourceMissing: if it reads as a path, and leads nowhere.
+    """
+    path = Path(name).absolute()
+    if os.sep in name or path.suffix.lower() in VIDEO_SUFFIXES:
+        return find_source(path).is_file()
+    return path.is_file()
 
 
 def _plan_new(

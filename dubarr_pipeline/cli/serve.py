@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dubarr_pipeline import api
-from dubarr_pipeline.cli.terminal import EXIT_CODES, with_settings
+from dubarr_pipeline.cli.terminal import EXIT_CODES, announce, with_settings
 
 if TYPE_CHECKING:
     from dubarr_pipeline.api.profiles import Settings
@@ -47,7 +47,7 @@ def tts(settings: Settings, **serving: Any) -> None:
 
     POST /v1/audio/speech. With $DUBARR_TTS_TOKEN set, clients must send it as their key.
     """
-    api.profiles.serve_speech(settings, click.echo, **serving)
+    api.profiles.serve_speech(settings, announce, **serving)
 
 
 @serve.command()
@@ -57,7 +57,7 @@ def webhooks(settings: Settings) -> None:
 
     The sensor `webhook_inbox` dubs the files.
     """
-    api.libraries.serve_webhooks(settings, click.echo)
+    api.libraries.serve_webhooks(settings, announce)
 
 
 @serve.command("review")
@@ -67,7 +67,7 @@ def serve_review(settings: Settings) -> None:
 
     `dubarr serve library` does so as well.
     """
-    api.review.serve_review(settings, click.echo)
+    api.review.serve_review(settings, announce)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -81,7 +81,7 @@ def review(film: str, open_browser: bool, settings: Settings) -> None:
 
     Prints the address of the page, with the token in it; Ctrl-C ends it.
     """
-    api.review.serve_review(settings, click.echo, film, open_browser)
+    api.review.serve_review(settings, announce, film, open_browser)
 
 
 COMMANDS = (review, serve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -71,6 +72,7 @@ def with_settings(command: Callable[..., int | None]) -> Any:
     @wraps(command)
     def run(work_dir: Path | None, config: Path | None, **options: Any) -> None:
         settings = api.profiles.read_settings(work_dir, config, options.pop("profile", None))
+        api.profiles.start_logging(settings)
         sys.exit(command(settings=settings, **options))
 
     return run
@@ -86,9 +88,16 @@ def say(line: str) -> None:
     click.echo(printable(line))
 
 
+def announce(line: str) -> None:
+    """Print where a service answers, or log it as JSON where the process does."""
+    if not api.profiles.log_line(logging.INFO, line):
+        click.echo(line)
+
+
 def complain(message: str) -> None:
-    """Print an error."""
-    click.echo(f"dubarr: {printable(message)}", err=True)
+    """Print an error, or log it as JSON where the process does."""
+    if not api.profiles.log_line(logging.ERROR, printable(message)):
+        click.echo(f"dubarr: {printable(message)}", err=True)
 
 
 @dataclass

@@ -166,6 +166,18 @@ class ReviewOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggingOptions:
+    """Form of the logs.
+
+    Attributes:
+        format: ``text``: for people. ``json``: every process writes one JSON object a line, with
+            time, level, logger, message, and film, stage, run and line where they are known.
+    """
+
+    format: Literal["text", "json"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
 class FailureOptions:
     """Retries of failed runs, and notifications about them.
 

@@ -27,6 +27,7 @@ from dubarr_pipeline.config.options import (
     FailureOptions,
     GateOptions,
     HousekeepingOptions,
+    LoggingOptions,
     ReviewOptions,
     ScriptOptions,
     SegmentsOptions,
@@ -101,6 +102,7 @@ class Settings:
     mux: MuxOptions
     webhooks: WebhookOptions
     review: ReviewOptions
+    logging: LoggingOptions
     failures: FailureOptions
     gate: GateOptions
     disk: DiskOptions

@@ -172,29 +172,41 @@ def _message(film: HeldFilm, settings: Settings) -> str:
 
 def approve_overdue(
     instance: dg.DagsterInstance, settings: Settings, end_s: float, names: LibraryNames
-) -> list[str]:
+) -> Iterator[tuple[str, str]]:
     """Approve films that waited for as long as their library allows, until `end_s` (monotonic).
 
-    Return their keys. A film that a person holds is none of them; one that is held no more, or is
-    purged, is forgotten.
+    Yield the key of each, and of each that could not be approved, with the reason; that of others
+    is empty. A film that a person holds is none of them; one that is held no more, or is purged,
+    is forgotten.
     """
-    approved: list[str] = []
     for film in held_films(settings):
         if time.monotonic() >= end_s:
             break
-        if not (settings.work_dir / film.key / "video.json").exists():
-            note_held(film.key, None, settings, time.time())
-            continue
-        # A damaged record is named by `dubarr status`.
-        with contextlib.suppress(ArtifactError):
-            video = load_video(film.key, settings.work_dir)
-            gate = held_at_gate(video, settings)
-            days = float(options_for(video, settings).approve_after_days)
-            waited_s = time.time() - film.since_s
-            if gate is None:
-                note_held(film.key, None, settings, time.time())
-            elif days and not gate.by_person and waited_s >= days * _DAY_S:
-                note = f"nobody decided for {days:g} days"
-                record_decision(instance, video, settings, "approve", BY_ITSELF, note, names)
-                approved.append(film.key)
-    return approved
+        try:
+            if _approve_if_overdue(instance, film, settings, names):
+                yield film.key, ""
+        except ArtifactError:
+            continue  # a damaged record is named by `dubarr status`
+        # A full disk, for example: the others have their turn, and this one in the next tick.
+        except (DubbingError, OSError) as error:
+            yield film.key, str(error)
+
+
+def _approve_if_overdue(
+    instance: dg.DagsterInstance, film: HeldFilm, settings: Settings, names: LibraryNames
+) -> bool:
+    """Approve a held film if it waited long enough; return whether it did."""
+    if not (settings.work_dir / film.key / "video.json").exists():
+        note_held(film.key, None, settings, time.time())
+        return False
+    video = load_video(film.key, settings.work_dir)
+    gate = held_at_gate(video, settings)
+    if gate is None:
+        note_held(film.key, None, settings, time.time())
+        return False
+    days = float(options_for(video, settings).approve_after_days)
+    if not days or gate.by_person or time.time() - film.since_s < days * _DAY_S:
+        return False
+    note = f"nobody decided for {days:g} days"
+    record_decision(instance, video, settings, "approve", BY_ITSELF, note, names)
+    return True

@@ -273,8 +273,11 @@ def publishing(
     if wishes != state.wishes:
         state = _PublishingState(0, wishes, state.turn + 1)
     # What is approved here is found below, with its report.
-    for key in gate.approve_overdue(instance, settings, end_s, names):
-        context.log.info(f"{key} was held for long enough: approved")
+    for key, fault in gate.approve_overdue(instance, settings, end_s, names):
+        if fault:
+            context.log.warning(f"{key} was held for long enough, and is approved later: {fault}")
+        else:
+            context.log.info(f"{key} was held for long enough: approved")
     reports = dg.AssetRecordsFilter(names.key("report"), after_storage_id=state.since)
     found = instance.fetch_materializations(reports, limit=_AT_ONCE, ascending=True).records
     since = found[-1].storage_id if found else state.since

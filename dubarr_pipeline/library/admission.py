@@ -23,6 +23,7 @@ from dubarr_pipeline.errors import (
     NotAVideo,
     SourceChanged,
     SourceMissing,
+    SpokenLanguage,
     WorkspaceError,
 )
 from dubarr_pipeline.files import check_writable, whole_file
@@ -33,7 +34,12 @@ from dubarr_pipeline.library.publishing.files import check_destination
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.releases import find_earlier_release
 from dubarr_pipeline.library.series.names import note_series
-from dubarr_pipeline.library.source import Source, inspect_audio, with_script
+from dubarr_pipeline.library.source import (
+    Source,
+    check_not_spoken,
+    inspect_audio,
+    with_script,
+)
 from dubarr_pipeline.library.videos import (
     Video,
     find_by_digest,
@@ -158,6 +164,7 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
     """Check that every target language can be made, as the settings have it.
 
     Raises:
+        SpokenLanguage: if it is spoken in the film.
         LanguageError: if no engine serves it.
         SettingsError: if the encoder refuses the bitrate.
     """
@@ -165,13 +172,9 @@ def check_targets(source: Source, targets: tuple[str, ...], settings: Settings) 
     if mix.bitrate_kbps is not None:
         sound = SoundFormat(heard.rate, heard.channels, heard.layout)
         check_encoder(mix.codec, sound, mix.bitrate_kbps)
+    check_not_spoken(source, targets)
     translator = profile_engines.translator(settings, tuple(source.translations(targets)))
     for target in targets:
-        if source.language and same_language(target, source.language):
-            raise LanguageError(
-                f"{str(source.path)!r} is already spoken in {display_name(source.language)}: "
-                f"remove {target!r} from the target languages, or name what is spoken with --from"
-            )
         if source.language and not translator.serves(source.language, target):
             others = ", ".join(translator.targets(source.language)) or "none"
             found = [s for s in find_subtitles(source.info, target) if s.problem]
@@ -322,7 +325,8 @@ def refusal_of(fault: DubbingError, path: Path) -> Refusal:
     """Return a film's fault as a refusal, and how long it may last."""
     if isinstance(fault, _PASSING):
         return Refusal(str(fault), "a while")
-    unready = isinstance(fault, _UNREADY) and (not isinstance(fault, NotAVideo) or may_grow(path))
+    unready = isinstance(fault, _UNREADY) and not isinstance(fault, SpokenLanguage)
+    unready = unready and (not isinstance(fault, NotAVideo) or may_grow(path))
     return Refusal(str(fault), "until it changes" if unready else "for good")
 
 

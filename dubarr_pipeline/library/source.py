@@ -1,18 +1,19 @@
 """The film that is dubbed: its file, its streams, and the choice of audio and script."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.engines.registry import row
-from dubarr_pipeline.errors import NoScript
+from dubarr_pipeline.errors import NoScript, SpokenLanguage
 from dubarr_pipeline.library.videos import find_source
 from dubarr_pipeline.media.container.probe import probe_video
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream, choose_audio
 from dubarr_pipeline.media.subtitles.read import choose_script, existing_translation
 from dubarr_pipeline.media.subtitles.sources import SubtitleSource
+from dubarr_pipeline.text.languages import display_name, same_language
 from dubarr_pipeline.workdir.identity import FileIdentity
 
 
@@ -54,8 +55,25 @@ def inspect_source(path: Path, settings: Settings, targets: tuple[str, ...] = ()
 
     Raises:
         NotAVideo, NoAudio, NoScript, SourceMissing: if the film cannot be dubbed.
+        SpokenLanguage: if a target is spoken in it, whatever subtitles may come.
     """
-    return with_script(inspect_audio(path, settings), settings, targets)
+    source = inspect_audio(path, settings)
+    check_not_spoken(source, targets)
+    return with_script(source, settings, targets)
+
+
+def check_not_spoken(source: Source, targets: Iterable[str]) -> None:
+    """Check that no target is the language of the film, where that is known.
+
+    Raises:
+        SpokenLanguage: if one is.
+    """
+    for target in targets:
+        if source.language and same_language(target, source.language):
+            raise SpokenLanguage(
+                f"{str(source.path)!r} is already spoken in {display_name(source.language)}: "
+                f"remove {target!r} from the target languages, or name what is spoken with --from"
+            )
 
 
 def inspect_audio(path: Path, settings: Settings, identity: FileIdentity | None = None) -> Source:

@@ -56,7 +56,7 @@ def make_line(
     try:
         return line.make(versions)
     except LINE_FAILURES as error:
-        _log.info("%s: %s", task.name, error)
+        _log.info("%s: %s", task.name, error, extra={"line": task.index})
         name = failure_name(error, line.wordings.asking or "tts")
         return replace(line.result(None, str(error)), outcome=FAILED + name)
 
@@ -137,7 +137,8 @@ class _Line:
         try:
             return self.wordings.reword(wording.text, expected_s, change, tried)
         except LineError as error:
-            _log.info("%s: no other wording: %s", self.task.name, error)
+            about = {"line": self.task.index}
+            _log.info("%s: no other wording: %s", self.task.name, error, extra=about)
             return None
         except ServiceError as error:
             # With a usable take the line is placed, and improved by a later run.
@@ -278,7 +279,8 @@ def verified(take: Take, task: LineTask, deps: LineDeps, priority: Priority) -> 
     try:
         heard = deps.cache.text("heard", task, digest(listener.identity(), take.sound), listen)
     except (EngineError, ServiceError) as error:
-        _log.warning("%s: its take could not be verified: %s", task.name, error)
+        about = {"line": task.index}
+        _log.warning("%s: its take could not be verified: %s", task.name, error, extra=about)
         return take
     words = speakable(heard, task.language)
     if not words or is_stuck(words):

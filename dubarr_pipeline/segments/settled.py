@@ -35,7 +35,7 @@ def _with_take(task: LineTask, cache: AnswerCache, earlier: _Earlier) -> LineTas
         found = next((take for take in known if take.sound == sound and cache.is_whole(take)), None)
         if found := found or cache.take(task.language, sound):
             return replace(task, fixed=found)
-        _log.warning("%s: its take %s is gone", task.name, sound)
+        _log.warning("%s: its take %s is gone", task.name, sound, extra={"line": task.index})
         refused = (*task.refused, f"take: {sound} is gone, or was never spoken")
         return replace(task, edits=replace(task.edits, take=None), refused=refused)
     take = line.take if line and task.edits.locked else None

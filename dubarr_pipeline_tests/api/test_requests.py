@@ -21,7 +21,14 @@ from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
-from dubarr_pipeline.errors import DubbingError, LanguageError, NoScript, NotAVideo, SourceMissing
+from dubarr_pipeline.errors import (
+    DubbingError,
+    LanguageError,
+    NoScript,
+    NotAVideo,
+    SourceMissing,
+    SpokenLanguage,
+)
 from dubarr_pipeline.library.dub_requests import DubRequest, film_of
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.library.webhooks.inbox import Inbox
@@ -84,7 +91,7 @@ class Home:
         )
 
     def by_inbox(self, path: str, **fields: Any) -> dg.SensorResult:
-        asked = DubRequest(path, tuple(TARGETS), **fields)
+        asked = DubRequest(**{"path": path, "target_langs": tuple(TARGETS), **fields})
         write_receipt(Receipt(asked), self.settings.work_dir)
         Inbox(self.settings.work_dir).put("films", asked)
         return self.tick(webhook_inbox)
@@ -150,7 +157,8 @@ def test_the_job_adds_the_partition_and_queues_its_run_once(home: Home) -> None:
         ("words.txt", {}, NotAVideo, "not a video"),
         ("A film.mkv", {"library": "nowhere"}, DubbingError, "unknown library 'nowhere'"),
         ("A film.mkv", {"spoken_language": "klingonese"}, LanguageError, "unknown language"),
-        ("A film.mkv", {"spoken_language": "es"}, NoScript, "no usable subtitles"),
+        ("A film.mkv", {"spoken_language": "fr"}, NoScript, "no usable subtitles"),
+        ("A film.mkv", {"spoken_language": "es"}, SpokenLanguage, "already spoken in Spanish"),
     ],
 )
 def test_what_cannot_be_dubbed_is_said_in_the_same_words_by_every_road(
@@ -198,12 +206,17 @@ def test_a_request_in_the_inbox_becomes_a_run_of_a_person(home: Home) -> None:
 
 def test_a_refused_request_says_why_and_one_without_words_waits(home: Home) -> None:
     work_dir = home.settings.work_dir
-    home.by_inbox(str(home.film), spoken_language="es")
-    asked = DubRequest(str(home.film), ("ca", "es"), "es")
+    home.by_inbox(str(home.film), spoken_language="fr")
+    asked = DubRequest(str(home.film), ("ca", "es"), "fr")
     waiting = read_receipt(Receipt(asked).name, work_dir)
     assert waiting
     assert waiting.state == "REQUESTED"
     assert "no usable subtitles" in waiting.cause
+    # What is spoken is known, with or without words; subtitles that may come change nothing of it.
+    home.by_inbox(str(home.film), target_langs=("en",), spoken_language="en")
+    spoken = read_receipt(Receipt(DubRequest(str(home.film), ("en",), "en")).name, work_dir)
+    assert spoken
+    assert (spoken.state, "already spoken in English" in spoken.cause) == ("REFUSED", True)
     words = home.film.with_name("words.mkv")
     words.write_text("no film at all\n" * 50)
     home.by_inbox(str(words))

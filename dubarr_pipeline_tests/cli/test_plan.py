@@ -111,6 +111,17 @@ def test_a_language_that_cannot_be_made_is_told(bench: Bench, film: Path):
     assert (found["estimate"], "already spoken in English" in found["fault"]) == (None, True)
 
 
+def test_a_mistyped_path_is_named_and_no_key_is_listed(dubbed: Bench, film: Path):
+    for name in (str(film.with_name("flim.mkv")), "flim.mkv", f"{film.parent}/flim"):
+        refused = dubbed.run("plan", name)
+        assert refused.code == 4
+        assert refused.err == f"dubarr: {Path(name).absolute()} is not there: check the path\n"
+    assert dubbed.run("plan", str(film.parent)).err.endswith(
+        "is a folder: name a video file in it\n"
+    )
+    assert "0 videos match 'no-key'" in dubbed.run("plan", "no-key").err
+
+
 def test_a_library_is_planned_by_its_name(film: Path, tmp_path: Path):
     shutil.copyfile(film, film.with_name("unwritten.mkv"))
     tables = {"libraries.films": {"path": str(film.parent), "target_langs": ["es"]}}

@@ -21,7 +21,7 @@ from dubarr_pipeline.defs.publishing import publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import published_status
-from dubarr_pipeline.errors import ServiceUnavailable
+from dubarr_pipeline.errors import DiskFull, ServiceUnavailable
 from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.library.gate import held_films, remember
 from dubarr_pipeline.library.videos import Video, load_video
@@ -363,7 +363,9 @@ def test_the_job_approves_and_the_sensor_asks_for_the_film(harbour: Harbour) -> 
     assert harbour.gate()["decision"]["by"] == "Dagster's UI"
 
 
-def test_after_its_days_it_goes_through_by_itself(harbour: Harbour) -> None:
+def test_after_its_days_it_goes_through_by_itself(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work = harbour.bench.work
     work.decisions.unlink()
     assert harbour.bench.run("publish", harbour.key).code == 2
@@ -376,11 +378,18 @@ def test_after_its_days_it_goes_through_by_itself(harbour: Harbour) -> None:
         harbour.configure(approve_after_days=9)
         assert harbour.tick(instance, cursor)[0] == []
         harbour.configure(approve_after_days=7)
+        with monkeypatch.context() as patch:
+            patch.setattr(room, "decide", _no_room)
+            assert harbour.tick(instance, cursor)[0] == [], "it fails no tick"
         requests, _ = harbour.tick(instance, cursor)
     assert requests == [film.key]
     decision = json.loads(work.decisions.read_text())["decisions"][-1]
     assert (decision["by"], decision["note"]) == ("dubarr", "nobody decided for 7 days")
     assert harbour.bench.run("publish", harbour.key).code == 0
+
+
+def _no_room(*_: Any) -> None:
+    raise DiskFull("no room left on the disk")
 
 
 def _age(settings: Settings, days: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import signal
 import socket
@@ -70,6 +71,16 @@ def lose_signs_of_life(server: Server, seconds: float) -> None:
             store.add_daemon_heartbeat(each._replace(timestamp=each.timestamp - seconds))
 
 
+def log_lines(server: Server) -> list[dict[str, object]]:
+    """All that its processes wrote: nothing but JSON objects."""
+    logs = [server.log, *(server.home / "serving").glob("*.log")]
+    assert len(logs) >= 5
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    found = [json.loads(line) for line in lines]
+    assert all(each.keys() >= {"time", "level", "logger", "message"} for each in found)
+    return found
+
+
 def stages(server: Server, run: str) -> int:
     events = server.run(run)["eventConnection"]["events"]
     return sum(event["__typename"] == "MaterializationEvent" for event in events)
@@ -106,6 +117,9 @@ def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys:
 
 @pytest.mark.slow
 def test_what_is_stopped_is_gone_and_goes_on_later(server: Server, keys: list[str]):
+    assert server.config
+    with server.config.open("a") as config:
+        config.write('[logging]\nformat = "json"\n')
     server.start()
     run = server.launch(keys[0])
     server.wait(lambda: stages(server, run) >= 2, "two stages are made")
@@ -125,6 +139,14 @@ def test_what_is_stopped_is_gone_and_goes_on_later(server: Server, keys: list[st
     server.wait(lambda: server.words().count("webserver is ready") == 3, "all is back")
     server.process.kill()
     server.wait(lambda: not server.processes(), "nothing outlives the command")
+    lines = log_lines(server)
+    assert {"dubarr_pipeline", "dagster"} <= {
+        str(each["logger"]).partition(".")[0] for each in lines
+    }
+    of_run = [each for each in lines if each.get("run") == run]
+    assert {each.get("film") for each in of_run} == {keys[0]}
+    assert {"vocals", "diarization"} <= {each.get("stage") for each in of_run}
+    assert any(str(each["logger"]).startswith("dubarr_pipeline.") for each in of_run)
 
 
 def _serve(server: Server, port: int) -> subprocess.CompletedProcess[str]:

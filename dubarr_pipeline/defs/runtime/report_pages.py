@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from dubarr_pipeline.compute.json_lines import JsonLines, log_as_asked, logs_json
 from dubarr_pipeline.config.settings import user_settings
 from dubarr_pipeline.defs.runtime.records import report_address
 from dubarr_pipeline.errors import DubbingError
@@ -46,6 +48,7 @@ def report_route(work_dir: Path) -> BaseRoute:
 
 def main() -> None:
     """Run ``dagster-webserver`` with its own arguments."""
+    log_as_asked()
     from dagster_webserver import app, cli
     from dagster_webserver.webserver import DagsterWebserver
 
@@ -55,6 +58,9 @@ def main() -> None:
         def build_routes(self) -> list[BaseRoute]:
             return [report_route(user_settings().work_dir), *super().build_routes()]
 
+    if logs_json():
+        for each in uvicorn.config.LOGGING_CONFIG["formatters"].values():
+            each["()"] = JsonLines
     app.DagsterWebserver = ReportingWebserver  # pyright: ignore[reportPrivateImportUsage]
     cli.main()
 

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import OperationalError
 
+from dubarr_pipeline.compute.json_lines import logs_json
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import DUB, PLAIN, PUBLISH, LibraryNames, stage_of
 from dubarr_pipeline.defs.runtime.home import dagster_home
@@ -138,6 +139,7 @@ def _run(
     bury_dead_runs(instance)
     add_video(instance, video.key, names)
     run_id = str(uuid.uuid4())
+    level = "INFO" if logs_json() else "CRITICAL"
     where = {"config_file": str(settings.config_file or ""), "work_dir": str(settings.work_dir)}
     result = definitions.resolve_job_def(names.prefixed(job)).execute_in_process(
         instance=instance,
@@ -146,7 +148,7 @@ def _run(
         run_config={
             "ops": {names.op(name): {"config": dict(each)} for name, each in configs.items()},
             "resources": {names.resource: {"config": where}},
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "loggers": {"console": {"config": {"log_level": level}}},
         },
         run_id=run_id,
         tags={

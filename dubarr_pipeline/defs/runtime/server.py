@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import json
+import logging
 import os
 import signal
 import socket
@@ -28,6 +29,7 @@ from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from dubarr_pipeline.compute import subreaper
+from dubarr_pipeline.compute.json_lines import log_as_asked, logs_json
 from dubarr_pipeline.config.options import (
     RUNNING_RECEIVER,
     RUNNING_REVIEW,
@@ -43,12 +45,15 @@ from dubarr_pipeline.services.bearer_auth import OPEN_PATH
 if TYPE_CHECKING:
     from dubarr_pipeline.config.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 WEBHOOKS, REVIEW = "webhooks", "review"
 """Sections of the settings and commands of `dubarr serve`, of our own servers."""
 _CALLED = {WEBHOOKS: "webhook receiver", REVIEW: "review page"}
 _DEFINITIONS = "dubarr_pipeline.definitions"
 _WEBSERVER = "dubarr_pipeline.defs.runtime.report_pages"
 """Name of the code location as in `workspace.yaml`, so that its sensors keep their switches."""
+_LOGGED = "dubarr_pipeline.defs.runtime.logged_program"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _LONGEST_ROOT = 80
 """Bytes; a socket's path has at most 107, and ours adds 21."""
@@ -225,10 +230,10 @@ def library_programs(
     server = {"socket": str(code), "location_name": _DEFINITIONS}
     workspace = serving_folder(home) / "workspace.yaml"
     write_text(workspace, json.dumps({"load_from": [{"grpc_server": server}]}, indent=1) + "\n")
-    run = (sys.executable, "-m")
+    run = (sys.executable, "-m", *((_LOGGED,) if logs_json() else ()))
     grpc = (*run, "dagster", "api", "grpc", "--socket", str(code), "--module-name", _DEFINITIONS)
     where = ("-w", str(workspace))
-    web = (*run, _WEBSERVER, "-h", address.host, "-p", str(address.port), *where)
+    web = (sys.executable, "-m", _WEBSERVER, "-h", address.host, "-p", str(address.port), *where)
     return [
         Program("code server", (*grpc, "--location-name", _DEFINITIONS), lambda: _listens(code)),
         Program("webserver", web, lambda: _answers(address), address.url),
@@ -280,13 +285,17 @@ def _supervise(address: WebAddress, others: Mapping[str, WebAddress]) -> None:
 
 
 def _print(line: str) -> None:
-    """Print a line for people; the terminal may be gone."""
+    """Print a line for people, or log it as JSON; the terminal may be gone."""
+    if logs_json():
+        _log.info("%s", line)
+        return
     with suppress(OSError):
         sys.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
+    log_as_asked()
     _web, _port, *_more = sys.argv[1:]
     _named = zip(_more[::3], _more[1::3], _more[2::3], strict=True)
     _supervise(WebAddress(_web, int(_port)), {n: WebAddress(h, int(p)) for n, h, p in _named})
