@@ -38,7 +38,7 @@ class JsonLines(logging.Formatter):
             "logger": getattr(record, _ORIGIN, record.name),
             "message": meta.get("orig_message") or record.getMessage(),
             "film": (meta.get("job_tags") or {}).get("dagster/partition"),
-            "stage": (meta.get("step_key") or "").removeprefix("dub__"),
+            "stage": (meta.get("step_key") or "").rpartition("dub__")[2],
             "run": meta.get("run_id"),
             "line": getattr(record, "line", None),
             "event": getattr(event, "event_type_value", None),

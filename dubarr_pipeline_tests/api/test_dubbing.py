@@ -110,8 +110,10 @@ def test_errors_are_ours(tmp_path: Path, tiny_film: Path) -> None:
         dubarr.dub(tiny_film, to=["en"], work_dir=work)
     with pytest.raises(SettingsError, match="unknown profile 'huge'"):
         dubarr.dub(tiny_film, to=["es"], work_dir=work, profile="huge")
-    with pytest.raises(SettingsError, match="0 videos match"):
+    with pytest.raises(SourceMissing, match=r"absent\.mkv is not there"):
         dubarr.plan(tmp_path / "absent.mkv", work_dir=work)
+    with pytest.raises(SettingsError, match="0 videos match"):
+        dubarr.plan("absent", work_dir=work)
     with pytest.raises(DubbingError, match="no languages of its own"):
         dubarr.plan(tiny_film, work_dir=work)
     assert dubarr.status(tmp_path / "none") == []
