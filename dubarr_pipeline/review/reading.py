@@ -160,20 +160,25 @@ def peaks(room: ReviewRoom, asked: Asked) -> Response:
 
 
 def picture(room: ReviewRoom, asked: Asked) -> Response:
-    """Return the film's picture by ranges; 202 while a proxy is made."""
+    """Return the film's picture by ranges; 202 while a proxy is made.
+
+    Of a proxy in the making the minute with `at` is enough; ``X-Start-S`` is where it begins.
+    """
     view = room.view(asked.key)
     kind = describe_picture(view).kind
     if kind == "none":
         raise RequestRefused(404, "no_picture", "the film's source has no picture, or is away")
-    path = view.video.source
+    path, headers = view.video.source, {**_KEPT_BY_BROWSERS}
     if kind == "proxy" or asked.query["proxy"]:
-        made = room.proxies.proxy(view)
-        if not isinstance(made, Path):
+        made = room.proxies.proxy(view, None if asked.query["at"] < 0 else asked.query["at"])
+        if isinstance(made, float):
             return json_response(Making, Making(made), 202)
-        path = made
+        path, start_s = made
+        is_piece = path.parent != view.cache
+        headers |= {"X-Start-S": f"{start_s:g}"} if is_piece else {}
         os.utime(view.cache)  # it is in use; the file's own date is its version
     status = path.stat()
-    return FileResponse(path, 200, _KEPT_BY_BROWSERS, picture_type(path), stat_result=status)
+    return FileResponse(path, 200, headers, picture_type(path), stat_result=status)
 
 
 CALLS = (
@@ -203,7 +208,10 @@ CALLS = (
     ),
     RestCall(
         *("GET", f"{FILM}/picture", picture, "video/mp4"),
-        query=(Query("proxy", bool, "the proxy, where the source shows nothing", False),),
+        query=(
+            Query("proxy", bool, "the proxy, where the source shows nothing", False),
+            Query("at", float, "seconds in the picture: a piece that has them will do", -1.0),
+        ),
         more={202: Making},
     ),
 )

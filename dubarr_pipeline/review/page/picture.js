@@ -3,6 +3,7 @@
 import { fill, h } from "./dom.js";
 
 const ASK_AGAIN_MS = 3000;
+const PIECE_S = 60;
 
 export class Picture {
   constructor(store, player) {
@@ -14,18 +15,28 @@ export class Picture {
     this.video.addEventListener("loadedmetadata", () => this.ready());
     this.video.addEventListener("error", () => this.unplayable());
     this.proxy = false;
+    this.piece = null;
+    player.addEventListener("time", () => this.leave());
+  }
+
+  /** The playhead on the clock of the picture. */
+  get at() {
+    return Math.max(0, this.player.time + (this.store.film.picture.offset_s ?? 0));
   }
 
   get address() {
-    return this.store.address.media(`picture${this.proxy ? "?proxy=1" : ""}`);
+    // A copy in the making begins where the film is looked at.
+    return this.store.address.media(`picture${this.proxy ? `?proxy=1&at=${Math.floor(this.at / PIECE_S) * PIECE_S}` : ""}`);
   }
 
   /** Ask for the picture; while the server makes one, say how far it is and ask again. */
   async open() {
     if (this.store.film.picture.kind === "none") return this.tell("This film has no picture to show yet.");
+    this.proxy ||= this.store.film.picture.kind === "proxy";
+    const { address } = this;
     let answer;
     try {
-      answer = await fetch(this.address, { headers: { Range: "bytes=0-0" }, credentials: "same-origin" });
+      answer = await fetch(address, { headers: { Range: "bytes=0-0" }, credentials: "same-origin" });
     } catch {
       return this.later("The server does not answer.");
     }
@@ -34,9 +45,18 @@ export class Picture {
       return this.later(`Making a picture for the browser: ${Math.round(100 * (progress ?? 0))} %`);
     }
     if (!answer.ok) return this.tell("There is no picture of this film.");
+    const start = answer.headers.get("X-Start-S");
     await answer.body?.cancel();
-    this.video.src = this.address;
+    this.piece = start === null ? null : Number(start);
+    this.video.src = address;
     return fill(this.element, this.video);
+  }
+
+  /** The playhead has left the piece that is shown: another one, or the whole by now. */
+  leave() {
+    if (this.piece === null || (this.at >= this.piece && this.at < this.piece + PIECE_S)) return;
+    this.piece = null;
+    this.open().then(() => this.player.playing && this.video.play().catch(() => {}));
   }
 
   later(words) {
@@ -52,13 +72,18 @@ export class Picture {
 
   ready() {
     if (!this.video.videoWidth) return this.unplayable();
-    this.player.watch(this.video, this.store.film.picture.offset_s ?? 0);
+    this.player.watch(this.video, (this.store.film.picture.offset_s ?? 0) - (this.piece ?? 0));
   }
 
   /** The codec is none of the browser's: a small copy is. */
   unplayable() {
+    if (this.piece !== null) {
+      // The pieces have become one file.
+      this.piece = null;
+      return this.later("Looking for the picture again");
+    }
     if (this.proxy) return this.tell("This browser cannot show the picture.");
     this.proxy = true;
-    this.open();
+    return this.open();
   }
 }

@@ -35,16 +35,29 @@ export class Runs {
     return this.show();
   }
 
+  /** Listen while the page is seen: a browser has six connections to a server, for all its tabs. */
   listen() {
-    const events = new EventSource(this.store.address.media("events"));
-    let broken = false;
-    events.onmessage = ({ data }) => this.hear(JSON.parse(data));
-    events.onerror = () => { broken = true; };
-    events.onopen = () => {
-      if (broken) this.catchUp().catch((problem) => say(problem.message, "bad"));
-      broken = false;
+    let events = null;
+    let missed = false;
+    const turn = () => {
+      const seen = document.visibilityState === "visible";
+      if (seen && !events) {
+        events = new EventSource(this.store.address.media("events"));
+        events.onmessage = ({ data }) => this.hear(JSON.parse(data));
+        events.onerror = () => { missed = true; };
+        events.onopen = () => {
+          if (missed) this.catchUp().catch((problem) => say(problem.message, "bad"));
+          missed = false;
+        };
+      } else if (!seen && events) {
+        events.close();
+        events = null;
+        missed = true;
+      }
     };
-    addEventListener("pagehide", () => events.close());
+    turn();
+    document.addEventListener("visibilitychange", turn);
+    addEventListener("pagehide", () => events?.close());
   }
 
   /** Ask for what was told while the server could not be heard. */
