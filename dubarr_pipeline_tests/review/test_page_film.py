@@ -218,31 +218,45 @@ def test_everything_is_taken_back_to_the_beginning(review: Review):
     assert len(review.facts()) + len(review.facts("en")) == 6
 
 
-def test_a_second_page_stores_into_the_same_field(review: Review):
-    """It has not heard of the first one's edit: both are shown, and a person picks."""
+def test_two_tabs_and_one_field_make_a_person_pick(review: Review, seen: Browser):
+    """The tab that nobody looks at hears of nothing, and takes no connection to the server."""
     line = review.page.read("review.store.lines.at(-1).id")
-    review.page.read("review.store.hearOf = async () => {}")
-    told = review.page.read(_HERS % line)
-    assert told == 200
-    review.page.read(f"review.grid.activate('{line}')")
-    review.page.press("c")
-    review.page.write("Mine.")
-    review.page.press("Tab")
-    review.page.wait("document.querySelector('dialog[open]')")
-    shown = review.page.read("document.querySelector('dialog').innerText")
-    assert [words for words in ("Hers.", "Mine.", "Marta") if words not in shown] == []
-    review.page.click("Keep theirs")
-    assert [fact.value for fact in review.facts() if fact.field == "comment"] == ["Hers."]
-    review.open()
-    assert review.page.read(f"review.store.line('{line}').edits.comment") == "Hers."
+
+    def comment(tab: Keyboard, words: str) -> None:
+        tab.read(f"review.grid.activate('{line}')")
+        tab.press("c")
+        tab.write(words)
+        tab.press("Tab")
+
+    with seen.tab() as other:
+        hers = Keyboard(other)
+        hers.go(f"{review.film}?lang=es", OPEN)
+        review.page.read(_SEEN % "hidden")
+        hers.read("localStorage.setItem('dubarr.name', 'Marta')")
+        comment(hers, "Hers.")
+        hers.wait("!review.store.queue.length && !review.store.pumping")
+        hers.read("localStorage.removeItem('dubarr.name')")
+        revision = "review.store.documents.get('es').revision"
+        assert review.page.read(revision) < hers.read(revision)
+        comment(review.page, "Mine.")
+        review.page.wait("document.querySelector('dialog[open]')")
+        shown = review.page.read("document.querySelector('dialog').innerText")
+        assert [words for words in ("Hers.", "Mine.", "Marta") if words not in shown] == []
+        review.page.click("Keep theirs")
+        assert [fact.value for fact in review.facts() if fact.field == "comment"] == ["Hers."]
+        # Looked at again, it catches up, and hears from then on.
+        comment(hers, "Hers again.")
+        review.page.read(_SEEN % "visible")
+        review.page.wait(f"review.store.line('{line}').edits.comment?.endsWith('Hers again.')")
+        comment(hers, "At once.")
+        review.page.wait(f"review.store.line('{line}').edits.comment?.endsWith('At once.')")
+        assert other.exceptions == []
 
 
-_HERS = """fetch(`/api/v1/films/${review.store.film.key}/edits/es`, {
-  method: "POST", headers: {"Content-Type": "application/json"},
-  body: JSON.stringify({revision: review.store.documents.get("es").revision, by: "Marta", facts: [
-    {id: crypto.randomUUID(), target: "line", target_id: "%s", field: "comment", value: "Hers."},
-  ]}),
-}).then(answer => answer.status)"""
+_SEEN = """(() => {
+  Object.defineProperty(document, "visibilityState", {get: () => "%s", configurable: true});
+  document.dispatchEvent(new Event("visibilitychange"));
+})()"""
 
 
 def test_a_locked_line_stays_as_it_is_whatever_a_sheet_says(review: Review):
