@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import AudioReader, Samples, Separator
 from dubarr_pipeline.engines.separation.dialogue import (
@@ -21,18 +22,21 @@ from dubarr_pipeline.engines.separation.dialogue import (
 )
 from dubarr_pipeline.engines.separation.masks import (
     CONTEXT_FRAMES,
+    HALO_BINS,
+    STRIP_BINS,
     centre_voice,
     wiener_voice,
 )
 from dubarr_pipeline.engines.separation.pauses import (
     Background,
     DialogueLine,
+    PauseSums,
     lines_of,
     pause_power,
     quiet_power,
     sound_of,
 )
-from dubarr_pipeline.engines.separation.spectrum import TINY, Grid, Power, Spectrum
+from dubarr_pipeline.engines.separation.spectrum import TINY, Grid, Spectrum
 from dubarr_pipeline.spans import Span, merge
 from dubarr_pipeline.workdir.canonical import canonical_json
 
@@ -75,11 +79,12 @@ class LiteSeparator(Separator):
         spans = [part for span in merge(speech) if (part := span.clip(film))]
         lines = lines_of(spans, source.samples, source.rate, grid)
         groups = dialogue_channels(source, lines, grid, self._options)
+        sound = _Sound(source, grid)
         for line in lines:
             works = [
                 work
                 for group in groups
-                for work in _LineWork(source, line, group, grid, self._options).parts()
+                for work in _LineWork(sound, line, group, self._options).parts()
             ]
             self.used.update({work.method for work in works})
             for block in _blocks(line.span, grid):
@@ -87,6 +92,7 @@ class LiteSeparator(Separator):
                 for work in works:
                     vocals[list(work.channels)] = work.voice(block)
                 yield block.start, vocals
+            sound.forget(line)
         _log.info("separated %d lines: %s", len(lines), self.method)
 
 
@@ -97,51 +103,95 @@ def _blocks(span: Span, grid: Grid) -> Iterator[Span]:
         yield Span(start, min(span.end, start + step))
 
 
+class _Sound:
+    """The source as spectra; the sums of a pause are kept while lines are near that hear it."""
+
+    def __init__(self, source: AudioReader, grid: Grid) -> None:
+        self.grid, self.rate = grid, source.rate
+        self._source = source
+        self._sums: dict[tuple[Span, tuple[int, ...]], PauseSums] = {}
+
+    def spectra(self, span: Span, channels: tuple[int, ...]) -> Spectrum:
+        """Return the spectra of a stretch, ``(channels, frames, bins)``."""
+        return self.grid.analyse(sound_of(self._source, span)[list(channels)])
+
+    def pause(self, span: Span, channels: tuple[int, ...]) -> PauseSums:
+        """Return the sums of a pause."""
+        key = span, channels
+        if key not in self._sums:
+            self._sums[key] = PauseSums.of(self.spectra(span, channels))
+        return self._sums[key]
+
+    def forget(self, line: DialogueLine) -> None:
+        """Drop the pauses that lie before the first one which this line has heard."""
+        first = min((span.start for span in line.before), default=line.span.start)
+        self._sums = {key: sums for key, sums in self._sums.items() if key[0].start >= first}
+
+
 class _LineWork:
     """One line in one group of channels: how the voice is taken out, against what background."""
 
     def __init__(
         self,
-        source: AudioReader,
+        sound: _Sound,
         line: DialogueLine,
         channels: tuple[int, ...],
-        grid: Grid,
         options: SeparationOptions,
     ) -> None:
         self.channels = channels
-        self._source, self._line, self._grid, self._options = source, line, grid, options
-        pauses = [self._spectra(pause) for pause in line.before + line.after]
-        heard = self._spectra(line.sample(source.rate, grid))
+        self._sound, self._line, self._options = sound, line, options
+        self._whole = self._spectra_of_whole()
+        before = [sound.pause(span, channels) for span in line.before]
+        after = [sound.pause(span, channels) for span in line.after]
+        pauses = before + after
+        heard = self._sample()
         self.method: Literal["centre", "wiener"] = "wiener"
         self._place = MIDDLE
         self._is_apart = False
         if len(channels) == 2:
             places = sides(pauses, heard)
-            for piece in line.pieces(source.rate, grid):
+            for piece in line.pieces(sound.rate, sound.grid):
                 places += sides(pauses, self._spectra(piece))
             self._is_apart = are_apart(places)
             self._place = position(pauses, heard)
             if tells_apart(self._place, pauses, heard, options):
                 self.method = "centre"
-        self._background = self._hear_background(pauses, heard)
+        self._background = self._hear_background(before, after, heard)
 
     def parts(self) -> list[_LineWork]:
         """Return the work; one for each channel where their voices are not the same."""
         if not self._is_apart or self._options.method == "centre":
             return [self]
-        shared = self._source, self._line
-        return [_LineWork(*shared, (c,), self._grid, self._options) for c in self.channels]
+        return [_LineWork(self._sound, self._line, (c,), self._options) for c in self.channels]
 
-    def _hear_background(self, pauses: list[Spectrum], heard: Spectrum) -> Background:
-        line, grid, rate = self._line, self._grid, self._source.rate
-        pauses = [self._turn(pause) for pause in pauses]
+    def _spectra_of_whole(self) -> Spectrum | None:
+        """Return all that is heard for a line of one block, which its sample is a part of."""
+        (block, *more), grid = _blocks(self._line.span, self._sound.grid), self._sound.grid
+        sample = self._line.sample(self._sound.rate, grid)
+        if more or sample.start != block.start:
+            return None
+        return self._spectra(_heard_for(block, grid))
+
+    def _sample(self) -> Spectrum:
+        grid = self._sound.grid
+        span = self._line.sample(self._sound.rate, grid)
+        if self._whole is None:
+            return self._spectra(span)
+        first = CONTEXT_FRAMES + _MARGIN_FRAMES
+        return self._whole[:, first : first + (span.length - grid.size) // grid.hop + 1]
+
+    def _hear_background(
+        self, before: list[PauseSums], after: list[PauseSums], heard: Spectrum
+    ) -> Background:
+        line, sound = self._line, self._sound
+        lean = self._place.lean if self.method == "centre" else None
         known = [
-            (float(line.span.start), pause_power(pauses[: len(line.before)])),
+            (float(line.span.start), pause_power(before, lean)),
             *(
                 (float(knot.start + knot.length / 2), quiet_power(self._turn(self._spectra(knot))))
-                for knot in line.knots(rate, grid)
+                for knot in line.knots(sound.rate, sound.grid)
             ),
-            (float(line.span.end), pause_power(pauses[len(line.before) :])),
+            (float(line.span.end), pause_power(after, lean)),
         ]
         found = [(moment, level) for moment, level in known if level is not None]
         found = found or [(float(line.span.start), quiet_power(self._turn(heard)))]
@@ -154,27 +204,40 @@ class _LineWork:
         return self._place.turn(spectra) if self.method == "centre" else spectra
 
     def _spectra(self, span: Span) -> Spectrum:
-        return self._grid.analyse(sound_of(self._source, span)[list(self.channels)])
+        return self._sound.spectra(span, self.channels)
 
     def voice(self, block: Span) -> Samples:
         """Return the voice inside `block`, ``(len(channels), samples)``."""
-        grid, hop = self._grid, self._grid.hop
-        lead = (CONTEXT_FRAMES + _MARGIN_FRAMES) * hop
-        body = -(-block.length // hop) * hop
-        heard = Span(block.start - lead, block.start + body + lead)
-        spectra = self._turn(self._spectra(heard))
-        centres = heard.start + np.arange(spectra.shape[1]) * hop + grid.size / 2
-        background = self._background.at(centres)
-        found = (
-            self._centre(spectra, background)
-            if self.method == "centre"
-            else wiener_voice(spectra, background.mean(axis=0), self._options.wiener_caution)
-        )
-        keep = CONTEXT_FRAMES * hop
-        sound = grid.synthesise(found[:, CONTEXT_FRAMES : spectra.shape[1] - CONTEXT_FRAMES])
-        return sound[:, lead - keep : lead - keep + block.length]
+        grid = self._sound.grid
+        heard = _heard_for(block, grid)
+        spectra = self._spectra(heard) if self._whole is None else self._whole
+        moments = heard.start + np.arange(spectra.shape[1]) * grid.hop + grid.size / 2
+        inner = slice(CONTEXT_FRAMES, spectra.shape[1] - CONTEXT_FRAMES)
+        outer = slice(_MARGIN_FRAMES * grid.hop, _MARGIN_FRAMES * grid.hop + block.length)
+        if self.method == "centre":
+            sound = grid.synthesise(self._centre(spectra, moments)[inner])[outer]
+            return self._place.gains()[:, None] * sound
+        background = self._background.at(moments).mean(axis=0)
+        found = wiener_voice(spectra, background, self._options.wiener_caution)
+        return grid.synthesise(found[:, inner])[:, outer]
 
-    def _centre(self, turned: Spectrum, background: Power) -> Spectrum:
-        ratio = background[0] / (background[1] + TINY)
-        voice = centre_voice(turned[0], turned[1], ratio, self._options.centre_caution)
-        return voice * self._place.gains()[:, None, None]
+    def _centre(self, spectra: Spectrum, moments: NDArray[np.float64]) -> Spectrum:
+        """Return the voice at its place, ``(frames, bins)``, worked out in strips of bins."""
+        found = np.empty(spectra.shape[1:], np.complex64)
+        bins = found.shape[1]
+        for first in range(0, bins, STRIP_BINS):
+            last = min(bins, first + STRIP_BINS)
+            low, high = max(0, first - HALO_BINS), min(bins, last + HALO_BINS)
+            at, beside = self._place.turn(spectra[:, :, low:high])
+            level = self._background.of(low, high).at(moments)
+            ratio = level[0] / (level[1] + TINY)
+            voice = centre_voice(at, beside, ratio, self._options.centre_caution)
+            found[:, first:last] = voice[:, first - low : last - low]
+        return found
+
+
+def _heard_for(block: Span, grid: Grid) -> Span:
+    """Return what must be heard for a block: whole hops, with context on both sides."""
+    lead = (CONTEXT_FRAMES + _MARGIN_FRAMES) * grid.hop
+    body = -(-block.length // grid.hop) * grid.hop
+    return Span(block.start - lead, block.start + body + lead)

@@ -1,5 +1,8 @@
 """Sound around a line in its pauses: the measure of what to leave in."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,6 +116,10 @@ class Background:
     moments: NDArray[np.float64]
     powers: Power
 
+    def of(self, first: int, last: int) -> Background:
+        """Return the power of the bins from `first` up to `last` alone."""
+        return Background(self.moments, self.powers[:, :, first:last])
+
     def at(self, moments: NDArray[np.float64]) -> Power:
         """Interpolate the power at any moments, linearly: ``(signals, moments, bins)``."""
         if len(self.moments) == 1:
@@ -130,13 +137,64 @@ def sound_of(source: AudioReader, span: Span) -> Samples:
     return np.nan_to_num(sound, copy=True, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def pause_power(pauses: list[Spectrum]) -> Power | None:
-    """Mean power per bin over all frames of the pauses, ``(signals, bins)``; None without any."""
+@dataclass(frozen=True, slots=True)
+class PauseSums:
+    """Power of a pause, summed over its frames: all that any turn of the stereo picture needs.
+
+    Attributes:
+        frames: how many were summed.
+        powers: ``(signals, bins)``; of two channels those of their middle and side.
+        shared: real part of middle x side, ``(bins,)``; nothing for one channel.
+    """
+
+    frames: int
+    powers: Power
+    shared: Power
+
+    @classmethod
+    def of(cls, spectra: Spectrum) -> PauseSums:
+        """Sum up ``(channels, frames, bins)`` of one or two channels."""
+        if len(spectra) == 1:
+            return cls(spectra.shape[1], _summed(spectra[0], spectra[0])[None], np.zeros(1, "f4"))
+        middle, side = spectra[0] + spectra[1], spectra[0] - spectra[1]
+        pairs = (middle, middle), (side, side), (middle, side)
+        sums = [_summed(*pair) * np.float32(0.25) for pair in pairs]
+        return cls(spectra.shape[1], np.stack(sums[:2]), sums[2])
+
+    def channels(self) -> Power:
+        """Return the sums of each channel, ``(channels, bins)``."""
+        if len(self.powers) == 1:
+            return self.powers
+        both, twice = self.powers[0] + self.powers[1], 2 * self.shared
+        return np.maximum(np.stack([both + twice, both - twice]), 0)
+
+    def turned(self, lean: float) -> Power:
+        """Return the sums at a position, and beside it: ``(2, bins)``."""
+        middle, side = self.powers
+        place = np.float32(lean)
+        twice = 2 * place * self.shared
+        at = middle + twice + place * place * side
+        beside = side - twice + place * place * middle
+        return np.maximum(np.stack([at, beside]), 0) / (1 + place * place) ** 2
+
+
+def _summed(first: Spectrum, second: Spectrum) -> Power:
+    """Real part of first x second conjugated, summed over the frames: ``(bins,)``."""
+    parts = [np.ascontiguousarray(each).view(np.float32) for each in (first, second)]
+    return np.einsum("fb,fb->b", *parts).reshape(-1, 2).sum(axis=1)
+
+
+def pause_power(pauses: Sequence[PauseSums], lean: float | None) -> Power | None:
+    """Mean power over all frames of the pauses, ``(signals, bins)``; None without any.
+
+    Args:
+        pauses: beside a line.
+        lean: position at and beside which it is wanted; None for that of each channel.
+    """
     if not pauses:
         return None
-    frames = sum(pause.shape[1] for pause in pauses)
-    summed = np.sum([power(pause).sum(axis=1) for pause in pauses], axis=0)
-    return (summed / np.float32(frames)).astype(np.float32)
+    each = [pause.channels() if lean is None else pause.turned(lean) for pause in pauses]
+    return np.sum(each, axis=0) / np.float32(sum(pause.frames for pause in pauses))
 
 
 def quiet_power(heard: Spectrum) -> Power:

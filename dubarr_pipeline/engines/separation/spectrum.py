@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 import numpy as np
 import scipy.fft
@@ -19,7 +18,6 @@ TINY = np.float32(1e-12)
 """Keeps divisions finite; -120 dB below a full-scale bin."""
 _OVERLAP = 4
 _FRAME_S = 0.0464
-_Array = TypeVar("_Array", NDArray[np.float32], NDArray[np.complex64])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +70,22 @@ class Grid:
 
 def power(spectrum: Spectrum) -> Power:
     """Squared magnitude."""
-    return np.square(spectrum.real) + np.square(spectrum.imag)
+    squares = np.square(spectrum.real)
+    squares += np.square(spectrum.imag)
+    return squares
 
 
-def over_time(values: _Array) -> _Array:
+def over_time(values: Power) -> Power:
     """Mean over nine frames (0.1 s) around each; beyond the ends there is nothing."""
-    padded = np.pad(values, [(4, 4), (0, 0)])
-    two = padded[:-1] + padded[1:]
-    four = two[:-2] + two[2:]
-    eight = four[:-4] + four[4:]
-    mean = (eight[:-1] + padded[8:]) * np.float32(1 / 9)
-    return cast("_Array", mean)
+    padded = np.zeros((len(values) + 8, values.shape[1]), np.float32)
+    padded[4:-4] = values
+    eight = padded[:-1] + padded[1:]
+    for reach in (2, 4):
+        eight = eight[:-reach] + eight[reach:]
+    mean = eight[:-1]
+    mean += padded[8:]
+    mean *= np.float32(1 / 9)
+    return mean
 
 
 def over_bins(values: Power) -> Power:
@@ -90,4 +93,5 @@ def over_bins(values: Power) -> Power:
     smooth = values.copy()
     smooth[..., 1:] += values[..., :-1]
     smooth[..., :-1] += values[..., 1:]
-    return smooth * np.float32(1 / 3)
+    smooth *= np.float32(1 / 3)
+    return smooth

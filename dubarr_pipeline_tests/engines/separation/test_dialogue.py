@@ -11,7 +11,7 @@ from dubarr_pipeline.engines.separation.dialogue import (
     sides,
     tells_apart,
 )
-from dubarr_pipeline.engines.separation.pauses import lines_of
+from dubarr_pipeline.engines.separation.pauses import PauseSums, lines_of
 from dubarr_pipeline.engines.separation.spectrum import Grid
 from dubarr_pipeline.spans import Span
 from dubarr_pipeline_tests.fixtures.separation_sounds import Sound, voice, wide
@@ -72,7 +72,7 @@ def spectra_of(left: float, right: float, bed: float, *, same_bed: bool = False)
     if same_bed:
         noise[1] = noise[0]
     heard = np.stack([left * spoken, right * spoken]) + noise[:, :LENGTH]
-    return [GRID.analyse(noise[:, LENGTH:])], GRID.analyse(heard)
+    return [PauseSums.of(GRID.analyse(noise[:, LENGTH:]))], GRID.analyse(heard)
 
 
 @pytest.mark.parametrize(("left", "right"), [(1, 1), (1.4, 0.6), (0.6, 1.4), (1.7, 0.3)])
@@ -107,7 +107,7 @@ def test_voices_at_one_place_are_not_apart(
 def test_a_microphone_per_channel_is_apart_also_without_a_pause() -> None:
     first, second = Span(0, LENGTH // 2), Span(LENGTH // 2, LENGTH)
     heard = GRID.analyse(np.stack([voice(LENGTH, RATE, [part]) for part in (first, second)]))
-    for pauses in ([], [GRID.analyse(wide(2, LENGTH, 0.001))]):
+    for pauses in ([], [PauseSums.of(GRID.analyse(wide(2, LENGTH, 0.001)))]):
         assert are_apart(sides(pauses, heard))
     assert not are_apart(sides([], np.zeros_like(heard)))
 
@@ -122,7 +122,7 @@ def test_two_voices_on_two_sides_are_no_point() -> None:
     first = voice(LENGTH, RATE, [Span(0, LENGTH)], seed=1)
     second = voice(LENGTH, RATE, [Span(0, LENGTH)], seed=2)[::-1]
     heard = GRID.analyse(np.stack([first, second]))
-    pauses = [GRID.analyse(wide(2, LENGTH, 0.001))]
+    pauses = [PauseSums.of(GRID.analyse(wide(2, LENGTH, 0.001)))]
     found = position(pauses, heard)
     assert not tells_apart(found, pauses, heard, SeparationOptions())
 
