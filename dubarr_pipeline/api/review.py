@@ -26,13 +26,13 @@ from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.housekeeping import REVIEWS
 from dubarr_pipeline.library.webhooks.inbox import webhook_token
-from dubarr_pipeline.review.answers import GateAnswer, GateWish
-from dubarr_pipeline.review.cast_answers import (
+from dubarr_pipeline.review.answers.cast_answers import (
     SeriesAnswer,
     SeriesCharacter,
     SeriesWish,
     UnsureAnswer,
 )
+from dubarr_pipeline.review.answers.film_answers import GateAnswer, GateWish
 from dubarr_pipeline.review.room import Backstage, ReviewRoom
 from dubarr_pipeline.review.server import review_server
 

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from dubarr_pipeline.edits.files import edits_lock
 from dubarr_pipeline.errors import LineError, RequestRefused
-from dubarr_pipeline.review.answers import (
+from dubarr_pipeline.review.answers.film_answers import (
     Accepted,
     GateAnswer,
     GateWish,
@@ -24,7 +24,7 @@ from dubarr_pipeline.review.lines import take_row
 from dubarr_pipeline.review.reading import known, row_of
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline.review.sheet import describe_film
-from dubarr_pipeline.review.trials import mixed
+from dubarr_pipeline.review.sounds.trials import mixed
 from dubarr_pipeline.workdir.layout import exclusive
 
 _SHEET_HEADERS = {

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from dubarr_pipeline.errors import RequestRefused
 from dubarr_pipeline.review.access import API, SESSION
-from dubarr_pipeline.review.answers import RefusalAnswer
+from dubarr_pipeline.review.answers.film_answers import RefusalAnswer
 from dubarr_pipeline.review.room import ReviewRoom
 
 FILM = f"{API}/films/{{key}}"

@@ -13,15 +13,15 @@ from dubarr_pipeline.edits.model import EditsRefused, ProposedFact, StaleRevisio
 from dubarr_pipeline.errors import DubbingError, RequestRefused
 from dubarr_pipeline.library.series.memory import remembered
 from dubarr_pipeline.review.access import API
-from dubarr_pipeline.review.answers import NamedErrors
-from dubarr_pipeline.review.calls import FILM, Asked, RestCall, json_response
-from dubarr_pipeline.review.cast_answers import (
+from dubarr_pipeline.review.answers.cast_answers import (
     CastAnswer,
     CastMember,
     CastWish,
     SeriesAnswer,
     SeriesWish,
 )
+from dubarr_pipeline.review.answers.film_answers import NamedErrors
+from dubarr_pipeline.review.calls import FILM, Asked, RestCall, json_response
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.mending import known_document, named_errors
 from dubarr_pipeline.review.room import ReviewRoom

@@ -20,7 +20,7 @@ from dubarr_pipeline.edits.sheets import (
 )
 from dubarr_pipeline.edits.workbooks import export_xlsx, import_xlsx
 from dubarr_pipeline.errors import RequestRefused
-from dubarr_pipeline.review.answers import EditsAnswer, ImportAnswer, NamedErrors
+from dubarr_pipeline.review.answers.film_answers import EditsAnswer, ImportAnswer, NamedErrors
 from dubarr_pipeline.review.calls import FILM, Asked, Query, RestCall, json_response
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.mending import fact_document, known_document, named_errors

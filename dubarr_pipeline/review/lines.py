@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dubarr_pipeline.edits.history import in_effect
-from dubarr_pipeline.review.answers import Badge, FitAnswer, LineRow, LineTally, TakeRow
+from dubarr_pipeline.review.answers.film_answers import (
+    Badge,
+    FitAnswer,
+    LineRow,
+    LineTally,
+    TakeRow,
+)
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.script.model import Segment
 from dubarr_pipeline.segments.results import KEPT_ORIGINAL, LineResult, Take

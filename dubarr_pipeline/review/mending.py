@@ -16,7 +16,7 @@ from dubarr_pipeline.edits.model import (
     StaleRevision,
 )
 from dubarr_pipeline.errors import RequestRefused
-from dubarr_pipeline.review.answers import (
+from dubarr_pipeline.review.answers.film_answers import (
     EditsAnswer,
     NamedError,
     NamedErrors,

@@ -20,7 +20,7 @@ from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.probe import probe, version
 from dubarr_pipeline.media.container.streams import MediaInfo
-from dubarr_pipeline.review.answers import PictureAnswer
+from dubarr_pipeline.review.answers.film_answers import PictureAnswer
 from dubarr_pipeline.review.films import FilmView
 
 _log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from dubarr_pipeline.errors import RequestRefused
 from dubarr_pipeline.media.audio.wav import WaveFile
-from dubarr_pipeline.review import sheet, waves
+from dubarr_pipeline.review import sheet
 from dubarr_pipeline.review.access import API
-from dubarr_pipeline.review.answers import (
+from dubarr_pipeline.review.answers.film_answers import (
     FilmAnswer,
     FilmList,
     LineRow,
@@ -25,10 +25,11 @@ from dubarr_pipeline.review.answers import (
 from dubarr_pipeline.review.calls import FILM, Asked, Query, RestCall, json_response
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.lines import rows
-from dubarr_pipeline.review.peaks import Rate, peaks_file
 from dubarr_pipeline.review.picture import describe_picture, picture_type
 from dubarr_pipeline.review.room import ReviewRoom
-from dubarr_pipeline.review.tracks import open_track
+from dubarr_pipeline.review.sounds import waves
+from dubarr_pipeline.review.sounds.peaks import Rate, peaks_file
+from dubarr_pipeline.review.sounds.tracks import open_track
 from dubarr_pipeline.segments.cache import TAKES
 
 What = Literal["original", "dub", "voice", "bed"]

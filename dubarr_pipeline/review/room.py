@@ -15,11 +15,11 @@ from dubarr_pipeline.errors import ArtifactError, RequestRefused
 from dubarr_pipeline.library.series.memory import SeriesFolder
 from dubarr_pipeline.library.series.names import series_of
 from dubarr_pipeline.library.videos import Video, load_video
-from dubarr_pipeline.review.answers import GateAnswer, GateWish
-from dubarr_pipeline.review.cast_answers import SeriesAnswer, SeriesWish
+from dubarr_pipeline.review.answers.cast_answers import SeriesAnswer, SeriesWish
+from dubarr_pipeline.review.answers.film_answers import GateAnswer, GateWish
 from dubarr_pipeline.review.films import FilmView, read_view
 from dubarr_pipeline.review.picture import ProxyMaker
-from dubarr_pipeline.review.trials import TrialDesk
+from dubarr_pipeline.review.sounds.trials import TrialDesk
 
 _log = logging.getLogger(__name__)
 _Value = TypeVar("_Value")

@@ -9,7 +9,7 @@ from dubarr_pipeline.edits.film import output_revision
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.videos import load_video, registered
 from dubarr_pipeline.review import lines
-from dubarr_pipeline.review.answers import (
+from dubarr_pipeline.review.answers.film_answers import (
     FilmAnswer,
     FilmList,
     LanguageAnswer,

@@ -25,8 +25,8 @@ from dubarr_pipeline.segments.lengths import VoiceName
 from dubarr_pipeline.segments.line import make_line
 from dubarr_pipeline.segments.measuring import measured
 from dubarr_pipeline.segments.results import FAILED, LINE_FAILURES, LineResult, failure_name
-from dubarr_pipeline.segments.settled import by_person
 from dubarr_pipeline.segments.tasks import LineTask
+from dubarr_pipeline.segments.wishes.settled import by_person
 from dubarr_pipeline.services.call_queue import DRAFTING, Cancelled, Priority
 
 _TICK_S = 0.25

@@ -20,7 +20,6 @@ from dubarr_pipeline.media.audio.wav import write_wave
 from dubarr_pipeline.progress import OnProgress, ignore_progress
 from dubarr_pipeline.script.model import Context
 from dubarr_pipeline.segments.cache import AnswerCache
-from dubarr_pipeline.segments.corrections import pin
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.journal import Journal, digest
 from dubarr_pipeline.segments.lengths import Lengths
@@ -35,8 +34,9 @@ from dubarr_pipeline.segments.results import (
     SegmentsStats,
     write_segments,
 )
-from dubarr_pipeline.segments.settled import with_chosen_takes
 from dubarr_pipeline.segments.tasks import LineTask, SegmentsRequest, line_tasks
+from dubarr_pipeline.segments.wishes.corrections import pin
+from dubarr_pipeline.segments.wishes.settled import with_chosen_takes
 from dubarr_pipeline.services.call_queue import ServiceQueue
 from dubarr_pipeline.text.languages import display_name, same_language
 from dubarr_pipeline.timing.placement import TimedTake, place

@@ -22,14 +22,14 @@ from dubarr_pipeline.engines.interfaces import (
 from dubarr_pipeline.engines.translation.reply_checks import terms_in
 from dubarr_pipeline.script.model import Context, Segment, SpeakerProfile, Term, Transcript
 from dubarr_pipeline.script.speakers.casting import CastVoice
-from dubarr_pipeline.segments.corrections import checked, said_fields
 from dubarr_pipeline.segments.journal import digest
-from dubarr_pipeline.segments.pronunciation import (
+from dubarr_pipeline.segments.results import FAILED, LineResult, Take
+from dubarr_pipeline.segments.wishes.corrections import checked, said_fields
+from dubarr_pipeline.segments.wishes.pronunciation import (
     pronounced,
     with_pronunciations,
     with_renderings,
 )
-from dubarr_pipeline.segments.results import FAILED, LineResult, Take
 from dubarr_pipeline.spans import Span, to_seconds
 from dubarr_pipeline.text.normalize import speakable
 from dubarr_pipeline.timing.length_model import PhonemeCount

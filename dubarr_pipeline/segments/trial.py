@@ -23,7 +23,6 @@ from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import write_wave
 from dubarr_pipeline.segments.cache import AnswerCache
 from dubarr_pipeline.segments.cast import read_cast
-from dubarr_pipeline.segments.corrections import pin
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.gpu_services import service_hosts
 from dubarr_pipeline.segments.inputs import (
@@ -39,6 +38,7 @@ from dubarr_pipeline.segments.measuring import measured
 from dubarr_pipeline.segments.results import Take
 from dubarr_pipeline.segments.run import at_clock, line_deps
 from dubarr_pipeline.segments.tasks import LineTask, SegmentsRequest, line_tasks
+from dubarr_pipeline.segments.wishes.corrections import pin
 from dubarr_pipeline.timing.placement import TimedTake, place
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 

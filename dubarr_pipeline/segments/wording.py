@@ -10,9 +10,9 @@ from dubarr_pipeline.errors import LineError, ServiceError
 from dubarr_pipeline.segments.deps import LineDeps
 from dubarr_pipeline.segments.journal import digest
 from dubarr_pipeline.segments.lengths import voice_key
-from dubarr_pipeline.segments.pronunciation import pronounced
 from dubarr_pipeline.segments.results import Take
 from dubarr_pipeline.segments.tasks import LineTask
+from dubarr_pipeline.segments.wishes.pronunciation import pronounced
 from dubarr_pipeline.services.call_queue import REFINEMENT, Priority
 from dubarr_pipeline.text.normalize import speakable
 from dubarr_pipeline.text.syllables import syllables

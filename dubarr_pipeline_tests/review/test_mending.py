@@ -14,8 +14,8 @@ from dubarr_pipeline.config.settings import parse_settings
 from dubarr_pipeline.library.series.corrections import CastCorrection
 from dubarr_pipeline.library.series.memory import CastMemory, SeriesFolder
 from dubarr_pipeline.library.videos import save_video
-from dubarr_pipeline.review.answers import GateWish
-from dubarr_pipeline.review.cast_answers import SeriesAnswer, SeriesWish
+from dubarr_pipeline.review.answers.cast_answers import SeriesAnswer, SeriesWish
+from dubarr_pipeline.review.answers.film_answers import GateWish
 from dubarr_pipeline.review.room import ReviewRoom
 from dubarr_pipeline_tests.fixtures.review_film import KEY, backstage, client_of
 

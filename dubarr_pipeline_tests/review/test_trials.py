@@ -13,8 +13,8 @@ import pytest
 from dubarr_pipeline.errors import LineError
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
-from dubarr_pipeline.review import trials
 from dubarr_pipeline.review.room import ReviewRoom
+from dubarr_pipeline.review.sounds import trials
 from dubarr_pipeline.segments.trial import SpokenTrial
 from dubarr_pipeline_tests.fixtures.finished_work import RATE, take
 from dubarr_pipeline_tests.fixtures.review_film import KEY, client_of

@@ -13,7 +13,7 @@ from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import read_json
 from dubarr_pipeline.script.model import Context, Relation, ScriptEdit, SpeakerProfile, Term
 from dubarr_pipeline.segments.inputs import briefed_context
-from dubarr_pipeline.segments.pronunciation import pronounced
+from dubarr_pipeline.segments.wishes.pronunciation import pronounced
 from dubarr_pipeline.workdir.artifacts import read_context, write_context, write_speakers
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fakes.simulated_services import SimulatedServer

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.media.audio.reader import Samples
-from dubarr_pipeline.review.waves import FilmSound
+from dubarr_pipeline.review.sounds.waves import FilmSound
 
 Rate = Literal["4", "100"]
 """Pairs of lowest and highest sample in a second: for the whole film, and for some lines."""

@@ -15,9 +15,9 @@ from dubarr_pipeline.edits.model import LineEdits
 from dubarr_pipeline.errors import RequestRefused
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.wav import WaveFile
-from dubarr_pipeline.review.answers import LineRow, TryWish
+from dubarr_pipeline.review.answers.film_answers import LineRow, TryWish
 from dubarr_pipeline.review.films import FilmView
-from dubarr_pipeline.review.waves import as_frames, wave_header
+from dubarr_pipeline.review.sounds.waves import as_frames, wave_header
 from dubarr_pipeline.segments.trial import SpokenTrial, Trial
 from dubarr_pipeline.spans import Span
 

@@ -21,7 +21,7 @@ from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.probe import probe
 from dubarr_pipeline.review.films import FilmView
-from dubarr_pipeline.review.waves import Frames, as_frames
+from dubarr_pipeline.review.sounds.waves import Frames, as_frames
 from dubarr_pipeline.spans import to_samples
 
 PIECE_S = 60

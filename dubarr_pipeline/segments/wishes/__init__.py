@@ -1,0 +1,1 @@
+"""What people want of lines: `corrections` checked, takes and voices `settled`, `pronunciation`."""
