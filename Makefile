@@ -62,7 +62,7 @@ $(VENV)/.installed: pyproject.toml scripts/install-system
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	@scripts/install-system postgresql nginx chromium
+	@scripts/install-system postgresql nginx chromium redis
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,laptop,studio]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,laptop,studio,celery]'
 	@touch $@

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from dubarr_pipeline.compute.json_lines import log_as_asked
-from dubarr_pipeline.defs.code_location import build_definitions
+from dubarr_pipeline.defs.code_location import build_definitions, chosen_executor
 
 # Runs, and steps on other machines, begin here.
 log_as_asked()
-defs = build_definitions(executor=dg.in_process_executor)
+defs: dg.Definitions = build_definitions(executor=chosen_executor())

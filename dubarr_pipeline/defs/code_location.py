@@ -18,7 +18,7 @@ from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sens
 from dubarr_pipeline.defs.series_cast import cast_asset
 from dubarr_pipeline.defs.stages import GPU, STAGES
 from dubarr_pipeline.engines.registry import PROFILES, Kind
-from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.errors import DubbingError, SettingsError
 
 
 def build_definitions(
@@ -73,6 +73,28 @@ def build_definitions(
         resources={names.resource: ours, **(resources or {})},
         executor=executor,
     )
+
+
+def chosen_executor() -> dg.ExecutorDefinition:
+    """Return the executor of the user's settings; in process if those are faulty.
+
+    Raises:
+        SettingsError: if its packages are not installed.
+    """
+    try:
+        workers = user_settings().workers
+    except DubbingError:
+        return dg.in_process_executor
+    if workers.steps == "in-process":
+        return dg.in_process_executor
+    try:
+        from dubarr_pipeline.defs.distributed.celery_steps import celery_steps
+    except ImportError as error:
+        raise SettingsError(
+            f"workers.steps = {workers.steps!r} needs the extra: "
+            "pip install 'dubarr-pipeline[celery]'"
+        ) from error
+    return celery_steps(workers)
 
 
 def chosen_engines(

@@ -10,6 +10,7 @@ was sent to another machine (`celery_steps`).
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ _NOW = {
     "mysql": "unix_timestamp(now(6))",
 }
 """Seconds since 1970 by the store's clock, by the database's dialect."""
+_LOST_STATUS = 70
+"""Exit status of a process that may not go on: EX_SOFTWARE."""
+_exits_on_loss = threading.Event()
 _ready: WeakSet[RunStorage] = WeakSet()
 """Stores that have the table, as far as this process knows."""
 
@@ -73,10 +77,17 @@ class Lease:
     good_until_s: float = field(default=0.0)
 
     def beat(self) -> None:
-        """Keep the lease for another `ttl_s`. Raises `VideoBusy` if another has it now."""
+        """Keep the lease for another `ttl_s`.
+
+        Raises:
+            VideoBusy: if another has it now, unless this process ends then (`exit_on_loss`).
+        """
         asked_s = _uptime_s()
         if not self._move(self.ttl_s):
             self.good_until_s = 0.0
+            if _exits_on_loss.is_set():
+                _log.error("%s: lost to another process", self.name)
+                os._exit(_LOST_STATUS)
             raise VideoBusy(
                 f"{self.name}: this process was silent for over {self.ttl_s:g} s, and another took"
                 " over: what it made meanwhile is not used"
@@ -101,6 +112,14 @@ class Lease:
         with _store(self.instance) as (conn, now):
             moved = conn.execute(_LEASES.update().where(mine).values(expires=now + ttl_s))
             return moved.rowcount == 1
+
+
+def exit_on_loss() -> None:
+    """Have this process end, without a word to Dagster, as soon as it loses a lease.
+
+    For workers: what a lost try says of its step would be taken for the next try's word.
+    """
+    _exits_on_loss.set()
 
 
 def take(
@@ -153,8 +172,8 @@ def forget_ended(instance: dg.DagsterInstance, older_than_s: float) -> int:
 
 
 @contextlib.contextmanager
-def beating(lease: Lease, on_loss: threading.Event | None = None) -> Iterator[None]:
-    """Keep a lease while the block runs, from a thread; `on_loss` is set if another took it."""
+def beating(lease: Lease) -> Iterator[None]:
+    """Keep a lease while the block runs, from a thread."""
     over = threading.Event()
 
     def beat() -> None:
@@ -163,8 +182,6 @@ def beating(lease: Lease, on_loss: threading.Event | None = None) -> Iterator[No
                 lease.beat()
             except VideoBusy as error:
                 _log.error("%s", error)
-                if on_loss and not over.is_set():
-                    on_loss.set()
                 return
             # The store may be away for a while; `check` asks it before anything is written.
             except sa.exc.DBAPIError as error:
