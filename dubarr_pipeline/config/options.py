@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from dubarr_pipeline.compute.backoff import Backoff
 from dubarr_pipeline.text.languages import standard_tag
@@ -285,8 +286,21 @@ class WorkerOptions:
             it is tried again elsewhere, and what the silent process still writes is refused.
         resend_s: time after which a stage that no worker took is sent to the queue again, in
             seconds: the broker may have lost it.
+        work_store: address of the folder in an object store, ``s3://bucket/work``, by which
+            machines without a shared volume hand each other the work folders; empty: the work
+            folder is on a shared volume, or on one machine.
+        store_every_s: pause between two looks for new files while a stage works, in seconds.
     """
 
     steps: Literal["in-process", "celery"] = "in-process"
     lease_s: float = 60.0
     resend_s: float = 120.0
+    work_store: str = ""
+    store_every_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.work_store and "://" not in self.work_store:
+            raise ValueError("work_store must begin with a scheme, like s3://")
+        # It appears in messages.
+        if urlsplit(self.work_store).password is not None:
+            raise ValueError("work_store must hold no password: docs/storage.md says where keys go")

@@ -57,7 +57,7 @@ ENGINE_SECTIONS: Mapping[str, Kind] = {
 """Section -> the kind of engine that its ``engine`` key chooses."""
 
 _GREATEST = 2**63
-_SECRETS = frozenset(("notify", "token_variable", "key_variable", "url"))
+_SECRETS = frozenset(("notify", "token_variable", "key_variable", "url", "work_store"))
 """Settings that hold secrets, or may by mistake: a message never repeats their values."""
 TOP_KEYS: Mapping[str, type] = {"work_dir": str, "profile": str, "debug_mode": bool}
 _OF_A_LEKTOR: Mapping[str, Any] = {

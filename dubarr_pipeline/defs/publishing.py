@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -36,7 +36,7 @@ from dubarr_pipeline.defs.runtime.records import (
 from dubarr_pipeline.defs.runtime.stage_run import CPU, LOST_STEPS, OWNERS, QUEUE_TAG, check_spec
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import PUBLISHED
-from dubarr_pipeline.errors import ArtifactError
+from dubarr_pipeline.errors import ArtifactError, DubbingError
 from dubarr_pipeline.library.gate import note_held
 from dubarr_pipeline.library.publishing.media_servers import tell_waiting
 from dubarr_pipeline.library.publishing.publish import (
@@ -48,12 +48,17 @@ from dubarr_pipeline.library.publishing.publish import (
     publishing_fault,
 )
 from dubarr_pipeline.library.publishing.records import Publication, read_publication
+from dubarr_pipeline.library.staging.folders import hand_over_changed, staged_film, take_in
 from dubarr_pipeline.library.videos import Video, load_video, superseded_by
 from dubarr_pipeline.workdir.checkpoints import Record
 
 CHECK = "lies_in_its_place"
+_SHOWN = ("segments", "mux", "report")
+"""Stages whose files are published, or tell whether they may be."""
 _AT_ONCE = 500
 """Finished films that one tick looks at: a second or two of its time."""
+_FETCHED_AT_ONCE = 5
+"""The same where a film is fetched from the store of work folders first."""
 _TICK_S = 20.0
 _PRIORITY = "-1"
 """Behind what a person starts, before all dubbing."""
@@ -93,8 +98,12 @@ def published_asset(names: LibraryNames) -> dg.AssetsDefinition:
         What was published under an earlier name, mode or label is taken back. A film of no
         library, or of one that publishes nothing, says so.
         """
-        with failing_once():
-            return _publish(context, config, resource_of(context, names).settings(), names)
+        settings = resource_of(context, names).settings()
+        with (
+            failing_once(),
+            staged_film(context.partition_key, settings, PUBLISHED, _SHOWN, claims=False),
+        ):
+            return _publish(context, config, settings, names)
 
     return published
 
@@ -279,9 +288,12 @@ def publishing(
         else:
             context.log.info(f"{key} was held for long enough: approved")
     reports = dg.AssetRecordsFilter(names.key("report"), after_storage_id=state.since)
-    found = instance.fetch_materializations(reports, limit=_AT_ONCE, ascending=True).records
+    limit = _FETCHED_AT_ONCE if settings.workers.work_store else _AT_ONCE
+    found = instance.fetch_materializations(reports, limit=limit, ascending=True).records
     since = found[-1].storage_id if found else state.since
     keys = dict.fromkeys([*state.later, *(each.partition_key or "" for each in found)])
+    for fault in _exchanged([*keys], settings, end_s):
+        context.log.warning(fault)
     due, later = _due(instance, [key for key in keys if key], settings, names)
     for fault in (*gate.tell_held(settings), *tell_waiting(settings, end_s, time.time())):
         context.log.warning(fault)
@@ -295,6 +307,19 @@ def publishing(
     ]
     after = _PublishingState(since, wishes, state.turn, tuple(later))
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
+
+
+def _exchanged(keys: Sequence[str], settings: Settings, end_s: float) -> Iterator[str]:
+    """Fetch films that other machines finished, and send what people changed here.
+
+    Yield what failed, in words. Without a store of work folders nothing is to be done.
+    """
+    yield from hand_over_changed(settings, end_s)
+    for key in keys if settings.workers.work_store else ():
+        try:
+            take_in(key, settings, whole=True)
+        except DubbingError as error:
+            yield f"{key} is finished elsewhere, and not here yet: {error}"
 
 
 def _due(

@@ -40,6 +40,7 @@ from dubarr_pipeline.library.source import (
     inspect_audio,
     with_script,
 )
+from dubarr_pipeline.library.staging.folders import hand_over
 from dubarr_pipeline.library.videos import (
     Video,
     find_by_digest,
@@ -156,6 +157,7 @@ def register(
         save_video(video, settings.work_dir)
         for old in gone.values():
             supersede(old, video, settings.work_dir)
+        hand_over(video.key, settings)
     check_video(source.path, len(targets), settings, work.root)
     return video
 

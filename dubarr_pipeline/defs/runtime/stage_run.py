@@ -44,7 +44,8 @@ from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import fenced, named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
 from dubarr_pipeline.library.series.names import series_of
-from dubarr_pipeline.library.videos import Video, check_source, load_video
+from dubarr_pipeline.library.staging.folders import staged_film
+from dubarr_pipeline.library.videos import KEY_PATTERN, Video, check_source, load_video
 from dubarr_pipeline.progress import OnProgress, Progress
 from dubarr_pipeline.workdir import checkpoints, corrections
 from dubarr_pipeline.workdir.checkpoints import Decision, Record, Wanted
@@ -183,6 +184,24 @@ def _run_alone(
 ) -> dg.MaterializeResult:
     """Reuse or remake a stage's result while no other process can, here or elsewhere."""
     settings, instance = resource_of(execution, names).settings(), execution.instance
+    key = execution.partition_key
+    if not KEY_PATTERN.fullmatch(key):
+        # It names no film, and no lease: this says so.
+        load_video(key, settings.work_dir)
+    film = "/".join((*execution.asset_key.path[:-1], key))
+    root = WorkDir(settings.work_dir / key).root
+    with (
+        film_lease(instance, film, execution.run.run_id, settings.workers.lease_s) as lease,
+        fenced(root, lease.check),
+        staged_film(key, settings, stage.name, stage.inputs),
+    ):
+        return _run_leased(stage, execution, config, names)
+
+
+def _run_leased(
+    stage: Stage, execution: dg.AssetExecutionContext, config: StageConfig, names: LibraryNames
+) -> dg.MaterializeResult:
+    settings, instance = resource_of(execution, names).settings(), execution.instance
     video = load_video(execution.partition_key, settings.work_dir)
     work = video.work(settings.work_dir)
     context = StageContext(
@@ -195,12 +214,7 @@ def _run_alone(
         names=names,
     )
     check_source(video)
-    film = "/".join((*execution.asset_key.path[:-1], video.key))
-    with (
-        film_lease(instance, film, execution.run.run_id, settings.workers.lease_s) as lease,
-        exclusive(work),
-        fenced(work.root, lease.check),
-    ):
+    with exclusive(work):
         for words in corrections.take_over(work, stage.name):
             _log.warning("%s: %s", video.key, words)
         inputs = _input_results(context, instance)

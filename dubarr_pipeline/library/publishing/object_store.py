@@ -63,7 +63,7 @@ def publish_objects(
             for owner, earlier in owners(made.url, work_dir):
                 if gives_way(owner, earlier, video.source, work_dir, video.key):
                     ours |= {each.digest for each in earlier.objects if each.url == made.url}
-            if _digest(store, path) not in ours:
+            if object_digest(store, path) not in ours:
                 raise errors.SettingsError(
                     f"{made.url} already exists and was not written by dubarr for this film: "
                     "move it"
@@ -76,7 +76,7 @@ def publish_objects(
 def withdraw(stored: StoredObject) -> None:
     """Remove a published object, unless others have replaced it."""
     with open_store(stored.url) as (store, path):
-        if store.exists(path) and _digest(store, path) == stored.digest:
+        if store.exists(path) and object_digest(store, path) == stored.digest:
             store.rm_file(path)
 
 
@@ -85,12 +85,12 @@ def _send(made: Path, store: Any, path: str, wanted: StoredObject) -> None:
     folder, _, name = path.rpartition("/")
     part = object_part(path)
     protocols = {store.protocol} if isinstance(store.protocol, str) else {*store.protocol}
-    if protocols.isdisjoint(_BUCKETS):
+    if protocols.isdisjoint(BUCKETS):
         store.makedirs(folder, exist_ok=True)
     drop_unfinished(store, part, path)
     try:
         store.put_file(str(made), part)
-        if store.size(part) != wanted.size or _digest(store, part) != wanted.digest:
+        if store.size(part) != wanted.size or object_digest(store, part) != wanted.digest:
             raise errors.VerificationError(f"{wanted.url} does not hold {name!r} as it was sent")
         from fsspec.spec import AbstractFileSystem
 
@@ -112,7 +112,7 @@ def _send(made: Path, store: Any, path: str, wanted: StoredObject) -> None:
         raise
 
 
-def _digest(store: Any, path: str) -> str:
+def object_digest(store: Any, path: str) -> str:
     """Return the BLAKE2b-256 of an object's content, as `workdir.identity` does for files."""
     digest = hashlib.blake2b(digest_size=32)
     with store.open(path, "rb") as file:
@@ -122,7 +122,7 @@ def _digest(store: Any, path: str) -> str:
     return digest.hexdigest()
 
 
-_BUCKETS = frozenset(("s3", "gs", "abfs", "oss", "oci"))
+BUCKETS = frozenset(("s3", "gs", "abfs", "oss", "oci"))
 """Drivers of stores without folders; their `makedirs` would create a missing bucket."""
 _PATIENCE_S = 120.0
 """S3's driver waits 15 s for an answer; a copy of up to 5 GB inside the store comes in one, which
@@ -143,8 +143,10 @@ _LASTING = frozenset(
 
 
 @contextmanager
-def open_store(url: str) -> Iterator[tuple[Any, str]]:
+def open_store(url: str, setting: str = "publish.url") -> Iterator[tuple[Any, str]]:
     """Give the store of an address and the object's name within it; its errors are translated.
+
+    `setting` is the one that holds the address.
 
     Raises:
         SettingsError: if the address is invalid, the bucket does not exist, or the keys are
@@ -166,11 +168,11 @@ def open_store(url: str) -> Iterator[tuple[Any, str]]:
     except ImportError as error:
         raise errors.MissingRequirement(f"{url}: {error}") from error
     except ValueError as error:
-        raise errors.SettingsError(f"publish.url: {error}") from error
+        raise errors.SettingsError(f"{setting}: {error}") from error
     try:
         yield store, path
     except (ValueError, *driver_errors()) as error:
-        raise _named(error, url) from error
+        raise _named(error, url, setting) from error
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
@@ -193,11 +195,11 @@ def drop_unfinished(store: Any, *paths: str) -> None:
                     store.abort_mpu(bucket, key, upload["UploadId"])
 
 
-def _named(error: Exception, url: str) -> errors.DubbingError:
+def _named(error: Exception, url: str, setting: str) -> errors.DubbingError:
     """Return a driver's error as a `DubbingError`, with the cure."""
     said = str(error) or type(error).__name__
     if isinstance(error, FileNotFoundError):
-        cure = "create the bucket, or correct publish.url"
+        cure = f"create the bucket, or correct {setting}"
         return errors.SettingsError(f"{url} does not exist ({said}): {cure}")
     if isinstance(error, PermissionError):
         return errors.SettingsError(
