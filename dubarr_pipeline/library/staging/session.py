@@ -83,7 +83,8 @@ class StagingSession:
     def __init__(
         self, work: WorkDir, url: str, by: Author = "stage", *, whole: bool = False
     ) -> None:
-        self.work, self._by = work, by
+        self.work = work
+        self._by: Author = by
         self._objects = FilmObjects(url, work.root.name)
         folder = work.root.parent / NOTES
         self._note = folder / f"{work.root.name}.json"
