@@ -12,6 +12,7 @@ from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.operations.backup import back_up_store
 from dubarr_pipeline.defs.runtime.runs import open_instance, publish_here
 from dubarr_pipeline.defs.runtime.server import WebAddress
 from dubarr_pipeline.defs.runtime.server import serve_library as keep_serving
@@ -199,6 +200,18 @@ def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:
     with closing(server) as server:
         say(f"{server.url}/{', /'.join(SENDERS)}; {API}/dub; {where}")
         server.serve()
+
+
+def back_up(settings: Settings, folder: Path) -> tuple[int, int]:
+    """Copy the store, which may be in use, below a folder; the films' work is left to you.
+
+    Return the number of databases and their bytes.
+
+    Raises:
+        SettingsError: if it is in PostgreSQL, which has a command of its own.
+        WorkspaceError: if it cannot be copied.
+    """
+    return back_up_store(settings.work_dir, folder.absolute())
 
 
 def serve_library(settings: Settings, host: str, port: int) -> None:

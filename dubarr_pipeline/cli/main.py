@@ -7,7 +7,18 @@ from typing import Any
 import click
 
 from dubarr_pipeline import __version__
-from dubarr_pipeline.cli import cast, dub, gate, library, models, sample, serve, setup, videos
+from dubarr_pipeline.cli import (
+    backup,
+    cast,
+    dub,
+    gate,
+    library,
+    models,
+    sample,
+    serve,
+    setup,
+    videos,
+)
 from dubarr_pipeline.cli.terminal import EXIT_CODES, complain, exit_code
 from dubarr_pipeline.errors import DubbingError
 
@@ -34,7 +45,7 @@ def main() -> None:
     """Dub videos: extra audio tracks in other languages, over the untouched music and effects."""
 
 
-for module in (dub, sample, videos, cast, library, gate, models, setup, serve):
+for module in (dub, sample, videos, cast, library, gate, models, setup, serve, backup):
     for command in module.COMMANDS:
         main.add_command(command)
 

@@ -84,6 +84,31 @@ def test_its_restart_in_the_middle_of_a_backfill_loses_nothing(
     assert len(list(server.work_dir.glob("*/final_muxed.mkv"))) == len(films)
 
 
+def test_a_dumped_and_restored_store_knows_all_and_a_newer_one_is_refused(
+    server: Server, postgres: Postgres, films: list[Path]
+):
+    with _store(server) as store:
+        known = len(store.get_run_records())
+    assert known
+    address, password = postgres.address()
+    name = f"--dbname={address}"
+    dump = f"--file={server.work_dir / 'store.dump'}"
+    postgres.ask(password, "pg_dump", "--format=custom", dump, name)
+    drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+    postgres.ask(password, "psql", "--quiet", name, f"--command={drop}")
+    restored = str(server.work_dir / "store.dump")
+    postgres.ask(password, "pg_restore", "--no-owner", "--clean", "--if-exists", name, restored)
+    status = [DUBARR, "dub", "--to", "es", films[0]]
+    again = subprocess.run(status, env=server.environment(), capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    with _store(server) as store:
+        assert (len(store.get_run_records()), made_again(store)) == (known, 0)
+    newer = "--command=UPDATE alembic_version SET version_num = 'f00dfeedf00d'"
+    postgres.ask(password, "psql", "--quiet", name, newer)
+    refused = subprocess.run(status, env=server.environment(), capture_output=True, text=True)
+    assert (refused.returncode, "is of a newer version" in refused.stderr) == (5, True)
+
+
 def _done(server: Server) -> set[str]:
     wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
     with open_instance(server.work_dir) as store:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from dubarr_pipeline.compute.json_lines import logs_json
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import DUB, PLAIN, PUBLISH, LibraryNames, stage_of
+from dubarr_pipeline.defs.operations.store_version import check_version
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
 from dubarr_pipeline.defs.runtime.records import (
@@ -66,13 +67,14 @@ def open_instance(work_dir: Path) -> Iterator[dg.DagsterInstance]:
     Raises:
         SettingsError: if ``$DAGSTER_HOME`` is not a folder.
         DiskFull, NotWritable, WorkspaceError, ServiceUnavailable: if the store refuses, now or
-            while it is open.
+            while it is open, or is of a newer version.
     """
     home = dagster_home(work_dir)
     try:
         with named_disk_errors(home):
             found = InstanceRef.from_dir(str(home), overrides={"compute_logs": _NO_COMPUTE_LOGS})
             with dg.DagsterInstance.from_ref(found) as instance:
+                check_version(instance, home)
                 yield instance
     except OperationalError as error:
         words = str(error.orig)

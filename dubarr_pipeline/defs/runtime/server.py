@@ -53,7 +53,7 @@ _CALLED = {WEBHOOKS: "webhook receiver", REVIEW: "review page"}
 _DEFINITIONS = "dubarr_pipeline.definitions"
 _WEBSERVER = "dubarr_pipeline.defs.runtime.report_pages"
 """Name of the code location as in `workspace.yaml`, so that its sensors keep their switches."""
-_LOGGED = "dubarr_pipeline.defs.runtime.logged_program"
+_LOGGED = "dubarr_pipeline.defs.operations.logged_program"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _LONGEST_ROOT = 80
 """Bytes; a socket's path has at most 107, and ours adds 21."""
@@ -92,7 +92,7 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
 
     Raises:
         WorkspaceError: if another server uses the store, or the port is not free.
-        NotWritable, DiskFull, SettingsError: if the store cannot be used.
+        NotWritable, DiskFull, SettingsError: if the store cannot be used; an older one is migrated.
     """
     check_writable(settings.work_dir)
     home = dagster_home(settings.work_dir)
@@ -105,6 +105,12 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
     }
     with _alone(home) as lock:
         _check_port(address)
+        # Here, because the supervisor, which this module is as well, does without Dagster.
+        from dubarr_pipeline.defs.operations.store_version import bring_tables_up_to_date
+        from dubarr_pipeline.defs.runtime.runs import open_instance
+
+        with open_instance(settings.work_dir) as instance:
+            bring_tables_up_to_date(instance, home)
         others = dict(_other_addresses(settings))
         if REVIEW in others and others[REVIEW].port:
             environment[RUNNING_REVIEW] = settings.review.address or others[REVIEW].url
