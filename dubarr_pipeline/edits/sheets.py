@@ -11,7 +11,7 @@ import hashlib
 import io
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -183,8 +183,13 @@ def export_srt(lines: Iterable[SheetLine]) -> bytes:
     return srt_document((_cue(line) for line in lines), 1000).encode()
 
 
-def import_srt(data: bytes, lines: Sequence[SheetLine]) -> SheetChanges:
+def import_srt(
+    data: bytes, lines: Sequence[SheetLine], since: Mapping[str, Collection[str]] | None = None
+) -> SheetChanges:
     """Return what subtitles change; each stands at the times of its line.
+
+    Of lines that others have changed `since` they went out, by id, the texts that they may have had
+    then: those stay as they are now.
 
     Raises:
         EditsRefused: with each subtitle that cannot be, by the number of its line in the file.
@@ -201,7 +206,11 @@ def import_srt(data: bytes, lines: Sequence[SheetLine]) -> SheetChanges:
             continue
         line = at[times].pop(0)
         cells = line.cells()
-        if srt_text(text) != srt_text(line.text):
+        before = {srt_text(each) for each in (since or {}).get(line.id, ())}
+        if srt_text(text) not in {srt_text(line.text), *before}:
+            if line.id in (since or {}):
+                words = f"text is {line.text[:60]!r} by now, of somebody else: export them anew"
+                errors.append(FactError(line.id, words, number))
             cells["text"] = text
         rows.append(SheetRow(number, cells))
     if errors:

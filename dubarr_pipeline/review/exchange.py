@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from starlette.responses import Response
 
 from dubarr_pipeline.edits.document import add_facts
+from dubarr_pipeline.edits.history import in_effect
 from dubarr_pipeline.edits.model import EditsRefused, StaleRevision
 from dubarr_pipeline.edits.sheets import (
     SheetChanges,
@@ -40,7 +41,6 @@ _OUT: Mapping[str, Callable[[Sequence[SheetLine]], bytes]] = {
 _IN: Mapping[str, Callable[[bytes, Sequence[SheetLine]], SheetChanges]] = {
     "csv": import_csv,
     "xlsx": import_xlsx,
-    "srt": import_srt,
 }
 
 
@@ -58,7 +58,10 @@ def export_sheet(room: ReviewRoom, asked: Asked) -> Response:
     if form not in _OUT:
         raise RequestRefused(404, "no_format", f"choose of {', '.join(get_args(Format))}")
     language = known_document(view, asked.query["lang"])
-    headers = {"Content-Disposition": f'attachment; filename="{asked.key}.{language}.{form}"'}
+    # Subtitles have no room for what tells others' changes from a translator's: their name has.
+    mark = f".r{view.documents[language].revision}" if form == "srt" else ""
+    name = f"{asked.key}.{language}{mark}.{form}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(_OUT[form](_lines(view, language)), 200, headers, _TYPES[form])
 
 
@@ -69,7 +72,11 @@ def import_sheet(room: ReviewRoom, asked: Asked) -> Response:
     document, source = view.documents[language], view.documents.get(view.source_language or "")
     revision = document.revision
     try:
-        found = _IN[query["format"]](asked.body, _lines(view, language))
+        lines = _lines(view, language)
+        if query["format"] == "srt":
+            found = import_srt(asked.body, lines, _changed_since(view, language, query["revision"]))
+        else:
+            found = _IN[query["format"]](asked.body, lines)
         if found.facts and not query["dry"]:
             revision = add_facts(
                 view.work,
@@ -87,6 +94,27 @@ def import_sheet(room: ReviewRoom, asked: Asked) -> Response:
     return json_response(ImportAnswer, ImportAnswer(len(found.facts), revision, found.locked))
 
 
+def _changed_since(view: FilmView, language: str, revision: int) -> dict[str, set[str]]:
+    """Return the lines whose text was changed since a revision, and what it may have been then."""
+    facts = view.documents[language].facts
+    then = in_effect([fact for fact in facts if fact.revision <= revision])
+    indices = {name: index for index, name in view.edits.ids.items()} if view.edits else {}
+    made, found = view.lines(language), dict[str, set[str]]()
+    script = view.script.segments if view.script and language == view.source_language else ()
+    heard = {segment.index: segment.text for segment in script}
+    for fact in facts if revision >= 0 else ():
+        if fact.revision <= revision or (fact.target, fact.field) != ("line", "text"):
+            continue
+        said = then.get(("line", fact.target_id, "text"))
+        index = indices.get(fact.target_id, -1)
+        line = made.get(index)
+        # Without a person's wording it was one of the machine's, of which every take is kept.
+        machine = {line.text, *(take.text for take in line.takes)} if line else set[str]()
+        machine |= {heard[index]} if index in heard else set()
+        found[fact.target_id] = {said.value} if said else machine
+    return found
+
+
 _LANGUAGE = Query("lang", str, "language, BCP-47: a target, or the film's own")
 CALLS = (
     RestCall(
@@ -100,6 +128,7 @@ CALLS = (
             Query("format", Format, "csv, xlsx or srt"),
             Query("dry", bool, "tell what would be taken, and take nothing", False),
             Query("by", str, "the author's name", "sheet"),
+            Query("revision", int, "of the edits that subtitles went out with", -1),
         ),
         body="application/octet-stream",
         more={409: EditsAnswer, 422: NamedErrors},

@@ -180,6 +180,8 @@ def test_a_lock_survives_a_rerun_and_another_release(mended: Mended, tmp_path: P
     assert kept.take
     mended.say(3, "locked", {"text": kept.text, "take": kept.take.sound})
     mended.state("es", "term", "friend", "rendering", "colega")
+    mended.say(0, "comment", "of a line that the other cut lacks")
+    mended.say(5, "comment", "of one that it has")
     assert mended.render()["spoken"] == 0
     assert not mended.changed(first)
     # Another cut under the same name: it begins a second later, and lacks a line.
@@ -192,6 +194,11 @@ def test_a_lock_survives_a_rerun_and_another_release(mended: Mended, tmp_path: P
     answer = mended.bench.dub(path, "es,ca")
     assert answer.code == 0, answer.both
     (release,) = (work for work in mended.bench.works() if work.root != mended.first)
+    edits = film_edits(release, present_script(release), ("es", "ca"))
+    assert [(each.reason, each.candidate) for each in edits.orphans["es"]] == [("gone", None)]
+    assert {n: each.comment for n, each in edits.lines["es"].items() if each.comment} == {
+        4: "of one that it has"
+    }
     found = read_segments(release).languages["es"][2]
     assert (found.text, found.take and found.take.sound) == (kept.text, kept.take.sound)
     assert found.placed

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from dubarr_pipeline_tests.fixtures.review_film import KEY
+from dubarr_pipeline_tests.review.test_mending import fact, post
 
 FILM = f"/api/v1/films/{KEY}"
 FORMATS = ("csv", "xlsx", "srt")
 
 
-def sent(client: TestClient, data: bytes, form: str, dry: int = 0, lang: str = "es") -> Any:
-    asked = {"lang": lang, "format": form, "dry": dry, "by": "Ada"}
+def sent(
+    client: TestClient, data: bytes, form: str, dry: int = 0, lang: str = "es", revision: int = -1
+) -> Any:
+    asked = {"lang": lang, "format": form, "dry": dry, "by": "Ada", "revision": revision}
     kind = {"Content-Type": "application/octet-stream"}
     return client.post(f"{FILM}/import", params=asked, content=data, headers=kind)
 
@@ -22,7 +26,8 @@ def sent(client: TestClient, data: bytes, form: str, dry: int = 0, lang: str = "
 def exported(client: TestClient, form: str, lang: str = "es") -> bytes:
     told = client.get(f"{FILM}/export.{form}", params={"lang": lang})
     assert told.status_code == 200
-    assert told.headers["content-disposition"] == f'attachment; filename="{KEY}.{lang}.{form}"'
+    name, mark = told.headers["content-disposition"], r"\.r\d+" if form == "srt" else ""
+    assert re.fullmatch(rf'attachment; filename="{KEY}\.{lang}{mark}\.{form}"', name)
     return told.content
 
 
@@ -40,6 +45,22 @@ def test_a_changed_text_is_one_fact(client: TestClient, form: str):
     assert sent(client, changed, form).json()["revision"] == 1
     (fact,) = client.get(f"{FILM}/edits/es").json()["facts"]
     assert (fact["value"], fact["by"]) == ("otra línea", "Ada")
+
+
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_subtitles_take_nothing_back_that_others_changed_meanwhile(client: TestClient, lang: str):
+    """Their name has the revision that they went out with."""
+    subtitles, word = exported(client, "srt", lang), "línea" if lang == "es" else "line"
+    row = client.get(f"{FILM}/lines?lang=es").json()["lines"][1]["id"]
+    post(client, fact(row, "text", "Ben's words"), lang=lang)
+    assert sent(client, subtitles, "srt", lang=lang, revision=0).json()["facts"] == 0
+    other = subtitles.replace(f"{word} 2".encode(), b"my words")
+    assert sent(client, other, "srt", dry=1, lang=lang, revision=0).json()["facts"] == 1
+    same = subtitles.replace(f"{word} 1".encode(), b"my words")
+    told = sent(client, same, "srt", lang=lang, revision=0)
+    assert told.status_code == 422
+    assert "of somebody else" in told.json()["errors"][0]["message"]
+    assert sent(client, same, "srt", dry=1, lang=lang, revision=1).json()["facts"] == 1
 
 
 def test_the_films_own_words_go_out_and_in(client: TestClient):

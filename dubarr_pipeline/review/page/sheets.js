@@ -17,8 +17,10 @@ export function openSheets(store) {
       const chosen = told?.file ?? file.files[0];
       if (!chosen) return say("Choose a file first.", "bad");
       const format = chosen.name.split(".").pop().toLowerCase();
+      // Subtitles bear the revision that they went out with in their name.
+      const revision = /\.r(\d+)\b[^.]*\.srt$/i.exec(chosen.name)?.[1] ?? "-1";
       try {
-        const asked = new URLSearchParams({ lang: store.lang, dry: dry ? "1" : "0", format, by: myName() });
+        const asked = new URLSearchParams({ lang: store.lang, dry: dry ? "1" : "0", format, by: myName(), revision });
         const answer = await call(`${store.address.film}/import?${asked}`, { method: "POST", body: chosen, type: "application/octet-stream" });
         told = { file: chosen, ...answer };
       } catch (problem) {
