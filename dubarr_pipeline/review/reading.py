@@ -172,7 +172,7 @@ def picture(room: ReviewRoom, asked: Asked) -> Response:
     path, headers = view.video.source, {**_KEPT_BY_BROWSERS}
     if kind == "proxy" or asked.query["proxy"]:
         made = room.proxies.proxy(view, None if asked.query["at"] < 0 else asked.query["at"])
-        if isinstance(made, float):
+        if not isinstance(made, tuple):
             return json_response(Making, Making(made), 202)
         path, start_s = made
         is_piece = path.parent != view.cache

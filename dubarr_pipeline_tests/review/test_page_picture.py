@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dubarr_pipeline.config.options import ReviewOptions
-from dubarr_pipeline.library.videos import save_video
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.probe import probe
 from dubarr_pipeline.review.films import FilmView
 from dubarr_pipeline.review.picture import ProxyMaker
 from dubarr_pipeline.review.room import ReviewRoom
-from dubarr_pipeline.review.server import review_server
-from dubarr_pipeline.workdir.identity import identify
-from dubarr_pipeline_tests.fixtures.browser import browser
-from dubarr_pipeline_tests.fixtures.keyboard import Keyboard
-from dubarr_pipeline_tests.fixtures.review_film import KEY, TOKEN
+from dubarr_pipeline_tests.fixtures.review_film import KEY
+from dubarr_pipeline_tests.fixtures.review_page import shown
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def shown(room: ReviewRoom, source: Path) -> Iterator[Keyboard]:
-    """The page of the film with another source, in a browser."""
-    video = replace(room.video(KEY), source=source, identity=identify(source))
-    save_video(video, room.settings.work_dir)
-    server = review_server(room, ReviewOptions(port=0), TOKEN)
-    with closing(server.web), browser() as seen:
-        thread = threading.Thread(target=server.web.serve, daemon=True)
-        thread.start()
-        page = Keyboard(seen)
-        page.go(f"{server.address}{KEY}#token={TOKEN}", "window.review?.grid.active")
-        yield page
-        page.go("about:blank", "true")
-        server.web.stop()
-        thread.join(20)
 
 
 def made(folder: Path, *arguments: str, seconds: int = 8, sound: bool = False) -> Path:
