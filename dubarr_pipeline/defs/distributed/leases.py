@@ -27,6 +27,8 @@ from dubarr_pipeline.errors import VideoBusy, WorkspaceError
 _log = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 4
+_EXPIRED, _NEVER = "number of expired leases", 1e12
+"""Row whose token counts, and its end."""
 _LOOK_AGAIN_S = 0.5
 _LEASES = sa.Table(
     "dubarr_leases",
@@ -154,14 +156,27 @@ def look(instance: dg.DagsterInstance, name: str) -> LeaseState | None:
 def revoke(instance: dg.DagsterInstance, name: str, token: int, only_ended: bool = False) -> bool:
     """Take a lease from a holder, whose next beat is refused; return whether that was so.
 
-    `only_ended`: not if it was kept alive since it was looked at.
+    `only_ended`: not if it was kept alive since it was looked at; such ends are counted.
     """
     with _store(instance) as (conn, now):
         his = (_LEASES.c.name == name) & (_LEASES.c.token == token)
         if only_ended:
             his &= _LEASES.c.expires < now
         ended = {"token": token + 1, "expires": now - 1.0}
-        return conn.execute(_LEASES.update().where(his).values(**ended)).rowcount == 1
+        was_his = conn.execute(_LEASES.update().where(his).values(**ended)).rowcount == 1
+        if was_his and only_ended:
+            counted = _LEASES.update().where(_LEASES.c.name == _EXPIRED)
+            more = counted.values(token=_LEASES.c.token + 1)
+            row = {"name": _EXPIRED, "holder": "", "token": 1, "expires": _NEVER}
+            if not conn.execute(more).rowcount and not _inserted(conn, row):
+                conn.execute(more)
+        return was_his
+
+
+def expired_total(instance: dg.DagsterInstance) -> int:
+    """Return how many leases ended because their holders gave no sign of life."""
+    counted = look(instance, _EXPIRED)
+    return counted.token if counted else 0
 
 
 def forget_ended(instance: dg.DagsterInstance, older_than_s: float) -> int:

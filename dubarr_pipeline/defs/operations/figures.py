@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.leases import expired_total
 from dubarr_pipeline.defs.runtime.records import stage_key
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import (
@@ -166,6 +167,7 @@ class Figures(Collector):
             self._found = [
                 *_films(instance, settings),
                 *_queue(instance, time.time()),
+                *_leases(instance),
                 *_work(self._history),
                 *_disks(settings),
             ]
@@ -210,6 +212,11 @@ def _queue(instance: dg.DagsterInstance, now_s: float) -> Iterator[Metric]:
     yield GaugeMetricFamily("dubarr_queue_oldest_seconds", words, value=age_s)
     number = instance.get_runs_count(waiting)
     yield GaugeMetricFamily("dubarr_queue_runs", "Runs in the queue.", value=number)
+
+
+def _leases(instance: dg.DagsterInstance) -> Iterator[Metric]:
+    words = "Leases of steps whose worker gave no sign of life."
+    yield CounterMetricFamily("dubarr_leases_expired", words, value=expired_total(instance))
 
 
 def _work(history: StageHistory) -> Iterator[Metric]:

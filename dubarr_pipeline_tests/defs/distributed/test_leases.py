@@ -98,8 +98,15 @@ def test_a_missed_end_counts_only_once_it_is_revoked(store: dg.DagsterInstance):
     lease.ttl_s = LONG_S
     lease.check()
     assert not leases.revoke(store, "late", lease.token, only_ended=True)
+    assert leases.expired_total(store) == 0
     lease.release()
     assert leases.revoke(store, "late", lease.token, only_ended=True)
+    assert leases.expired_total(store) == 1
+    again = leases.take(store, "late", RUN, 0.0)
+    assert again
+    assert leases.revoke(store, "late", again.token, only_ended=True)
+    leases.forget_ended(store, older_than_s=-LONG_S)
+    assert leases.expired_total(store) == 2, "the number outlives the leases"
     lease.good_until_s = 0.0
     with pytest.raises(VideoBusy):
         lease.check()

@@ -85,6 +85,7 @@ def test_the_work_of_all_runs_is_counted_once(read: Figures, tmp_path: Path):
     assert found["dubarr_disk_free_bytes", "library:shelf"] > 0
     assert found["dubarr_history_complete",] == 1
     assert found["dubarr_queue_runs",] == 0
+    assert found["dubarr_leases_expired_total",] == 0
     assert samples(read)["dubarr_stage_seconds_count", "vocals"] == 2, "nothing is counted twice"
     text = read.text().decode()
     assert KEY not in text, "no label names a film"
