@@ -64,5 +64,5 @@ $(VENV)/.installed: pyproject.toml scripts/install-system
 $(VENV)/.installed-tests: $(VENV)/.installed
 	@scripts/install-system postgresql nginx chromium redis
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,laptop,studio,celery]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,laptop,studio,celery,k8s]'
 	@touch $@

@@ -276,12 +276,30 @@ class HousekeepingOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class StepResources:
+    """Room that a stage's pod has under Kubernetes.
+
+    Attributes:
+        cpus: processors that it asks for; more may be used where they are idle.
+        memory_gb: memory that it asks for, and beyond which it is ended, in billions of bytes.
+        gpus: devices; 0: none.
+        gpu_resource: the devices' name in the cluster.
+    """
+
+    cpus: float = 2.0
+    memory_gb: float = 8.0
+    gpus: int = 0
+    gpu_resource: str = "nvidia.com/gpu"
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """Work of several machines: where stages run, and how long a silent machine is believed in.
 
     Attributes:
         steps: ``in-process``: a film's run works at its stages itself. ``celery``: it sends them to
-            Celery's workers, by the broker that ``$CELERY_BROKER_URL`` names.
+            Celery's workers, by the broker that ``$CELERY_BROKER_URL`` names. ``kubernetes``: each
+            stage is a job of the cluster that the run is in.
         lease_s: time without a sign of life after which a film's stage counts as lost, in seconds;
             it is tried again elsewhere, and what the silent process still writes is refused.
         resend_s: time after which a stage that no worker took is sent to the queue again, in
@@ -290,13 +308,17 @@ class WorkerOptions:
             machines without a shared volume hand each other the work folders; empty: the work
             folder is on a shared volume, or on one machine.
         store_every_s: pause between two looks for new files while a stage works, in seconds.
+        gpu_step: room of the stages that load models, under Kubernetes.
+        cpu_step: room of the other stages, under Kubernetes.
     """
 
-    steps: Literal["in-process", "celery"] = "in-process"
+    steps: Literal["in-process", "celery", "kubernetes"] = "in-process"
     lease_s: float = 60.0
     resend_s: float = 120.0
     work_store: str = ""
     store_every_s: float = 1.0
+    gpu_step: StepResources = field(default_factory=lambda: StepResources(gpus=1))
+    cpu_step: StepResources = field(default_factory=StepResources)
 
     def __post_init__(self) -> None:
         if self.work_store and "://" not in self.work_store:
@@ -304,3 +326,7 @@ class WorkerOptions:
         # It appears in messages.
         if urlsplit(self.work_store).password is not None:
             raise ValueError("work_store must hold no password: docs/storage.md says where keys go")
+
+
+ONE_MACHINE = WorkerOptions()
+"""All stages of a film in its run's own process."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
 from dubarr_pipeline.config.settings import user_settings
 from dubarr_pipeline.defs.dub_file import dub_file_job
 from dubarr_pipeline.defs.failure_sensor import failures_sensor
@@ -48,12 +49,12 @@ def build_definitions(
     names = LibraryNames(tuple(key_prefix), str(partitions.name) if partitions else "", pool)
     kind = MarkingResource if executor is dg.in_process_executor else DubarrResource
     ours = kind(config_file=str(config or ""), work_dir=str(work_dir or ""))
-    engines = chosen_engines(config, work_dir)
+    engines, workers = chosen_engines(config, work_dir), chosen_workers(config, work_dir)
     housekeeping = housekeeping_job(names)
     return dg.Definitions(
         assets=[
-            *(stage_asset(stage, engines, names) for stage in STAGES),
-            published_asset(names),
+            *(stage_asset(stage, engines, names, workers) for stage in STAGES),
+            published_asset(names, workers),
             cast_asset(names),
         ],
         jobs=[
@@ -87,14 +88,29 @@ def chosen_executor() -> dg.ExecutorDefinition:
         return dg.in_process_executor
     if workers.steps == "in-process":
         return dg.in_process_executor
+    extra = "celery" if workers.steps == "celery" else "k8s"
     try:
+        if extra == "k8s":
+            from dagster_k8s import k8s_job_executor
+
+            return k8s_job_executor
         from dubarr_pipeline.defs.distributed.celery_steps import celery_steps
     except ImportError as error:
         raise SettingsError(
             f"workers.steps = {workers.steps!r} needs the extra: "
-            "pip install 'dubarr-pipeline[celery]'"
+            f"pip install 'dubarr-pipeline[{extra}]'"
         ) from error
     return celery_steps(workers)
+
+
+def chosen_workers(
+    config: Path | str | None = None, work_dir: Path | str | None = None
+) -> WorkerOptions:
+    """Return where the user's settings let stages work; in process if those are faulty."""
+    try:
+        return user_settings(*(Path(each) if each else None for each in (config, work_dir))).workers
+    except DubbingError:
+        return ONE_MACHINE
 
 
 def chosen_engines(

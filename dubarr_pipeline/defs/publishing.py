@@ -19,8 +19,10 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dagster._core.storage.tags import PRIORITY_TAG
 from pydantic import TypeAdapter, ValidationError
 
+from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs import gate
+from dubarr_pipeline.defs.distributed.step_tags import step_tags
 from dubarr_pipeline.defs.library_names import PUBLISH, LibraryNames
 from dubarr_pipeline.defs.library_sensor import library_sensor
 from dubarr_pipeline.defs.resources import resource_of
@@ -33,7 +35,7 @@ from dubarr_pipeline.defs.runtime.records import (
     last_materializations,
     record_metadata,
 )
-from dubarr_pipeline.defs.runtime.stage_run import CPU, LOST_STEPS, OWNERS, QUEUE_TAG, check_spec
+from dubarr_pipeline.defs.runtime.stage_run import LOST_STEPS, OWNERS, check_spec
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.errors import ArtifactError, DubbingError
@@ -71,7 +73,9 @@ class PublishConfig(dg.Config):
     """A person asks for it, also after `dubarr restore`."""
 
 
-def published_asset(names: LibraryNames) -> dg.AssetsDefinition:
+def published_asset(
+    names: LibraryNames, workers: WorkerOptions = ONE_MACHINE
+) -> dg.AssetsDefinition:
     """Return the asset of a library's published films."""
     key = names.key(PUBLISHED)
     checks = {
@@ -87,7 +91,7 @@ def published_asset(names: LibraryNames) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"file"},
         code_version="1",
-        op_tags={QUEUE_TAG: CPU},
+        op_tags=step_tags(None, workers),
         retry_policy=LOST_STEPS,
         check_specs=[check_spec(name, key, text, names) for name, text in checks.items()],
         required_resource_keys={names.resource},

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from dubarr_pipeline.defs.distributed.step_tags import CPU, QUEUE_TAG
 from dubarr_pipeline.defs.library_names import LibraryNames
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.series_records import (
     cast_metadata,
     cast_version,
 )
-from dubarr_pipeline.defs.runtime.stage_run import CPU, LOST_STEPS, OWNERS, QUEUE_TAG
+from dubarr_pipeline.defs.runtime.stage_run import LOST_STEPS, OWNERS
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import CAST
 from dubarr_pipeline.errors import ArtifactError

@@ -36,8 +36,8 @@ from kombu.exceptions import OperationalError
 from dubarr_pipeline.config.options import WorkerOptions
 from dubarr_pipeline.config.settings import user_settings
 from dubarr_pipeline.defs.distributed.leases import beating, exit_on_loss, look, revoke, take
+from dubarr_pipeline.defs.distributed.step_tags import CPU, QUEUE_TAG
 from dubarr_pipeline.defs.runtime.liveness import mark_run, unmark_run
-from dubarr_pipeline.defs.runtime.stage_run import CPU, QUEUE_TAG
 
 _log = logging.getLogger(__name__)
 

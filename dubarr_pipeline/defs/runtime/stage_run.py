@@ -21,9 +21,11 @@ from dagster_shared.utils.warnings import PreviewWarning
 from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.compute.memory import measured
+from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.assets import checks
 from dubarr_pipeline.defs.distributed.leases import film_lease
+from dubarr_pipeline.defs.distributed.step_tags import step_tags
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
@@ -55,8 +57,6 @@ from dubarr_pipeline.workdir.run_progress import forget_progress, note_progress
 _log = logging.getLogger(__name__)
 
 OWNERS = ["team:dubarr"]
-QUEUE_TAG, CPU = "dagster-celery/queue", "cpu"
-"""Tag by which dagster-celery knows the queue of a step: its workers choose which they serve."""
 LOST_STEPS = dg.RetryPolicy(max_retries=2)
 """For steps whose worker was lost; a stage that fails is not tried again (`failing_once`)."""
 _EVENT_EVERY_S = 5.0
@@ -103,7 +103,10 @@ class Outcome:
 
 
 def stage_asset(
-    stage: Stage, engines: Mapping[Kind, str] = PROFILES["lite"], names: LibraryNames = PLAIN
+    stage: Stage,
+    engines: Mapping[Kind, str] = PROFILES["lite"],
+    names: LibraryNames = PLAIN,
+    workers: WorkerOptions = ONE_MACHINE,
 ) -> dg.AssetsDefinition:
     """Return the partitioned asset of a stage, with the badges of the chosen engines."""
     described = dict(stage.checks)
@@ -124,7 +127,7 @@ def stage_asset(
         kinds=set(stage.badges(engines)),
         code_version=stage.version,
         pool=names.pool if stage.pool == GPU else None,
-        op_tags={QUEUE_TAG: GPU if stage.pool == GPU else CPU},
+        op_tags=step_tags(stage.pool, workers),
         retry_policy=LOST_STEPS,
         check_specs=[check_spec(name, key, text, names) for name, text in described.items()],
         required_resource_keys={names.resource},
