@@ -22,6 +22,7 @@ from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
 from dubarr_pipeline.library.estimates.costs import Estimate as Estimate
 from dubarr_pipeline.library.housekeeping import Removal, removals
 from dubarr_pipeline.library.scan import VIDEO_SUFFIXES
+from dubarr_pipeline.library.staging.folders import staged_film
 from dubarr_pipeline.library.videos import (
     Video,
     find_source,
@@ -212,7 +213,7 @@ def purge(name: str, stage: str | None, settings: Settings) -> tuple[str, int, P
     going = stages_from(stage) if stage else STAGE_NAMES
     key = find_key(name, settings)
     work = load_video(key, settings.work_dir).work(settings.work_dir)
-    with exclusive(work):
+    with exclusive(work), staged_film(key, settings, "", (), claims=False):
         files = forget_stages(work, going)
         if stage is None:
             with open_instance(settings.work_dir) as instance:

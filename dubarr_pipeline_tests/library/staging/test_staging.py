@@ -214,6 +214,18 @@ def test_a_publication_beside_a_stage_does_not_take_its_film(machines):
     assert b.files() == {"vocals": "a", "published.json": "there"}
 
 
+def test_what_a_person_purges_is_gone_everywhere(machines):
+    a, b = machines
+    with staged_film(KEY, a.settings, "vocals", ()):
+        a.write(
+            video_DOT_json="{}", _DOT_checkpoints__mux_DOT_json="{}", mux="film", edits__x="mine"
+        )
+    with staged_film(KEY, b.settings, "", (), claims=False):
+        b.work.remove()
+    with staged_film(KEY, a.settings, "report", ()):
+        assert a.files() == {"edits/x": "mine"}
+
+
 def test_a_lost_folder_is_fetched_again_and_removes_nothing(machines):
     a, _ = machines
     a.write(video_DOT_json="{}", edits__es_DOT_json="one", vocals="v")
