@@ -85,8 +85,7 @@ def log_json() -> None:
         handler.setFormatter(JsonLines())
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    # What has been through Dagster was printed by it.
-    handler.addFilter(lambda record: not hasattr(record, _META))
+    handler.addFilter(_is_unprinted)
     logging.getLogger().addHandler(handler)
     ours = logging.getLogger(_OURS)
     ours.setLevel(logging.INFO)
@@ -94,6 +93,13 @@ def log_json() -> None:
     logging.captureWarnings(True)
     sys.excepthook = _log_crash
     threading.excepthook = lambda told: _log_crash(*told[:3])
+
+
+def _is_unprinted(record: logging.LogRecord) -> bool:
+    """Return whether Dagster printed a record neither as a run's nor by a handler of its own."""
+    above = logging.getLogger(record.name.partition(".")[0])
+    printed = any(isinstance(each.formatter, JsonLines) for each in above.handlers)
+    return not (printed or hasattr(record, _META))
 
 
 def _log_crash(kind: Any, error: Any, trace: Any) -> None:

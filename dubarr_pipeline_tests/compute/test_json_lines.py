@@ -16,6 +16,9 @@ log.debug("unseen")
 log.info("of\\n%s lines", 2, extra={"line": 7})
 warnings.warn("soon gone", FutureWarning)
 logging.getLogger("uvicorn.error").error("theirs")
+from dagster._utils.log import configure_loggers
+configure_loggers()
+logging.getLogger("dagster.daemon").info("of the daemon")
 @dg.asset
 def made(context):
     log.warning("in a run", extra={"line": 8})
@@ -40,8 +43,7 @@ def run(form: str) -> list[str]:
     command = [sys.executable, "-c", PROGRAM]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
-    assert ran.stdout == ""
-    return ran.stderr.splitlines()
+    return (ran.stdout + ran.stderr).splitlines()
 
 
 def test_whatever_a_process_writes_is_one_object_a_line() -> None:
@@ -49,6 +51,7 @@ def test_whatever_a_process_writes_is_one_object_a_line() -> None:
     found = {each["message"]: each for each in lines}
     assert len(found) == len(lines), "nothing is written twice"
     assert "unseen" not in found
+    assert found["of the daemon"]["logger"] == "dagster.daemon"
     assert found["of\n2 lines"]["line"] == 7
     assert found["of\n2 lines"]["level"] == "INFO"
     assert found["theirs"]["logger"] == "uvicorn.error"

@@ -27,7 +27,7 @@ from dubarr_pipeline.services.monitoring import HealthCheck
 
 _AGE_S = 5.0
 """Seconds for which a check's outcome is kept."""
-_MOST_S = 5.0
+_MOST_S = 10.0
 """Seconds after which a check that has no outcome is a fault."""
 _DAEMON_S = 90.0
 """Seconds without a sign of the daemon after which it is dead; it gives one every 30 s."""
