@@ -2,7 +2,7 @@
 
 The root is a mount namespace and a chroot, with what Docker would give a container: a read-only
 root, three capabilities, four folders. Whole images are built by `deploy/build` and started by
-`deploy/try`, by hand (docs/container.md).
+`scripts/try_image.py`, by hand (docs/container.md).
 """
 
 from __future__ import annotations
