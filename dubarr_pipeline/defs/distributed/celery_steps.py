@@ -11,8 +11,8 @@ The broker's address is in ``$CELERY_BROKER_URL``.
 
 import logging
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import Any, cast
 
 import dagster as dg
 from celery import Celery, Task
@@ -64,6 +64,7 @@ class LeasedTask(Task):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Execute the step under a lease; a process that loses it ends at once."""
         step = unpack_value(kwargs["execute_step_args_packed"], as_type=ExecuteStepArgs)
+        assert step.instance_ref
         ttl_s = user_settings().workers.lease_s
         with dg.DagsterInstance.from_ref(step.instance_ref) as instance:
             run = instance.get_run_by_id(step.run_id)
@@ -82,7 +83,7 @@ class LeasedTask(Task):
             return result
 
 
-execute_step = create_task(app, base=LeasedTask, ignore_result=True)
+execute_step = cast("Task", create_task(app, base=LeasedTask, ignore_result=True))
 
 
 def lease_name(step: ExecuteStepArgs) -> str:
@@ -162,7 +163,7 @@ class CeleryStepExecutor(StepDelegatingExecutor):
 
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
-    ) -> Iterator[DagsterEvent]:
+    ) -> Generator[DagsterEvent, Any, None]:
         """Execute the plan. Other launchers than Dagster's own know their runs by themselves."""
         instance, run_id = plan_context.instance, plan_context.run_id
         is_own = isinstance(instance.run_launcher, dg.DefaultRunLauncher)

@@ -20,6 +20,7 @@ from weakref import WeakSet
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.runs import RunStorage, SqlRunStorage
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dubarr_pipeline.defs.runtime.liveness import is_gone, process_mark
 from dubarr_pipeline.errors import VideoBusy, WorkspaceError
@@ -199,7 +200,7 @@ def beating(lease: Lease) -> Iterator[None]:
                 _log.error("%s", error)
                 return
             # The store may be away for a while; `check` asks it before anything is written.
-            except sa.exc.DBAPIError as error:
+            except DBAPIError as error:
                 _log.warning("%s: the store did not take a beat: %s", lease.name, error.orig)
 
     thread = threading.Thread(target=beat, name=f"lease {lease.name}", daemon=True)
@@ -239,7 +240,7 @@ def film_lease(
             yield lease
             lease.check()
     finally:
-        with contextlib.suppress(sa.exc.DBAPIError):
+        with contextlib.suppress(DBAPIError):
             lease.release()
 
 
@@ -252,7 +253,7 @@ def _store(instance: dg.DagsterInstance) -> Iterator[tuple[sa.Connection, sa.Col
     with storage.connect() as conn:
         if storage not in _ready:
             # Two processes may make it at once; both go on with the one that is there.
-            with contextlib.suppress(sa.exc.DBAPIError):
+            with contextlib.suppress(DBAPIError):
                 _LEASES.create(conn, checkfirst=True)
             _ready.add(storage)
         yield conn, sa.literal_column(_NOW[conn.dialect.name], sa.Double)
@@ -262,7 +263,7 @@ def _inserted(conn: sa.Connection, row: dict[str, object]) -> bool:
     """Insert a row; return whether no other process was quicker."""
     try:
         conn.execute(_LEASES.insert().values(**row))
-    except sa.exc.IntegrityError:
+    except IntegrityError:
         return False
     return True
 
