@@ -3,7 +3,8 @@
 `dubbing` dubs, `samples` dubs a minute, `requests` queues, `videos` tells how far the registered
 videos are and `video_counts` how many, `libraries` and `backfill` work on watched folders, `gate`
 lets finished films through, `series` knows and corrects the casts of series, `profiles` reads the
-settings and fetches models, `voices` brings the neural ones, `review` serves the review page.
+settings and fetches models, `voices` brings the neural ones, `setup` sets up libraries and the
+servers beside them, `review` serves the review page.
 ``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         review,
         samples,
         series,
+        setup,
         video_counts,
         videos,
         voices,
@@ -40,6 +42,7 @@ __all__ = [
     "review",
     "samples",
     "series",
+    "setup",
     "video_counts",
     "videos",
     "voices",

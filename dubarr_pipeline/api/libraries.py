@@ -182,9 +182,7 @@ def take_back(name: str, settings: Settings) -> tuple[str, Path]:
 
 
 def serve_webhooks(settings: Settings, say: Callable[[str], object]) -> None:
-    """Receive webhooks until stopped. Raises `SettingsError` if there is no library."""
-    if not settings.libraries:
-        raise SettingsError("no library: nothing that a webhook names could be dubbed")
+    """Receive webhooks until stopped; a library may be set up meanwhile."""
     check_writable(settings.work_dir)
     token, path = webhook_token(settings.work_dir)
     where = f"password or bearer token: see {path}" if path else f"token: ${TOKEN_VARIABLE}"

@@ -5,13 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dubarr_pipeline import api
 from dubarr_pipeline.cli.models import print_fetches
-from dubarr_pipeline.cli.terminal import EXIT_CODES, complain, exit_code, say, with_settings
+from dubarr_pipeline.cli.setup_questions import SetupOptions, set_up
+from dubarr_pipeline.cli.terminal import (
+    EXIT_CODES,
+    PATH,
+    complain,
+    exit_code,
+    say,
+    with_settings,
+)
 from dubarr_pipeline.errors import MissingRequirement, ServiceError, SettingsError
 
 if TYPE_CHECKING:
@@ -19,9 +27,38 @@ if TYPE_CHECKING:
     from dubarr_pipeline.api.voices import VoicesOffer
 
 
-@click.group()
-def setup() -> None:
-    """Set this machine up for better dubs."""
+@click.group(invoke_without_command=True, epilog=EXIT_CODES)
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing; take what is given and found.")
+@click.option("--films", multiple=True, metavar="FOLDER", help="Folder of films; repeatable.")
+@click.option("--to", metavar="LANG[,LANG]", default="", help="Languages to dub into.")
+@click.option("--voices", "profile", default="", help="lite or laptop.")
+@click.option("--publish", type=click.Choice(["beside", "sidecar", "none"]), default="beside")
+@click.option("--radarr", metavar="URL", default="", help="Its key: $RADARR_KEY, or asked for.")
+@click.option("--sonarr", metavar="URL", default="", help="Its key: $SONARR_KEY.")
+@click.option("--bazarr", metavar="URL", default="", help="Its key: $BAZARR_KEY.")
+@click.option("--jellyfin", metavar="URL", default="", help="Its key: $JELLYFIN_KEY.")
+@click.option("--plex", metavar="URL", default="", help="Its token: $PLEX_KEY.")
+@click.option("--map", "maps", multiple=True, metavar="THEIRS=OURS", help="A folder; repeatable.")
+@click.option("--address", metavar="URL", default="", help="Address by which they reach dubarr.")
+@click.option("--first-film", is_flag=True, help="Dub a film at the end; with --yes.")
+@click.option("--page", is_flag=True, help="Print the link of the page, which does the same.")
+@click.option("--work-dir", type=PATH, help="Folder of the work folders.")
+@click.option("--config", type=PATH, help="Settings file; default: ./dubarr.toml.")
+@click.pass_context
+def setup(
+    ctx: click.Context, work_dir: Path | None, config: Path | None, page: bool, **options: Any
+) -> None:
+    """Set up libraries, languages, voices, and Radarr, Sonarr, Bazarr, Jellyfin, Plex.
+
+    Shows what it would change, and asks. Can be run again at any time. Keys are asked for unseen.
+    """
+    if ctx.invoked_subcommand:
+        return
+    settings = api.profiles.read_settings(work_dir, config)
+    if page:
+        say(api.setup.page_link(settings))
+        return
+    ctx.exit(set_up(SetupOptions(**options), settings))
 
 
 @setup.command(epilog=EXIT_CODES)

@@ -69,7 +69,8 @@ class RescanOptions:
     Attributes:
         kind: ``radarr``, ``sonarr``, ``jellyfin``, ``emby``, ``plex`` or ``kodi``.
         url: address, with its base path if it has one: ``http://127.0.0.1:8096``.
-        token_variable: environment variable that holds its key; for Kodi ``user:password``.
+        token_variable: environment variable that holds its key; for Kodi ``user:password``. Empty:
+            the key that `dubarr setup` keeps for this address.
         path_mappings: our paths and the server's, ``"/mnt/media/tv" = "/tv"`` (or ``'D:\TV'``,
             ``'\\nas\tv'``); the deepest folder that matches counts.
         backoff_s: pause before the second of four attempts, in seconds; doubled each time.
@@ -78,7 +79,7 @@ class RescanOptions:
 
     kind: ServerKind
     url: str
-    token_variable: str
+    token_variable: str = ""
     path_mappings: Mapping[str, str] = field(default_factory=dict[str, str])
     backoff_s: float = 2.0
     libraries: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Server of `dubarr serve library`: Dagster's three processes, kept alive until it is stopped.
 
-The review page runs with them and, where there are libraries, the receiver of webhooks. All this
+The review page and the receiver of webhooks run with them. All this
 takes two processes more, because either may be killed: this command, and the supervisor below it,
 which starts the others. Each notices the other's end, and then ends everything left.
 """
@@ -114,7 +114,7 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
         others = dict(_other_addresses(settings))
         if REVIEW in others and others[REVIEW].port:
             environment[RUNNING_REVIEW] = settings.review.address or others[REVIEW].url
-        if settings.libraries and settings.webhooks.port:
+        if settings.webhooks.port:
             environment[RUNNING_RECEIVER] = others[WEBHOOKS].url if WEBHOOKS in others else ""
         if address.host not in _LOOPBACK:
             _print(
@@ -134,11 +134,10 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
 def _other_addresses(settings: Settings) -> Iterator[tuple[str, WebAddress]]:
     """Yield the receiver of webhooks and the review page with their addresses.
 
-    One whose port is taken is left out, and that is said; so is the receiver without libraries.
+    One whose port is taken is left out, and that is said.
     """
-    options: dict[str, ReviewOptions | WebhookOptions] = {REVIEW: settings.review}
-    if settings.libraries:
-        options[WEBHOOKS] = settings.webhooks
+    options: dict[str, ReviewOptions | WebhookOptions]
+    options = {REVIEW: settings.review, WEBHOOKS: settings.webhooks}
     for name, each in options.items():
         address = WebAddress(each.host, each.port)
         try:

@@ -27,6 +27,7 @@ from dubarr_pipeline.errors import (
     SettingsError,
 )
 from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.library.setup.keys import kept_key
 
 _ATTEMPTS = 4
 _TIMEOUT_S, _SHORT_TIMEOUT_S = 30.0, 5.0
@@ -34,9 +35,15 @@ _GIVEN_UP_S = 14 * 86_400.0
 
 
 def rescan(
-    options: RescanOptions, path: Path, attempts: int = _ATTEMPTS, timeout_s: float = _TIMEOUT_S
+    options: RescanOptions,
+    path: Path,
+    attempts: int = _ATTEMPTS,
+    timeout_s: float = _TIMEOUT_S,
+    work_dir: Path | None = None,
 ) -> str | None:
     """Have a server look at one file that came or went.
+
+    Where the options name no variable, the key is the one that `work_dir` keeps for the address.
 
     Return None, or the reason why it has nothing to look at: the file is in none of its libraries.
 
@@ -44,11 +51,14 @@ def rescan(
         SettingsError: if the key is not in the environment, or is refused.
         ServiceTimeout, ServiceUnavailable: if the server does not answer, tried four times.
     """
-    token = os.environ.get(options.token_variable, "").strip()
+    variable = options.token_variable
+    kept = kept_key(options.url, work_dir) if work_dir and not variable else ""
+    token = os.environ.get(variable, "").strip() if variable else kept
     if not token:
-        raise SettingsError(
-            f"rescan of {options.url}: ${options.token_variable} is empty: put the key there"
+        cure = (
+            f"${variable} is empty: put the key there" if variable else "no key: run dubarr setup"
         )
+        raise SettingsError(f"rescan of {options.url}: {cure}")
     theirs = options.theirs(path)
     try:
         theirs.encode()
@@ -109,7 +119,9 @@ class _Server:
         except httpx.HTTPError as error:
             raise ServiceUnavailable(f"{url} cannot be reached: {type(error).__name__}") from None
         if answer.status_code in (401, 403):
-            raise SettingsError(f"{url} refuses the key in ${self.options.token_variable}")
+            variable = self.options.token_variable
+            which = f"in ${variable}" if variable else "that dubarr setup keeps: run it again"
+            raise SettingsError(f"{url} refuses the key {which}")
         if not answer.is_success:
             raise ServiceUnavailable(f"{url} answered {answer.status_code}")
         try:
@@ -190,7 +202,7 @@ def tell_servers(paths: Iterable[Path], library: str, settings: Settings) -> lis
             try:
                 # A server that was away a moment ago is not waited for again.
                 if not fault:
-                    rescan(options, path)
+                    rescan(options, path, work_dir=settings.work_dir)
                     continue
             except DubbingError as error:
                 fault = str(error)
@@ -210,7 +222,7 @@ def tell_waiting(settings: Settings, end_s: float, now_s: float) -> Iterator[str
         if untold.server in away or time.monotonic() >= end_s:
             continue
         try:
-            rescan(options, untold.path, attempts=1, timeout_s=_SHORT_TIMEOUT_S)
+            rescan(options, untold.path, 1, _SHORT_TIMEOUT_S, settings.work_dir)
             untold.record.unlink(missing_ok=True)
         except DubbingError as error:
             away.add(untold.server)
