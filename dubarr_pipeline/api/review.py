@@ -16,6 +16,7 @@ from dagster import DagsterInstance
 
 from dubarr_pipeline.api.gate import approve, gate, hold, qc_sheet
 from dubarr_pipeline.api.series import SeriesCast, correct_cast, series_cast
+from dubarr_pipeline.api.setup import setup_desk
 from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
@@ -101,6 +102,7 @@ class ReviewRuns:
             qc_sheet=lambda key: qc_sheet(key, self._settings),
             series_cast=lambda key: self._shown(series_cast(key, self._settings)),
             correct_series=self.correct_series,
+            setup=setup_desk(self._settings),
         )
 
     def states(self, keys: Sequence[str]) -> Mapping[str, str]:

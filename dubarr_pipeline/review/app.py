@@ -24,7 +24,7 @@ from dubarr_pipeline.errors import (
     SettingsError,
     VideoBusy,
 )
-from dubarr_pipeline.review import actions, casting, events, exchange, mending, reading
+from dubarr_pipeline.review import actions, casting, events, exchange, mending, reading, setting_up
 from dubarr_pipeline.review.access import API, GuardedApp, Names
 from dubarr_pipeline.review.calls import Asked, RestCall, openapi
 from dubarr_pipeline.review.room import ReviewRoom
@@ -33,7 +33,7 @@ from dubarr_pipeline.services.monitoring import Monitor, monitoring_routes
 from dubarr_pipeline.services.web import Endpoint, WebApp, WebLimits, read_body
 
 _log = logging.getLogger(__name__)
-PAGES = "/review"
+PAGES, SETUP_PAGE = "/review", "/setup"
 OPENAPI = f"{API}/openapi.json"
 _LIMITS = WebLimits(body_bytes=8 << 20, timeout_s=30.0, requests=256)
 _STATUS: tuple[tuple[type[DubbingError], int], ...] = (
@@ -54,7 +54,9 @@ _TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 CALLS: tuple[RestCall, ...] = tuple(
-    call for room in (reading, mending, casting, exchange, actions, events) for call in room.CALLS
+    call
+    for room in (reading, mending, casting, exchange, actions, events, setting_up)
+    for call in room.CALLS
 )
 
 
@@ -89,13 +91,14 @@ def review_app(
         ("GET", OPENAPI): described,
         ("GET", "/"): home,
         ("GET", f"{PAGES}/static/{{name:path}}"): static,
+        ("GET", SETUP_PAGE): page,
         ("GET", f"{PAGES}/"): page,
         ("GET", f"{PAGES}/{{key}}"): page,
         ("GET", f"{PAGES}/{{key}}/cast"): page,
     }
     routes |= monitoring_routes(monitor, token)
     site = WebApp(routes, "", _LIMITS, lambda error: {"error": str(error)})
-    return GuardedApp(site, token, names, (f"{PAGES}/",))
+    return GuardedApp(site, token, names, (f"{PAGES}/", SETUP_PAGE))
 
 
 @cache

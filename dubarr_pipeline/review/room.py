@@ -14,6 +14,7 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError, RequestRefused
 from dubarr_pipeline.library.series.memory import SeriesFolder
 from dubarr_pipeline.library.series.names import series_of
+from dubarr_pipeline.library.setup.desk import SetupDesk
 from dubarr_pipeline.library.videos import Video, load_video
 from dubarr_pipeline.review.answers.cast_answers import SeriesAnswer, SeriesWish
 from dubarr_pipeline.review.answers.film_answers import GateAnswer, GateWish
@@ -41,6 +42,7 @@ class Backstage:
         gate: returns the state of a film's gate.
         decide: takes a person's decision.
         qc_sheet: returns a page with the flagged lines and their sounds inside.
+        setup: desk of the set-up page; None where one film is served.
         series_cast, correct_series: return a series' cast, by its key, as it is and corrected.
     """
 
@@ -53,6 +55,7 @@ class Backstage:
     qc_sheet: Callable[[str], str]
     series_cast: Callable[[str], SeriesAnswer]
     correct_series: Callable[[str, SeriesWish], SeriesAnswer]
+    setup: SetupDesk | None = None
 
 
 class Recent(Generic[_Value]):

@@ -59,7 +59,7 @@ def plan_setup(wish: SetupWish, reports: Sequence[ServerReport], settings: Setti
     if settings.work_dir != parse_settings(settings.document, _from_environment()).work_dir:
         file.put(("work_dir",), str(settings.work_dir))
     text = file.text(settings.work_dir)
-    changes = [SetupChange(f"{file.path}: {each}") for each in file.changes]
+    changes = [SetupChange(f"{file.path.name}: {each}") for each in file.changes]
     servers = tuple(_usable_servers(wish, usable, settings))
     changes += _server_changes(servers, receiver, settings, faults)
     paths = tuple(dict.fromkeys(path for path, _ in unknown))

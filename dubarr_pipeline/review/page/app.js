@@ -6,6 +6,7 @@ import { ask, field } from "./dialogs.js";
 import { CastPage } from "./cast.js";
 import { FilmPage } from "./film.js";
 import { openFilms } from "./films.js";
+import { SetupPage } from "./setup.js";
 
 const root = document.getElementById("app");
 let asking = null;
@@ -33,7 +34,8 @@ async function open() {
   fill(root, h("p", { class: "state" }, "Opening the review …"));
   const [key, part] = location.pathname.replace(/^\/review\/?/, "").split("/").map(decodeURIComponent);
   try {
-    if (!key) await openFilms(root);
+    if (location.pathname === "/setup") window.setup = await new SetupPage().open(root);
+    else if (!key) await openFilms(root);
     else if (part === "cast") await new CastPage(key).open(root);
     else window.review = await new FilmPage(key).open(root);
   } catch (problem) {

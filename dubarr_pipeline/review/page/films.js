@@ -13,6 +13,6 @@ export async function openFilms(root) {
     h("td", {}, film.held ? h("span", { class: "badge over" }, "held") : null),
     h("td", {}, h("a", { href: `/review/${encodeURIComponent(film.key)}/cast` }, "Cast"))));
   const head = h("tr", {}, ["Film", "Languages", "State", "Gate", ""].map((words) => h("th", {}, words)));
-  fill(root, h("main", { class: "list" }, h("h1", {}, "Review"),
+  fill(root, h("main", { class: "list" }, h("h1", {}, "Review ", h("small", {}, h("a", { href: "/setup" }, "Set-up"))),
     films.length ? h("table", {}, h("thead", {}, head), h("tbody", {}, rows)) : h("p", { class: "state" }, "No film is dubbed yet. Films are listed here as soon as a run has begun with them.")));
 }
