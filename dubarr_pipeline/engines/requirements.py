@@ -1,6 +1,7 @@
 """Requirements of engines: packages that are installed, models in the store."""
 
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -11,11 +12,14 @@ from dubarr_pipeline.models.store import model_need
 STUDIO = "pip install 'dubarr-pipeline[studio]'"
 """Brings the packages of the profile ``studio``."""
 
+_installed_version = cache(version)
+"""Asked for every line; what is absent is looked for again."""
+
 
 def package_version(package: str) -> str:
     """Return the version of a package for identities; ``"absent"`` if it is not installed."""
     try:
-        return version(package)
+        return _installed_version(package)
     except PackageNotFoundError:
         return "absent"
 

@@ -77,7 +77,7 @@ def centre_voice(mid: Spectrum, side: Spectrum, ratio: Power, caution: float) ->
     gain = np.maximum(1 - expected, 0)
     doubt = gain * (1 - gain) * mid_power
     voice = _Planes(gain * middle.real, gain * middle.imag)
-    per_side = 1 / over_time(side_power)
+    per_side = np.reciprocal(over_time(side_power))
     for _ in range(_ROUNDS):
         voice, doubt = _refine((middle, beside), per_side, (voice, doubt), caution)
     found = np.empty(mid.shape, np.complex64)
