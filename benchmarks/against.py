@@ -213,8 +213,8 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
     for stage in now.stages:
         if stage in then.stages:
             yield _ratio(f"{stage}: CPU", now.stages[stage], then.stages[stage])
-    started = [cost.cpu_s - sum(cost.stages.values()) for cost in (now, then)]
-    yield _ratio("start, store and end: CPU", *started)
+    started, started_then = (cost.cpu_s - sum(cost.stages.values()) for cost in (now, then))
+    yield _ratio("start, store and end: CPU", started, started_then)
     yield _ratio("whole dub: CPU", now.cpu_s, then.cpu_s, (MUST, TARGET) if bound else ())
     bounds = (MUST_MEMORY, TARGET_MEMORY) if bound else ()
     yield _ratio("whole dub: peak memory", now.peak_mb, then.peak_mb, bounds, "MB")

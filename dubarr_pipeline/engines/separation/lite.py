@@ -224,7 +224,7 @@ class _LineWork:
     def _centre(self, spectra: Spectrum, moments: NDArray[np.float64]) -> Spectrum:
         """Return the voice at its place, ``(frames, bins)``, worked out in strips of bins."""
         found = np.empty(spectra.shape[1:], np.complex64)
-        bins = found.shape[1]
+        bins = spectra.shape[2]
         for first in range(0, bins, STRIP_BINS):
             last = min(bins, first + STRIP_BINS)
             low, high = max(0, first - HALO_BINS), min(bins, last + HALO_BINS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.separation.spectrum import (
     TINY,
@@ -77,7 +78,7 @@ def centre_voice(mid: Spectrum, side: Spectrum, ratio: Power, caution: float) ->
     gain = np.maximum(1 - expected, 0)
     doubt = gain * (1 - gain) * mid_power
     voice = _Planes(gain * middle.real, gain * middle.imag)
-    per_side = np.reciprocal(over_time(side_power))
+    per_side = _single(np.reciprocal(over_time(side_power)))
     for _ in range(_ROUNDS):
         voice, doubt = _refine((middle, beside), per_side, (voice, doubt), caution)
     found = np.empty(mid.shape, np.complex64)
@@ -102,6 +103,11 @@ class _Planes:
         return squares
 
 
+def _single(values: NDArray[np.floating]) -> Power:
+    """Return values as what they are, for the type checker: numpy's stubs widen every product."""
+    return values.astype(np.float32, copy=False)
+
+
 def _refine(
     sound: tuple[_Planes, _Planes], per_side: Power, guess: tuple[_Planes, Power], caution: float
 ) -> tuple[_Planes, Power]:
@@ -109,8 +115,8 @@ def _refine(
     (mid, side), (voice, doubt) = sound, guess
     real, imag = mid.real - voice.real, mid.imag - voice.imag
     # How much of the side is in the rest: rest x conjugated side, against the side's power.
-    share_real = over_time(real * side.real + imag * side.imag)
-    share_imag = over_time(imag * side.real - real * side.imag)
+    share_real = over_time(_single(real * side.real + imag * side.imag))
+    share_imag = over_time(_single(imag * side.real - real * side.imag))
     share_real *= per_side
     share_imag *= per_side
     explained_real = share_real * side.real - share_imag * side.imag
@@ -127,8 +133,8 @@ def _refine(
     wanted = over_bins(wanted)
     gain = wanted / (wanted + unexplained)
     refined = _Planes(
-        gain * (mid.real - explained_real),
-        gain * (mid.imag - explained_imag),
+        _single(gain * (mid.real - explained_real)),
+        _single(gain * (mid.imag - explained_imag)),
     )
     unexplained *= gain
     return refined, unexplained

@@ -175,7 +175,8 @@ class PauseSums:
         twice = 2 * place * self.shared
         at = middle + twice + place * place * side
         beside = side - twice + place * place * middle
-        return np.maximum(np.stack([at, beside]), 0) / (1 + place * place) ** 2
+        turned = np.maximum(np.stack([at, beside]), 0) / (1 + place * place) ** 2
+        return turned.astype(np.float32, copy=False)
 
 
 def _summed(first: Spectrum, second: Spectrum) -> Power:

@@ -85,7 +85,7 @@ def over_time(values: Power) -> Power:
     mean = eight[:-1]
     mean += padded[8:]
     mean *= np.float32(1 / 9)
-    return mean
+    return mean.astype(np.float32, copy=False)
 
 
 def over_bins(values: Power) -> Power:

@@ -88,8 +88,8 @@ def _most_alike(
     energy = np.concatenate([[0.0], np.cumsum(candidates**2)])
     scale = np.sqrt(np.maximum(energy[size:] - energy[:-size], 0) * (pattern @ pattern))
     padded = next_fast_len(candidates.size + size - 1, real=True)
-    product = rfft(candidates, padded) * rfft(pattern[::-1], padded)
-    likeness = irfft(product, padded)[size - 1 : candidates.size]
+    product = np.asarray(rfft(candidates, padded)) * np.asarray(rfft(pattern[::-1], padded))
+    likeness = np.asarray(irfft(product, padded))[size - 1 : candidates.size]
     likeness = np.where(scale > _FAINT, likeness / np.maximum(scale, _FAINT), 0.0)
     nearest = abs(np.arange(likeness.size) - (bounds[0] + bounds[1]) / 2 + lowest)
     best = int(np.argmax(likeness - 1e-6 * nearest / max(1, nearest.max())))
