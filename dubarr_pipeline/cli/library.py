@@ -44,7 +44,7 @@ def list_libraries(settings: Settings, as_json: bool) -> None:
         say_json(documents)
         return
     if not documents:
-        say("no libraries: write [libraries.NAME] into dubarr.toml (see dubarr.example.toml)")
+        say("no libraries: run `dubarr setup`, or write [libraries.NAME] into dubarr.toml")
     for each in documents:
         say(f"{each['library']}: {each['path']} → {', '.join(each['target_langs'])}")
         say(f"  profile {each['profile']}, priority {each['priority']}")

@@ -84,7 +84,8 @@ class ServerSession:
     """Requests to one server. Faults are sentences that hold neither the key nor its words."""
 
     def __init__(self, kind: Kind, url: str, key: str, timeout_s: float = _TIMEOUT_S) -> None:
-        self.kind, self.url, self._key = kind, checked_url(url), key.strip()
+        self.kind: Kind = kind
+        self.url, self._key = checked_url(url), key.strip()
         self.where = f"{title_of(kind)} at {self.url}"
         if not self._key.isascii() or not self._key.isprintable() or '"' in self._key:
             raise SettingsError(f"{self.where}: the key has letters that no key has: copy it again")
