@@ -5,15 +5,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dubarr_pipeline.compute.json_lines import log_json, logs_json
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.profile_engines import Pairs, check_model_licence
 from dubarr_pipeline.config.profile_engines import needs as needs
 from dubarr_pipeline.config.settings import Settings, user_settings
-from dubarr_pipeline.demo.video import demo_video
-from dubarr_pipeline.demo.voice_samples import VoiceSample, write_voice_samples
 from dubarr_pipeline.engines.interfaces import Need
 from dubarr_pipeline.engines.registry import KINDS, EngineRow, engine_rows, option_type_of
 from dubarr_pipeline.engines.registry import PROFILES as PROFILES
@@ -29,6 +27,9 @@ from dubarr_pipeline.services.llm_client import (
     llm_servers,
 )
 from dubarr_pipeline.text.languages import parse_languages, standard_tag
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.demo.voice_samples import VoiceSample
 
 _log = logging.getLogger(__name__)
 
@@ -256,7 +257,7 @@ def list_llm_servers(settings: Settings) -> list[tuple[LLMServerRow, bool]]:
 
 def play_voices(
     settings: Settings, language: str, name: str | None, on_progress: OnProgress
-) -> tuple[Path, tuple[VoiceSample, ...]]:
+) -> "tuple[Path, tuple[VoiceSample, ...]]":
     """Speak a sentence in every voice of the chosen synthesizer, or of the one named.
 
     Returns the folder, ``voices_{language}`` in the working directory, and what is in it.
@@ -266,6 +267,8 @@ def play_voices(
         MissingRequirement: if it lacks something.
         WorkspaceError: if the folder holds other files.
     """
+    from dubarr_pipeline.demo.voice_samples import write_voice_samples
+
     chosen = engine_row("synthesis", name or settings.engines["synthesis"])
     if chosen.name != settings.engines["synthesis"]:
         # The options in the settings are those of another engine.
@@ -284,6 +287,8 @@ def play_voices(
 
 def make_demo_video(settings: Settings) -> Path:
     """Make the demo video below the work folder."""
+    from dubarr_pipeline.demo.video import demo_video
+
     return demo_video(settings.work_dir / "demo")
 
 

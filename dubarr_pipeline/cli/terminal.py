@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from dubarr_pipeline import api, errors
 from dubarr_pipeline.text.printable import printable
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 PATH = click.Path(path_type=Path)
 EXIT_CODES = """\b
@@ -112,6 +114,8 @@ class StageBars:
         if not sys.stderr.isatty():
             return
         if stage != self._stage:
+            from tqdm import tqdm
+
             self.close()
             # A terminal may say that it has no rows or columns, in which nothing would be drawn.
             columns, rows = shutil.get_terminal_size()
@@ -138,6 +142,8 @@ class StageBars:
 @contextmanager
 def byte_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
     """Draw a bar of bytes on a terminal; yields a function of (file, done, total)."""
+    from tqdm import tqdm
+
     quiet = not sys.stderr.isatty()
     with tqdm(desc=f"  {name}", unit="B", unit_scale=True, disable=quiet, file=sys.stderr) as bar:
 
@@ -152,6 +158,8 @@ def byte_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def video_bar(verb: str) -> Iterator[Callable[[Any], None]]:
     """Draw a bar of videos on a terminal; yields what takes the progress in one library."""
+    from tqdm import tqdm
+
     quiet = not sys.stderr.isatty()
     with tqdm(unit=" videos", disable=quiet, file=sys.stderr, leave=False) as bar:
 

@@ -161,13 +161,16 @@ def check_voices(settings: Settings, languages: Iterable[str], film: str = "") -
 
     `film` begins the message, where one alone is concerned.
     """
+    voice = synthesizer(settings)
     for language in languages:
+        # Names of languages are unpacked only for who does not speak one.
+        if voice.serves(language):
+            continue
         user, need = voice_need(settings, language)
-        if not need.present:
-            raise LanguageError(
-                f"{film}{user} does not speak {need.name}: remove {language!r} from the target "
-                f"languages, or {need.cure}"
-            )
+        raise LanguageError(
+            f"{film}{user} does not speak {need.name}: remove {language!r} from the target "
+            f"languages, or {need.cure}"
+        )
 
 
 def translation_need(settings: Settings, source: str, target: str) -> tuple[str, Need]:

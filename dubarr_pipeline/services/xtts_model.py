@@ -3,6 +3,8 @@
 `serve_tts` puts it behind our speech server (`dubarr serve tts`).
 """
 
+from __future__ import annotations
+
 import hashlib
 import logging
 import os
@@ -12,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +28,10 @@ from dubarr_pipeline.errors import (
 )
 from dubarr_pipeline.media.audio.edges import EDGE_S, trim_edges
 from dubarr_pipeline.models.store import model_folder
-from dubarr_pipeline.services.speech_server import LineToSpeak, Samples, SpeechServer
 from dubarr_pipeline.text.sentences import pieces
+
+if TYPE_CHECKING:
+    from dubarr_pipeline.services.speech_server import LineToSpeak, Samples
 
 _log = logging.getLogger(__name__)
 
@@ -246,6 +250,9 @@ def serve_tts(serving: SpeechServing, say: Callable[[str], object]) -> None:
         MissingRequirement: if the model or coqui-tts is missing.
         WorkspaceError: if the port is in use.
     """
+    # A web server, of which the engine that asks for one needs nothing.
+    from dubarr_pipeline.services.speech_server import SpeechServer
+
     token = os.environ.get(TOKEN_VARIABLE, "")
     if LICENCE not in serving.accepted and os.environ.get(LICENCE_VARIABLE) != "1":
         raise LicenceError(

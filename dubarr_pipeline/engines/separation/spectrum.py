@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Samples
@@ -51,12 +50,17 @@ class Grid:
 
     def analyse(self, sound: Samples) -> Spectrum:
         """Return the spectra of ``(..., samples)``; frame k begins at sample k x hop."""
+        # SciPy costs a fifth of a second, and whoever only asks about a film needs none of it.
+        import scipy.fft
+
         frames = np.lib.stride_tricks.sliding_window_view(sound, self.size, axis=-1)
         spectra = scipy.fft.rfft(frames[..., :: self.hop, :] * self.window(), axis=-1)
         return np.asarray(spectra, np.complex64)
 
     def synthesise(self, spectrum: Spectrum) -> Samples:
         """Return the sound whose frames these are; full strength where four frames overlap."""
+        import scipy.fft
+
         frames = np.asarray(scipy.fft.irfft(spectrum, self.size, axis=-1), np.float32)
         frames *= self.window() * np.float32(2 / _OVERLAP)
         count = frames.shape[-2]

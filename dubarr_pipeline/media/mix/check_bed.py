@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from scipy import fft
 
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.spans import Span, merge
@@ -17,7 +16,6 @@ _BETWEEN_S = 20.0
 _MOST_LAG_S = 0.05
 _FINER = 8
 _ALIKE = 0.5
-_fft = cast(Any, fft)
 _FRAME_S = 0.1
 _DROWNED = 0.01
 """A voice 20 dB under the bed is not heard in the original either."""
@@ -69,12 +67,15 @@ class BedComparison:
 
     def _lag(self, heard: Samples, bed: Samples) -> float | None:
         """Return by how many samples the bed moved in this piece; None if nobody can tell."""
+        from scipy import fft
+
+        transform = cast(Any, fft)
         padding = ((0, 0), (0, _PIECE_SAMPLES))
-        spectra = [_fft.rfft(np.pad(sound, padding)) for sound in (heard, bed)]
+        spectra = [transform.rfft(np.pad(sound, padding)) for sound in (heard, bed)]
         cross = (spectra[0] * np.conj(spectra[1])).sum(axis=0)
         wide = np.zeros(_PIECE_SAMPLES * _FINER + 1, np.complex64)
         wide[: cross.size] = cross
-        fine = _fft.irfft(wide, 2 * _PIECE_SAMPLES * _FINER) * np.float32(_FINER)
+        fine = transform.irfft(wide, 2 * _PIECE_SAMPLES * _FINER) * np.float32(_FINER)
         near = np.roll(fine, self._reach * _FINER)[: 2 * self._reach * _FINER + 1]
         power = float(np.sqrt(_energy(heard) * _energy(bed)))
         if power <= 0 or near.max() < _ALIKE * power:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d
 
 from dubarr_pipeline.media.audio.loudness import OVERSHOOT, REACH, interpolated_peaks, sample_peaks
 from dubarr_pipeline.media.audio.reader import Samples
@@ -97,6 +96,8 @@ class Limiter:
         needed = needed.reshape(-1)
         if needed.min() >= 1:
             return None
+        from scipy.ndimage import minimum_filter1d
+
         least = minimum_filter1d(needed, 2 * self._half + 3, mode="nearest")
         padded = np.pad(least, self._half, mode="edge")
         smooth = np.convolve(padded, self._smooth, mode="valid")

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.script.model import Segment
@@ -43,6 +41,9 @@ def _groups(
     segments: Sequence[Segment], cues: Sequence[Cue]
 ) -> list[tuple[list[Segment], list[Cue]]]:
     """Return groups of lines and subtitles that overlap in time, each in at most one group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     reach = max(segment.span.length for segment in segments)
     starts = [segment.span.start for segment in segments]
     shared: list[tuple[int, int]] = []
