@@ -13,7 +13,8 @@ from dubarr_pipeline.api.profiles import Fetch, fetch_all, make_ready, read_sett
 from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.profile_engines import translates_by_pair, try_services
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.runtime.plan import plan
+from dubarr_pipeline.defs.runtime.plan import plan_all
+from dubarr_pipeline.defs.runtime.records import stage_results
 from dubarr_pipeline.defs.runtime.runs import dub_video, open_instance
 from dubarr_pipeline.defs.runtime.stage_run import Watcher, watching
 from dubarr_pipeline.defs.runtime.status import Task, task_table
@@ -248,10 +249,11 @@ def _finished(instance: dg.DagsterInstance, video: Video, settings: Settings) ->
 
     A run that reuses every stage costs Dagster a hundred events, and says nothing new.
     """
-    (task,) = task_table(instance, settings.work_dir, [video.key], settings)
+    made = stage_results(instance, [video.key])
+    (task,) = task_table(instance, settings.work_dir, [video.key], settings, made=made)
     if task.status != "DONE":
         return None
-    planned = plan(instance, video, settings)
+    (planned,) = plan_all(instance, [video], settings, made=made)
     return None if planned.fault or any(step.rerun for step in planned.steps) else task
 
 

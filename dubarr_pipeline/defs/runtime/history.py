@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
-from dubarr_pipeline.defs.runtime.records import Materialization, last_materializations
+from dubarr_pipeline.defs.runtime.records import Materialization, StageResults, stage_results
 from dubarr_pipeline.defs.stages import STAGES, Stage
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.estimates.costs import FilmFacts, PastStage
@@ -28,15 +28,11 @@ def past_stages(
         names.key("report"), dg.DagsterEventType.ASSET_MATERIALIZATION
     )
     keys = sorted(newest, key=lambda key: newest[key], reverse=True)[:_MOST_FILMS]
-    made = {
-        stage.name: last_materializations(instance, stage.name, keys, names) for stage in STAGES
-    }
+    made = stage_results(instance, keys, names)
     return [past for key in keys for past in _of_film(key, made, work_dir)]
 
 
-def _of_film(
-    key: str, made: Mapping[str, Mapping[str, Materialization]], work_dir: Path
-) -> Iterator[PastStage]:
+def _of_film(key: str, made: StageResults, work_dir: Path) -> Iterator[PastStage]:
     with suppress(ArtifactError):
         size = load_video(key, work_dir).identity.size
         facts = facts_of({name: found[key] for name, found in made.items() if key in found}, size)

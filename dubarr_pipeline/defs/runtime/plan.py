@@ -9,8 +9,8 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.defs.runtime.records import (
     Materialization,
-    last_materialization,
-    last_materializations,
+    StageResults,
+    stage_results,
 )
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, decide, required
 from dubarr_pipeline.defs.stages import STAGES
@@ -60,9 +60,7 @@ def plan(
     A stage whose input would be made again counts as one to rerun: what its own result will depend
     on is known only then, and it may turn out the same.
     """
-    return _plan(
-        video, settings, lambda stage: last_materialization(instance, stage, video.key, names)
-    )
+    return next(plan_all(instance, [video], settings, names))
 
 
 def plan_all(
@@ -70,12 +68,12 @@ def plan_all(
     asked: Sequence[Video],
     settings: Settings,
     names: LibraryNames = PLAIN,
+    made: StageResults | None = None,
 ) -> Iterator[VideoPlan]:
-    """Yield the plans of many videos, with few queries to the store."""
-    keys = [video.key for video in asked]
-    made = {each.name: last_materializations(instance, each.name, keys, names) for each in STAGES}
+    """Yield the plans of many videos, with few queries to the store, or by what it `made`."""
+    last = made or stage_results(instance, [video.key for video in asked], names)
     for video in asked:
-        yield _plan(video, settings, lambda stage, key=video.key: made[stage].get(key))
+        yield _plan(video, settings, lambda stage, key=video.key: last[stage].get(key))
 
 
 def _plan(

@@ -1,7 +1,7 @@
 """Checkpoint records in the materialization store."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_json
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.text.printable import printable
 from dubarr_pipeline.workdir.checkpoints import Record
@@ -46,6 +47,10 @@ class Materialization:
         return bool(getattr(self.metadata.get("reused"), "value", False))
 
 
+StageResults = Mapping[str, Mapping[str, Materialization]]
+"""The last results by stage and video; a video without one is not in it."""
+
+
 def last_materialization(
     instance: dg.DagsterInstance, stage: str, key: str, names: LibraryNames = PLAIN
 ) -> Materialization | None:
@@ -74,6 +79,18 @@ def last_materializations(
             if made:
                 found[key] = made
     return found
+
+
+def stage_results(
+    instance: dg.DagsterInstance, keys: Sequence[str], names: LibraryNames = PLAIN
+) -> StageResults:
+    """Read the last results of every stage for some videos."""
+    if len(keys) == 1:
+        # The many are found by a look at all videos of the store.
+        (key,) = keys
+        last = {stage: last_materialization(instance, stage, key, names) for stage in STAGE_NAMES}
+        return {stage: {key: found} if found else {} for stage, found in last.items()}
+    return {stage: last_materializations(instance, stage, keys, names) for stage in STAGE_NAMES}
 
 
 def record_metadata(record: Record) -> dict[str, dg.MetadataValue]:

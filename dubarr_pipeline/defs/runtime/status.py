@@ -24,8 +24,9 @@ from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.records import (
     PARTITION_TAG,
     Materialization,
-    last_materializations,
+    StageResults,
     newest_run,
+    stage_results,
 )
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, ServiceUnavailable
@@ -68,13 +69,14 @@ def task_table(
     keys: Iterable[str] | None = None,
     settings: Settings | None = None,
     names: LibraryNames = PLAIN,
+    made: StageResults | None = None,
 ) -> list[Task]:
     """Read the rows of the given videos, or of all that have a work folder here.
 
     Without `settings`, with the wishes of the libraries, a dubbed video counts as done.
     """
     listed = list(registered(work_dir) if keys is None else keys)
-    made = {stage: last_materializations(instance, stage, listed, names) for stage in STAGE_NAMES}
+    last = made or stage_results(instance, listed, names)
     newest: dict[str, dg.RunRecord] = {}
     for start in range(0, len(listed), _AT_ONCE):
         wanted = dg.RunsFilter(tags={PARTITION_TAG: listed[start : start + _AT_ONCE]})
@@ -85,8 +87,8 @@ def task_table(
     for key in listed:
         try:
             video = load_video(key, work_dir)
-            last = {stage: made[stage].get(key) for stage in STAGE_NAMES}
-            row = _task(instance, video, last, newest.get(key), work_dir)
+            results = {stage: last[stage].get(key) for stage in STAGE_NAMES}
+            row = _task(instance, video, results, newest.get(key), work_dir)
             rows.append(_published(instance, row, newest.get(key), settings))
         # An unreadable request hides no other video.
         except ArtifactError as error:
