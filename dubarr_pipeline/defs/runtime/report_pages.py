@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from uvicorn.config import LOGGING_CONFIG
 
 from dubarr_pipeline.compute.json_lines import JsonLines, log_as_asked, logs_json
 from dubarr_pipeline.config.settings import user_settings
@@ -59,7 +59,7 @@ def main() -> None:
             return [report_route(user_settings().work_dir), *super().build_routes()]
 
     if logs_json():
-        for each in uvicorn.config.LOGGING_CONFIG["formatters"].values():
+        for each in LOGGING_CONFIG["formatters"].values():
             each["()"] = JsonLines
     app.DagsterWebserver = ReportingWebserver  # pyright: ignore[reportPrivateImportUsage]
     cli.main()
