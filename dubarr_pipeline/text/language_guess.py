@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from dubarr_pipeline.text.language_model import language_identifier
 from dubarr_pipeline.text.languages import base_language, same_language
 
 UNKNOWN = "und"
@@ -125,9 +126,4 @@ def _labels_of(tag: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _identifier() -> Any:
-    """Return the model, restricted to languages with a two-letter code: others are dialects."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages([label for label in identifier.labels if len(label) == 2])
-    return identifier
+    return language_identifier()
