@@ -16,6 +16,8 @@ help:
 demo: $(VENV)/.installed ## dub the demo video into Spanish and Catalan
 	@$(VENV)/bin/dubarr demo
 
+# Hundreds of tests start processes of ours, which would compile our modules each time.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-tests ## run every test, the end-to-end ones included
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 from collections.abc import Generator
@@ -21,6 +22,9 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) == signal.SIG_IGN:
         _usual = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
         signal.signal(_number, _usual)
+
+# A test process holds a million objects, and looking through them all is a tenth of its work.
+gc.set_threshold(50_000)
 
 # A busy machine is no fault of the code: examples are counted, never timed.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,13 +5,14 @@ adds (indexes, tables for newer parts of the UI) comes where no other machine ma
 """
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION
+from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION, AlembicVersion
 
 from dubarr_pipeline.errors import WorkspaceError
 
@@ -23,11 +24,14 @@ _checked: set[str] = set()
 def check_version(instance: dg.DagsterInstance, home: Path) -> None:
     """Check that a store's tables are no newer than this version; each process looks once.
 
+    It looks at the table of runs: Dagster brings all tables to one version at a time, and each look
+    reads its whole history of versions.
+
     Raises:
         WorkspaceError: if they are: it may mean something else by them.
     """
     if str(home) not in _checked:
-        is_up_to_date(instance, home)
+        _are_up_to_date([instance.run_storage.alembic_version()], home)
         _checked.add(str(home))
 
 
@@ -38,14 +42,7 @@ def is_up_to_date(instance: dg.DagsterInstance, home: Path) -> bool:
         WorkspaceError: if they are of a newer one.
     """
     storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
-    versions = [found for each in storages if each and (found := each.alembic_version())]
-    others = {at for at, newest in versions if at and at != newest}
-    if others and (unknown := others - _known_versions()):
-        raise WorkspaceError(
-            f"the store {home} is of a newer version (its tables: {', '.join(sorted(unknown))}): "
-            "install the dubarr that wrote it, or restore a backup from before (docs/operations.md)"
-        )
-    return not others
+    return _are_up_to_date([each.alembic_version() for each in storages if each], home)
 
 
 def bring_tables_up_to_date(instance: dg.DagsterInstance, home: Path) -> None:
@@ -65,6 +62,16 @@ def bring_tables_up_to_date(instance: dg.DagsterInstance, home: Path) -> None:
         return
     _log.warning("the tables of the store %s are brought up to date", home)
     instance.upgrade(lambda line: _log.info("%s", line))
+
+
+def _are_up_to_date(versions: Iterable[AlembicVersion | None], home: Path) -> bool:
+    others = {found[0] for found in versions if found and found[0] and found[0] != found[1]}
+    if others and (unknown := others - _known_versions()):
+        raise WorkspaceError(
+            f"the store {home} is of a newer version (its tables: {', '.join(sorted(unknown))}): "
+            "install the dubarr that wrote it, or restore a backup from before (docs/operations.md)"
+        )
+    return not others
 
 
 def _known_versions() -> set[str]:
