@@ -7,4 +7,11 @@ from dubarr_pipeline.defs.code_location import build_definitions, chosen_executo
 
 # Runs, and steps on other machines, begin here.
 log_as_asked()
-defs: dg.Definitions = build_definitions(executor=chosen_executor())
+_executor = chosen_executor()
+defs: dg.Definitions = build_definitions(executor=_executor)
+
+
+def local_definitions() -> dg.Definitions:
+    """Return the same with every step in this process, wherever the settings send the others'."""
+    is_local = _executor is dg.in_process_executor
+    return defs if is_local else build_definitions(executor=dg.in_process_executor)

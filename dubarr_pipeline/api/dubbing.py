@@ -230,9 +230,9 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
     if not force and (finished := _finished(instance, video, settings)):
         return _result(finished, settings, STAGE_NAMES)
     # The definitions load the code of every stage.
-    from dubarr_pipeline.definitions import defs
+    from dubarr_pipeline.definitions import local_definitions
 
-    ran = dub_video(defs, instance, video, settings, force)
+    ran = dub_video(local_definitions(), instance, video, settings, force)
     if not ran.succeeded:
         kind = getattr(errors, ran.error or "", errors.DubbingError)
         # Only the loop over the lines can name a line's failure.

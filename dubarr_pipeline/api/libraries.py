@@ -164,10 +164,10 @@ def publish(name: str, settings: Settings) -> Publication:
 def _record(video: Video, settings: Settings, asked: bool = False) -> None:
     """Run the asset `published` in this process, so that Dagster's store knows what lies where."""
     # The definitions load the code of every stage.
-    from dubarr_pipeline.definitions import defs
+    from dubarr_pipeline.definitions import local_definitions
 
     with open_instance(settings.work_dir) as instance:
-        ran = publish_here(defs, instance, video, settings, asked)
+        ran = publish_here(local_definitions(), instance, video, settings, asked)
     if not ran.succeeded:
         kind = getattr(errors, ran.error or "", errors.DubbingError)
         raise kind(ran.cause)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
 from pathlib import Path
 
 from dubarr_pipeline.api.libraries import scan_libraries
@@ -205,7 +206,8 @@ def _answering_receiver(settings: Settings, token: str) -> Iterator[None]:
 
 def _receiver_answers(settings: Settings) -> bool:
     host = settings.webhooks.host
-    host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+    with suppress(ValueError):
+        host = "127.0.0.1" if not host or ip_address(host).is_unspecified else host
     connection = HTTPConnection(host, settings.webhooks.port, timeout=_PROBE_S)
     try:
         connection.request("GET", "/health")

@@ -48,9 +48,10 @@ if TYPE_CHECKING:
 def setup(
     ctx: click.Context, work_dir: Path | None, config: Path | None, page: bool, **options: Any
 ) -> None:
-    """Set up libraries, languages, voices, and Radarr, Sonarr, Bazarr, Jellyfin, Plex.
+    """Set up libraries, voices and the servers around them.
 
-    Shows what it would change, and asks. Can be run again at any time. Keys are asked for unseen.
+    It finds Radarr, Sonarr, Bazarr, Jellyfin and Plex, shows what it would change, and asks. Can be
+    run again at any time. Keys are asked for unseen.
     """
     if ctx.invoked_subcommand:
         return

@@ -14,7 +14,7 @@ from dubarr_pipeline.defs.jobs import daily, dub_job, housekeeping_job
 from dubarr_pipeline.defs.library_names import LibraryNames
 from dubarr_pipeline.defs.publishing import publish_job, published_asset, publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource, MarkingResource
-from dubarr_pipeline.defs.runtime.stage_run import stage_asset
+from dubarr_pipeline.defs.runtime.stage_run import LOST_STEPS, stage_asset
 from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
 from dubarr_pipeline.defs.series_cast import cast_asset
 from dubarr_pipeline.defs.stages import GPU, STAGES
@@ -47,15 +47,16 @@ def build_definitions(
         SettingsError: if a name is none that Dagster takes.
     """
     names = LibraryNames(tuple(key_prefix), str(partitions.name) if partitions else "", pool)
-    kind = MarkingResource if executor is dg.in_process_executor else DubarrResource
+    is_local = executor is dg.in_process_executor
+    kind, retries = (MarkingResource, None) if is_local else (DubarrResource, LOST_STEPS)
     ours = kind(config_file=str(config or ""), work_dir=str(work_dir or ""))
     engines, workers = chosen_engines(config, work_dir), chosen_workers(config, work_dir)
     housekeeping = housekeeping_job(names)
     return dg.Definitions(
         assets=[
-            *(stage_asset(stage, engines, names, workers) for stage in STAGES),
-            published_asset(names, workers),
-            cast_asset(names),
+            *(stage_asset(stage, engines, names, workers, retries) for stage in STAGES),
+            published_asset(names, workers, retries),
+            cast_asset(names, retries),
         ],
         jobs=[
             dub_job(names),

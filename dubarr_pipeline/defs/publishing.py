@@ -35,7 +35,7 @@ from dubarr_pipeline.defs.runtime.records import (
     last_materializations,
     record_metadata,
 )
-from dubarr_pipeline.defs.runtime.stage_run import LOST_STEPS, OWNERS, check_spec
+from dubarr_pipeline.defs.runtime.stage_run import OWNERS, check_spec
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.errors import ArtifactError, DubbingError
@@ -74,7 +74,9 @@ class PublishConfig(dg.Config):
 
 
 def published_asset(
-    names: LibraryNames, workers: WorkerOptions = ONE_MACHINE
+    names: LibraryNames,
+    workers: WorkerOptions = ONE_MACHINE,
+    retries: dg.RetryPolicy | None = None,
 ) -> dg.AssetsDefinition:
     """Return the asset of a library's published films."""
     key = names.key(PUBLISHED)
@@ -92,7 +94,7 @@ def published_asset(
         kinds={"file"},
         code_version="1",
         op_tags=step_tags(None, workers),
-        retry_policy=LOST_STEPS,
+        retry_policy=retries,
         check_specs=[check_spec(name, key, text, names) for name, text in checks.items()],
         required_resource_keys={names.resource},
     )

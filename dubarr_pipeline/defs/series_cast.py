@@ -15,7 +15,7 @@ from dubarr_pipeline.defs.runtime.series_records import (
     cast_metadata,
     cast_version,
 )
-from dubarr_pipeline.defs.runtime.stage_run import LOST_STEPS, OWNERS
+from dubarr_pipeline.defs.runtime.stage_run import OWNERS
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import CAST
 from dubarr_pipeline.errors import ArtifactError
@@ -24,7 +24,7 @@ from dubarr_pipeline.library.series.memory import SeriesFolder
 from dubarr_pipeline.library.series.references import sweep_references, with_references
 
 
-def cast_asset(names: LibraryNames) -> dg.AssetsDefinition:
+def cast_asset(names: LibraryNames, retries: dg.RetryPolicy | None = None) -> dg.AssetsDefinition:
     """Return the asset of a library's casts."""
 
     @dg.asset(
@@ -35,7 +35,7 @@ def cast_asset(names: LibraryNames) -> dg.AssetsDefinition:
         kinds={"json"},
         code_version="1",
         op_tags={QUEUE_TAG: CPU},
-        retry_policy=LOST_STEPS,
+        retry_policy=retries,
         required_resource_keys={names.resource},
     )
     def cast(context: dg.AssetExecutionContext) -> dg.MaterializeResult:

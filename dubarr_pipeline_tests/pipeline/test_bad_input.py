@@ -251,7 +251,8 @@ def test_unknown_language(film, bench, languages, words):
 @pytest.mark.parametrize("language", ["en", "en-GB", "eng", "EN_us"])
 def test_target_is_the_sources_own_language(film, settings, language):
     found = refusal(settings, film, f"es,{language}")
-    assert type(found).__name__ == "LanguageError"
+    assert type(found).__name__ == "SpokenLanguage"
+    assert exit_code(type(found)) == 2
     assert str(film) in str(found)
     assert "English" in str(found)
     assert f"remove '{standard_tag(language)}'" in str(found)

@@ -51,7 +51,9 @@ def test_no_shell_reads_our_words():
 
 
 def test_nothing_is_bound_beyond_loopback_by_itself():
-    for program in PROGRAMS:
+    # Set-up proposes it to a person, where a server on another machine is to reach the receiver.
+    proposes = PACKAGE / "library" / "setup" / "planning.py"
+    for program in (each for each in PROGRAMS if each != proposes):
         strings = {
             node.value
             for node in ast.walk(ast.parse(program.read_text(encoding="utf-8")))

@@ -58,7 +58,9 @@ _log = logging.getLogger(__name__)
 
 OWNERS = ["team:dubarr"]
 LOST_STEPS = dg.RetryPolicy(max_retries=2)
-"""For steps whose worker was lost; a stage that fails is not tried again (`failing_once`)."""
+"""For steps whose worker was lost; a stage that fails is not tried again (`failing_once`). Not for
+steps in the run's own process: Dagster would try again what a person interrupts.
+"""
 _EVENT_EVERY_S = 5.0
 """Progress events per stage: one writer manages 110-323 events a second for all runs together."""
 _NOTE_EVERY_S = 0.5
@@ -107,6 +109,7 @@ def stage_asset(
     engines: Mapping[Kind, str] = PROFILES["lite"],
     names: LibraryNames = PLAIN,
     workers: WorkerOptions = ONE_MACHINE,
+    retries: dg.RetryPolicy | None = None,
 ) -> dg.AssetsDefinition:
     """Return the partitioned asset of a stage, with the badges of the chosen engines."""
     described = dict(stage.checks)
@@ -128,7 +131,7 @@ def stage_asset(
         code_version=stage.version,
         pool=names.pool if stage.pool == GPU else None,
         op_tags=step_tags(stage.pool, workers),
-        retry_policy=LOST_STEPS,
+        retry_policy=retries,
         check_specs=[check_spec(name, key, text, names) for name, text in described.items()],
         required_resource_keys={names.resource},
     )
