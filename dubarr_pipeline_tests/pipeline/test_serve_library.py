@@ -24,6 +24,7 @@ from dubarr_pipeline_tests.fixtures.film_shelf import make_shelf, register
 
 NO_SIGN = "no sign of life of the daemon"
 KEEPER = "dubarr_pipeline.defs.runtime.server"
+READY = "webserver is ready"
 
 
 @pytest.fixture
@@ -50,9 +51,9 @@ def pid_of(server: Server, words: str) -> int:
 
 def kill(server: Server, words: str) -> None:
     """Kill a part, and wait until another one has taken its place and is ready."""
-    ready = server.words().count("is ready again")
+    ready = server.all_words().count("is ready again")
     os.kill(killed := pid_of(server, words), signal.SIGKILL)
-    server.wait(lambda: server.words().count("is ready again") > ready, f"{words} is back")
+    server.wait(lambda: server.all_words().count("is ready again") > ready, f"{words} is back")
     assert pid_of(server, words) not in (0, killed)
 
 
@@ -144,8 +145,9 @@ def test_what_is_stopped_is_gone_and_goes_on_later(server: Server, keys: list[st
     )
 
     os.kill(pid_of(server, KEEPER), signal.SIGKILL)
-    server.wait(lambda: "the supervisor ended" in server.words(), "it is noticed")
-    server.wait(lambda: server.words().count("webserver is ready") == 3, "all is back")
+    noticed = "the supervisor ended"
+    server.wait(lambda: noticed in server.all_words(), "it is noticed")
+    server.wait(lambda: READY in server.all_words().partition(noticed)[2], "all is back")
     server.process.kill()
     server.wait(lambda: not server.processes(), "nothing outlives the command")
     lines = log_lines(server)
@@ -156,6 +158,7 @@ def test_what_is_stopped_is_gone_and_goes_on_later(server: Server, keys: list[st
     assert {each.get("film") for each in of_run} == {keys[0]}
     assert {"vocals", "diarization"} <= {each.get("stage") for each in of_run}
     assert any(str(each["logger"]).startswith("dubarr_pipeline.") for each in of_run)
+    assert {each["logger"] for each in lines if READY in str(each["message"])} == {KEEPER}
 
 
 def _serve(server: Server, port: int) -> subprocess.CompletedProcess[str]:

@@ -45,7 +45,8 @@ from dubarr_pipeline.services.bearer_auth import OPEN_PATH
 if TYPE_CHECKING:
     from dubarr_pipeline.config.settings import Settings
 
-_log = logging.getLogger(__name__)
+# The supervisor is this module as `__main__`, below which no logger of ours would be.
+_log = logging.getLogger(__spec__.name)
 
 WEBHOOKS, REVIEW = "webhooks", "review"
 """Sections of the settings and commands of `dubarr serve`, of our own servers."""
