@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.files import flush_to_disk
-
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
@@ -79,8 +77,10 @@ def _write(folder: Path, parts: _Parts) -> None:
         made = Path(temporary) / folder.name
         made.mkdir()
         for name, part in parts.items():
-            np.save(made / f"{name}.npy", part)
-            flush_to_disk(made / f"{name}.npy")
+            with (made / f"{name}.npy").open("wb") as file:
+                np.save(file, part)
+                file.flush()
+                os.fsync(file.fileno())
         # What is there was found damaged, or was made since by somebody else.
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
