@@ -251,6 +251,8 @@ def one_edit(film: EditedFilm, chance: random.Random, edit) -> None:
             last = chance.choice(left)
             film.state(language, fact(last.field, None, last.target_id, undoes=last.id))
         return
+    if not script.script.segments:
+        return  # all lines are removed
     line = chance.choice(script.script.segments)
     if value == "middle":
         middle = (line.span.start + line.span.end) / 2 / script.script.rate
