@@ -38,7 +38,7 @@ class SetupOptions:
 
     @property
     def asks(self) -> bool:
-        """Whether somebody is there to answer. Raises `SettingsError` if it should, and is not."""
+        """True if somebody is there to answer. Raises `SettingsError` if it should, and is not."""
         if not self.yes and not sys.stdin.isatty():
             raise SettingsError("nobody is here to answer: add --yes, and the options")
         return not self.yes

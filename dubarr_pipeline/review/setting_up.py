@@ -33,7 +33,7 @@ class FoundServers:
 
 @dataclass(frozen=True, slots=True)
 class SetupPlanAnswer:
-    """What would change, what is amiss, and folders of servers that none of ours is known for."""
+    """Changes that are due, faults, and folders of servers that none of ours is known for."""
 
     changes: tuple[SetupChange, ...]
     faults: tuple[str, ...]
@@ -49,7 +49,7 @@ class FirstFilmAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StartAnswer:
-    """What a queued film waits for; empty: nothing."""
+    """Reason why a queued film waits; empty: it does not."""
 
     waits: str
 

@@ -1,4 +1,4 @@
-"""What bounds the questions of watching programs: one at a time, each answer kept for a while."""
+"""Bounds of the questions of watching programs: one at a time, each answer kept for a while."""
 
 import threading
 import time

@@ -1,1 +1,1 @@
-"""What people want of lines: `corrections` checked, takes and voices `settled`, `pronunciation`."""
+"""Wishes of people for lines: `corrections` checked, takes and voices `settled`, `pronunciation`."""
