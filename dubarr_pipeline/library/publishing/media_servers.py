@@ -3,7 +3,6 @@
 A server that does not answer is told later (`Untold`): its films are published all the same.
 """
 
-import base64
 import hashlib
 import os
 import time
@@ -28,6 +27,7 @@ from dubarr_pipeline.errors import (
 )
 from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.library.setup.keys import kept_key
+from dubarr_pipeline.library.setup.servers import credentials
 
 _ATTEMPTS = 4
 _TIMEOUT_S, _SHORT_TIMEOUT_S = 30.0, 5.0
@@ -62,7 +62,7 @@ def rescan(
     theirs = options.theirs(path)
     try:
         theirs.encode()
-        headers = {"Accept": "application/json", **_credentials(options.kind, token)}
+        headers = {"Accept": "application/json", **credentials(options.kind, token)}
         session = httpx.Client(timeout=timeout_s, trust_env=False, headers=headers)
     except UnicodeEncodeError:
         # A name that is no UTF-8 is in no server's database; such a key is no server's either.
@@ -80,16 +80,6 @@ def rescan(
         if search(server, theirs):
             return None
     return f"{options.kind} at {options.url} has nothing that holds {theirs!r}: see path_mappings"
-
-
-def _credentials(kind: str, token: str) -> dict[str, str]:
-    """Return the header by which a server of a kind knows us."""
-    if kind == "jellyfin":
-        # Jellyfin 12 takes this one alone, and older ones take it as well.
-        return {"Authorization": f'MediaBrowser Token="{token}"'}
-    if kind == "kodi":
-        return {"Authorization": f"Basic {base64.b64encode(token.encode()).decode()}"}
-    return {{"emby": "X-Emby-Token", "plex": "X-Plex-Token"}.get(kind, "X-Api-Key"): token}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ as python-plexapi reads it. A fault is one sentence: what, where, cure.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -89,7 +90,8 @@ class ServerSession:
         self.where = f"{title_of(kind)} at {self.url}"
         if not self._key.isascii() or not self._key.isprintable() or '"' in self._key:
             raise SettingsError(f"{self.where}: the key has letters that no key has: copy it again")
-        headers = {"Accept": "application/json", **_credentials(kind, self._key)}
+        known_by = credentials(kind, self._key) if self._key else {}
+        headers = {"Accept": "application/json", **known_by}
         self._client = httpx.Client(headers=headers, timeout=timeout_s, trust_env=False)
 
     def __enter__(self) -> ServerSession:
@@ -162,12 +164,14 @@ def _plain(reply: httpx.Response) -> dict[str, str]:
     return {name: reply.headers[name] for name in kept if name in reply.headers}
 
 
-def _credentials(kind: Kind, key: str) -> dict[str, str]:
-    if not key:
-        return {}
+def credentials(kind: str, token: str) -> dict[str, str]:
+    """Return the header by which a server of a kind knows us."""
     if kind == "jellyfin":
-        return {"Authorization": f'MediaBrowser Token="{key}"'}
-    return {{"plex": "X-Plex-Token", "bazarr": "X-API-KEY"}.get(kind, "X-Api-Key"): key}
+        # Jellyfin 12 takes this one alone, and older ones take it as well.
+        return {"Authorization": f'MediaBrowser Token="{token}"'}
+    if kind == "kodi":
+        return {"Authorization": f"Basic {base64.b64encode(token.encode()).decode()}"}
+    return {{"emby": "X-Emby-Token", "plex": "X-Plex-Token"}.get(kind, "X-Api-Key"): token}
 
 
 def find_servers(addresses: Iterable[tuple[Kind, str]] | None = None) -> list[tuple[Kind, str]]:

@@ -1,1 +1,1 @@
-"""Wishes of people for lines: `corrections` checked, takes and voices `settled`, `pronunciation`."""
+"""Wishes for lines: `corrections` checked, takes and voices `settled`, `pronunciation`."""
