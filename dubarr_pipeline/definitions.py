@@ -1,17 +1,32 @@
 """Contents: what Dagster loads for `dubarr serve library`, and what `dubarr dub` runs."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from dubarr_pipeline.compute.json_lines import log_as_asked
-from dubarr_pipeline.defs.code_location import build_definitions, chosen_executor
+from dubarr_pipeline.defs.code_location import (
+    chosen_executor,
+    faultless_settings,
+    library_definitions,
+)
+from dubarr_pipeline.defs.library_names import PLAIN, names_of
 
 # Runs, and steps on other machines, begin here.
 log_as_asked()
-_executor = chosen_executor()
-defs: dg.Definitions = build_definitions(executor=_executor)
+_settings = faultless_settings()
+_executor = chosen_executor(_settings)
+_names = names_of(_settings.work_dir) if _settings else PLAIN
+defs: dg.Definitions = library_definitions(_names, _settings, _executor)
 
 
-def local_definitions() -> dg.Definitions:
-    """Return the same with every step in this process, wherever the settings send the others'."""
-    is_local = _executor is dg.in_process_executor
-    return defs if is_local else build_definitions(executor=dg.in_process_executor)
+def local_definitions(work_dir: Path) -> dg.Definitions:
+    """Return those of a work folder with every step in this process, whatever the settings say.
+
+    Raises:
+        ArtifactError: if the file with the folder's names is damaged.
+    """
+    names, here = names_of(work_dir), dg.in_process_executor
+    if (names, _executor) == (_names, here):
+        return defs
+    return library_definitions(names, _settings, here)

@@ -13,6 +13,7 @@ from dubarr_pipeline.api.videos import forget_stages, stages_from
 from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.profile_engines import try_services
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.runtime.person_runs import daemon_is_away, queue_videos
 from dubarr_pipeline.defs.runtime.plan import plan_all
 from dubarr_pipeline.defs.runtime.runs import open_instance
@@ -166,7 +167,8 @@ class Backfill:
         with open_instance(self._settings.work_dir) as instance:
             tags = {"dubarr/launcher": "backfill", "dubarr/library": library}
             words = " ".join(["dubarr backfill", library, self._request.pattern]).strip()
-            queued = queue_videos(instance, keys, tags, words)
+            names = names_of(self._settings.work_dir)
+            queued = queue_videos(instance, keys, tags, words, names)
             say(f"backfill {queued}: {len(keys)} videos queued for Dagster's daemon")
             if away := daemon_is_away(instance):
                 say(f"{away}, or use --here")

@@ -13,6 +13,7 @@ from dubarr_pipeline.api.profiles import Fetch, fetch_all, make_ready, read_sett
 from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.profile_engines import translates_by_pair, try_services
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.runtime.plan import plan_all
 from dubarr_pipeline.defs.runtime.records import stage_results
 from dubarr_pipeline.defs.runtime.runs import dub_video, open_instance
@@ -232,7 +233,7 @@ def _run(instance: dg.DagsterInstance, video: Video, settings: Settings, force: 
     # The definitions load the code of every stage.
     from dubarr_pipeline.definitions import local_definitions
 
-    ran = dub_video(local_definitions(), instance, video, settings, force)
+    ran = dub_video(local_definitions(settings.work_dir), instance, video, settings, force)
     if not ran.succeeded:
         kind = getattr(errors, ran.error or "", errors.DubbingError)
         # Only the loop over the lines can name a line's failure.
@@ -249,7 +250,7 @@ def _finished(instance: dg.DagsterInstance, video: Video, settings: Settings) ->
 
     A run that reuses every stage costs Dagster a hundred events, and says nothing new.
     """
-    made = stage_results(instance, [video.key])
+    made = stage_results(instance, [video.key], names_of(settings.work_dir))
     (task,) = task_table(instance, settings.work_dir, [video.key], settings, made=made)
     if task.status != "DONE":
         return None

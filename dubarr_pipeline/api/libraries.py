@@ -167,7 +167,8 @@ def _record(video: Video, settings: Settings, asked: bool = False) -> None:
     from dubarr_pipeline.definitions import local_definitions
 
     with open_instance(settings.work_dir) as instance:
-        ran = publish_here(local_definitions(), instance, video, settings, asked)
+        definitions = local_definitions(settings.work_dir)
+        ran = publish_here(definitions, instance, video, settings, asked)
     if not ran.succeeded:
         kind = getattr(errors, ran.error or "", errors.DubbingError)
         raise kind(ran.cause)

@@ -20,6 +20,7 @@ from dubarr_pipeline.api.setup import setup_desk
 from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.operations.monitor import monitor_of
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import Task, is_worked_at, task_table
@@ -114,7 +115,7 @@ class ReviewRuns:
         own = self._processes.get(key)
         if own is not None and own.poll() is None:
             return True
-        return is_worked_at(self._store(), key)
+        return is_worked_at(self._store(), key, names_of(self._settings.work_dir))
 
     def fault(self, key: str) -> str:
         """Return why the last run failed, in words; empty if it did not."""

@@ -22,6 +22,7 @@ from dubarr_pipeline.api.voices import (
     voices_offer,
 )
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.runtime.person_runs import daemon_is_away, queue_request
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.sensor_switches import sensors_off, switch_on
@@ -98,7 +99,7 @@ def plan_changes(
         (choice,) = (each for each in voice_choices(settings) if each.profile == wish.profile)
         changes.append(SetupChange(f'profile = "{wish.profile}": {choice.words}'))
     with open_instance(settings.work_dir) as instance:
-        for name in sensors_off(instance):
+        for name in sensors_off(instance, names_of(settings.work_dir)):
             changes.append(SetupChange(f"the sensor {name} is switched on"))
     return replace(plan, changes=tuple(changes))
 
@@ -146,7 +147,7 @@ def apply_changes(
     if plan.receiver:
         yield from _connected(plan, settings)
     with open_instance(settings.work_dir) as instance:
-        if off := sensors_off(instance):
+        if off := sensors_off(instance, names_of(settings.work_dir)):
             switch_on(instance, off)
             yield SetupChange(f"{' and '.join(off)} are on")
 

@@ -11,6 +11,7 @@ from dubarr_pipeline.api.profiles import read_settings
 from dubarr_pipeline.api.video_counts import look_at_library
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.jobs import forget_run, old_runs, tidy
+from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.runtime.estimated_plans import with_estimates
 from dubarr_pipeline.defs.runtime.history import past_stages
 from dubarr_pipeline.defs.runtime.plan import StageDecision, VideoPlan, plan_all
@@ -217,7 +218,7 @@ def purge(name: str, stage: str | None, settings: Settings) -> tuple[str, int, P
         files = forget_stages(work, going)
         if stage is None:
             with open_instance(settings.work_dir) as instance:
-                remove_video(instance, key)
+                remove_video(instance, key, names_of(settings.work_dir))
             work.remove()
     return key, files, work.edits if work.edits.exists() else None
 

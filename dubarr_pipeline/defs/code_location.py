@@ -1,25 +1,29 @@
 """The definitions of a dubbing library, made new at each call, for any Dagster project."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import dagster as dg
 
-from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
-from dubarr_pipeline.config.settings import user_settings
+from dubarr_pipeline.config.options import ONE_MACHINE
+from dubarr_pipeline.config.settings import Settings, user_settings
 from dubarr_pipeline.defs.dub_file import dub_file_job
 from dubarr_pipeline.defs.failure_sensor import failures_sensor
 from dubarr_pipeline.defs.gate import approve_job
 from dubarr_pipeline.defs.jobs import daily, dub_job, housekeeping_job
-from dubarr_pipeline.defs.library_names import LibraryNames
+from dubarr_pipeline.defs.library_names import LibraryNames, keep_names
 from dubarr_pipeline.defs.publishing import publish_job, published_asset, publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource, MarkingResource
 from dubarr_pipeline.defs.runtime.stage_run import LOST_STEPS, stage_asset
 from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
 from dubarr_pipeline.defs.series_cast import cast_asset
 from dubarr_pipeline.defs.stages import GPU, STAGES
-from dubarr_pipeline.engines.registry import PROFILES, Kind
+from dubarr_pipeline.engines.registry import PROFILES
 from dubarr_pipeline.errors import DubbingError, SettingsError
+
+_log = logging.getLogger(__name__)
 
 
 def build_definitions(
@@ -34,6 +38,8 @@ def build_definitions(
 ) -> dg.Definitions:
     """Return the assets, jobs, sensors and the resource of a dubbing library.
 
+    The work folder keeps the names, by which commands and pages find its films.
+
     Args:
         work_dir: folder of the films' work; None: as the settings say.
         config: file of the settings; None: the user's own.
@@ -47,10 +53,36 @@ def build_definitions(
         SettingsError: if a name is none that Dagster takes.
     """
     names = LibraryNames(tuple(key_prefix), str(partitions.name) if partitions else "", pool)
+    settings = faultless_settings(config, work_dir)
+    if settings:
+        try:
+            keep_names(names, settings.work_dir)
+        except (DubbingError, OSError) as error:
+            _log.warning("the commands of dubarr will not find this library's records: %s", error)
+    where = {"config_file": str(config or ""), "work_dir": str(work_dir or "")}
+    return library_definitions(names, settings, executor, resources, where)
+
+
+def library_definitions(
+    names: LibraryNames,
+    settings: Settings | None,
+    executor: dg.ExecutorDefinition | None = None,
+    resources: Mapping[str, object] | None = None,
+    where: Mapping[str, str] = MappingProxyType({}),
+) -> dg.Definitions:
+    """Return the definitions of a library under its names.
+
+    Args:
+        names: those of the library.
+        settings: for badges and rooms of stages; None: those are the embedded profile's.
+        executor: how steps run; None: as the project does it.
+        resources: bound besides ours.
+        where: ``config_file`` and ``work_dir`` of every run; left out: the user's own.
+    """
     is_local = executor is dg.in_process_executor
     kind, retries = (MarkingResource, None) if is_local else (DubarrResource, LOST_STEPS)
-    ours = kind(config_file=str(config or ""), work_dir=str(work_dir or ""))
-    engines, workers = chosen_engines(config, work_dir), chosen_workers(config, work_dir)
+    engines = settings.engines if settings else PROFILES["lite"]
+    workers = settings.workers if settings else ONE_MACHINE
     housekeeping = housekeeping_job(names)
     return dg.Definitions(
         assets=[
@@ -72,21 +104,28 @@ def build_definitions(
             publishing_sensor(names),
             failures_sensor(names),
         ],
-        resources={names.resource: ours, **(resources or {})},
+        resources={names.resource: kind(**where), **(resources or {})},
         executor=executor,
     )
 
 
-def chosen_executor() -> dg.ExecutorDefinition:
-    """Return the executor of the user's settings; in process if those are faulty.
+def faultless_settings(
+    config: Path | str | None = None, work_dir: Path | str | None = None
+) -> Settings | None:
+    """Return the user's settings, or None if they are faulty: every run says so by name."""
+    try:
+        return user_settings(*(Path(each) if each else None for each in (config, work_dir)))
+    except DubbingError:
+        return None
+
+
+def chosen_executor(settings: Settings | None) -> dg.ExecutorDefinition:
+    """Return the executor that settings choose; without any, in process.
 
     Raises:
         SettingsError: if its packages are not installed.
     """
-    try:
-        workers = user_settings().workers
-    except DubbingError:
-        return dg.in_process_executor
+    workers = settings.workers if settings else ONE_MACHINE
     if workers.steps == "in-process":
         return dg.in_process_executor
     extra = "celery" if workers.steps == "celery" else "k8s"
@@ -102,23 +141,3 @@ def chosen_executor() -> dg.ExecutorDefinition:
             f"pip install 'dubarr-pipeline[{extra}]'"
         ) from error
     return celery_steps(workers)
-
-
-def chosen_workers(
-    config: Path | str | None = None, work_dir: Path | str | None = None
-) -> WorkerOptions:
-    """Return where the user's settings let stages work; in process if those are faulty."""
-    try:
-        return user_settings(*(Path(each) if each else None for each in (config, work_dir))).workers
-    except DubbingError:
-        return ONE_MACHINE
-
-
-def chosen_engines(
-    config: Path | str | None = None, work_dir: Path | str | None = None
-) -> Mapping[Kind, str]:
-    """Return the engines of the user's settings; the embedded profile's if those are faulty."""
-    try:
-        return user_settings(*(Path(each) if each else None for each in (config, work_dir))).engines
-    except DubbingError:
-        return PROFILES["lite"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.library_names import APPROVE, PLAIN, LibraryNames
+from dubarr_pipeline.defs.library_names import APPROVE, LibraryNames, names_of
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import last_materialization, record_metadata
 from dubarr_pipeline.defs.runtime.status import as_failure
@@ -84,7 +84,7 @@ def record_decision(
     action: Literal["approve", "hold"],
     by: str,
     note: str = "",
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
 ) -> Gate:
     """Store a decision on a film, and have its report tell it; return the state after it.
 
@@ -94,6 +94,7 @@ def record_decision(
     Raises:
         DubbingError: if the decision cannot be stored.
     """
+    names = names or names_of(settings.work_dir)
     work, options = video.work(settings.work_dir), options_for(video, settings)
     decide(work, options, action, by, note)
     gate = gate_of(work, options)

@@ -11,7 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.distributed.leases import forget_ended
-from dubarr_pipeline.defs.library_names import DUB, HOUSEKEEPING, PLAIN, LibraryNames
+from dubarr_pipeline.defs.library_names import DUB, HOUSEKEEPING, LibraryNames, names_of
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
     PARTITION_TAG,
@@ -37,9 +37,13 @@ def dub_job(names: LibraryNames) -> UnresolvedAssetJobDefinition:
 
 
 def tidy(
-    instance: dg.DagsterInstance, settings: Settings, now_s: float, names: LibraryNames = PLAIN
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    now_s: float,
+    names: LibraryNames | None = None,
 ) -> Iterator[Removal]:
     """Remove everything that `[housekeeping]` allows; yield each removal."""
+    names = names or names_of(settings.work_dir)
     note_absences(settings, now_s)
     for found in list(removals(settings, now_s)):
         if remove(found, settings, now_s):
@@ -49,7 +53,10 @@ def tidy(
 
 
 def old_runs(
-    instance: dg.DagsterInstance, settings: Settings, now_s: float, names: LibraryNames = PLAIN
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    now_s: float,
+    names: LibraryNames | None = None,
 ) -> list[dg.DagsterRun]:
     """Return the runs of the library whose record may be deleted.
 
@@ -60,6 +67,7 @@ def old_runs(
     options = settings.housekeeping
     if not options.keep_runs_days:
         return []
+    names = names or names_of(settings.work_dir)
     before_s = now_s - 86_400 * float(options.keep_runs_days)
     before = datetime.datetime.fromtimestamp(before_s, tz=datetime.UTC)
     wanted = dg.RunsFilter(statuses=_ENDED, updated_before=before)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
 from dubarr_pipeline.defs.stages import CAST, GPU, PUBLISHED, STAGE_NAMES
-from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.errors import ArtifactError, SettingsError
+from dubarr_pipeline.files import read_json, write_json
 
 DUB, DUB_FILE, PUBLISH, APPROVE, HOUSEKEEPING = JOBS = (
     "dub",
@@ -19,6 +22,8 @@ DUB, DUB_FILE, PUBLISH, APPROVE, HOUSEKEEPING = JOBS = (
 )
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 """Form of a name that Dagster takes."""
+_FILE = ".names.json"
+"""In the work folder; of a library without a prefix there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,35 @@ class LibraryNames:
 
 PLAIN = LibraryNames()
 """Those of a library without a prefix."""
+
+
+def names_of(work_dir: Path) -> LibraryNames:
+    """Return the names under which the films of a work folder are recorded.
+
+    Raises:
+        ArtifactError: if the file that says so is damaged.
+    """
+    path = work_dir / _FILE
+    if not path.is_file():
+        return PLAIN
+    kept = read_json(path)
+    try:
+        return LibraryNames(tuple(kept["prefix"]), kept["partitions"], kept["pool"])
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} names no library ({error}): delete it") from error
+
+
+def keep_names(names: LibraryNames, work_dir: Path) -> None:
+    """Have commands and pages find the films of a work folder under these names.
+
+    Raises:
+        DiskFull, NotWritable, WorkspaceError: if they cannot be written there.
+    """
+    with contextlib.suppress(ArtifactError):
+        if names_of(work_dir) == names:
+            return
+    kept = {"prefix": names.prefix, "partitions": names.partitions, "pool": names.pool}
+    write_json(work_dir / _FILE, kept)
 
 
 def stage_of(step_key: str | None) -> str | None:

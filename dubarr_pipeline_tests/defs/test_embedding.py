@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,21 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline import build_definitions
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.api.dubbing import DubResult, Watch, dub_registered
+from dubarr_pipeline.api.review import ReviewRuns
+from dubarr_pipeline.api.videos import list_tasks, plan_videos, prune, purge
+from dubarr_pipeline.config.live_settings import LiveSettings
+from dubarr_pipeline.config.settings import Settings, load_settings
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames, keep_names, names_of
+from dubarr_pipeline.defs.operations.figures import Figures
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, is_dead
-from dubarr_pipeline.defs.runtime.records import add_video
+from dubarr_pipeline.defs.runtime.records import last_materialization
+from dubarr_pipeline.defs.runtime.runs import open_instance
+from dubarr_pipeline.defs.runtime.sensor_switches import sensors_off
 from dubarr_pipeline.defs.runtime.status import task_table
 from dubarr_pipeline.defs.stages import CAST, PUBLISHED, STAGE_NAMES
-from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.errors import ArtifactError, SettingsError
+from dubarr_pipeline.review.answers.film_answers import GateWish
 from dubarr_pipeline_tests.fixtures.film_shelf import register
 
 if TYPE_CHECKING:
@@ -52,9 +62,10 @@ def test_a_project_of_twenty_lines_dubs_a_film_with_its_own_executor(
     assert len(STRANGER.read_text("utf-8").splitlines()) <= 26
     work = tmp_path / "work"
     monkeypatch.setenv("FILM_WORK", str(work))
+    # The project was loaded; from then on the work folder knows its names.
+    stranger()
     (key,) = register([film], work, None)
-    with dg.instance_for_test() as instance:
-        add_video(instance, key, CINEMA)
+    with open_instance(work) as instance:
         with dg.execute_job(
             dg.reconstructable(strangers_dub),
             instance,
@@ -77,7 +88,69 @@ def test_a_project_of_twenty_lines_dubs_a_film_with_its_own_executor(
         assert (work / key / "final_muxed.mkv").is_file()
         # The stranger's own `videos` know nothing of the film.
         assert instance.get_dynamic_partitions("videos") == []
-        assert task_table(instance, work, [key])[0].status == "QUEUED"
+        assert task_table(instance, work, [key], names=PLAIN)[0].status == "QUEUED"
+    commands_know_the_film(key, load_settings(None, work))
+
+
+def commands_know_the_film(key: str, settings: Settings) -> None:
+    """All that reads and writes records outside Dagster's processes, with no word of a prefix."""
+    (row,) = list_tasks(settings)
+    assert row.status == "DONE"
+    assert all(step.recorded_at for step in row.steps)
+    (planned,) = plan_videos([], (), settings)
+    assert (planned.fault, [step.stage for step in planned.steps if step.rerun]) == (None, [])
+    said = Figures(LiveSettings(settings)).text().decode()
+    assert 'dubarr_films{state="done"} 1.0' in said
+    assert 'dubarr_stage_seconds_count{stage="mux"} 1.0' in said
+    with closing(ReviewRuns(settings)) as runs:
+        assert runs.states([key]) == {key: "DONE"}
+        assert not runs.is_running(key)
+        runs.decide(key, GateWish("hold", "too loud", "Ada"))
+        assert runs.gate(key).state == "held"
+        runs.decide(key, GateWish("approve", "", "Ada"))
+        assert runs.gate(key).state == "approved"
+    with open_instance(settings.work_dir) as instance:
+        told = last_materialization(instance, "report", key, CINEMA)
+        assert told
+        assert told.run_id == ""
+    # A run on the terminal is the project's, too.
+    purge(key, "report", settings)
+    (again,) = dub_registered([key], settings, Watch())
+    assert isinstance(again, DubResult)
+    assert [name for name, stage in again.stages.items() if not stage.reused] == ["report"]
+    with open_instance(settings.work_dir) as instance:
+        assert instance.get_runs(limit=1)[0].job_name == "cinema_dub"
+        assert last_materialization(instance, "report", key, PLAIN) is None
+        assert sensors_off(instance, names_of(settings.work_dir)) == []
+    prune(settings, dry_run=False)
+    assert list_tasks(settings)[0].status == "DONE"
+    purge(key, None, settings)
+    with open_instance(settings.work_dir) as instance:
+        assert instance.get_dynamic_partitions("cinema_videos") == []
+
+
+def test_a_damaged_file_of_names_is_named_and_written_anew(tmp_path: Path) -> None:
+    keep_names(PLAIN, tmp_path)
+    assert [*tmp_path.iterdir()] == []
+    keep_names(CINEMA, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert names_of(tmp_path) == CINEMA
+    path.write_text('{"schema": 1}')
+    with pytest.raises(ArtifactError, match="names no library"):
+        names_of(tmp_path)
+    build_definitions(work_dir=tmp_path, key_prefix=["cinema"])
+    assert names_of(tmp_path) == CINEMA
+    # A project without a prefix now has the folder.
+    build_definitions(work_dir=tmp_path)
+    assert names_of(tmp_path) == PLAIN
+
+
+def test_definitions_load_where_the_names_cannot_be_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "work").write_text("no folder")
+    build_definitions(work_dir=tmp_path / "work", key_prefix=["cinema"])
+    assert "will not find this library's records" in caplog.text
 
 
 def test_two_libraries_and_a_stranger_share_a_project(

@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.distributed.leases import expired_total
-from dubarr_pipeline.defs.runtime.records import stage_key
+from dubarr_pipeline.defs.library_names import LibraryNames, names_of
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.status import (
     Status,
@@ -92,19 +92,22 @@ class StageHistory:
         self.is_complete = False
         self._read: dict[str, int] = {}
 
-    def read_on(self, instance: dg.DagsterInstance, until_s: float) -> None:
+    def read_on(self, instance: dg.DagsterInstance, names: LibraryNames, until_s: float) -> None:
         """Read what has come since the last time, or as much of it as there is time for."""
         self.is_complete = all(
             [
-                *(self._read_stage(instance, stage, until_s) for stage in STAGE_NAMES),
-                self._read_failures(instance, until_s),
+                *(self._read_stage(instance, stage, names, until_s) for stage in STAGE_NAMES),
+                self._read_failures(instance, names, until_s),
             ]
         )
 
-    def _read_stage(self, instance: dg.DagsterInstance, stage: str, until_s: float) -> bool:
+    def _read_stage(
+        self, instance: dg.DagsterInstance, stage: str, names: LibraryNames, until_s: float
+    ) -> bool:
         """Count a stage's new results; return whether all are counted."""
         while time.monotonic() < until_s:
-            wanted = dg.AssetRecordsFilter(stage_key(stage), after_storage_id=self._after(stage))
+            after = self._after(stage)
+            wanted = dg.AssetRecordsFilter(names.key(stage), after_storage_id=after)
             found = instance.fetch_materializations(wanted, limit=_AT_ONCE, ascending=True)
             for record in found.records:
                 self._read[stage] = record.storage_id
@@ -126,7 +129,9 @@ class StageHistory:
                 failures = json.loads(failures)
             self.lines.update({f"{FAILED}{name}": int(n) for name, n in failures.items()})
 
-    def _read_failures(self, instance: dg.DagsterInstance, until_s: float) -> bool:
+    def _read_failures(
+        self, instance: dg.DagsterInstance, names: LibraryNames, until_s: float
+    ) -> bool:
         """Count the runs that failed; return whether all are counted."""
         kind = dg.DagsterEventType.RUN_FAILURE
         while time.monotonic() < until_s:
@@ -134,8 +139,10 @@ class StageHistory:
             found = instance.fetch_run_status_changes(wanted, limit=_AT_ONCE, ascending=True)
             for record in found.records:
                 self._read["failures"] = record.storage_id
-                stage, _, _ = failure_of(instance, record.run_id)
-                self.failures[stage or "run"] += 1
+                run = instance.get_run_by_id(record.run_id)
+                if run is None or names.has(run):
+                    stage, _, _ = failure_of(instance, record.run_id)
+                    self.failures[stage or "run"] += 1
                 if time.monotonic() > until_s:
                     return False
             if len(found.records) < _AT_ONCE:
@@ -163,7 +170,8 @@ class Figures(Collector):
         """
         settings = self._live.current()
         with open_instance(settings.work_dir) as instance:
-            self._history.read_on(instance, time.monotonic() + _BUDGET_S)
+            names = names_of(settings.work_dir)
+            self._history.read_on(instance, names, time.monotonic() + _BUDGET_S)
             self._found = [
                 *_films(instance, settings),
                 *_queue(instance, time.time()),

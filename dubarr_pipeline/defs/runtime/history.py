@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.library_names import LibraryNames, names_of
 from dubarr_pipeline.defs.runtime.records import Materialization, StageResults, stage_results
 from dubarr_pipeline.defs.stages import STAGES, Stage
 from dubarr_pipeline.errors import ArtifactError
@@ -21,9 +21,10 @@ _REUSED_SHARE = 0.1
 
 
 def past_stages(
-    instance: dg.DagsterInstance, work_dir: Path, names: LibraryNames = PLAIN
+    instance: dg.DagsterInstance, work_dir: Path, names: LibraryNames | None = None
 ) -> list[PastStage]:
     """Return what the newest finished films of a store needed, stage by stage."""
+    names = names or names_of(work_dir)
     newest = instance.event_log_storage.get_latest_storage_id_by_partition(
         names.key("report"), dg.DagsterEventType.ASSET_MATERIALIZATION
     )

@@ -15,7 +15,7 @@ from dagster._core.storage.tags import PRIORITY_TAG
 from dagster._core.utils import make_new_backfill_id
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames, names_of
 from dubarr_pipeline.defs.publishing import published_asset
 from dubarr_pipeline.defs.runtime.liveness import ON_ITS_WAY, is_dead
 from dubarr_pipeline.defs.runtime.records import PARTITION_TAG, add_video, film_tags
@@ -44,9 +44,10 @@ def is_on_its_way(
     video: Video,
     settings: Settings,
     forced: bool = False,
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
 ) -> bool:
     """Return whether a run for a video's present request is queued or works."""
+    names = names or names_of(settings.work_dir)
     tags = {PARTITION_TAG: video.key, **({_FORCED: "yes"} if forced else {})}
     asked_s = video.work(settings.work_dir).video.stat().st_mtime
     for record in instance.get_run_records(dg.RunsFilter(statuses=ON_ITS_WAY, tags=tags)):
@@ -61,7 +62,7 @@ def queue_request(
     instance: dg.DagsterInstance,
     request: DubRequest,
     settings: Settings,
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
 ) -> tuple[Video, str | None]:
     """Register the film of a request and queue its run; return it, and the backfill's id.
 
@@ -69,6 +70,7 @@ def queue_request(
     `accept_request`.
     """
     video = accept_request(request, settings)
+    names = names or names_of(settings.work_dir)
     add_video(instance, video.key, names)
     waiting = BulkActionsFilter(
         statuses=[BulkActionStatus.REQUESTED],
@@ -86,7 +88,7 @@ def queue_request(
     tags = {**film_tags(video), **person_tags(request), _VIDEO: video.key}
     words = f"request: {video.source.name} into {', '.join(video.target_langs)}"
     config = person_config(request, names)
-    return video, queue_videos(instance, [video.key], tags, words, config, names)
+    return video, queue_videos(instance, [video.key], tags, words, names, config)
 
 
 def queue_videos(
@@ -94,8 +96,8 @@ def queue_videos(
     keys: Sequence[str],
     tags: Mapping[str, str],
     description: str,
+    names: LibraryNames,
     run_config: Mapping[str, Any] | None = None,
-    names: LibraryNames = PLAIN,
 ) -> str:
     """Queue runs of videos as a Dagster backfill, which the UI shows and can cancel.
 

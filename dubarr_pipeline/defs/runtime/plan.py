@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.library_names import LibraryNames, names_of
 from dubarr_pipeline.defs.runtime.records import (
     Materialization,
     StageResults,
@@ -53,7 +53,10 @@ class VideoPlan:
 
 
 def plan(
-    instance: dg.DagsterInstance, video: Video, settings: Settings, names: LibraryNames = PLAIN
+    instance: dg.DagsterInstance,
+    video: Video,
+    settings: Settings,
+    names: LibraryNames | None = None,
 ) -> VideoPlan:
     """Return what a run would do to a video under the present settings; change nothing.
 
@@ -67,13 +70,15 @@ def plan_all(
     instance: dg.DagsterInstance,
     asked: Sequence[Video],
     settings: Settings,
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
     made: StageResults | None = None,
 ) -> Iterator[VideoPlan]:
     """Yield the plans of many videos, with few queries to the store, or by what it `made`."""
-    last = made or stage_results(instance, [video.key for video in asked], names)
+    if made is None:
+        names = names or names_of(settings.work_dir)
+        made = stage_results(instance, [video.key for video in asked], names)
     for video in asked:
-        yield _plan(video, settings, lambda stage, key=video.key: last[stage].get(key))
+        yield _plan(video, settings, lambda stage, key=video.key: made[stage].get(key))
 
 
 def _plan(

@@ -82,7 +82,7 @@ def last_materializations(
 
 
 def stage_results(
-    instance: dg.DagsterInstance, keys: Sequence[str], names: LibraryNames = PLAIN
+    instance: dg.DagsterInstance, keys: Sequence[str], names: LibraryNames
 ) -> StageResults:
     """Read the last results of every stage for some videos."""
     if len(keys) == 1:
@@ -147,7 +147,7 @@ def add_video(instance: dg.DagsterInstance, key: str, names: LibraryNames = PLAI
         instance.add_dynamic_partitions(partitions, [key])
 
 
-def remove_video(instance: dg.DagsterInstance, key: str, names: LibraryNames = PLAIN) -> None:
+def remove_video(instance: dg.DagsterInstance, key: str, names: LibraryNames) -> None:
     """Remove a video from the partitions; its records stay in the store's log."""
     partitions = str(names.videos.name)
     if instance.has_dynamic_partition(partitions, key):

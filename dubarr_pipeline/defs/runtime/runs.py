@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.compute.json_lines import logs_json
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.library_names import DUB, PLAIN, PUBLISH, LibraryNames, stage_of
+from dubarr_pipeline.defs.library_names import DUB, PUBLISH, LibraryNames, names_of, stage_of
 from dubarr_pipeline.defs.operations.store_version import check_version
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
@@ -101,7 +101,7 @@ def dub_video(
     video: Video,
     settings: Settings,
     force: bool = False,
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
 ) -> RunOutcome:
     """Pass a registered video through every stage in this process, with these settings.
 
@@ -118,7 +118,7 @@ def publish_here(
     video: Video,
     settings: Settings,
     asked: bool,
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
 ) -> RunOutcome:
     """Publish a finished video in this process, or take back what its library does not wish.
 
@@ -135,10 +135,11 @@ def _run(
     video: Video,
     settings: Settings,
     configs: Mapping[str, Mapping[str, object]],
-    names: LibraryNames,
+    names: LibraryNames | None,
 ) -> RunOutcome:
     """Run a job for a video in this process; `configs` are those of its assets, by name."""
     bury_dead_runs(instance)
+    names = names or names_of(settings.work_dir)
     add_video(instance, video.key, names)
     run_id = str(uuid.uuid4())
     level = "INFO" if logs_json() else "CRITICAL"

@@ -22,6 +22,8 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._time import get_current_timestamp
 
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+
 WATCHING = ("media_folder", "webhook_inbox")
 """Sensors that are off until a person, or set-up, switches them on."""
 _REPOSITORY = RemoteRepositoryOrigin(
@@ -29,9 +31,11 @@ _REPOSITORY = RemoteRepositoryOrigin(
 )
 
 
-def sensors_off(instance: dg.DagsterInstance, names: Sequence[str] = WATCHING) -> list[str]:
-    """Return those of the sensors that are off."""
-    return [name for name in names if not _is_on(_stored(instance, name))]
+def sensors_off(instance: dg.DagsterInstance, names: LibraryNames = PLAIN) -> list[str]:
+    """Return those of the sensors that are off; a library in somebody's project has its own."""
+    if names != PLAIN:
+        return []
+    return [name for name in WATCHING if not _is_on(_stored(instance, name))]
 
 
 def switch_on(instance: dg.DagsterInstance, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from dubarr_pipeline.defs.assets.checks import table
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames, names_of
 from dubarr_pipeline.defs.stages import CAST
 from dubarr_pipeline.library.series.corrections import (
     affected_episodes,
@@ -33,13 +33,17 @@ def memory_dep(name: str, names: LibraryNames = PLAIN) -> dg.AssetDep:
 
 
 def record_cast(
-    instance: dg.DagsterInstance, series: str, work_dir: Path, names: LibraryNames = PLAIN
+    instance: dg.DagsterInstance,
+    series: str,
+    work_dir: Path,
+    names: LibraryNames | None = None,
 ) -> None:
     """Record the cast of a series as it is now, unless that was recorded last."""
     folder = SeriesFolder.of(series, work_dir)
     memory = folder.read()
     if memory is None:
         return
+    names = names or names_of(work_dir)
     partitions, asset = str(names.series.name), names.key(CAST)
     if not instance.has_dynamic_partition(partitions, series):
         instance.add_dynamic_partitions(partitions, [series])

@@ -19,7 +19,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames, stage_of
+from dubarr_pipeline.defs.library_names import LibraryNames, names_of, stage_of
 from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
 from dubarr_pipeline.defs.runtime.records import (
     PARTITION_TAG,
@@ -68,7 +68,7 @@ def task_table(
     work_dir: Path,
     keys: Iterable[str] | None = None,
     settings: Settings | None = None,
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
     made: StageResults | None = None,
 ) -> list[Task]:
     """Read the rows of the given videos, or of all that have a work folder here.
@@ -76,6 +76,7 @@ def task_table(
     Without `settings`, with the wishes of the libraries, a dubbed video counts as done.
     """
     listed = list(registered(work_dir) if keys is None else keys)
+    names = names or names_of(work_dir)
     last = made or stage_results(instance, listed, names)
     newest: dict[str, dg.RunRecord] = {}
     for start in range(0, len(listed), _AT_ONCE):
@@ -96,7 +97,7 @@ def task_table(
     return rows
 
 
-def is_worked_at(instance: dg.DagsterInstance, key: str, names: LibraryNames = PLAIN) -> bool:
+def is_worked_at(instance: dg.DagsterInstance, key: str, names: LibraryNames) -> bool:
     """Return whether a run works at a video, by its newest run alone: a tenth of a row's cost."""
     newest = newest_run(instance, key, names)
     run = newest.dagster_run if newest else None

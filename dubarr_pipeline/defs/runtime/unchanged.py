@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.library_names import LibraryNames, names_of
 from dubarr_pipeline.defs.runtime.liveness import LIVE
 from dubarr_pipeline.defs.runtime.records import PARTITION_TAG
 from dubarr_pipeline.defs.stages import STAGE_NAMES
@@ -26,12 +26,13 @@ def unchanged_since_report(
     instance: dg.DagsterInstance,
     videos: Iterable[Video],
     work_dir: Path,
-    names: LibraryNames = PLAIN,
+    names: LibraryNames | None = None,
 ) -> set[str]:
     """Return the keys of videos whose report is newer than their request and all their results.
 
     No run of theirs has failed, or is in flight, since then.
     """
+    names = names or names_of(work_dir)
     newest = {
         stage: instance.event_log_storage.get_latest_storage_id_by_partition(
             names.key(stage), dg.DagsterEventType.ASSET_MATERIALIZATION

@@ -17,7 +17,7 @@ from dagster._grpc.types import ExecuteStepArgs
 from kombu.exceptions import OperationalError
 
 from dubarr_pipeline.config.options import WorkerOptions
-from dubarr_pipeline.defs.code_location import chosen_executor
+from dubarr_pipeline.defs.code_location import chosen_executor, faultless_settings
 from dubarr_pipeline.defs.distributed import celery_steps, leases
 from dubarr_pipeline.defs.distributed.celery_steps import CeleryStepHandler, lease_name
 
@@ -159,6 +159,6 @@ def test_the_settings_choose_the_executor(tmp_path: Path, monkeypatch: pytest.Mo
     config = tmp_path / "dubarr.toml"
     monkeypatch.setenv("DUBARR_CONFIG", str(config))
     config.write_text("")
-    assert chosen_executor() is dg.in_process_executor
+    assert chosen_executor(faultless_settings()) is dg.in_process_executor
     config.write_text('[workers]\nsteps = "celery"\n')
-    assert chosen_executor().name == "celery"
+    assert chosen_executor(faultless_settings()).name == "celery"

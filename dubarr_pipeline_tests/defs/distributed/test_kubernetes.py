@@ -17,7 +17,11 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import construct_dagster_k8s_job, get_user_defined_k8s_config
 
 from dubarr_pipeline.config.settings import load_settings, parse_settings
-from dubarr_pipeline.defs.code_location import build_definitions, chosen_executor
+from dubarr_pipeline.defs.code_location import (
+    build_definitions,
+    chosen_executor,
+    faultless_settings,
+)
 from dubarr_pipeline.defs.stages import GPU, GPU_STAGES, STAGE_NAMES
 from dubarr_pipeline.errors import SettingsError
 
@@ -116,10 +120,10 @@ def test_runs_of_a_cluster_bear_no_mark_of_ours(definitions: dg.Definitions):
 
 def test_the_settings_choose_the_executor(config: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DUBARR_CONFIG", str(config))
-    assert chosen_executor() is k8s_job_executor
+    assert chosen_executor(faultless_settings()) is k8s_job_executor
     monkeypatch.setitem(__import__("sys").modules, "dagster_k8s", None)
     with pytest.raises(SettingsError, match=r"dubarr-pipeline\[k8s\]"):
-        chosen_executor()
+        chosen_executor(faultless_settings())
 
 
 def test_other_executors_see_no_pod():
