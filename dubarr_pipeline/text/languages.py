@@ -119,6 +119,8 @@ def standard_tag(text: str) -> str:
 
 def own_name(tag: str) -> str:
     """Return the language's name in its own words, for viewers: ``es-419`` → ``español (...)``."""
+    if tag in (names := _table("names")):
+        return names[tag][1]
     language = langcodes.Language.get(tag)
     found: str = _table("own_names").get(tag) or language.autonym()
     if language.language == "en" or found != language.display_name():
@@ -129,4 +131,5 @@ def own_name(tag: str) -> str:
 
 def display_name(tag: str) -> str:
     """Return the language's name in English, for messages: ``es`` → ``Spanish``."""
-    return langcodes.Language.get(tag).display_name()
+    names = _table("names").get(tag)
+    return names[0] if names else langcodes.Language.get(tag).display_name()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import langcodes
 import pytest
 
 from dubarr_pipeline.text.languages import (
     base_language,
     closeness,
+    display_name,
     language_tag,
     named_language,
+    own_name,
     same_language,
 )
+from dubarr_pipeline.text.tables import read_table
 
 
 @pytest.mark.parametrize(
@@ -154,3 +158,9 @@ def test_how_close_two_languages_are():
     assert not same_language(None, None)
     assert [base_language(tag) for tag in ("zh-Hant", "pt-BR", None)] == ["zh", "pt", None]
     assert same_language("nb", "no")
+
+
+def test_the_names_in_the_table_are_those_of_langcodes() -> None:
+    for tag in read_table("dubarr_pipeline.text", "languages")["names"]:
+        language = langcodes.Language.get(tag)
+        assert (display_name(tag), own_name(tag)) == (language.display_name(), language.autonym())

@@ -110,6 +110,7 @@ class ContainerFacts:
     Attributes:
         start_us: the start of playback on its own clock.
         unseen: its tracks that ffmpeg does not read at all, by their codecs.
+        read_by: name and version of ffmpeg, which read this.
     """
 
     path: Path
@@ -120,6 +121,7 @@ class ContainerFacts:
     chapters: tuple[ChapterFacts, ...]
     tags: Mapping[str, str]
     unseen: tuple[str, ...] = ()
+    read_by: str = ""
 
     @property
     def is_matroska(self) -> bool:
@@ -156,6 +158,7 @@ def read_facts(path: Path) -> ContainerFacts:
         ),
         tags=tags_of(about),
         unseen=tuple(f"a track of {entry.codec or 'no codec'}" for entry in others),
+        read_by=f"ffmpeg version {document.get('program_version', {}).get('version', '')}",
     )
 
 

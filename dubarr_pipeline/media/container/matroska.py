@@ -19,7 +19,7 @@ _EBML, _SEGMENT, _TRACKS, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0x1F43B
 _INFORMATION = 0x1549A966
 _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 _ENTRY, _TYPE, _LANGUAGE, _LANGUAGE_BCP47 = 0xAE, 0x83, 0x22B59C, 0x22B59D
-_CODEC, _PRIVATE = 0x86, 0x63A2
+_CODEC, _PRIVATE, _UID = 0x86, 0x63A2, 0x73C5
 _KINDS = {(1, "V"): "video", (2, "A"): "audio", (17, "S"): "subtitle", (17, "D"): "subtitle"}
 """Tracks that ffmpeg reads, by their type and the first letter of their codec."""
 _SCALE, _DURATION, _AUDIO, _CHANNELS = 0x2AD7B1, 0x4489, 0xE1, 0x9F
@@ -81,12 +81,14 @@ class TrackEntry:
         kind: as ffprobe names it; ``other`` for what ffmpeg cannot read, such as a DVD's buttons.
         codec: Matroska's name of the codec, e.g. ``S_TEXT/WEBVTT``.
         language: BCP-47 where the file has it.
+        uid: by which tags name the track.
     """
 
     kind: str
     codec: str
     language: str | None
     header_bytes: int
+    uid: int = 0
 
 
 def track_entries(path: Path) -> tuple[TrackEntry, ...]:
@@ -104,7 +106,10 @@ def track_entries(path: Path) -> tuple[TrackEntry, ...]:
             language = next(filter(None, languages), None)
             private = children.get(_PRIVATE)
             size = (private and private.size) or 0
-            entries.append(TrackEntry(_KINDS.get(form, "other"), codec, language, size))
+            uid = int.from_bytes(
+                _content(stream, children[_UID]) if _UID in children else b"", "big"
+            )
+            entries.append(TrackEntry(_KINDS.get(form, "other"), codec, language, size, uid))
     return tuple(entries)
 
 

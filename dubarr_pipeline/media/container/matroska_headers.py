@@ -83,16 +83,15 @@ class MatroskaFile:
         ]
         return Headers(tuple(tracks), tuple(attachments))
 
-    def read_xml(self, part: str) -> ET.Element | None:
-        """Read all ``tags`` or ``chapters``; None if there are none. Raises `MediaToolError`."""
-        target = self.folder / f"{self._name}.{part}.xml"
-        run([self._name, part, target.name], tool="mkvextract", cwd=self.folder)
-        if not target.is_file() or not target.stat().st_size:
-            return None
-        try:
-            return ET.fromstring(target.read_bytes())
-        except ET.ParseError as error:
-            raise MediaToolError(f"mkvextract wrote {part} that are not XML: {error}") from error
+    def read_xml(self, *parts: str) -> dict[str, ET.Element | None]:
+        """Read all ``tags``, ``chapters`` or both; None for what it has none of.
+
+        Raises `MediaToolError`.
+        """
+        targets = {part: self.folder / f"{self._name}.{part}.xml" for part in parts}
+        wanted = [word for part, target in targets.items() for word in (part, target.name)]
+        run([self._name, *wanted], tool="mkvextract", cwd=self.folder)
+        return {part: _root(target, part) for part, target in targets.items()}
 
     def extract_attachments(self, attachments: Sequence[HeaderAttachment]) -> tuple[Path, ...]:
         """Write attachments to files, and return these; numbered, never under their own names."""
@@ -114,6 +113,15 @@ class MatroskaFile:
         """Write XML for `edit`, and return its name there."""
         ET.ElementTree(root).write(self.folder / name, encoding="utf-8", xml_declaration=True)
         return name
+
+
+def _root(file: Path, part: str) -> ET.Element | None:
+    if not file.is_file() or not file.stat().st_size:
+        return None
+    try:
+        return ET.fromstring(file.read_bytes())
+    except ET.ParseError as error:
+        raise MediaToolError(f"mkvextract wrote {part} that are not XML: {error}") from error
 
 
 def attachment_edits(attachment: HeaderAttachment, file: Path) -> list[str]:

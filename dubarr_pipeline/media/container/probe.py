@@ -161,7 +161,7 @@ def _riff_end(stream: BinaryIO, size: int) -> int:
 def describe(
     path: Path, options: tuple[str, ...] = (), timeout_s: float = PROBE_TIMEOUT_S
 ) -> bytes:
-    """Return ffprobe's JSON on a file: format, streams, chapters and digests of headers.
+    """Return ffprobe's JSON on a file: format, streams, chapters, digests of headers; its version.
 
     Raises:
         MediaToolError, MissingRequirement: as `ffmpeg.run`.
@@ -182,7 +182,8 @@ def version(status: os.stat_result) -> Version:
 def _describe(path: Path, _key: Version, options: tuple[str, ...], timeout_s: float) -> bytes:
     arguments = [
         *(*options, "-show_format", "-show_streams", "-show_chapters", "-show_programs"),
-        *("-show_data_hash", "murmur3", "-of", "json", *ffmpeg.source_arguments(path)),
+        *("-show_program_version", "-show_data_hash", "murmur3", "-of", "json"),
+        *ffmpeg.source_arguments(path),
     ]
     return ffmpeg.run(arguments, tool="ffprobe", timeout_s=timeout_s).stdout
 

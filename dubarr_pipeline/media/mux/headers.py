@@ -15,6 +15,7 @@ from dubarr_pipeline.media.container.matroska import (
     losses,
     read_elements,
     restoring_edits,
+    track_entries,
 )
 from dubarr_pipeline.media.container.matroska_headers import (
     HeaderAttachment,
@@ -68,9 +69,9 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
     old = original.headers() if original else Headers((), ())
     matches = _counterparts(source, old) if source and original else {}
     origins = tuple(matches.get(track.stream.index) for track in finish.plan.tracks)
-    written = result.headers().tracks
-    known = [o or w for o, w in zip(origins, written, strict=False)] + [*written[len(origins) :]]
-    uids = [track.properties.get("uid", 0) for track in known]
+    uids = [track.uid for track in track_entries(result.path)]
+    for number, origin in enumerate(origins):
+        uids[number] = origin.properties.get("uid", 0) if origin else uids[number]
     edits = _element_edits(finish, result.path, origins)
     # Players turn the picture as MP4 says: Matroska calls that the projection's roll.
     for number, track in enumerate(finish.plan.tracks, 1):
@@ -85,11 +86,12 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
         edits += restored_properties(origin) if origin else []
     mark = {MARK.upper(): f"machine-made dub, dubarr {__version__}"}
     marks = {uid: mark for uid, flags in zip(uids, finish.flags, strict=True) if flags.new}
-    tags = mark_tags((original or result).read_xml("tags"), marks)
+    moved = ("chapters",) if source and source.chapters else ()
+    found = (original or result).read_xml("tags", *moved)
+    tags = mark_tags(found["tags"], marks)
     if len(tags):
         edits += ["--tags", f"all:{result.write_xml(tags, 'all-tags.xml')}"]
-    chapters = (original or result).read_xml("chapters") if source and source.chapters else None
-    if chapters is not None:
+    if (chapters := found.get("chapters")) is not None:
         shifted = shift_chapters(chapters, finish.shift_us)
         edits += ["--chapters", result.write_xml(shifted, "all-chapters.xml")]
     result.edit([*edits, *_attachment_edits(finish, result, original, old)])

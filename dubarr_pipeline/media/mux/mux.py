@@ -177,7 +177,7 @@ class _MuxJob:
             checks=checks,
             shift_s=shift_us / 1e6,
             max_offset_ms=max((abs(row.offset_us) for row in rows), default=0) / 1000,
-            tools=_tools(),
+            tools=(result.read_by, _mkvtoolnix()),
         )
 
 
@@ -223,7 +223,5 @@ def _part(
 
 
 @cache
-def _tools() -> tuple[str, ...]:
-    ffmpeg = run(["-version"]).stdout.split(b"\n", 1)[0].decode()
-    mkvtoolnix = run(["--version"], tool="mkvpropedit").stdout.decode().strip()
-    return (" ".join(ffmpeg.split()[:3]), mkvtoolnix)
+def _mkvtoolnix() -> str:
+    return run(["--version"], tool="mkvpropedit").stdout.decode().strip()

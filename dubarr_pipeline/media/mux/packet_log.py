@@ -172,7 +172,7 @@ class _Log:
     def _store(
         self, streams: NDArray[np.int64], times: NDArray[np.int64], digests: NDArray[np.bytes_]
     ) -> None:
-        for stream in map(int, np.unique(streams)):
+        for stream in np.flatnonzero(np.bincount(streams)).tolist():
             chosen = streams == stream
             records = np.empty(int(chosen.sum()), RECORD)
             numerator, denominator = self._scale[stream]

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,28 @@ def _write_rich_headers(path: Path, folder: Path) -> None:
 def _extracted(path: Path, part: str) -> list[str]:
     lines = mkvtool("mkvextract", path, part, "-").decode("utf-8-sig").splitlines()
     return [x for line in lines if (x := line.strip()) and "LanguageIETF" not in x]
+
+
+def test_a_mux_asks_each_tool_once(
+    films: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            known = ("ffmpeg", "ffprobe", "mkvmerge", "mkvextract", "mkvpropedit")
+            started.extend(Path(word).name for word in command if Path(word).name in known)
+            super().__init__(command, **options)
+
+    mux(films["odd_units"], [DubTrack(dub(tmp_path), "es")], [], tmp_path / "first.mkv")
+    sound = shutil.copy(dub(tmp_path), tmp_path / "new.ac3")
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    mux(films["odd_units"], [DubTrack(sound, "es")], [], tmp_path / "out.mkv")
+    # The new track and the result are looked at, the film no more; it is copied, and read back;
+    # headers of both; tags extracted; one edit.
+    assert sorted(started) == sorted(
+        [*["ffprobe"] * 2, *["ffmpeg"] * 2, *["mkvmerge"] * 2, "mkvextract", "mkvpropedit"]
+    )
 
 
 def test_new_tracks_carry_both_languages_a_title_and_no_default_flag(
