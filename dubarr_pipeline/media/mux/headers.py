@@ -72,14 +72,7 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
     uids = [track.uid for track in track_entries(result.path)]
     for number, origin in enumerate(origins):
         uids[number] = origin.properties.get("uid", 0) if origin else uids[number]
-    edits = _element_edits(finish, result.path, origins)
-    # Players turn the picture as MP4 says: Matroska calls that the projection's roll.
-    for number, track in enumerate(finish.plan.tracks, 1):
-        if track.disguise:
-            edits += ["--edit", f"track:{number}", "--set", f"codec-id={track.stream.codec}"]
-        if turned := track.stream.turned_deg:
-            edits += ["--edit", f"track:{number}", "--set", "projection-type=0"]
-            edits += ["--set", f"projection-pose-roll={turned}"]
+    edits = [*_element_edits(finish, result.path, origins), *_codec_edits(finish.plan)]
     for number, flags in enumerate(finish.flags):
         origin = origins[number] if number < len(origins) else None
         edits += ["--edit", f"track:{number + 1}", *flags.edits()]
@@ -96,6 +89,17 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
         edits += ["--chapters", result.write_xml(shifted, "all-chapters.xml")]
     result.edit([*edits, *_attachment_edits(finish, result, original, old)])
     return origins
+
+
+def _codec_edits(plan: StreamPlan) -> Iterator[str]:
+    """Yield what names a disguised codec, and turns the picture as the source's container does."""
+    for number, track in enumerate(plan.tracks, 1):
+        if track.disguise:
+            yield from ("--edit", f"track:{number}", "--set", f"codec-id={track.stream.codec}")
+        # Players turn the picture as MP4 says: Matroska calls that the projection's roll.
+        if turned := track.stream.turned_deg:
+            yield from ("--edit", f"track:{number}", "--set", "projection-type=0")
+            yield from ("--set", f"projection-pose-roll={turned}")
 
 
 def _elements(
