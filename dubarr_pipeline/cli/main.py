@@ -45,8 +45,8 @@ class _Group(click.Group):
 def main() -> None:
     """Dub videos: extra audio tracks in other languages, over the untouched music and effects."""
     # A command loads two thousand modules, among which there is nothing to collect: looking for it
-    # every 700 objects costs a sixth of a command that finds all done.
-    gc.set_threshold(50_000)
+    # every 700 objects costs a third of a command that finds all done, and half a second of a dub.
+    gc.set_threshold(1_000_000)
 
 
 for module in (dub, sample, videos, cast, library, gate, models, setup, serve, backup):
