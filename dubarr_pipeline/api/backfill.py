@@ -13,6 +13,7 @@ from dubarr_pipeline.api.videos import forget_stages, stages_from
 from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.profile_engines import try_services
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.leases import hold_film
 from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.runtime.person_runs import daemon_is_away, queue_videos
 from dubarr_pipeline.defs.runtime.plan import plan_all
@@ -180,8 +181,11 @@ class Backfill:
     def _forgotten(self, plans: Sequence[BackfillPlan]) -> list[str]:
         """Return the keys of what is due, the requested stages' results removed."""
         keys = [each.video.key for each in plans if each.fault or each.stages]
-        for key in keys if self.stages else ():
-            work = load_video(key, self._settings.work_dir).work(self._settings.work_dir)
-            with exclusive(work):
-                forget_stages(work, self.stages)
+        if not (keys and self.stages):
+            return keys
+        with open_instance(self._settings.work_dir) as instance:
+            for key in keys:
+                work = load_video(key, self._settings.work_dir).work(self._settings.work_dir)
+                with hold_film(instance, key, self._settings), exclusive(work):
+                    forget_stages(work, self.stages)
         return keys

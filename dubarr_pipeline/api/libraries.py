@@ -12,6 +12,7 @@ from dubarr_pipeline.api.videos import find_key, list_tasks
 from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.leases import hold_film
 from dubarr_pipeline.defs.operations.backup import back_up_store
 from dubarr_pipeline.defs.runtime.runs import open_instance, publish_here
 from dubarr_pipeline.defs.runtime.server import WebAddress
@@ -177,7 +178,8 @@ def _record(video: Video, settings: Settings, asked: bool = False) -> None:
 def take_back(name: str, settings: Settings) -> tuple[str, Path]:
     """Take back what was published of a video; return its key and its original's place."""
     video = load_video(find_key(name, settings), settings.work_dir)
-    source = withdraw(video, settings.work_dir, by_person=True).source
+    with open_instance(settings.work_dir) as instance, hold_film(instance, video.key, settings):
+        source = withdraw(video, settings.work_dir, by_person=True).source
     _record(load_video(video.key, settings.work_dir), settings)
     return video.key, source
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from dubarr_pipeline.api.setup import setup_desk
 from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.leases import hold_film
 from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.operations.monitor import monitor_of
 from dubarr_pipeline.defs.runtime.runs import open_instance
@@ -101,6 +102,7 @@ class ReviewRuns:
             gate=self.gate,
             decide=self.decide,
             qc_sheet=lambda key: qc_sheet(key, self._settings),
+            hold=self.hold,
             series_cast=lambda key: self._shown(series_cast(key, self._settings)),
             correct_series=self.correct_series,
             setup=setup_desk(self._settings),
@@ -116,6 +118,10 @@ class ReviewRuns:
         if own is not None and own.poll() is None:
             return True
         return is_worked_at(self._store(), key, names_of(self._settings.work_dir))
+
+    def hold(self, key: str) -> AbstractContextManager[None]:
+        """Hold a film while the page changes what a run would; raises `VideoBusy`."""
+        return hold_film(self._store(), key, self._settings)
 
     def fault(self, key: str) -> str:
         """Return why the last run failed, in words; empty if it did not."""

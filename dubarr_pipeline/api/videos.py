@@ -10,6 +10,7 @@ from pathlib import Path
 from dubarr_pipeline.api.profiles import read_settings
 from dubarr_pipeline.api.video_counts import look_at_library
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.leases import hold_film
 from dubarr_pipeline.defs.jobs import forget_run, old_runs, tidy
 from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.runtime.estimated_plans import with_estimates
@@ -210,15 +211,22 @@ def purge(name: str, stage: str | None, settings: Settings) -> tuple[str, int, P
     """Remove a video's results, all or from one stage on; the source is never touched.
 
     Return its key, the number of files, and a person's corrections, which stay, if there are any.
+
+    Raises:
+        VideoBusy: if a run works at it, on whichever machine.
     """
     going = stages_from(stage) if stage else STAGE_NAMES
     key = find_key(name, settings)
     work = load_video(key, settings.work_dir).work(settings.work_dir)
-    with exclusive(work), staged_film(key, settings, "", (), claims=False):
+    with (
+        open_instance(settings.work_dir) as instance,
+        hold_film(instance, key, settings),
+        exclusive(work),
+        staged_film(key, settings, "", (), claims=False),
+    ):
         files = forget_stages(work, going)
         if stage is None:
-            with open_instance(settings.work_dir) as instance:
-                remove_video(instance, key, names_of(settings.work_dir))
+            remove_video(instance, key, names_of(settings.work_dir))
             work.remove()
     return key, files, work.edits if work.edits.exists() else None
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.leases import hold_film
 from dubarr_pipeline.defs.library_names import APPROVE, LibraryNames, names_of
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import last_materialization, record_metadata
@@ -98,7 +99,11 @@ def record_decision(
     work, options = video.work(settings.work_dir), options_for(video, settings)
     decide(work, options, action, by, note)
     gate = gate_of(work, options)
-    with contextlib.suppress(VideoBusy), exclusive(work):
+    with (
+        contextlib.suppress(VideoBusy),
+        hold_film(instance, video.key, settings, names),
+        exclusive(work),
+    ):
         last = last_materialization(instance, "report", video.key, names)
         if last and checkpoints.damage(work, "report", last.record.manifest) is None:
             told = {**read_json(work.report), "gate": gate_document(gate, read_figures(work))}

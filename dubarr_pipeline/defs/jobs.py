@@ -4,13 +4,14 @@ import datetime
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.distributed.leases import forget_ended
+from dubarr_pipeline.defs.distributed.leases import forget_ended, hold_film
 from dubarr_pipeline.defs.library_names import DUB, HOUSEKEEPING, LibraryNames, names_of
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
@@ -20,6 +21,7 @@ from dubarr_pipeline.defs.runtime.records import (
     remove_video,
 )
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
+from dubarr_pipeline.errors import VideoBusy
 from dubarr_pipeline.library.housekeeping import Removal, note_absences, removals, remove
 from dubarr_pipeline.library.videos import registered
 
@@ -46,7 +48,14 @@ def tidy(
     names = names or names_of(settings.work_dir)
     note_absences(settings, now_s)
     for found in list(removals(settings, now_s)):
-        if remove(found, settings, now_s):
+        with ExitStack() as held:
+            try:
+                if found.key:
+                    held.enter_context(hold_film(instance, found.key, settings, names))
+            except VideoBusy:
+                continue
+            removed = remove(found, settings, now_s)
+        if removed:
             if found.kind == "deleted video":
                 remove_video(instance, found.key, names)
             yield found

@@ -55,6 +55,10 @@ class LibraryNames:
         """Return an asset's key; Dagster refuses a bare ``context``, hence the word before it."""
         return dg.AssetKey([*self.prefix, "dub", asset])
 
+    def film(self, key: str) -> str:
+        """Return the name of a film's lease."""
+        return "/".join((*self.prefix, "dub", key))
+
     def op(self, asset: str) -> str:
         """Return the name of an asset's op, by which a run's config knows it."""
         return self.key(asset).to_python_identifier()

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs import gate
+from dubarr_pipeline.defs.distributed.leases import film_lease
 from dubarr_pipeline.defs.distributed.step_tags import step_tags
 from dubarr_pipeline.defs.library_names import PUBLISH, LibraryNames
 from dubarr_pipeline.defs.library_sensor import library_sensor
@@ -39,6 +40,7 @@ from dubarr_pipeline.defs.runtime.stage_run import OWNERS, check_spec
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import PUBLISHED
 from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.files import fenced
 from dubarr_pipeline.library.gate import note_held
 from dubarr_pipeline.library.publishing.media_servers import tell_waiting
 from dubarr_pipeline.library.publishing.publish import (
@@ -104,10 +106,13 @@ def published_asset(
         What was published under an earlier name, mode or label is taken back. A film of no
         library, or of one that publishes nothing, says so.
         """
-        settings = resource_of(context, names).settings()
+        settings, key = resource_of(context, names).settings(), context.partition_key
+        lease_s = float(settings.workers.lease_s)
         with (
             failing_once(),
-            staged_film(context.partition_key, settings, PUBLISHED, _SHOWN, claims=False),
+            film_lease(context.instance, names.film(key), context.run.run_id, lease_s) as lease,
+            fenced(settings.work_dir / key, lease.check),
+            staged_film(key, settings, PUBLISHED, _SHOWN, claims=False),
         ):
             return _publish(context, config, settings, names)
 

@@ -42,7 +42,8 @@ def try_line(room: ReviewRoom, asked: Asked) -> TryAnswer:
     view = room.view(asked.key)
     row = row_of(view, wish.lang, asked.names["id"])
     try:
-        spoken = room.trials.speak(view, room.settings, row, wish)
+        held = room.backstage.hold(view.video.key)
+        spoken = room.trials.speak(view, room.settings, row, wish, held)
     except LineError as error:
         raise RequestRefused(422, error.failure, str(error)) from error
     sound = f"{FILM}/lines/{{id}}/trials/{{take}}".format(
@@ -79,6 +80,7 @@ def decide(room: ReviewRoom, asked: Asked) -> GateAnswer:
         if wish.action == "approve":
             # What is approved stays as it is meanwhile: nobody renders, and nobody edits.
             room.trials.wait()
+            stack.enter_context(room.backstage.hold(video.key))
             stack.enter_context(exclusive(work))
             stack.enter_context(edits_lock(work))
             _check_approvable(room, asked.key, wish)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -41,6 +42,7 @@ class Backstage:
         fault: returns why a film's last run failed, in words; empty if it did not.
         gate: returns the state of a film's gate.
         decide: takes a person's decision.
+        hold: keeps runs on all machines off a film; raises `VideoBusy` if one works at it.
         qc_sheet: returns a page with the flagged lines and their sounds inside.
         setup: desk of the set-up page; None where one film is served.
         series_cast, correct_series: return a series' cast, by its key, as it is and corrected.
@@ -52,6 +54,7 @@ class Backstage:
     fault: Callable[[str], str]
     gate: Callable[[str], GateAnswer]
     decide: Callable[[str, GateWish], None]
+    hold: Callable[[str], AbstractContextManager[None]]
     qc_sheet: Callable[[str], str]
     series_cast: Callable[[str], SeriesAnswer]
     correct_series: Callable[[str, SeriesWish], SeriesAnswer]

@@ -4,8 +4,8 @@ A lease is a row with a time at which it ends, by the store's own clock, so that
 counts. Its holder beats to keep it. Whoever takes it after its end gets a higher token, and the
 former holder's next beat is refused: it may have been stopped, not killed, and go on.
 
-Two things are leased: a film, by the process of a stage (`film_lease`), and a try of a step that
-was sent to another machine (`celery_steps`).
+Two things are leased: a film, by the process of a stage (`film_lease`) or of what a person does to
+it (`hold_film`), and a try of a step that was sent to another machine (`celery_steps`).
 """
 
 import contextlib
@@ -13,7 +13,9 @@ import logging
 import os
 import threading
 import time
+import uuid
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
@@ -22,8 +24,11 @@ import sqlalchemy as sa
 from dagster._core.storage.runs import RunStorage, SqlRunStorage
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.library_names import LibraryNames, names_of
 from dubarr_pipeline.defs.runtime.liveness import is_gone, process_mark
 from dubarr_pipeline.errors import VideoBusy, WorkspaceError
+from dubarr_pipeline.files import fenced
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +53,8 @@ _NOW = {
 _LOST_STATUS = 70
 """Exit status of a process that may not go on: EX_SOFTWARE."""
 _exits_on_loss = threading.Event()
+_films: ContextVar[frozenset[str]] = ContextVar("dubarr_films", default=frozenset())
+"""Leases that `hold_film` has in this context."""
 _ready: WeakSet[RunStorage] = WeakSet()
 """Stores that have the table, as far as this process knows."""
 
@@ -242,6 +249,32 @@ def film_lease(
     finally:
         with contextlib.suppress(DBAPIError):
             lease.release()
+
+
+@contextlib.contextmanager
+def hold_film(
+    instance: dg.DagsterInstance, key: str, settings: Settings, names: LibraryNames | None = None
+) -> Iterator[None]:
+    """Hold a film for what is done to it outside a run, so that no machine works at it meanwhile.
+
+    What others do to it outside runs is waited for. It is reentrant; no run may be worked at
+    within, whose stages would wait for it.
+
+    Raises:
+        VideoBusy: if a live run works at it, on whichever machine.
+    """
+    name = (names or names_of(settings.work_dir)).film(key)
+    if name in _films.get():
+        yield
+        return
+    lease_s = float(settings.workers.lease_s)
+    with film_lease(instance, name, f"no-run-{uuid.uuid4().hex}", lease_s) as lease:
+        token = _films.set(_films.get() | {name})
+        try:
+            with fenced(settings.work_dir / key, lease.check):
+                yield
+        finally:
+            _films.reset(token)
 
 
 @contextlib.contextmanager

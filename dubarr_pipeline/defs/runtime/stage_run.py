@@ -194,10 +194,11 @@ def _run_alone(
     if not KEY_PATTERN.fullmatch(key):
         # It names no film, and no lease: this says so.
         load_video(key, settings.work_dir)
-    film = "/".join((*execution.asset_key.path[:-1], key))
     root = WorkDir(settings.work_dir / key).root
     with (
-        film_lease(instance, film, execution.run.run_id, settings.workers.lease_s) as lease,
+        film_lease(
+            instance, names.film(key), execution.run.run_id, settings.workers.lease_s
+        ) as lease,
         fenced(root, lease.check),
         staged_film(key, settings, stage.name, stage.inputs),
     ):

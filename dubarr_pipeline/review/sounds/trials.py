@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,17 @@ class TrialDesk:
         self._spoken: OrderedDict[tuple[str, str, str], SpokenTrial] = OrderedDict()
         self._idle: threading.Timer | None = None
 
-    def speak(self, view: FilmView, settings: Settings, row: LineRow, wish: TryWish) -> SpokenTrial:
+    def speak(
+        self,
+        view: FilmView,
+        settings: Settings,
+        row: LineRow,
+        wish: TryWish,
+        held: AbstractContextManager[None],
+    ) -> SpokenTrial:
         """Speak a line with a person's wishes in place of its edits; it is kept for `found`.
+
+        The film is `held` while its turn lasts.
 
         Raises:
             LineError, DubbingError: as `Trial.speak`.
@@ -51,7 +60,7 @@ class TrialDesk:
             if self._idle:
                 self._idle.cancel()
         try:
-            spoken = self._thread.submit(self._speak, view, settings, row, wish).result()
+            spoken = self._thread.submit(self._speak, view, settings, row, wish, held).result()
         finally:
             with self._lock:
                 self._idle = threading.Timer(_IDLE_S, self._thread.submit, (self._close,))
@@ -81,7 +90,12 @@ class TrialDesk:
         self._thread.shutdown()
 
     def _speak(
-        self, view: FilmView, settings: Settings, row: LineRow, wish: TryWish
+        self,
+        view: FilmView,
+        settings: Settings,
+        row: LineRow,
+        wish: TryWish,
+        held: AbstractContextManager[None],
     ) -> SpokenTrial:
         video = view.video
         # A film that was dubbed anew since has other lines, and may have another voice.
@@ -90,9 +104,10 @@ class TrialDesk:
             self._close()
             own = settings.for_video(video.profile, video.overrides)
             self._open = stamp, Trial(own, video.source, view.work, video.target_langs)
-        return self._open[1].speak(
-            wish.lang, row.id, LineEdits(text=wish.text, voice=wish.voice), speaker=wish.speaker
-        )
+        with held:
+            return self._open[1].speak(
+                wish.lang, row.id, LineEdits(text=wish.text, voice=wish.voice), speaker=wish.speaker
+            )
 
     def _close(self) -> None:
         if self._open:
