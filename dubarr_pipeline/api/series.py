@@ -9,6 +9,7 @@ from pathlib import Path
 from dubarr_pipeline.api.dubbing import Attempt, Watch, dub_registered
 from dubarr_pipeline.config import profile_engines
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.exchange import shared_memories
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.runtime.series_records import record_cast
 from dubarr_pipeline.engines.interfaces import Synthesizer
@@ -120,7 +121,11 @@ def correct_cast(
         for each in corrections
     ]
     folder = _folder(series, settings)
-    with folder.alone():
+    with (
+        open_instance(settings.work_dir) as instance,
+        shared_memories(instance, settings),
+        folder.alone(),
+    ):
         memory = _memory(folder)
         named = [_with_engine(each, memory, settings) for each in tagged]
         memory = add_corrections(memory, named, by)
@@ -128,7 +133,6 @@ def correct_cast(
         memory = with_references(memory, folder, settings.work_dir, word, memory.characters)
         sweep_references(memory, folder)
         folder.write(memory)
-    with open_instance(settings.work_dir) as instance:
         record_cast(instance, memory.series, settings.work_dir)
     return _shown(memory, folder)
 
@@ -141,7 +145,11 @@ def ask_for_corrections(
     A run of them speaks the lines of the corrected characters again, and nobody else's.
     """
     folder = _folder(series, settings)
-    with folder.alone():
+    with (
+        open_instance(settings.work_dir) as instance,
+        shared_memories(instance, settings),
+        folder.alone(),
+    ):
         memory = _memory(folder)
         if unknown := [key for key in films if key not in memory.episodes]:
             choices = ", ".join(memory.episodes)

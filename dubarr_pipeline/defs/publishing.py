@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs import gate
+from dubarr_pipeline.defs.distributed.exchange import exchanged
 from dubarr_pipeline.defs.distributed.leases import film_lease
 from dubarr_pipeline.defs.distributed.step_tags import step_tags
 from dubarr_pipeline.defs.library_names import PUBLISH, LibraryNames
@@ -39,7 +40,7 @@ from dubarr_pipeline.defs.runtime.records import (
 from dubarr_pipeline.defs.runtime.stage_run import OWNERS, check_spec
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import PUBLISHED
-from dubarr_pipeline.errors import ArtifactError, DubbingError
+from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import fenced
 from dubarr_pipeline.library.gate import note_held
 from dubarr_pipeline.library.publishing.media_servers import tell_waiting
@@ -52,7 +53,7 @@ from dubarr_pipeline.library.publishing.publish import (
     publishing_fault,
 )
 from dubarr_pipeline.library.publishing.records import Publication, read_publication
-from dubarr_pipeline.library.staging.folders import hand_over_changed, staged_film, take_in
+from dubarr_pipeline.library.staging.folders import staged_film
 from dubarr_pipeline.library.videos import Video, load_video, superseded_by
 from dubarr_pipeline.workdir.checkpoints import Record
 
@@ -303,7 +304,7 @@ def publishing(
     found = instance.fetch_materializations(reports, limit=limit, ascending=True).records
     since = found[-1].storage_id if found else state.since
     keys = dict.fromkeys([*state.later, *(each.partition_key or "" for each in found)])
-    for fault in _exchanged([*keys], settings, end_s):
+    for fault in exchanged(instance, [*keys], settings, names, end_s):
         context.log.warning(fault)
     due, later = _due(instance, [key for key in keys if key], settings, names)
     for fault in (*gate.tell_held(settings), *tell_waiting(settings, end_s, time.time())):
@@ -318,19 +319,6 @@ def publishing(
     ]
     after = _PublishingState(since, wishes, state.turn, tuple(later))
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(asdict(after)))
-
-
-def _exchanged(keys: Sequence[str], settings: Settings, end_s: float) -> Iterator[str]:
-    """Fetch films that other machines finished, and send what people changed here.
-
-    Yield what failed, in words. Without a store of work folders nothing is to be done.
-    """
-    yield from hand_over_changed(settings, end_s)
-    for key in keys if settings.workers.work_store else ():
-        try:
-            take_in(key, settings, whole=True)
-        except DubbingError as error:
-            yield f"{key} is finished elsewhere, and not here yet: {error}"
 
 
 def _due(

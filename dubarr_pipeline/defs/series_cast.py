@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from dubarr_pipeline.defs.distributed.exchange import shared_memories
 from dubarr_pipeline.defs.distributed.step_tags import CPU, QUEUE_TAG
 from dubarr_pipeline.defs.library_names import LibraryNames
 from dubarr_pipeline.defs.resources import resource_of
@@ -41,7 +42,9 @@ def cast_asset(names: LibraryNames, retries: dg.RetryPolicy | None = None) -> dg
     def cast(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         """Remember the people of a series: voices, names, references, glossary (`cast.json`)."""
         with failing_once():
-            return _recorded(context.partition_key, resource_of(context, names).settings().work_dir)
+            settings = resource_of(context, names).settings()
+            with shared_memories(context.instance, settings, names):
+                return _recorded(context.partition_key, settings.work_dir)
 
     return cast
 

@@ -24,6 +24,7 @@ from dubarr_pipeline.compute.memory import measured
 from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.assets import checks
+from dubarr_pipeline.defs.distributed.exchange import shared_memories
 from dubarr_pipeline.defs.distributed.leases import film_lease
 from dubarr_pipeline.defs.distributed.step_tags import step_tags
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
@@ -201,6 +202,7 @@ def _run_alone(
         ) as lease,
         fenced(root, lease.check),
         staged_film(key, settings, stage.name, stage.inputs),
+        shared_memories(instance, settings, names) if stage.memories else contextlib.nullcontext(),
     ):
         return _run_leased(stage, execution, config, names)
 

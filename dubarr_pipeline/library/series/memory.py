@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -186,13 +187,31 @@ class SeriesFolder:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Lock the memory; another process or thread waits. The lock ends with the process."""
+        """Lock the memory; another process or thread waits. The lock ends with the process.
+
+        Within `taking_turns` other machines wait as well.
+        """
         with named_disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             handle = (self.root / ".lock").open("w")
         with handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            with _turn.get()():
+                yield
+
+
+Turn = Callable[[], contextlib.AbstractContextManager[None]]
+_turn: ContextVar[Turn] = ContextVar("dubarr_turn", default=contextlib.nullcontext)
+
+
+@contextlib.contextmanager
+def taking_turns(turn: Turn) -> Iterator[None]:
+    """Have every change of a memory in this context made within a `turn` among machines."""
+    token = _turn.set(turn)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
 
 
 def remembered(work_dir: Path) -> list[str]:

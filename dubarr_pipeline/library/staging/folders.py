@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import DubbingError, VideoBusy
+from dubarr_pipeline.library.series.names import CASTS
 from dubarr_pipeline.library.staging.manifest import StagedFile
 from dubarr_pipeline.library.staging.session import NOTES, StagingSession, Wanted
 from dubarr_pipeline.library.videos import KEY_PATTERN, registered
@@ -110,6 +111,19 @@ def needed_by(work: WorkDir, stage: str, inputs: Collection[str]) -> Wanted:
         return small or path not in of_others()
 
     return wanted
+
+
+@contextlib.contextmanager
+def staged_series(settings: Settings) -> Iterator[None]:
+    """Fetch the memories of all series, and hand over what is changed of them.
+
+    The caller sees to it that no other machine does the same. Raises as `staged_film`.
+    """
+    work = WorkDir(settings.work_dir / CASTS)
+    session = StagingSession(work, settings.workers.work_store, "person", whole=True)
+    session.fetch()
+    yield
+    session.send(last=True)
 
 
 def hand_over(key: str, settings: Settings) -> int:

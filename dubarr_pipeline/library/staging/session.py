@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from dubarr_pipeline.errors import ArtifactError, SourceError, VideoBusy
 from dubarr_pipeline.files import TEMPORARY, put_in_place, read_json, write_json
+from dubarr_pipeline.library.series.names import CAST_FILE
 from dubarr_pipeline.library.staging.manifest import (
     Author,
     FilmObjects,
@@ -39,6 +40,8 @@ _MOST_CHANGES = 50
 """Manifests of changes before all files are listed again."""
 _MOST_PARTS = 100
 _EDITED = frozenset(name for names in EDITABLE.values() for name in names)
+_MEMORY = f"/{CAST_FILE}"
+"""Of a series; it has people's corrections."""
 _OWN = frozenset((".superseded", ".supersedes"))
 _LEFT_OUT = ("logs/", "segments/trials/")
 _SCRATCH = ".tmp/separation/"
@@ -189,7 +192,7 @@ class StagingSession:
             )
         if self._state.holder.startswith(f"{self._machine}/"):
             return True
-        if path in _EDITED:
+        if path in _EDITED or path.endswith(_MEMORY):
             shutil.copyfile(local, local.with_name(f"{local.name}.bak"))
             _log.warning("%s was changed here and elsewhere: kept as %s.bak", local, local.name)
         return False
