@@ -10,6 +10,7 @@ from pathlib import Path
 from dubarr_pipeline.api.profiles import read_settings
 from dubarr_pipeline.api.video_counts import look_at_library
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.exchange import clear_removed
 from dubarr_pipeline.defs.distributed.leases import hold_film
 from dubarr_pipeline.defs.jobs import forget_run, old_runs, tidy
 from dubarr_pipeline.defs.library_names import names_of
@@ -24,7 +25,7 @@ from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
 from dubarr_pipeline.library.estimates.costs import Estimate as Estimate
 from dubarr_pipeline.library.housekeeping import Removal, removals
 from dubarr_pipeline.library.scan import VIDEO_SUFFIXES
-from dubarr_pipeline.library.staging.folders import staged_film
+from dubarr_pipeline.library.staging.folders import remove_film, staged_film
 from dubarr_pipeline.library.videos import (
     Video,
     find_source,
@@ -214,6 +215,7 @@ def purge(name: str, stage: str | None, settings: Settings) -> tuple[str, int, P
 
     Raises:
         VideoBusy: if a run works at it, on whichever machine.
+        DubbingError: if the store of work folders is away; `prune` goes on.
     """
     going = stages_from(stage) if stage else STAGE_NAMES
     key = find_key(name, settings)
@@ -222,12 +224,15 @@ def purge(name: str, stage: str | None, settings: Settings) -> tuple[str, int, P
         open_instance(settings.work_dir) as instance,
         hold_film(instance, key, settings),
         exclusive(work),
-        staged_film(key, settings, "", (), claims=False),
     ):
-        files = forget_stages(work, going)
         if stage is None:
+            files = forget_stages(work, going)
             remove_video(instance, key, names_of(settings.work_dir))
-            work.remove()
+            remove_film(key, settings)
+            clear_removed(instance, settings)
+        else:
+            with staged_film(key, settings, "", (), claims=False):
+                files = forget_stages(work, going)
     return key, files, work.edits if work.edits.exists() else None
 
 
@@ -241,4 +246,6 @@ def prune(settings: Settings, dry_run: bool) -> tuple[list[Removal], int]:
         files, runs = list(due), old_runs(instance, settings, now_s)
         for run in () if dry_run else runs:
             forget_run(instance, run)
+        if not dry_run:
+            clear_removed(instance, settings)
     return files, len(runs)

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from dubarr_pipeline.config.settings import Settings
+from dubarr_pipeline.defs.distributed.exchange import clear_removed
 from dubarr_pipeline.defs.distributed.leases import forget_ended, hold_film
 from dubarr_pipeline.defs.library_names import DUB, HOUSEKEEPING, LibraryNames, names_of
 from dubarr_pipeline.defs.resources import resource_of
@@ -121,6 +122,7 @@ def housekeeping_job(names: LibraryNames) -> dg.JobDefinition:
         for run in old:
             forget_run(context.instance, run)
         forget_ended(context.instance, _LEASES_KEPT_S)
+        clear_removed(context.instance, settings, names)
         context.log.info(f"{len(old)} old runs forgotten")
 
     @dg.job(name=names.prefixed(HOUSEKEEPING))

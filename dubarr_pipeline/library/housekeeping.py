@@ -18,6 +18,7 @@ from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import write_text
 from dubarr_pipeline.library.publishing.files import drop_original, due_original
 from dubarr_pipeline.library.publishing.records import read_publication
+from dubarr_pipeline.library.staging.folders import remove_film
 from dubarr_pipeline.library.videos import (
     SUPERSEDED_MARK,
     Video,
@@ -88,7 +89,7 @@ def remove(removal: Removal, settings: Settings, now_s: float) -> bool:
             if (removal.kind, removal.path) not in due:
                 return False
             if removal.kind == "deleted video":
-                work.remove()
+                remove_film(removal.key, settings)
             elif removal.kind == "temporary files":
                 shutil.rmtree(removal.path)
             elif removal.kind == "kept original":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,8 @@ from dubarr_pipeline.defs.runtime.records import add_video, last_materialization
 from dubarr_pipeline.defs.runtime.runs import open_instance
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.library.admission import register
+from dubarr_pipeline.library.series.memory import remembered
+from dubarr_pipeline.library.series.names import CAST_FILE, CASTS
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.library.staging.folders import take_in
 from dubarr_pipeline.library.staging.manifest import FilmObjects
@@ -54,7 +57,11 @@ def test_a_film_moves_between_machines_without_a_shared_folder(
     config = write_config(tmp_path / "dubarr.toml", {"workers": {"work_store": store}})
     head = user_settings(config, tmp_path / "head")
     languages = ("es", "ca")
-    video = register(inspect_source(tiny_film, head, languages), languages, head)
+    # An episode, so that the memory of its series is handed on as well.
+    season = tmp_path / "The Boat (2020)" / "Season 01"
+    shutil.copytree(tiny_film.parent, season)
+    film = season / tiny_film.name
+    video = register(inspect_source(film, head, languages), languages, head)
 
     a, b = tmp_path / "a", tmp_path / "b"
     first, rest = STAGE_NAMES[:5], STAGE_NAMES[5:]
@@ -71,6 +78,13 @@ def test_a_film_moves_between_machines_without_a_shared_folder(
     assert streams(video.work(head.work_dir).muxed) == streams(work.muxed)
     objects = FilmObjects(store, video.key).read()
     assert objects.files.keys() <= {*contents(video.work(head.work_dir).root)}
+    memories = [
+        (each / CASTS / series / CAST_FILE).read_bytes()
+        for each in (b, tmp_path / "c")
+        for series in remembered(each)
+    ]
+    assert len(memories) == 2
+    assert memories[0] == memories[1]
 
 
 def test_lines_of_a_killed_machine_are_not_made_again_by_another(tmp_path: Path):

@@ -7,13 +7,19 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.distributed.leases import film_lease
+from dubarr_pipeline.defs.distributed.leases import film_lease, hold_film
 from dubarr_pipeline.defs.library_names import LibraryNames, names_of
-from dubarr_pipeline.errors import DubbingError
+from dubarr_pipeline.errors import DubbingError, VideoBusy
 from dubarr_pipeline.files import fenced
 from dubarr_pipeline.library.series.memory import taking_turns
 from dubarr_pipeline.library.series.names import CASTS
-from dubarr_pipeline.library.staging.folders import hand_over_changed, staged_series, take_in
+from dubarr_pipeline.library.staging.folders import (
+    clear_film,
+    hand_over_changed,
+    removed_films,
+    staged_series,
+    take_in,
+)
 
 
 @contextlib.contextmanager
@@ -46,6 +52,20 @@ def shared_memories(
         pass
     with taking_turns(turn):
         yield
+
+
+def clear_removed(
+    instance: dg.DagsterInstance, settings: Settings, names: LibraryNames | None = None
+) -> None:
+    """Remove from the store of work folders what removed films have there.
+
+    Raises:
+        DubbingError: as `staged_film`; the next call goes on.
+    """
+    for key in removed_films(settings):
+        # One at which a run works was taken in again.
+        with contextlib.suppress(VideoBusy), hold_film(instance, key, settings, names):
+            clear_film(key, settings)
 
 
 def exchanged(

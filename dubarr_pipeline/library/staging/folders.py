@@ -11,8 +11,8 @@ from pathlib import Path
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import DubbingError, VideoBusy
 from dubarr_pipeline.library.series.names import CASTS
-from dubarr_pipeline.library.staging.manifest import StagedFile
-from dubarr_pipeline.library.staging.session import NOTES, StagingSession, Wanted
+from dubarr_pipeline.library.staging.manifest import FilmObjects, StagedFile
+from dubarr_pipeline.library.staging.session import NOTES, StagingSession, Wanted, is_of_person
 from dubarr_pipeline.library.videos import KEY_PATTERN, registered
 from dubarr_pipeline.workdir import checkpoints
 from dubarr_pipeline.workdir.corrections import EDITABLE
@@ -111,6 +111,41 @@ def needed_by(work: WorkDir, stage: str, inputs: Collection[str]) -> Wanted:
         return small or path not in of_others()
 
     return wanted
+
+
+def remove_film(key: str, settings: Settings) -> None:
+    """Remove a film's folder here; the store's files of it are left to `clear_film`."""
+    work = WorkDir(settings.work_dir / key)
+    if settings.workers.work_store:
+        mark = _removed(settings) / key
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    work.remove()
+
+
+def removed_films(settings: Settings) -> list[str]:
+    """Return the films that were removed here, and whose files are still in the store."""
+    folder = _removed(settings)
+    has_store = settings.workers.work_store and folder.is_dir()
+    return sorted(path.name for path in folder.iterdir()) if has_store else []
+
+
+def clear_film(key: str, settings: Settings) -> None:
+    """Remove from the store what a removed film has there, but edits and decisions.
+
+    The caller holds the film, on all machines. Raises as `staged_film`.
+    """
+    work, mark = WorkDir(settings.work_dir / key), _removed(settings) / key
+    # One that was taken in again since goes on with what is there.
+    if not work.video.is_file():
+        own = lambda path: is_of_person(path) and path != work.video.name  # noqa: E731
+        FilmObjects(settings.workers.work_store, key).clear(own)
+    mark.unlink(missing_ok=True)
+
+
+def _removed(settings: Settings) -> Path:
+    """Return the folder of marks, by which a removal that was broken off goes on."""
+    return settings.work_dir / NOTES / "removed"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ crash leaves the older manifest valid, and of two machines one is refused.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -106,10 +107,13 @@ class FilmObjects:
         raise ServiceUnavailable(f"{self.url}: its manifests are incomplete: try again")
 
     def write(self, number: int, manifest: Manifest) -> bool:
-        """Write a manifest under a number; return whether nobody else has written that."""
+        """Write a manifest under a number; return whether it is the one after the last."""
         data = json.dumps(asdict(manifest)).encode()
         with self._open() as (store, base):
             path = f"{base}/manifests/{number:08d}.json"
+            # A full one of another machine cleared the way for ours, which comes too late.
+            if number > 1 and not store.exists(f"{base}/manifests/{number - 1:08d}.json"):
+                return False
             _make_folder(store, path)
             try:
                 _create(store, path, data)
@@ -119,6 +123,24 @@ class FilmObjects:
                 # The driver tries again by itself: it may have met its own.
                 return store.cat_file(path) == data
         return True
+
+    def clear(self, kept: Callable[[str], bool]) -> None:
+        """Remove all files but those that are kept: a manifest says so, then their objects go.
+
+        The last manifest stays, so that a session that knows an older one is refused. What a crash
+        leaves, the next call removes.
+        """
+        with self._open() as (store, base), suppress(FileNotFoundError):
+            listed = {str(each).rpartition("/")[2] for each in store.ls(f"{base}/objects", False)}
+            # What is sent from now on is not among them, and belongs to a newer manifest.
+            while True:
+                state = self.read()
+                number, holder = state.number + 1, f"removed/{uuid.uuid4().hex}"
+                files = {path: each for path, each in state.files.items() if kept(path)}
+                if self.write(number, Manifest(True, holder, "stage", files)):
+                    break
+            named = {part for each in files.values() for part in each.parts}
+            self.forget_before(number, listed - named)
 
     def forget_before(self, number: int, objects: set[str]) -> None:
         """Remove the manifests before a full one, and objects that nothing names any more."""

@@ -248,6 +248,10 @@ class StagingSession:
             newer = self._objects.read()
             self._check_others(newer, changes)
             self._state = newer
+            # Where the film was removed meanwhile, its objects went.
+            for path, file in changes.items():
+                if file and is_of_person(path):
+                    self._objects.put(self.work.root / path, file.size, file.digest)
         for path in changes:
             old = self._state.files.get(path)
             # What a person wrote may be written again by another machine at this moment.

@@ -1,4 +1,4 @@
-"""Memories of series on machines that share no folder: one after another, and nothing is lost."""
+"""What machines without a shared folder hand each other beside the stages: nothing is lost."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dubarr_pipeline.config.settings import Settings, parse_settings
+from dubarr_pipeline.api.videos import prune, purge
+from dubarr_pipeline.config.settings import Settings, load_settings, parse_settings
 from dubarr_pipeline.defs.distributed.exchange import exchanged, shared_memories
 from dubarr_pipeline.defs.library_names import PLAIN
+from dubarr_pipeline.errors import ServiceUnavailable
 from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.library.series.memory import CastMemory, Character, SeriesFolder
 from dubarr_pipeline.library.series.names import CAST_FILE, CASTS
+from dubarr_pipeline.library.staging.manifest import FilmObjects
+from dubarr_pipeline_tests.fixtures.film_shelf import register
 
 SERIES = "a-series-0123abcd"
 
@@ -97,3 +101,29 @@ def test_a_store_that_is_away_is_named_and_the_next_tick_tries_again(
     away = replace(away, workers=replace(away.workers, work_store="nonsense://x"))
     (fault,) = exchanged(instance, [], away, PLAIN, 0.0)
     assert fault.startswith("the memories of series are exchanged later: ")
+
+
+def test_what_a_purge_could_not_remove_from_the_store_goes_with_the_next_prune(
+    film: Path, tmp_path: Path
+) -> None:
+    config, store = tmp_path / "dubarr.toml", tmp_path / "shelf"
+    config.write_text(f'[workers]\nwork_store = "file://{store}"\n')
+    settings = load_settings(config, tmp_path / "work")
+    (key,) = register([film], settings.work_dir, config)
+    objects = FilmObjects(settings.workers.work_store, key)
+    assert {*objects.read().files} == {"video.json"}
+
+    def away(*_: object) -> None:
+        raise ServiceUnavailable("the store is away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FilmObjects, "clear", away)
+        with pytest.raises(ServiceUnavailable):
+            purge(key, None, settings)
+    assert not (settings.work_dir / key).exists()
+    assert [*(store / key / "objects").iterdir()]
+    prune(settings, dry_run=True)
+    assert [*(store / key / "objects").iterdir()]
+    prune(settings, dry_run=False)
+    assert [*(store / key / "objects").iterdir()] == []
+    assert {*objects.read().files} == set()

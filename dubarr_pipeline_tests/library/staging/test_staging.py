@@ -14,13 +14,17 @@ from fsspec.implementations.memory import MemoryFileSystem
 from dubarr_pipeline.config.settings import Settings, parse_settings
 from dubarr_pipeline.errors import ArtifactError, SettingsError, VerificationError, VideoBusy
 from dubarr_pipeline.library.staging.folders import (
+    clear_film,
     hand_over,
     hand_over_changed,
+    remove_film,
+    removed_films,
     staged_film,
     take_in,
 )
 from dubarr_pipeline.library.staging.manifest import FilmObjects, Manifest
 from dubarr_pipeline.library.staging.session import StagingSession, is_staged
+from dubarr_pipeline.workdir.identity import identify
 from dubarr_pipeline.workdir.layout import WorkDir
 
 KEY = "a-film-0123abcd"
@@ -303,3 +307,77 @@ def test_an_address_that_is_none_is_refused(address: str):
     with pytest.raises(SettingsError) as failure:
         parse_settings({"workers": {"work_store": address}})
     assert "secret" not in str(failure.value)
+
+
+def test_a_removed_film_leaves_the_store_but_for_what_a_person_wrote(machines, tmp_path: Path):
+    a, b = machines
+    a.write(video_DOT_json="{}", vocals_DOT_wav="voices", edits__es_DOT_json="mine")
+    with staged_film(KEY, a.settings, "vocals", ()):
+        pass
+    late = b.session()
+    late.fetch()
+    a.write(edits__es_DOT_json="mine, and longer")
+    hand_over(KEY, a.settings)
+    films = FilmObjects(a.settings.workers.work_store, KEY)
+    # Sent by a machine that was killed before its manifest named it.
+    orphan = tmp_path / "orphan"
+    orphan.write_text("never named")
+    films.put(orphan, 11, identify(orphan).digest)
+    remove_film(KEY, a.settings)
+    assert a.files() == {"edits/es.json": "mine, and longer"}
+    assert removed_films(a.settings) == [KEY]
+    # The process was killed here; the housekeeping of another day goes on.
+    clear_film(KEY, a.settings)
+    assert removed_films(a.settings) == []
+    state = films.read()
+    assert {*state.files} == {"edits/es.json"}
+    assert objects(a) == {*state.files["edits/es.json"].parts}
+    # Who was at work at it all the while is refused, and starts anew with nothing.
+    b.write(vocals_DOT_wav="voices of b")
+    with pytest.raises(VideoBusy, match="took over"):
+        late.send()
+    with staged_film(KEY, b.settings, "vocals", ()):
+        assert b.files() == {"edits/es.json": "mine, and longer"}
+        b.write(vocals_DOT_wav="made again")
+    assert {*films.read().files} == {"edits/es.json", "vocals.wav"}
+
+
+def test_an_edit_that_is_sent_while_its_film_is_removed_is_not_lost(
+    machines, monkeypatch: pytest.MonkeyPatch
+):
+    a, b = machines
+    a.write(video_DOT_json="{}", edits__es_DOT_json="old")
+    hand_over(KEY, a.settings)
+    take_in(KEY, b.settings, whole=True)
+    b.write(edits__es_DOT_json="newer")
+    write = FilmObjects.write
+
+    def removed_before(self: FilmObjects, number: int, manifest: Manifest) -> bool:
+        monkeypatch.setattr(FilmObjects, "write", write)
+        remove_film(KEY, a.settings)
+        clear_film(KEY, a.settings)
+        return write(self, number, manifest)
+
+    # Its object is in the store by then, and no manifest names it.
+    monkeypatch.setattr(FilmObjects, "write", removed_before)
+    hand_over(KEY, b.settings)
+    take_in(KEY, a.settings, whole=True)
+    assert a.files()["edits/es.json"] == "newer"
+
+
+def test_a_film_that_was_taken_in_again_keeps_what_the_store_has(machines):
+    a, _ = machines
+    a.write(video_DOT_json="{}", vocals_DOT_wav="voices")
+    with staged_film(KEY, a.settings, "vocals", ()):
+        pass
+    remove_film(KEY, a.settings)
+    a.write(video_DOT_json="{}")
+    clear_film(KEY, a.settings)
+    assert removed_films(a.settings) == []
+    assert "vocals.wav" in FilmObjects(a.settings.workers.work_store, KEY).read().files
+    # A film that never was in the store leaves nothing there.
+    other = "another-film-0123abcd"
+    WorkDir(a.settings.work_dir / other).root.mkdir()
+    remove_film(other, a.settings)
+    clear_film(other, a.settings)
+    assert FilmObjects(a.settings.workers.work_store, other).read().number == 0
