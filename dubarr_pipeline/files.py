@@ -71,11 +71,12 @@ def named_disk_errors(path: Path, option: str = "--work-dir") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path, which is renamed to `path` at the end, or removed on failure.
 
     The file is flushed to disk before it is renamed, and the folder after, so that a crash leaves
-    the old file or the new one. The temporary name keeps the suffix: tools choose formats by it.
+    the old file or the new one. Until it is whole, its owner alone may read it; then as `mode`
+    says. The temporary name keeps the suffix: tools choose formats by it.
     """
     with named_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            temporary.chmod(0o644)
+            temporary.chmod(mode)
             flush_to_disk(temporary)
             put_in_place(temporary, path)
             flush_to_disk(path.parent)
@@ -103,21 +104,27 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a text file whole (UTF-8).
 
     A file name that is no UTF-8 holds lone surrogates: they are written as escapes, which JSON
     reads back as they were.
     """
-    with whole_file(path) as temporary:
+    with whole_file(path, mode) as temporary:
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
-def write_json(path: Path, document: Any, schema: int = 1) -> None:
+def write_json(path: Path, document: Any, schema: int = 1, mode: int = 0o644) -> None:
     """Write a JSON object whole, with its schema number in front."""
-    write_text(
-        path, json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1) + "\n"
-    )
+    text = json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1)
+    write_text(path, text + "\n", mode)
+
+
+def keep_secret(path: Path) -> None:
+    """Take from all but its owner the rights to a file, which a copy may have given them."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def read_json(path: Path, schema: int = 1) -> dict[str, Any]:

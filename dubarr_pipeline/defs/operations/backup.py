@@ -51,7 +51,8 @@ def back_up_store(work_dir: Path, folder: Path) -> tuple[int, int]:
         for path in (*home.glob(_LOCKS), *home.glob(_CONFIG)):
             target = copy / path.relative_to(home)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+            # With its mode: the settings of a store may hold a password.
+            shutil.copy(path, target)
     return count, size
 
 

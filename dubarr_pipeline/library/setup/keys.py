@@ -4,13 +4,12 @@ A key is in no settings file, no log and no message.
 """
 
 import hashlib
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dubarr_pipeline.errors import ArtifactError
-from dubarr_pipeline.files import named_disk_errors, read_json, write_json
+from dubarr_pipeline.files import keep_secret, named_disk_errors, read_json, write_json
 from dubarr_pipeline.library.setup.servers import Kind
 
 
@@ -37,6 +36,7 @@ def known_servers(work_dir: Path) -> list[KnownServer]:
     path = _file(work_dir)
     if not path.is_file():
         return []
+    keep_secret(path)
     try:
         listed: list[dict[str, Any]] = read_json(path)["servers"]
         return [KnownServer(**each) for each in listed]
@@ -57,13 +57,8 @@ def keep_server(server: KnownServer, work_dir: Path) -> None:
     path = _file(work_dir)
     with named_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        before = os.umask(0o077)
-        try:
-            rows = [{"kind": s.kind, "url": s.url, "key": s.key, "told": s.told} for s in known]
-            write_json(path, {"servers": rows})
-            path.chmod(0o600)
-        finally:
-            os.umask(before)
+        rows = [{"kind": s.kind, "url": s.url, "key": s.key, "told": s.told} for s in known]
+        write_json(path, {"servers": rows}, mode=0o600)
 
 
 def kept_key(url: str, work_dir: Path) -> str:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import ArtifactError, RequestRefused, WorkspaceError
-from dubarr_pipeline.files import named_disk_errors, read_json, write_json
+from dubarr_pipeline.files import keep_secret, named_disk_errors, read_json, write_json
 from dubarr_pipeline.library.dub_requests import DubRequest, path_in_library
 from dubarr_pipeline.library.webhooks.payloads import FileEvent, file_events, read_body
 from dubarr_pipeline.library.webhooks.titles import TitleEvent
@@ -213,4 +213,5 @@ def webhook_token(work_dir: Path) -> tuple[str, Path | None]:
             with open(part, "w", encoding="ascii", opener=opener) as file:
                 file.write(secrets.token_hex(32))
             part.rename(path)
+    keep_secret(path)
     return path.read_text(encoding="ascii").strip(), path

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dubarr_pipeline import files
 from dubarr_pipeline.api import setup
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.library.setup.connect import connect_webhook
-from dubarr_pipeline.library.setup.keys import KnownServer, kept_key, known_servers
+from dubarr_pipeline.library.setup.keys import KnownServer, keep_server, kept_key, known_servers
 from dubarr_pipeline.library.setup.servers import find_servers, try_server
 from dubarr_pipeline.library.setup.wishes import ServerWish, SetupWish
 from dubarr_pipeline_tests.fixtures.dagster_server import free_port
@@ -203,6 +204,23 @@ def test_a_sonarr_is_told_of_each_import_once(house: House):
             connect_webhook(known, "http://127.0.0.1:9/sonarr", "t" * 32)
         schema = sonarr._schema()
         assert schema["supportsOnImportComplete"]
+
+
+def test_keys_are_never_readable_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, modes = tmp_path / ".servers.json", set[int]()
+    place = files.put_in_place
+
+    def watched(temporary: Path, to: Path) -> None:
+        modes.add(temporary.stat().st_mode & 0o777)
+        place(temporary, to)
+
+    monkeypatch.setattr(files, "put_in_place", watched)
+    keep_server(KnownServer("sonarr", "http://127.0.0.1:9", "secret"), tmp_path)
+    assert modes == {0o600}
+    # As `cp` leaves it, where a backup was put back.
+    path.chmod(0o644)
+    assert [each.key for each in known_servers(tmp_path)] == ["secret"]
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_damaged_keys_are_asked_for_again(house: House):
