@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import dagster as dg
 
@@ -59,16 +58,19 @@ def build_definitions(
             keep_names(names, settings.work_dir)
         except (DubbingError, OSError) as error:
             _log.warning("the commands of dubarr will not find this library's records: %s", error)
-    where = {"config_file": str(config or ""), "work_dir": str(work_dir or "")}
-    return library_definitions(names, settings, executor, resources, where)
+    return library_definitions(
+        names, settings, executor, resources=resources, config=config, work_dir=work_dir
+    )
 
 
 def library_definitions(
     names: LibraryNames,
     settings: Settings | None,
     executor: dg.ExecutorDefinition | None = None,
+    *,
     resources: Mapping[str, object] | None = None,
-    where: Mapping[str, str] = MappingProxyType({}),
+    config: Path | str | None = None,
+    work_dir: Path | str | None = None,
 ) -> dg.Definitions:
     """Return the definitions of a library under its names.
 
@@ -77,10 +79,12 @@ def library_definitions(
         settings: for badges and rooms of stages; None: those are the embedded profile's.
         executor: how steps run; None: as the project does it.
         resources: bound besides ours.
-        where: ``config_file`` and ``work_dir`` of every run; left out: the user's own.
+        config: file of the settings of every run; None: the user's own.
+        work_dir: folder of the films' work of every run; None: as the settings say.
     """
     is_local = executor is dg.in_process_executor
     kind, retries = (MarkingResource, None) if is_local else (DubarrResource, LOST_STEPS)
+    ours = kind(config_file=str(config or ""), work_dir=str(work_dir or ""))
     engines = settings.engines if settings else PROFILES["lite"]
     workers = settings.workers if settings else ONE_MACHINE
     housekeeping = housekeeping_job(names)
@@ -104,7 +108,7 @@ def library_definitions(
             publishing_sensor(names),
             failures_sensor(names),
         ],
-        resources={names.resource: kind(**where), **(resources or {})},
+        resources={names.resource: ours, **(resources or {})},
         executor=executor,
     )
 
