@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from dubarr_pipeline_tests.fakes.tiny import kokoro
 from dubarr_pipeline_tests.fakes.tiny.building import built
 from dubarr_pipeline_tests.fixtures.bench import Bench, make_film
+from dubarr_pipeline_tests.fixtures.quick_store import quicken_stores
 
 # What starts the tests in the background may have it ignore signals, and with it all that the tests
 # start and mean to stop.
@@ -25,6 +26,8 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
 
 # A test process holds a million objects, and looking through them all is a tenth of its work.
 gc.set_threshold(50_000)
+
+quicken_stores()
 
 # A busy machine is no fault of the code: examples are counted, never timed.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
