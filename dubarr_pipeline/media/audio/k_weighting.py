@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dubarr_pipeline.media.audio.reader import Samples, is_silent
+from dubarr_pipeline.media.audio.reader import Samples, is_silent, overlapping
 
 Powers = NDArray[np.float64]
 
@@ -45,8 +45,7 @@ def frame_powers(sound: Samples, rate: int) -> Powers:
     The last frame may be partly silence. `sound` is ``(channels, samples)`` float32 at `rate` Hz.
     """
     heard = [n for n, channel in enumerate(sound) if channel.size and not is_silent(channel)]
-    stage = FramePowers(rate, len(sound), heard)
-    return np.concatenate([stage.add(sound), stage.finish()], axis=1)
+    return FramePowers(rate, len(sound), heard).add(sound, last=True)
 
 
 class FramePowers:
@@ -64,36 +63,41 @@ class FramePowers:
         self._kept = np.zeros((len(self._heard), self._margin), np.float32)
         self._last = np.zeros(len(self._heard), np.float32)
 
-    def add(self, block: Samples) -> Powers:
-        """Take the next ``(channels, samples)``; return the powers of the frames now complete."""
-        if not block.shape[1]:
-            return np.empty((self._channels, 0))
-        kept = self._kept.shape[1]
-        joined = np.empty((len(self._heard), kept + block.shape[1]), np.float32)
+    def add(self, block: Samples, *, last: bool = False) -> Powers:
+        """Take the next ``(channels, samples)``; return the powers of the frames now complete.
+
+        After the `last` block, all that remains is padded with silence to whole frames.
+        """
+        kept, hop = self._kept.shape[1], self._hop
+        known = kept + block.shape[1]
+        whole = -(-(known - self._margin) // hop) if last else (known - 2 * self._margin) // hop
+        frames = max(0, whole)
+        joined = np.empty(
+            (len(self._heard), max(known, 2 * self._margin + frames * hop)), np.float32
+        )
         joined[:, :kept] = self._kept
-        for channel, differences in zip(self._heard, joined, strict=True):
-            np.subtract(block[channel, 1:], block[channel, :-1], out=differences[kept + 1 :])
-        joined[:, kept] = block[self._heard, 0] - self._last
-        self._last = block[self._heard, -1]
-        frames = max(0, (joined.shape[1] - 2 * self._margin) // self._hop)
-        self._kept = joined[:, frames * self._hop :].copy()
+        joined[:, known:] = 0
+        if block.shape[1]:
+            for channel, differences in zip(self._heard, joined, strict=True):
+                samples = block[channel]
+                np.subtract(samples[1:], samples[:-1], out=differences[kept + 1 : known])
+            joined[:, kept] = block[self._heard, 0] - self._last
+            self._last = block[self._heard, -1]
+        self._kept = joined[:, frames * hop : known].copy()
         return self._powers(joined, frames)
 
     def finish(self) -> Powers:
         """Return the powers of what remains, padded with silence to whole frames."""
-        rest = self._kept.shape[1] - self._margin
-        frames = max(0, -(-rest // self._hop))
-        padding = self._margin * 2 + frames * self._hop - self._kept.shape[1]
-        return self._powers(np.pad(self._kept, ((0, 0), (0, max(0, padding)))), frames)
+        return self.add(np.empty((self._channels, 0), np.float32), last=True)
 
     def _powers(self, joined: Samples, frames: int) -> Powers:
         powers = np.zeros((self._channels, frames))
         if not frames or not self._heard:
             return powers
-        views = np.lib.stride_tricks.sliding_window_view(joined, self._window.size, axis=1)
+        views = overlapping(joined, self._window.size, self._hop)
         for first in range(0, frames, _FRAMES_AT_ONCE):
             last = min(frames, first + _FRAMES_AT_ONCE)
-            chosen = views[:, first * self._hop : (last - 1) * self._hop + 1 : self._hop]
+            chosen = views[:, first:last]
             spectrum = _fft().rfft(chosen * self._window, axis=-1, overwrite_x=True)
             parts = spectrum.view(np.float32)
             np.square(parts, out=parts)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dubarr_pipeline.errors import MediaToolError
 from dubarr_pipeline.media.audio.channels import loudness_weights
 from dubarr_pipeline.media.audio.k_weighting import FramePowers, Powers
-from dubarr_pipeline.media.audio.reader import Samples
+from dubarr_pipeline.media.audio.reader import Samples, overlapping
 from dubarr_pipeline.media.container.ffmpeg_graph import Link, Options
 from dubarr_pipeline.spans import Span
 
@@ -69,36 +69,34 @@ class TruePeakMeter:
 
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
-        length = self._kept.shape[1] + block.shape[1]
+        kept = self._kept.shape[1]
+        length = kept + block.shape[1]
         cells = -(-max(0, length - 2 * REACH) // _CELL)
-        padded = np.zeros((len(block), max(length, cells * _CELL + 2 * REACH)), np.float32)
-        padded[:, : self._kept.shape[1]] = self._kept
-        for channel, samples in zip(padded, block, strict=True):
-            channel[self._kept.shape[1] : length] = samples
+        padded = np.empty((len(block), max(length, cells * _CELL + 2 * REACH)), np.float32)
+        padded[:, :kept], padded[:, kept:length], padded[:, length:] = self._kept, block, 0
         self._kept = padded[:, max(0, length - 2 * REACH) : length].copy()
         if not cells:
             self._highest = max(self._highest, _highest_sample(block))
-        for channel in padded if cells else ():
-            # Closest where a record is likeliest: most of a film is far below its highest peak.
-            inner = channel[REACH:-REACH].reshape(-1, _CELL)
-            peaks = np.maximum(inner.max(axis=1), -inner.min(axis=1))
-            margins = max(_highest_sample(channel[:REACH]), _highest_sample(channel[-REACH:]))
-            self._highest = max(self._highest, float(peaks.max()), margins)
-            hot = np.flatnonzero(peaks * OVERSHOOT > self._highest)
-            if hot.size:
-                views = np.lib.stride_tricks.sliding_window_view(channel, _CELL + 2 * REACH)
-                windows = views[::_CELL][hot]
-                # The highest level at and halfway between samples.
-                inner = windows[:, REACH - 3 : 3 - REACH]
-                size = inner.shape[1] - 5
-                between = np.zeros((len(windows), size), np.float32)
-                for step, weight in enumerate(_HALFWAY):
-                    left, right = inner[:, 2 - step : 2 - step + size], inner[:, 3 + step :]
-                    between += weight * (left + right[:, :size])
-                close = np.maximum(np.abs(between).max(axis=1), np.abs(inner).max(axis=1))
-                close *= _HALFWAY_SLACK
-                self._look_between(windows[close == close.max()])
-                self._look_between(windows[close > self._highest])
+            return
+        # Closest where a record is likeliest: most of a film is far below its highest peak.
+        inner = padded[:, REACH:-REACH].reshape(len(block), -1, _CELL)
+        peaks = np.maximum(inner.max(axis=2), -inner.min(axis=2))
+        margins = max(_highest_sample(padded[:, :REACH]), _highest_sample(padded[:, -REACH:]))
+        self._highest = max(self._highest, float(peaks.max()), margins)
+        hot = peaks * OVERSHOOT > self._highest
+        if hot.any():
+            windows = overlapping(padded, _CELL + 2 * REACH, _CELL)[hot]
+            # The highest level at and halfway between samples.
+            inner = windows[:, REACH - 3 : 3 - REACH]
+            size = inner.shape[1] - 5
+            between = np.zeros((len(windows), size), np.float32)
+            for step, weight in enumerate(_HALFWAY):
+                left, right = inner[:, 2 - step : 2 - step + size], inner[:, 3 + step :]
+                between += weight * (left + right[:, :size])
+            close = np.maximum(np.abs(between).max(axis=1), np.abs(inner).max(axis=1))
+            close *= _HALFWAY_SLACK
+            self._look_between(windows[close == close.max()])
+            self._look_between(windows[close > self._highest])
 
     def _look_between(self, windows: Samples) -> None:
         if len(windows):
@@ -202,8 +200,9 @@ class LoudnessMeter:
 
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
-        self._frames.append(self._weights @ self._stage.add(block))
-        self._peaks.add(block)
+        apart = np.ascontiguousarray(block)
+        self._frames.append(self._weights @ self._stage.add(apart))
+        self._peaks.add(apart)
 
     def finish(self) -> None:
         """Hear what is left."""
