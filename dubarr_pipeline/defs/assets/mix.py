@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from dubarr_pipeline.defs.assets import checks
@@ -47,6 +47,8 @@ def make(context: StageContext) -> Outcome:
     with suppress(ArtifactError):
         earlier = {} if context.force else read_json(work.mix_report)["tracks"]
     tracks: dict[str, Any] = {}
+    # What is measured of the original is measured once for all languages.
+    original = _original(context, sound)
     for number, language in enumerate(targets):
 
         def on_seconds(done: float, of: float, at: int = number) -> None:
@@ -54,7 +56,8 @@ def make(context: StageContext) -> Outcome:
             context.on_progress(progress)
 
         spoken = language, made.languages[language]
-        tracks[language] = _track(context, sound, spoken, earlier.get(language, {}), on_seconds)
+        sources = replace(original, kept=_kept(sound, spoken[1]))
+        tracks[language] = _track(context, sources, spoken, earlier.get(language, {}), on_seconds)
     write_json(work.mix_report, {"tracks": tracks})
     files = [work.track(language, options.codec) for language in targets]
     loudness = {f"loudness_lufs_{lang}": t["report"]["loudness_lufs"] for lang, t in tracks.items()}
@@ -72,7 +75,7 @@ def make(context: StageContext) -> Outcome:
 
 def _track(
     context: StageContext,
-    sound: SourceSound,
+    sources: MixSources,
     spoken: tuple[str, tuple[LineResult, ...]],
     earlier: Mapping[str, Any],
     on_seconds: OnSeconds,
@@ -85,7 +88,7 @@ def _track(
     stands = bool(earlier) and checkpoints.is_whole(path, earlier["file"])
     if stands and earlier.get("fingerprint") in wanted:
         return earlier
-    sources, placed = _sources(context, sound, lines), [line for line in lines if line.placed]
+    placed = [line for line in lines if line.placed]
     if lost := [f"line {x.index} ({x.language})" for x in placed if not x.path]:
         raise ArtifactError(f"{lost[0]} is placed but has no sound")
     takes = [PlacedTake(x.start, x.path, x.speaker, x.source, x.gain_db) for x in placed if x.path]
@@ -126,20 +129,23 @@ def _track_fingerprints(
     return (fingerprint, old) if old else (fingerprint,)
 
 
-def _sources(
-    context: StageContext, sound: SourceSound, lines: tuple[LineResult, ...]
-) -> MixSources:
-    """Return the stems; where no line has a dub, the original voice is audible."""
+def _original(context: StageContext, sound: SourceSound) -> MixSources:
+    """Return the stems, without any original voice that stays."""
     audio = sound.audio
-    takes = [Span(line.start, line.start + line.length) for line in lines if line.placed]
-    dub = [*takes, *(line.source for line in lines if line.placed)]
-    undubbed = undubbed_speech(sound.separated, dub, audio.rate)
     peak = audio.true_peak_dbtp if math.isfinite(audio.true_peak_dbtp) else -120.0
     return MixSources(
         context.work.accompaniment,
         context.work.vocals,
         sound.separated,
-        tuple(merge([*undubbed, *(line.source for line in lines if not line.placed)])),
+        (),
         Loudness(audio.loudness_lufs, peak, audio.lra_lu),
         sound.speech,
     )
+
+
+def _kept(sound: SourceSound, lines: tuple[LineResult, ...]) -> tuple[Span, ...]:
+    """Return where no line has a dub: there, the original voice is audible."""
+    takes = [Span(line.start, line.start + line.length) for line in lines if line.placed]
+    dub = [*takes, *(line.source for line in lines if line.placed)]
+    undubbed = undubbed_speech(sound.separated, dub, sound.audio.rate)
+    return tuple(merge([*undubbed, *(line.source for line in lines if not line.placed)]))

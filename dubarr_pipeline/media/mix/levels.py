@@ -15,7 +15,8 @@ from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, gate, gated, inte
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.resample import resampled_length
 from dubarr_pipeline.media.audio.wav import WaveFile
-from dubarr_pipeline.media.mix.options import LevelOptions, PlacedTake
+from dubarr_pipeline.media.mix.options import LevelOptions, OriginalLevels, PlacedTake
+from dubarr_pipeline.spans import Span
 
 _LOWEST_GAIN_DB = -40.0
 _BISECTIONS = 24
@@ -42,27 +43,37 @@ class LineLevel:
     samples: int
 
 
-def measure_lines(takes: Sequence[PlacedTake], vocals: WaveFile) -> list[LineLevel]:
+def measure_lines(
+    takes: Sequence[PlacedTake], vocals: WaveFile, known: OriginalLevels
+) -> list[LineLevel]:
     """Measure every take, and the original voice in its window. Raises as `read_take`."""
-    return [_measure(take, vocals) for take in takes]
+    return [_measure(take, vocals, known) for take in takes]
 
 
-def _measure(take: PlacedTake, vocals: WaveFile) -> LineLevel:
-    voice = vocals.read(take.window.start, take.window.end)
+def _measure(take: PlacedTake, vocals: WaveFile, known: OriginalLevels) -> LineLevel:
+    if take.window not in known.lines:
+        known.lines[take.window] = _voice(vocals, take.window)
+    original_lufs, shares, original_power = known.lines[take.window]
+    sound, rate = read_take(take)
+    dub = frame_powers(sound[None], rate)[0]
+    return LineLevel(
+        original_lufs=original_lufs,
+        dub_lufs=gated(dub),
+        shares=shares,
+        original_power=original_power,
+        dub_powers=dub,
+        samples=resampled_length(sound.size, rate, vocals.rate),
+    )
+
+
+def _voice(vocals: WaveFile, window: Span) -> tuple[float, Powers, float]:
+    voice = vocals.read(window.start, window.end)
     weights = loudness_weights(vocals.channels, vocals.layout)
     original = weights[:, None] * frame_powers(voice, vocals.rate)
     summed = original.sum(axis=0)
     spoken = original[:, gate(summed)].sum(axis=1)
-    sound, rate = read_take(take)
-    dub = frame_powers(sound[None], rate)[0]
-    return LineLevel(
-        original_lufs=gated(summed),
-        dub_lufs=gated(dub),
-        shares=spoken / spoken.sum() if spoken.sum() > 0 else spoken,
-        original_power=float(summed.sum()),
-        dub_powers=dub,
-        samples=resampled_length(sound.size, rate, vocals.rate),
-    )
+    shares = spoken / spoken.sum() if spoken.sum() > 0 else spoken
+    return gated(summed), shares, float(summed.sum())
 
 
 def read_take(take: PlacedTake) -> tuple[Samples, int]:

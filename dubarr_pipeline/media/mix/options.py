@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from dubarr_pipeline.media.audio.k_weighting import Powers
 from dubarr_pipeline.media.audio.loudness import Loudness
 from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.mix.ducking import DuckingOptions
@@ -100,6 +101,20 @@ class MixOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginalLevels:
+    """Levels of a film's own sound: measured for its first language, known to the others.
+
+    Attributes:
+        lines: gated loudness in LUFS, ``(channels,)`` shares and sum of the voice's powers, by the
+            line's window.
+        parts: powers of every tenth of a second, by the part of the film.
+    """
+
+    lines: dict[Span, tuple[float, Powers, float]] = field(default_factory=dict)
+    parts: dict[Span, Powers] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class MixSources:
     """The original sound, taken apart.
 
@@ -109,6 +124,7 @@ class MixSources:
         kept: where the original voice stays: everywhere but in lines that have a dub.
         loudness: of the original programme, as measured when it was extracted.
         detected: where the detector heard speech; not set: `speech`.
+        levels: levels of both stems, as far as they are known.
     """
 
     accompaniment: Path
@@ -117,6 +133,7 @@ class MixSources:
     kept: tuple[Span, ...]
     loudness: Loudness
     detected: tuple[Span, ...] | None = None
+    levels: OriginalLevels = field(default_factory=OriginalLevels, compare=False)
 
 
 _NOT_PLANNED = Span(0, 0)

@@ -114,7 +114,7 @@ def plan_mix(
     film: OpenFilm, sources: MixSources, takes: Sequence[PlacedTake], options: MixOptions
 ) -> MixPlan:
     """Measure every line and decide gain and place of every take. Raises as `measure_lines`."""
-    lines = measure_lines(takes, film.vocals)
+    lines = measure_lines(takes, film.vocals, sources.levels)
     shares = film_shares(lines, film.channels)
     dialogue = dialogue_channels(shares, film.layout)
     spans = [_heard(take, line, film.samples) for take, line in zip(takes, lines, strict=True)]
@@ -145,9 +145,8 @@ def changed_plan(
     `known` has each take's number in the plan `before`, or None for a new one. Raises as
     `measure_lines`.
     """
-    measured = iter(
-        measure_lines([t for t, n in zip(takes, known, strict=True) if n is None], film.vocals)
-    )
+    new = [take for take, number in zip(takes, known, strict=True) if number is None]
+    measured = iter(measure_lines(new, film.vocals, sources.levels))
     lines = tuple(next(measured) if n is None else before.lines[n] for n in known)
     shares = film_shares(lines, film.channels)
     dialogue = dialogue_channels(shares, film.layout)

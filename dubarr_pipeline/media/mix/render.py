@@ -254,13 +254,15 @@ def levelled_by_trial(film: OpenFilm, plan: MixPlan) -> MixPlan:
 
 def _trial_pass(film: OpenFilm, plan: MixPlan) -> Iterator[tuple[Powers, Powers, Powers]]:
     """Yield the powers of original, bed and dub in each part: of unrelated sounds they add up."""
-    weights = loudness_weights(film.channels, film.layout)
+    weights, known = loudness_weights(film.channels, film.layout), plan.sources.levels.parts
     bed, hop = bed_of(film, plan), frame_length(film.rate)
     takes = dub_frames(plan.takes, plan.lines, film.rate / FRAMES_PER_S)
     for part in _parts(film.samples, film.rate):
-        original = film.accompaniment.read(part.start, part.end)
-        original += film.vocals.read(part.start, part.end)
-        before = weights @ frame_powers(original, film.rate)
+        if part not in known:
+            original = film.accompaniment.read(part.start, part.end)
+            original += film.vocals.read(part.start, part.end)
+            known[part] = weights @ frame_powers(original, film.rate)
+        before = known[part]
         after = weights @ frame_powers(bed.read(part.start, part.end), film.rate)
         dub = np.zeros_like(before)
         sounding = takes[part.start // hop : part.start // hop + dub.size]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.errors import ArtifactError, MediaToolError
+from dubarr_pipeline.media.audio.k_weighting import FramePowers
 from dubarr_pipeline.media.audio.wav import WaveFile, write_wave
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.mix.ducking import Ducker, DuckingOptions
@@ -520,6 +521,28 @@ def test_one_encoder_and_no_process_per_line(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", counted)
     report = mix(film.sources, film.takes, tmp_path / "t.ac3")
     assert len(started) == report.passes == 1
+
+
+def test_the_original_is_measured_once_for_all_languages(tmp_path, monkeypatch):
+    film, measured = make_film(tmp_path, THREE), []
+    add = FramePowers.add
+
+    def count(stage, block, **options):
+        measured.append(block.shape)
+        return add(stage, block, **options)
+
+    monkeypatch.setattr(FramePowers, "add", count)
+    tracks, counts = [], []
+    for language in ("es", "fr"):
+        measured.clear()
+        track = tmp_path / f"final_{language}.ac3"
+        mix(film.sources, film.takes, track)
+        tracks.append(track.read_bytes())
+        counts.append(len(measured))
+    # The second knows the voices of three lines, and all parts that trials compare.
+    assert counts[0] - counts[1] == len(film.sources.levels.lines) + len(film.sources.levels.parts)
+    assert len(film.sources.levels.lines) == 3
+    assert tracks[0] == tracks[1]
 
 
 def test_only_sounding_takes_are_open_and_held(tmp_path, monkeypatch):
