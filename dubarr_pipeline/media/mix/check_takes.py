@@ -6,6 +6,7 @@ each as it was meant to be, and by the original voice, all at 24 kHz: as much as
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -76,7 +77,8 @@ class _Detector:
 class TakeDetectors:
     """Detector of all takes, block by block, in order; holds only those that sound.
 
-    Takes and the original's `speech` are on the track's own clock; `pan` holds all gains together.
+    Takes and the original's `speech`, sorted and disjoint, are on the track's own clock; `pan`
+    holds all gains together.
     """
 
     def __init__(
@@ -84,15 +86,17 @@ class TakeDetectors:
     ) -> None:
         self._step = step = listening_step(track.rate)
         self._rate = track.rate
+        starts, ends = [span.start for span in speech], [span.end for span in speech]
         self._detectors = [
             _Detector(
                 take,
                 channel=int(np.argmax(np.abs(take.pan))),
                 first=take.start // step,
                 end=take.span.end // step,
-                is_speech=any(take.span.overlap(span) for span in speech),
+                is_speech=bisect_right(ends, span.start) < bisect_left(starts, span.end),
             )
             for take in expected
+            for span in [take.span]
         ]
         self._waiting = sorted(self._detectors, key=lambda detector: detector.first, reverse=True)
         self._sounding: list[_Detector] = []

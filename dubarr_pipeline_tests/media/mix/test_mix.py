@@ -521,6 +521,9 @@ def test_one_encoder_and_no_process_per_line(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", counted)
     report = mix(film.sources, film.takes, tmp_path / "t.ac3")
     assert len(started) == report.passes == 1
+    started.clear()
+    mix_and_prove(film.sources, film.takes, tmp_path / "t.ac3", MixOptions())
+    assert len(started) == 2, "once encoded, once decoded"
 
 
 def test_the_original_is_measured_once_for_all_languages(tmp_path, monkeypatch):
