@@ -176,7 +176,8 @@ def test_a_mux_asks_each_tool_once(
             super().__init__(command, **options)
 
     mux(films["odd_units"], [DubTrack(dub(tmp_path), "es")], [], tmp_path / "first.mkv")
-    sound = shutil.copy(dub(tmp_path), tmp_path / "new.ac3")
+    sound = tmp_path / "new.ac3"
+    shutil.copy(dub(tmp_path), sound)
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     mux(films["odd_units"], [DubTrack(sound, "es")], [], tmp_path / "out.mkv")
     # The new track and the result are looked at, the film no more; it is copied, and read back;
