@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # One more than there are cores: the longest tests mostly wait.
-WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 VENV   := .venv
 WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)

@@ -36,7 +36,12 @@ settings.load_profile("untimed")
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
 
-_LONGEST_FIRST = ("test_unattended", "test_postgres", "test_queue", "test_server")
+_LONGEST_FIRST = (
+    *("test_unattended", "test_server", "test_serve_library", "test_queue", "test_workers"),
+    *("test_postgres", "test_faults", "test_library_walk", "test_twenty_films"),
+    *("test_edited_lines", "test_embedding", "test_demucs", "test_dub", "test_library_benchmark"),
+)
+"""Files that take minutes, by name; what waits most comes first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def place(item: pytest.Item) -> tuple[int, bool]:
         name, is_whole = item.path.stem, item.path.parent.name == "pipeline"
-        is_long = is_whole and name in _LONGEST_FIRST
+        is_long = name in _LONGEST_FIRST
         return _LONGEST_FIRST.index(name) if is_long else len(_LONGEST_FIRST), not is_whole
 
     items.sort(key=place)
