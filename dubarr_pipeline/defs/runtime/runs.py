@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from dubarr_pipeline.compute.json_lines import logs_json
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import DUB, PUBLISH, LibraryNames, names_of, stage_of
+from dubarr_pipeline.defs.operations.store_thrift import be_thrifty
 from dubarr_pipeline.defs.operations.store_version import check_version
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
@@ -70,6 +71,7 @@ def open_instance(work_dir: Path) -> Iterator[dg.DagsterInstance]:
             while it is open, or is of a newer version.
     """
     home = dagster_home(work_dir)
+    be_thrifty()
     try:
         with named_disk_errors(home):
             found = InstanceRef.from_dir(str(home), overrides={"compute_logs": _NO_COMPUTE_LOGS})

@@ -1,0 +1,72 @@
+"""A store of SQLite files: its migrations are read once by a process, its engines are kept."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from alembic.script import Script
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from sqlalchemy.pool import NullPool
+
+from dubarr_pipeline.defs.operations import store_thrift
+from dubarr_pipeline.defs.operations.store_version import is_up_to_date
+from dubarr_pipeline.defs.runtime.runs import open_instance
+
+
+def _tables(home: Path) -> set[str]:
+    return {str(each.relative_to(home)) for each in home.rglob("*.db")}
+
+
+def test_migrations_are_read_once_for_all_stores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    load = Script._from_path
+    monkeypatch.setattr(Script, "_from_path", lambda *each: (read.append(each[1]), load(*each))[1])
+    store_thrift._own_scripts.cache_clear()
+    for name in ("one", "other"):
+        with open_instance(tmp_path / name) as instance:
+            assert is_up_to_date(instance, tmp_path / name)
+            assert instance.get_runs() == []
+    scripts = {str(each) for each in read if str(each).endswith(".py")}
+    assert len(scripts) > 50
+    assert len([each for each in read if str(each) in scripts]) == len(scripts)
+    assert _tables(tmp_path / "one") == _tables(tmp_path / "other") != set()
+
+
+def test_a_store_is_the_one_that_dagster_makes_by_itself(tmp_path: Path) -> None:
+    with open_instance(tmp_path / "ours") as ours, dg.DagsterInstance.local_temp() as plain:
+        versions = [
+            [each.alembic_version() for each in (one.run_storage, one.event_log_storage)]
+            for one in (ours, plain)
+        ]
+    assert versions[0] == versions[1]
+
+
+def test_a_file_has_one_engine_and_another_file_another(tmp_path: Path) -> None:
+    with open_instance(tmp_path):
+        pass
+    options = {"poolclass": NullPool, "connect_args": {"timeout": 5}}
+    first, again, other = (
+        sqlite_event_log.create_engine(f"sqlite:///{tmp_path}/{name}.db", **options)
+        for name in ("a", "a", "b")
+    )
+    assert first is again
+    assert first is not other
+
+
+def test_engines_are_kept_within_a_bound(tmp_path: Path) -> None:
+    with open_instance(tmp_path):
+        pass
+    for number in range(100):
+        sqlite_event_log.create_engine(f"sqlite:///{tmp_path}/{number}.db", poolclass=NullPool)
+        assert len(store_thrift._engines) <= 32
+
+
+def test_a_store_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with open_instance(tmp_path) as instance:
+            instance.add_dynamic_partitions("videos", ["a"])
+            assert instance.get_dynamic_partitions("videos") == ["a"]
+        shutil.rmtree(tmp_path / ".dagster")
