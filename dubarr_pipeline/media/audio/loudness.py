@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import MediaToolError
 from dubarr_pipeline.media.audio.channels import loudness_weights
-from dubarr_pipeline.media.audio.k_weighting import FramePowers, Powers
+from dubarr_pipeline.media.audio.k_weighting import FRAMES_PER_S, FramePowers, Powers
 from dubarr_pipeline.media.audio.reader import Samples, overlapping
 from dubarr_pipeline.media.container.ffmpeg_graph import Link, Options
 from dubarr_pipeline.spans import Span
@@ -217,6 +217,21 @@ class LoudnessMeter:
         """Return what was measured so far."""
         frames = self.frames
         return Loudness(integrated(frames), self._peaks.peak_dbtp, loudness_range(frames))
+
+    def result_of_whole(self, samples: int) -> Loudness:
+        """Return the figures for a programme of `samples` as ffmpeg's meter gives them.
+
+        Only whole tenths of a second count; less than one window of a measure has no loudness. The
+        blocks' levels are cut to hundredths of an LU, as that meter's histogram does.
+        """
+        frames = self.frames[: samples * FRAMES_PER_S // self.rate]
+        blocks = _sliding(frames, _BLOCK_FRAMES) if frames.size >= _BLOCK_FRAMES else frames[:0]
+        levels = _OFFSET_DB + 10 * np.log10(blocks[blocks > power(SILENCE_LUFS)])
+        return Loudness(
+            gated(10 ** ((np.floor(levels * 100) / 100 - _OFFSET_DB) / 10)),
+            self._peaks.peak_dbtp,
+            loudness_range(frames) if frames.size >= _SHORT_TERM_FRAMES else 0.0,
+        )
 
     def dialogue_lufs(self, spans: Sequence[Span]) -> float:
         """Return the loudness of the whole programme while somebody speaks, gated within it."""

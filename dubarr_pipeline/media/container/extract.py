@@ -1,8 +1,8 @@
 """Extraction of the source sound in one pass.
 
-One ffmpeg process writes the decoded sound as float32 WAV, passes 16 kHz mono to the speech
-detector, and measures the loudness. Samples stay as they are, bit for bit; silence is inserted only
-where the time stamps jump, so that later samples keep their place.
+One ffmpeg process writes the decoded sound as float32 WAV and passes 16 kHz mono to the speech
+detector; the loudness is measured on what was written. Samples stay as they are, bit for bit;
+silence is inserted only where the time stamps jump, so that later samples keep their place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 
 from dubarr_pipeline.errors import MediaToolError, NoAudio, NotAVideo
 from dubarr_pipeline.media.audio.channels import positions, usual_layout
-from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, last_figures, meter
+from dubarr_pipeline.media.audio.loudness import SILENCE_DBTP, Loudness, LoudnessMeter
+from dubarr_pipeline.media.audio.reader import keep_freed_blocks
 from dubarr_pipeline.media.audio.resample import SPEECH_RATE
 from dubarr_pipeline.media.audio.wav import Samples, WaveFile
 from dubarr_pipeline.media.container import ffmpeg
@@ -45,6 +46,7 @@ _FRONT_SHARE = 0.125
 """Share of left and right, -18 dB: a voice there alone is still detected (the detector levels its
 input), and music there does not mask the centre. Measured in test_surround.py."""
 _BLOCK_SAMPLES = SPEECH_RATE * 4
+_METERED_VALUES = 1 << 18
 
 OnMono = Callable[[Samples], None]
 
@@ -90,10 +92,10 @@ def extract_audio(
         NotAVideo: if it ends notably before its declared end.
         MediaToolError, DiskFull: if ffmpeg cannot read or write.
     """
+    keep_freed_blocks()
     start_s = _first_sound_s(info, stream)
     timelines = read_timelines(info.path)
-    messages = _decode(info, stream, destination, timelines, on_mono16k, on_progress)
-    loudness_lufs, peak_dbtp, lra_lu = last_figures(messages, (SILENCE_LUFS, -math.inf, 0.0))
+    _decode(info, stream, destination, timelines, on_mono16k, on_progress)
     with WaveFile(destination) as wave:
         decoded_s = wave.samples / wave.rate
         if not decoded_s:
@@ -116,15 +118,17 @@ def extract_audio(
             )
         for note in notes:
             log.warning("%s: %s", info.path, note)
+        layout = stream.layout or wave.layout
+        loudness = _measured(wave, layout)
         return ExtractedAudio(
             wave.rate,
             wave.channels,
-            stream.layout or wave.layout,
+            layout,
             wave.samples,
             start_s - info.start_s,
-            max(loudness_lufs, SILENCE_LUFS),
-            peak_dbtp,
-            lra_lu,
+            loudness.integrated_lufs,
+            loudness.true_peak_dbtp if loudness.true_peak_dbtp > SILENCE_DBTP else -math.inf,
+            loudness.lra_lu,
             notes,
         )
 
@@ -152,7 +156,7 @@ def _decode(
     timelines: Timelines,
     on_mono16k: OnMono | None,
     on_progress: OnSeconds | None,
-) -> str:
+) -> None:
     total_s = timelines.end_s or stream.duration_s or info.duration_s
     declared_s = timelines.end_s or max(stream.duration_s or 0.0, info.duration_s)
     done = 0
@@ -181,7 +185,25 @@ def _decode(
             f"label says: choose another with audio.stream, or copy it again ({error})"
         ) from error
     log.info("%s: %.1f s of stream #%d extracted", info.path, done / SPEECH_RATE, stream.index)
-    return pipe.stderr
+
+
+def _measured(wave: WaveFile, layout: str | None) -> Loudness:
+    """Return the programme's loudness, five times quicker than ffmpeg's own meter gives it.
+
+    Nobody knows how loud channels without known places are: their plain mean is measured.
+    """
+    has_places = "?" not in positions(wave.channels, layout)
+    channels = wave.channels if has_places else 1
+    meter = LoudnessMeter(wave.rate, channels, layout if has_places else None)
+    step = max(1, _METERED_VALUES // wave.channels)
+    for start in range(0, wave.samples, step):
+        block = wave.read(start, min(wave.samples, start + step))
+        # Broken float tracks hold values that are not numbers: these are silence.
+        if not np.isfinite(block.sum()):
+            block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+        meter.add(block if has_places else block.mean(axis=0, keepdims=True))
+    meter.finish()
+    return meter.result_of_whole(wave.samples)
 
 
 def _command(info: MediaInfo, stream: Stream, destination: Path, timelines: Timelines) -> list[str]:
@@ -197,14 +219,14 @@ def _command(info: MediaInfo, stream: Stream, destination: Path, timelines: Time
             sound = sound.filter("asetpts", {"expr": line.sound_filter()})
         tracks.append(sound.filter("aresample", gaps))
     sound = graph.joined(tracks, stream.layout or "") if stream.parts else tracks[0]
-    whole, metered = sound.filter("aformat", {"sample_fmts": "flt"}).split()
+    whole, speech = sound.filter("aformat", {"sample_fmts": "flt"}).split()
     if not stream.layout and not usual_layout(stream.channels):
-        # ffmpeg neither meters nor mixes channels without known places: their plain mean, then.
+        # ffmpeg does not mix channels without known places: their plain mean, then.
         share = f"{1 / stream.channels:.6f}"
         mean = "+".join(f"{share}*c{channel}" for channel in range(stream.channels))
-        metered = metered.filter("pan", {"args": f"mono|c0={mean}"})
+        speech = speech.filter("pan", {"args": f"mono|c0={mean}"})
     # Resampled before anything else: else formats are agreed on with the branch that stays whole.
-    speech = graph.resampled(meter(metered), SPEECH_RATE)
+    speech = graph.resampled(speech, SPEECH_RATE)
     if mix := _dialogue_mix(stream):
         speech = speech.filter("pan", {"args": f"mono|c0={mix}"})
     speech = speech.filter("aformat", {"sample_fmts": "flt", "channel_layouts": "mono"})
@@ -213,7 +235,7 @@ def _command(info: MediaInfo, stream: Stream, destination: Path, timelines: Time
     return graph.command(
         graph.output([whole], destination, wave),
         graph.output([speech], "pipe:1", graph.FLOATS),
-        flags=["-y", "-v", "level+info", "-nostats", *timelines.reading_flags],
+        flags=["-y", "-v", "level+error", "-nostats", *timelines.reading_flags],
     )
 
 

@@ -17,6 +17,7 @@ from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.media.audio.channels import layout_of
 from dubarr_pipeline.media.audio.k_weighting import Powers
 from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, LoudnessMeter
+from dubarr_pipeline.media.audio.reader import keep_freed_blocks
 from dubarr_pipeline.media.audio.wav import WaveWriter
 from dubarr_pipeline.media.mix.check import ProofParts, TrackProof, prove_in_parts
 from dubarr_pipeline.media.mix.encode import (
@@ -83,10 +84,7 @@ def mix_whole(
     on_progress: OnSeconds | None = None,
 ) -> MixedTrack:
     """Mix a track, and keep how. As `mix`."""
-    # Have glibc keep freed blocks: without it a third of the mixer's time goes into page faults.
-    # Freeing one mapped block raises its thresholds for mapping and trimming to that block's size
-    # (mallopt(3), M_MMAP_THRESHOLD); the block is never written to, and costs nothing.
-    np.empty(31 << 20, np.uint8)
+    keep_freed_blocks()
     with open_film(sources) as film, contextlib.ExitStack() as files:
         sound = SoundFormat(film.rate, film.channels, film.layout)
         job = _MixJob(

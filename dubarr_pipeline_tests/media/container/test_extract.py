@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import DiskFull, MediaToolError, NoAudio, NotAVideo
 from dubarr_pipeline.media.audio.channels import positions
+from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS
 from dubarr_pipeline.media.audio.resample import SPEECH_RATE
 from dubarr_pipeline.media.audio.wav import WaveFile, WaveWriter
 from dubarr_pipeline.media.container import extract as extract_module
 from dubarr_pipeline.media.container import ffmpeg
-from dubarr_pipeline.media.container.extract import (
-    SILENCE_LUFS,
-    ExtractedAudio,
-    extract_audio,
-)
+from dubarr_pipeline.media.container.extract import ExtractedAudio, extract_audio
 from dubarr_pipeline.media.container.probe import probe
 from dubarr_pipeline.media.container.streams import choose_audio
+from dubarr_pipeline_tests.fixtures.speech_meters import measure_file
 from dubarr_pipeline_tests.fixtures.synthetic_media import Film, make_film, noise
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
@@ -150,6 +148,27 @@ def test_peaks_between_samples_are_seen(tmp_path: Path):
     sound = np.stack([0.5 * np.sin(phase)] * 2).astype(np.float32)
     found, _ = extract(make_film(tmp_path / "a.mkv", sound, Film(codec="pcm_f32le")))
     assert found.true_peak_dbtp == pytest.approx(-6.0, abs=0.6)
+
+
+def test_the_film_is_decoded_once_and_measured_as_ffmpeg_does(tmp_path: Path, monkeypatch):
+    """One decode, without a filter that measures; what is no number counts as silence."""
+    sound = noise(6, 48_000 * 4)
+    sound[:, 48_000 : 48_000 * 2] *= 0.3
+    film = make_film(tmp_path / "a.mkv", sound, Film(48_000, "pcm_f32le", layout="5.1"))
+    decodes: list[list[str]] = []
+    reader = ffmpeg.reader
+    monkeypatch.setattr(ffmpeg, "reader", lambda a, **o: decodes.append(a) or reader(a, **o))
+    found, _ = extract(film)
+    assert len(decodes) == 1
+    assert not any("ebur128" in argument for argument in decodes[0])
+    theirs = measure_file(film)
+    assert found.loudness_lufs == pytest.approx(theirs.integrated_lufs, abs=0.01)
+    assert found.true_peak_dbtp == pytest.approx(theirs.true_peak_dbtp, abs=0.1)
+    assert found.lra_lu == pytest.approx(theirs.lra_lu, abs=0.1)
+    sound[0, 100:200], sound[1, 300] = np.nan, np.inf
+    broken = make_film(tmp_path / "b.mkv", sound, Film(48_000, "pcm_f32le", layout="5.1"))
+    heard, _ = extract(broken)
+    assert heard.loudness_lufs == pytest.approx(found.loudness_lufs, abs=0.1)
 
 
 def test_digital_silence(tmp_path: Path):
