@@ -87,6 +87,21 @@ def test_the_table_imports_no_stage():
     assert not {name for name in loaded if name.startswith("dubarr_pipeline.defs.assets.")}
 
 
+def test_the_facts_of_all_stages_need_nothing_that_makes_their_results():
+    """Whoever asks whether a film is finished loads every stage, and runs none."""
+    listed = (
+        "import sys; from dubarr_pipeline.defs.stages import STAGES; "
+        "assert all(stage.module for stage in STAGES); print(*sys.modules, sep='\\n')"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", listed], capture_output=True, text=True, check=True
+    )
+    loaded = set(answer.stdout.split())
+    assert {f"dubarr_pipeline.defs.assets.{stage.name}" for stage in STAGES} <= loaded
+    makers = {"PIL", "jinja2", "scipy.signal", "onnxruntime", "dubarr_pipeline.segments.run"}
+    assert loaded.isdisjoint(makers)
+
+
 def test_badges_are_the_engines_that_are_really_used():
     badges = {stage.name: stage.badges(PROFILES["studio"]) for stage in STAGES}
     assert badges["segments"] == {"openai", "xtts"}

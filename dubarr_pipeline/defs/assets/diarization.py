@@ -10,7 +10,6 @@ from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.engines.interfaces import Diarizer
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
-from dubarr_pipeline.reports.pictures import turns_picture
 from dubarr_pipeline.spans import to_seconds, total
 from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound, write_diarization
 
@@ -30,6 +29,8 @@ def facts(context: StageContext) -> Mapping[str, Any]:
 
 def make(context: StageContext) -> Outcome:
     """Find out who speaks when: `diarization.json`."""
+    from dubarr_pipeline.reports.pictures import turns_picture
+
     work, sound = context.work, read_sound(context.work.speech)
     rate, cues = sound.audio.rate, read_cues_document(work.cues).cues
     diarizer = engine(context.settings, Diarizer)

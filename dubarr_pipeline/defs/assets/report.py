@@ -11,7 +11,6 @@ from dubarr_pipeline.config.options import GateOptions
 from dubarr_pipeline.defs.runtime.records import memory_of, report_address
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.library.gate import options_for
-from dubarr_pipeline.reports.report import StageTime, make_report, write_report
 from dubarr_pipeline.segments.results import no_dub
 
 _log = logging.getLogger(__name__)
@@ -26,6 +25,8 @@ def facts(context: StageContext) -> Mapping[str, Any]:
 
 def make(context: StageContext) -> Outcome:
     """Report durations, quality and every failure by name, clean up; the video is DONE."""
+    from dubarr_pipeline.reports.report import StageTime, make_report, write_report
+
     work = context.work
     stages = [
         StageTime(name, result.number("seconds"), result.reused, memory_of(result.metadata))

@@ -17,7 +17,6 @@ from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.media.subtitles.read import write_srt
-from dubarr_pipeline.reports.pictures import timeline_picture
 from dubarr_pipeline.script.model import Diarization, SpeakerProfile, Transcript
 from dubarr_pipeline.script.speakers.references import clean_lines, write_ref
 from dubarr_pipeline.segments.cast import Cast
@@ -33,7 +32,6 @@ from dubarr_pipeline.segments.inputs import (
     keep_lengths,
 )
 from dubarr_pipeline.segments.results import UNSERVED, SegmentsResult, no_dub
-from dubarr_pipeline.segments.run import run
 from dubarr_pipeline.segments.series_cast import asked_corrections, series_matches
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.workdir.artifacts import (
@@ -75,6 +73,8 @@ def facts(context: StageContext) -> Mapping[str, Any]:
 
 def make(context: StageContext) -> Outcome:
     """Draft, speak, judge and refine all lines of all languages: `final_{lang}_{index}.wav`."""
+    from dubarr_pipeline.segments.run import run
+
     work, targets, options = context.work, context.video.target_langs, context.settings.segments
     source = inspect_source(context.video.source, context.settings, targets)
     offset_s = read_sound(work.speech).audio.offset_s
@@ -189,6 +189,8 @@ def _series_metadata(work: WorkDir, synthesizer: Synthesizer) -> dict[str, Any]:
 def _metadata(
     made: SegmentsResult, targets: tuple[str, ...], translations: Translations
 ) -> dict[str, Any]:
+    from dubarr_pipeline.reports.pictures import timeline_picture
+
     stats = made.stats
     return {
         "languages": ",".join(targets),

@@ -21,7 +21,6 @@ from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.media.container.streams import Stream, list_audio, other_audio
 from dubarr_pipeline.media.subtitles.read import check_language, read_cues
 from dubarr_pipeline.progress import Progress
-from dubarr_pipeline.reports.pictures import waveform_picture
 from dubarr_pipeline.script.cues.layout import SoundClock, missed_lines
 from dubarr_pipeline.script.fit.fitting import Timeline
 from dubarr_pipeline.script.fit.placing import place_script
@@ -57,6 +56,8 @@ def make(context: StageContext) -> Outcome:
 
     Outside speech the accompaniment is the original sound, bit for bit.
     """
+    from dubarr_pipeline.reports.pictures import waveform_picture
+
     work, video = context.work, context.video
     source = inspect_source(video.source, context.settings, video.target_langs)
     with whole_file(work.accompaniment) as bed, whole_file(work.vocals) as voices:
