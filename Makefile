@@ -1,7 +1,7 @@
 # dubarr: `make demo` dubs a video; `make test` runs every test. Both install what they need.
 
 PYTHON ?= python3
-# One more than there are cores: the longest tests mostly wait.
+# Two more than there are cores: the longest tests mostly wait.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 VENV   := .venv
 WORK   ?= $(CURDIR)/work
