@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from dubarr_pipeline.media.audio.reader import Samples
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.script.fit.fitting import clock_time
 from dubarr_pipeline.script.model import Diarization
@@ -116,8 +117,7 @@ def envelope(path: Path, columns: int) -> tuple[NDArray[np.float32], int, int]:
         if stop - start > _PIECES * _PIECE_SAMPLES:
             starts = np.linspace(start, stop - _PIECE_SAMPLES, _PIECES).astype(int).tolist()
             pieces = [(at, at + _PIECE_SAMPLES) for at in starts]
-        blocks = (np.nan_to_num(np.abs(sound.read(*piece)), posinf=1.0) for piece in pieces)
-        return max(float(block.max(initial=0.0)) for block in blocks)
+        return max(_highest(sound.read(*piece)) for piece in pieces)
 
     with WaveFile(path) as sound:
         edges = np.linspace(0, sound.samples, columns + 1).round().astype(int)
@@ -125,6 +125,12 @@ def envelope(path: Path, columns: int) -> tuple[NDArray[np.float32], int, int]:
             [peak(sound, int(a), int(max(b, a + 1))) for a, b in pairwise(edges)], np.float32
         )
         return peaks, sound.samples, sound.rate
+
+
+def _highest(block: Samples) -> float:
+    highest = float(max(block.max(initial=0.0), -block.min(initial=0.0)))
+    # Broken float tracks hold values that are not numbers.
+    return highest if math.isfinite(highest) else float(np.nan_to_num(abs(block), posinf=1.0).max())
 
 
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
