@@ -5,17 +5,19 @@ from __future__ import annotations
 import gc
 import shutil
 import signal
+import sqlite3
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
+import sqlalchemy.event
 from hypothesis import HealthCheck, settings
 
 from dubarr_pipeline_tests.fakes.tiny import kokoro
 from dubarr_pipeline_tests.fakes.tiny.building import built
 from dubarr_pipeline_tests.fixtures.bench import Bench, make_film
-from dubarr_pipeline_tests.fixtures.quick_store import quicken_stores
 
 # What starts the tests in the background may have it ignore signals, and with it all that the tests
 # start and mean to stop.
@@ -27,7 +29,14 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
 # A test process holds a million objects, and looking through them all is a tenth of its work.
 gc.set_threshold(50_000)
 
-quicken_stores()
+
+def _await_no_disk(connection: Any, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
+# What a killed process has committed is there even so: only a loss of power needs more.
+sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _await_no_disk)
 
 # A busy machine is no fault of the code: examples are counted, never timed.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
