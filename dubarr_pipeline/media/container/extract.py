@@ -92,7 +92,7 @@ def extract_audio(
         NotAVideo: if it ends notably before its declared end.
         MediaToolError, DiskFull: if ffmpeg cannot read or write.
     """
-    keep_freed_blocks()
+    keep_freed_blocks(2 << 20)
     start_s = _first_sound_s(info, stream)
     timelines = read_timelines(info.path)
     _decode(info, stream, destination, timelines, on_mono16k, on_progress)
