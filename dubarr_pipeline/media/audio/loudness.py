@@ -34,7 +34,7 @@ _HALFWAY = np.array([150, -25, 3], np.float32) / 256
 """A point halfway between samples, by the quintic through six: weights from the middle out."""
 _HALFWAY_SLACK = 1.12
 """Part (1 dB) of a true peak that this may miss; enough for tones up to 0.28 of the rate."""
-_CELL = 256
+PEAK_CELL = 256
 SILENCE_DBTP = -144.0
 
 
@@ -71,21 +71,21 @@ class TruePeakMeter:
         """Hear the next ``(channels, samples)``."""
         kept = self._kept.shape[1]
         length = kept + block.shape[1]
-        cells = -(-max(0, length - 2 * REACH) // _CELL)
-        padded = np.empty((len(block), max(length, cells * _CELL + 2 * REACH)), np.float32)
+        cells = -(-max(0, length - 2 * REACH) // PEAK_CELL)
+        padded = np.empty((len(block), max(length, cells * PEAK_CELL + 2 * REACH)), np.float32)
         padded[:, :kept], padded[:, kept:length], padded[:, length:] = self._kept, block, 0
         self._kept = padded[:, max(0, length - 2 * REACH) : length].copy()
         if not cells:
             self._highest = max(self._highest, _highest_sample(block))
             return
         # Closest where a record is likeliest: most of a film is far below its highest peak.
-        inner = padded[:, REACH:-REACH].reshape(len(block), -1, _CELL)
+        inner = padded[:, REACH:-REACH].reshape(len(block), -1, PEAK_CELL)
         peaks = np.maximum(inner.max(axis=2), -inner.min(axis=2))
         margins = max(_highest_sample(padded[:, :REACH]), _highest_sample(padded[:, -REACH:]))
         self._highest = max(self._highest, float(peaks.max()), margins)
         hot = peaks * OVERSHOOT > self._highest
         if hot.any():
-            windows = overlapping(padded, _CELL + 2 * REACH, _CELL)[hot]
+            windows = overlapping(padded, PEAK_CELL + 2 * REACH, PEAK_CELL)[hot]
             # The highest level at and halfway between samples.
             inner = windows[:, REACH - 3 : 3 - REACH]
             size = inner.shape[1] - 5
@@ -100,7 +100,7 @@ class TruePeakMeter:
 
     def _look_between(self, windows: Samples) -> None:
         if len(windows):
-            found = interpolated_peaks(windows, _CELL)
+            found = interpolated_peaks(windows, PEAK_CELL)
             self._highest = max(self._highest, float(found.max()))
 
     @property
