@@ -27,6 +27,7 @@ code.facts = lambda context: {}
 sys.modules[code.__name__] = code
 """
 SHOW = """
+from pathlib import Path
 import dagster as dg
 from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.defs.runtime import plan, runs, status
@@ -55,7 +56,7 @@ class Film:
     profile, overrides, key = None, {}, "film"
     def work(self, folder): return None
 class Settings:
-    work_dir = None
+    work_dir = Path("nowhere")
     def for_video(self, *_): return self
 (shown,) = plan.plan_all(dg.DagsterInstance.ephemeral(), [Film()], Settings())
 assert "planted" in [each.stage for each in shown.steps], shown

@@ -56,6 +56,6 @@ def test_the_original_voice_stays_where_no_line_has_a_dub(
     )
     sound = SourceSound(1, audio, SPEECH[:2], SPEECH)
     context: Any = SimpleNamespace(work=WorkDir(tmp_path))
-    sources = mix._sources(context, sound, tuple(lines))
-    assert sources.kept == kept
+    sources = mix._original(context, sound)
+    assert mix._kept(sound, tuple(lines)) == kept
     assert (sources.speech, sources.detected) == (SPEECH, SPEECH[:2])
