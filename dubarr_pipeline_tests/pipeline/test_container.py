@@ -177,6 +177,14 @@ def test_the_first_start_makes_what_it_needs_and_the_next_leaves_it(small_root: 
     assert sorted(path.name for path in settings.parent.iterdir()) == ["dubarr.toml"]
 
 
+def test_settings_that_are_there_may_be_read_only(small_root: SmallRoot) -> None:
+    """As a cluster's are, which nobody can be given either."""
+    os.chown(small_root.folder / "work", 1000, 1000)
+    (small_root.folder / "config" / "dubarr.toml").write_text("# mine\n", encoding="utf-8")
+    done = small_root.run("cat", "/config/dubarr.toml", capabilities=",+setuid,+setgid")
+    assert (done.returncode, done.stdout) == (0, "# mine\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

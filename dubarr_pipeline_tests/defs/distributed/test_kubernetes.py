@@ -106,6 +106,22 @@ def test_a_stage_asks_for_its_room(name: str, dub: dg.JobDefinition, launcher: K
     assert {"name": "DUBARR_WORK_DIR", "value": "/work"} in container["env"]
 
 
+def test_a_run_asks_for_its_own_room_and_a_server_for_its_secret(launcher: K8sRunLauncher):
+    """The chart gives runs what it gives the code server, resources before all others."""
+    assert "resources" not in CODE
+    assert launcher.resources["requests"] == {"cpu": "100m", "memory": "300M"}
+    secret = VALUES["global"]["postgresqlSecretName"]
+    assert VALUES["postgresql"]["existingSecret"] == secret
+
+
+def test_our_pods_begin_with_the_entry_of_the_image():
+    for each in MANIFESTS:
+        if each["kind"] == "Deployment":
+            (container,) = each["spec"]["template"]["spec"]["containers"]
+            assert "command" not in container
+            assert container["args"][:2] == ["dubarr", "serve"]
+
+
 def test_a_lost_step_is_tried_again_by_its_own_policy(dub: dg.JobDefinition):
     """The run's retries look at lost runs only: ``retry_on_asset_or_op_failure`` is false."""
     for name in (*STAGE_NAMES, "published"):
@@ -155,6 +171,10 @@ def test_manifests_and_values_name_the_same_things(config: Path):
             assert ("PersistentVolumeClaim", claim["claimName"]) in named
         else:
             assert ("ConfigMap", volume["configMap"]["name"]) in named
+    review = next(each for each in MANIFESTS if each["metadata"]["name"] == "dubarr-review")
+    mounted = {v["name"]: v for v in review["spec"]["template"]["spec"]["volumes"]}
+    named_by_the_chart = f"{VALUES['global']['fullnameOverride']}-instance"
+    assert mounted["dagster-instance"]["configMap"]["name"] == named_by_the_chart
     settings = load_settings(config)
     ports = {
         each["metadata"]["name"]: each["spec"]["ports"][0]["port"]
