@@ -1,13 +1,10 @@
-"""`dubarr setup voices`, and the question that a first dub asks."""
+"""`dubarr setup` and `dubarr setup voices` at a terminal, and what a first dub asks."""
 
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import shutil
-import signal
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -24,6 +21,8 @@ from dubarr_pipeline.errors import MissingRequirement, SettingsError
 from dubarr_pipeline.models import store
 from dubarr_pipeline_tests.fakes.tiny.hub import running_hub
 from dubarr_pipeline_tests.fixtures.bench import DUBARR
+from dubarr_pipeline_tests.fixtures.stand_in_servers import KEYS, StandIn, running
+from dubarr_pipeline_tests.fixtures.terminal import CTRL_C, converse
 
 
 @dataclass(frozen=True)
@@ -43,29 +42,9 @@ class Machine:
 
         The answer is typed when the question stands there.
         """
-        command = [DUBARR, "dub", "no.mkv", "--to", "es", *options]
-        process, terminal = pty.fork()
-        if not process:  # pragma: no cover - another process
-            os.chdir(self.folder)
-            os.execvpe(command[0], [str(part) for part in command], self.environment)
-        shown = b""
-        try:
-            while select.select([terminal], [], [], 120)[0]:
-                part = os.read(terminal, 65536)
-                shown += part
-                if not part:
-                    break
-                if answer and b"[y/N]" in shown:
-                    os.write(terminal, answer)
-                    answer = b""
-            else:
-                os.kill(process, signal.SIGKILL)
-        except OSError:
-            pass  # The other end of a terminal is closed: Linux says so by an error.
-        finally:
-            os.close(terminal)
-        _, status = os.waitpid(process, 0)
-        return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
+        answers = [(b"[y/N]", answer)] if answer else []
+        command = ["dub", "no.mkv", "--to", "es", *options]
+        return converse(command, answers, self.folder, self.environment)
 
 
 @pytest.fixture
@@ -251,3 +230,49 @@ def test_settings_that_are_no_text_are_left_alone(machine: Machine):
     with pytest.raises(SettingsError, match="not UTF-8"):
         voices.choose_profile(settings)
     assert machine.config.read_bytes() == b"\xff\xfe"
+
+
+def test_setup_asks_hides_keys_and_changes_nothing_before_a_yes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in [each for each in os.environ if each.startswith(("DUBARR_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    films, config = tmp_path / "films", tmp_path / "dubarr.toml"
+    films.mkdir()
+    server = StandIn("jellyfin", {str(films): []})
+    key = KEYS["jellyfin"]
+    questions = [
+        *((f"Address of {title} (- for none)".encode(), b"-\n") for title in ("Radarr", "Sonarr")),
+        (b"Address of Bazarr (- for none)", b"-\n"),
+        (b"Key of Jellyfin", f"{key}\n".encode()),
+        (b"Address of Plex (- for none)", b"-\n"),
+        (b"Folders of films", b"\n"),
+        (b"Dub into", b"es\n"),
+        (b"Voices", b"lite\n"),
+    ]
+    with running(server):
+        command = ["setup", "--jellyfin", server.url]
+
+        def answer(*more: tuple[bytes, bytes]) -> tuple[int, str]:
+            return converse(command, [*questions, *more], tmp_path, os.environ)
+
+        code, shown = answer((b"Do all this?", CTRL_C))
+        assert code == 1
+        assert "Aborted!" in shown
+        assert key not in shown
+        assert str(films) in shown
+        # The token of webhooks is made to be shown; nothing else is.
+        assert not config.exists()
+        assert not list(tmp_path.rglob(".servers.json"))
+        code, shown = answer((b"Do all this?", b"y\n"))
+        assert code == 0, shown
+        assert key not in shown
+    (kept,) = tmp_path.rglob(".servers.json")
+    assert key in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    read = tomllib.loads(config.read_text())
+    assert [(each["path"], each["target_langs"]) for each in read["libraries"].values()] == [
+        (str(films), ["es"])
+    ]
+    assert key not in config.read_text()

@@ -12,7 +12,7 @@ import pytest
 from dubarr_pipeline import files
 from dubarr_pipeline.api import setup
 from dubarr_pipeline.config.settings import Settings, load_settings
-from dubarr_pipeline.errors import SettingsError
+from dubarr_pipeline.errors import MissingRequirement, SettingsError
 from dubarr_pipeline.library.setup.connect import connect_webhook
 from dubarr_pipeline.library.setup.keys import KnownServer, keep_server, kept_key, known_servers
 from dubarr_pipeline.library.setup.servers import find_servers, try_server
@@ -93,6 +93,28 @@ def test_all_is_written_and_the_rest_stays(house: House):
     assert not [key for key in KEYS.values() if key in said]
     settings = house.settings()
     assert kept_key(settings.rescans["jellyfin"].url, settings.work_dir) == KEYS["jellyfin"]
+
+
+def test_better_voices_are_chosen_once_they_are_here(house: House):
+    """`/setup` sends the same wish; what there is to fetch is fetched by others here."""
+    settings, fetched = house.settings(), []
+    wish = SetupWish((str(house.folder / "media" / "films"),), ("es",), profile="laptop")
+    plan = setup.plan_changes(wish, settings)
+    assert [each.words for each in plan.changes if 'profile = "laptop"' in each.words]
+
+    def fail(_: Settings) -> None:
+        raise MissingRequirement("the hub cannot be reached")
+
+    steps = list(setup.apply_changes(wish, plan, settings, fail))
+    assert [each.fault for each in steps if each.fault] == ["the hub cannot be reached"]
+    assert "profile" not in tomllib.loads(house.config.read_text())
+    steps = list(setup.apply_changes(wish, plan, settings, fetched.append))
+    assert not any(each.fault for each in steps)
+    assert len(fetched) == 1
+    read = tomllib.loads(house.config.read_text())
+    assert (read["profile"], len(read["libraries"])) == ("laptop", 1)
+    assert MINE in house.config.read_text()
+    assert not setup.plan_changes(wish, house.settings()).changes
 
 
 def test_set_up_twice_changes_nothing(house: House):
