@@ -35,6 +35,8 @@ _THREAD_S = 900.0
 """Seconds without a sign of one of its threads, whose work may take minutes."""
 _PROBE_S = 3.0
 _GB = 1e9
+_ELSEWHERE = "elsewhere"
+"""Answer of a check whose subject this installation does not keep: it tells of its own health."""
 
 
 class HealthChecks:
@@ -59,10 +61,11 @@ class HealthChecks:
         }
 
     def run(self) -> tuple[HealthCheck, ...]:
-        """Return the outcome of every check."""
+        """Return the outcome of every check that has something to look at."""
         for check in self._checks.values():
             check.begin()
-        return tuple(HealthCheck(name, _words(check.get)) for name, check in self._checks.items())
+        found = {name: _words(check.get) for name, check in self._checks.items()}
+        return tuple(HealthCheck(*each) for each in found.items() if each[1] != _ELSEWHERE)
 
     def _daemon(self) -> str:
         """Return what is wrong with the store, or with the daemon, whose signs lie in it."""
@@ -72,7 +75,7 @@ class HealthChecks:
     def _code_server(self) -> str:
         workspace = serving_folder(dagster_home(self._settings().work_dir)) / "workspace.yaml"
         if not workspace.is_file():
-            return ""
+            return _ELSEWHERE
         loaded = yaml.safe_load(workspace.read_text("utf-8"))
         servers = [each["grpc_server"] for each in loaded["load_from"] if "grpc_server" in each]
         return "; ".join(filter(None, map(_code_fault, servers)))
@@ -92,7 +95,7 @@ class HealthChecks:
         """Return what is wrong with the receiver that `dubarr serve library` keeps beside us."""
         address = os.environ.get(RUNNING_RECEIVER)
         if address is None or not self._settings().libraries:
-            return ""
+            return _ELSEWHERE
         if not address:
             return "it was not started: its port was taken (the output of `dubarr serve library`)"
         return "" if _answers(address) else f"{address} does not answer"

@@ -77,6 +77,12 @@ def test_each_thing_that_is_wrong_is_named(work_dir: Path, monkeypatch: pytest.M
     assert "its port was taken" in faults(work_dir)["webhook receiver"]
 
 
+def test_what_runs_elsewhere_is_not_said_to_be_checked(work_dir: Path):
+    """A code server of a cluster, whose own probe asks it."""
+    checks = HealthChecks(LiveSettings(load_settings(None, work_dir)), lambda: NOW)
+    assert [each.name for each in checks.run()] == ["store and daemon", "work folder"]
+
+
 def test_a_store_that_is_no_store_is_named(work_dir: Path):
     runs = work_dir / ".dagster" / "history" / "runs.db"
     runs.write_bytes(b"no database at all" * 100)
