@@ -131,19 +131,19 @@ class MemoryNote:
 def measured(work: Callable[[], _T]) -> tuple[_T, MemoryNote]:
     """Do a stage's work, and measure memory before and after it.
 
-    Garbage is collected only if memory seems kept: that takes longer than many a stage.
+    The C library's reserves go back to the system, so that stages' peaks do not add up. Garbage is
+    collected only if memory seems kept: that takes longer than many a stage.
     """
     before = read_memory()
     with recording_steps() as steps:
         result = work()
+    trim: Callable[[int], int] = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
+    trim(0)
     after = read_memory()
     growth = kept(before, after)
     if growth.faults:
-        # Python's garbage goes, and the C library's reserves go back to the system.
         gc.collect()
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim:
-            trim(0)
+        trim(0)
         after = read_memory()
         growth = kept(before, after)
     note = MemoryNote(

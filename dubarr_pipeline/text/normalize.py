@@ -21,13 +21,16 @@ _QUOTES = str.maketrans(
 _UNSAID = re.compile(r"[♪♫*_~^|\\#<>]+")
 _DOTS = re.compile(r"\s*(?:…|\.{2,})\s*")
 _LETTERS = {
+    "Latn": (),
+    "Cyrl": ("CYRILLIC",),
     "Hans": ("CJK",),
     "Hant": ("CJK",),
     "Jpan": ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"),
     "Kore": ("HANGUL", "CJK"),
     "Orya": ("ORIYA",),
 }
-"""Script -> first words of its letters' Unicode names, where they are not the script's own name."""
+"""Script -> first words of its letters' Unicode names, where they are not the script's own name,
+or where most languages would look it up; Latin ones are readable anyway."""
 _LETTER = re.compile(r"(\S+) .*(?:LETTER|IDEOGRAPH|SYLLABLE)")
 _LONG_DIGITS = 8
 """From so many digits on, a number is a telephone number or a code, and read digit by digit."""
@@ -82,7 +85,9 @@ def _letters_of(language: str) -> Sequence[str]:
     import langcodes
 
     script = langcodes.Language.get(language).maximize()
-    return _LETTERS.get(str(script.script), (script.script_name().upper(),))
+    known = _LETTERS.get(str(script.script))
+    # langcodes' names take 27 MB.
+    return (script.script_name().upper(),) if known is None else known
 
 
 def _is_unsaid(character: str) -> bool:

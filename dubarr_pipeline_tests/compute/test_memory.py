@@ -17,6 +17,7 @@ from dubarr_pipeline.compute.memory import (
     MemoryKept,
     MemoryReading,
     kept,
+    measured,
     read_memory,
     rss_of,
 )
@@ -34,6 +35,17 @@ def test_what_this_process_holds_is_measured():
     del held
     assert read_memory().rss_bytes - before.rss_bytes < 20 * MIB
     assert 0 < during.free_ram_bytes < 1 << 50
+
+
+def test_what_a_stage_freed_goes_back_to_the_system():
+    before = read_memory().rss_bytes
+
+    def work() -> bytes:
+        return [b"x" * 100_000 for _ in range(1000)][-1]
+
+    last, _ = measured(work)
+    assert len(last) == 100_000
+    assert read_memory().rss_bytes - before < 20 * MIB
 
 
 def test_what_children_hold_is_measured_with_their_own():
