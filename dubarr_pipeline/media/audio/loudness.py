@@ -34,7 +34,7 @@ _HALFWAY = np.array([150, -25, 3], np.float32) / 256
 """A point halfway between samples, by the quintic through six: weights from the middle out."""
 _HALFWAY_SLACK = 1.12
 """Part (1 dB) of a true peak that this may miss; enough for tones up to 0.28 of the rate."""
-PEAK_CELL = 256
+_CELL = 256
 SILENCE_DBTP = -144.0
 
 
@@ -69,23 +69,20 @@ class TruePeakMeter:
 
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
-        kept = self._kept.shape[1]
-        length = kept + block.shape[1]
-        cells = -(-max(0, length - 2 * REACH) // PEAK_CELL)
-        padded = np.empty((len(block), max(length, cells * PEAK_CELL + 2 * REACH)), np.float32)
-        padded[:, :kept], padded[:, kept:length], padded[:, length:] = self._kept, block, 0
-        self._kept = padded[:, max(0, length - 2 * REACH) : length].copy()
-        if not cells:
-            self._highest = max(self._highest, _highest_sample(block))
-            return
+        sound = np.concatenate([self._kept, block], axis=1)
+        cells = max(0, sound.shape[1] - 2 * REACH) // _CELL
+        self._kept = sound[:, cells * _CELL :].copy()
+        self._highest = max(self._highest, _highest_sample(block))
+        if cells:
+            self._hear_cells(sound, cells)
+
+    def _hear_cells(self, sound: Samples, cells: int) -> None:
         # Closest where a record is likeliest: most of a film is far below its highest peak.
-        inner = padded[:, REACH:-REACH].reshape(len(block), -1, PEAK_CELL)
+        inner = sound[:, REACH : REACH + cells * _CELL].reshape(-1, cells, _CELL)
         peaks = np.maximum(inner.max(axis=2), -inner.min(axis=2))
-        margins = max(_highest_sample(padded[:, :REACH]), _highest_sample(padded[:, -REACH:]))
-        self._highest = max(self._highest, float(peaks.max()), margins)
         hot = peaks * OVERSHOOT > self._highest
         if hot.any():
-            windows = overlapping(padded, PEAK_CELL + 2 * REACH, PEAK_CELL)[hot]
+            windows = overlapping(sound, _CELL + 2 * REACH, _CELL)[hot]
             # The highest level at and halfway between samples.
             inner = windows[:, REACH - 3 : 3 - REACH]
             size = inner.shape[1] - 5
@@ -100,13 +97,16 @@ class TruePeakMeter:
 
     def _look_between(self, windows: Samples) -> None:
         if len(windows):
-            found = interpolated_peaks(windows, PEAK_CELL)
+            found = interpolated_peaks(windows, _CELL)
             self._highest = max(self._highest, float(found.max()))
 
     @property
     def peak_dbtp(self) -> float:
         """The highest true peak so far, dBTP."""
-        return max(SILENCE_DBTP, 20 * float(np.log10(max(self._highest, 1e-12))))
+        highest, waiting = self._highest, self._kept.shape[1] - 2 * REACH
+        if waiting > 0:
+            highest = max(highest, float(interpolated_peaks(self._kept, waiting).max()))
+        return max(SILENCE_DBTP, 20 * float(np.log10(max(highest, 1e-12))))
 
 
 def _highest_sample(block: Samples) -> float:

@@ -12,20 +12,13 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from dubarr_pipeline.errors import MediaToolError, NoAudio, NotAVideo
 from dubarr_pipeline.media.audio.channels import positions, usual_layout
-from dubarr_pipeline.media.audio.loudness import (
-    PEAK_CELL,
-    REACH,
-    SILENCE_DBTP,
-    Loudness,
-    LoudnessMeter,
-)
+from dubarr_pipeline.media.audio.loudness import SILENCE_DBTP, Loudness, LoudnessMeter
 from dubarr_pipeline.media.audio.reader import keep_freed_blocks
 from dubarr_pipeline.media.audio.resample import SPEECH_RATE
 from dubarr_pipeline.media.audio.wav import Samples, WaveFile
@@ -202,11 +195,9 @@ def _measured(wave: WaveFile, layout: str | None) -> Loudness:
     has_places = "?" not in positions(wave.channels, layout)
     channels = wave.channels if has_places else 1
     meter = LoudnessMeter(wave.rate, channels, layout if has_places else None)
-    # Blocks end where the peak meter's cells do: it would hear a cut there otherwise.
-    step = max(1, _METERED_VALUES // wave.channels // PEAK_CELL) * PEAK_CELL
-    edges = [0, *range(step + REACH, wave.samples, step), wave.samples]
-    for start, stop in pairwise(edges):
-        block = wave.read(start, stop)
+    step = max(1, _METERED_VALUES // wave.channels)
+    for start in range(0, wave.samples, step):
+        block = wave.read(start, min(wave.samples, start + step))
         # Broken float tracks hold values that are not numbers: these are silence.
         if not np.isfinite(block.sum()):
             block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)

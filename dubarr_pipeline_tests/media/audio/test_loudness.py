@@ -125,6 +125,19 @@ def test_a_peak_across_two_blocks_is_found():
     assert halves.peak_dbtp == whole.peak_dbtp > 0.5
 
 
+@pytest.mark.parametrize("length", [1, 100, 255, 256, 300, 4801, 20000])
+def test_no_cut_is_heard_where_blocks_end(length: int) -> None:
+    # Faded in and out: a tone that breaks off has higher peaks than a tone.
+    fade = np.sin(np.linspace(0, np.pi, 20000)) ** 0.2
+    tone = (0.07 * fade * np.sin(2 * np.pi * 1000 / 48000 * np.arange(20000)))[None]
+    whole, blocks = TruePeakMeter(1), TruePeakMeter(1)
+    whole.add(tone.astype(np.float32))
+    for start in range(0, 20000, length):
+        blocks.add(tone[:, start : start + length].astype(np.float32))
+        assert blocks.peak_dbtp < 20 * np.log10(0.07) + 0.01
+    assert blocks.peak_dbtp == whole.peak_dbtp == pytest.approx(20 * np.log10(0.07), abs=0.01)
+
+
 def test_dialogue_is_measured_where_somebody_speaks():
     rate = 48000
     sound = pink(2, rate * 10, 0.003)
