@@ -47,17 +47,20 @@ class Source:
         return {target: subtitle for target, subtitle in found.items() if subtitle}
 
 
-def inspect_source(path: Path, settings: Settings, targets: tuple[str, ...] = ()) -> Source:
+def inspect_source(
+    path: Path, settings: Settings, targets: tuple[str, ...] = (), kept: Path | None = None
+) -> Source:
     """Read a film's streams, and choose its audio and the script for dubs into the targets.
 
-    ffprobe runs once per version of the file in a process; the subtitles beside the file are
-    listed each time, so that later ones are seen.
+    ffprobe runs once per version of the file in a process, or never where `kept` holds its answer
+    (`probe.keep_answer`); the subtitles beside the file are listed each time, so that later ones
+    are seen.
 
     Raises:
         NotAVideo, NoAudio, NoScript, SourceMissing: if the film cannot be dubbed.
         SpokenLanguage: if a target is spoken in it, whatever subtitles may come.
     """
-    source = inspect_audio(path, settings)
+    source = inspect_audio(path, settings, kept=kept)
     check_not_spoken(source, targets)
     return with_script(source, settings, targets)
 
@@ -76,14 +79,19 @@ def check_not_spoken(source: Source, targets: Iterable[str]) -> None:
             )
 
 
-def inspect_audio(path: Path, settings: Settings, identity: FileIdentity | None = None) -> Source:
+def inspect_audio(
+    path: Path,
+    settings: Settings,
+    identity: FileIdentity | None = None,
+    kept: Path | None = None,
+) -> Source:
     """Read a film's streams and choose its audio; the script is left to `with_script`.
 
     Raises:
         NotAVideo, NoAudio, SourceMissing: if the film cannot be dubbed.
     """
     options = settings.audio
-    info = probe_video(find_source(path))
+    info = probe_video(find_source(path), kept=kept)
     language = options.language or None
     audio = choose_audio(info, language, options.stream if options.stream >= 0 else None)
     return Source(info, audio, language=language or audio.language, identity=identity)

@@ -32,6 +32,8 @@ class WorkDir:
     root: Path
 
     video = _Named("video.json")
+    probed = _Named(".ffprobe.json")
+    """Streams of the film as ffprobe told them, for plans of many films."""
     vocals = _Named("vocals.wav")
     accompaniment = _Named("accompaniment.wav")
     speech = _Named("speech.json")

@@ -44,7 +44,8 @@ class CountingFfprobe:
             command, env=self.environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        return self.log.read_text().splitlines().count(f"file:{source}")
+        calls = self.log.read_text().splitlines() if self.log.is_file() else []
+        return calls.count(f"file:{source}")
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_dub_inspects_its_source_at_most_four_times_and_a_no_op_once(
     dub = ("dub", film, "--to", "es")
     assert 1 <= counting.run(film, *dub) <= 4
     assert counting.run(film, *dub) <= 1
-    assert counting.run(film, "plan", film) <= 1
+    assert counting.run(film, "plan", film) == 0
 
 
 @pytest.mark.slow

@@ -22,9 +22,10 @@ def facts(context: StageContext) -> Mapping[str, Any]:
         context.video,
     )
     unscripted = engine(settings, Diarizer).unscripted_identity()
-    if unscripted and inspect_source(video.source, settings, video.target_langs).script is None:
-        return {**found, "unscripted": unscripted}
-    return found
+    if not unscripted:
+        return found
+    source = inspect_source(video.source, settings, video.target_langs, context.work.probed)
+    return found if source.script else {**found, "unscripted": unscripted}
 
 
 def make(context: StageContext) -> Outcome:

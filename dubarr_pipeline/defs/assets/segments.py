@@ -45,7 +45,7 @@ from dubarr_pipeline.workdir.layout import WorkDir
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
     targets = context.video.target_langs
-    source = inspect_source(context.video.source, context.settings, targets)
+    source = inspect_source(context.video.source, context.settings, targets, context.work.probed)
     listener = profile_engines.take_verifier(context.settings)
     script, spoken = context.work.transcription, source.language
     # A person may have edited the script itself, in the spoken language.
@@ -76,7 +76,7 @@ def make(context: StageContext) -> Outcome:
     from dubarr_pipeline.segments.run import run
 
     work, targets, options = context.work, context.video.target_langs, context.settings.segments
-    source = inspect_source(context.video.source, context.settings, targets)
+    source = inspect_source(context.video.source, context.settings, targets, work.probed)
     offset_s = read_sound(work.speech).audio.offset_s
     heard, who = read_transcript(work.transcription), read_diarization(work.diarization)
     briefed = briefed_context(context.settings, work, heard.language, targets)

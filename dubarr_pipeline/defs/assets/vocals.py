@@ -42,7 +42,10 @@ def facts(context: StageContext) -> Mapping[str, Any]:
         **({} if fit == "check" else {"fit": fit}),
         "source": context.video.identity.digest,
         "script": inspect_source(
-            context.video.source, context.settings, context.video.target_langs
+            context.video.source,
+            context.settings,
+            context.video.target_langs,
+            context.work.probed,
         ).script_digest(),
         "audio": context.settings.audio,
         "voice_activity": engine(context.settings, VoiceActivityDetector).identity(),
@@ -59,7 +62,7 @@ def make(context: StageContext) -> Outcome:
     from dubarr_pipeline.reports.pictures import waveform_picture
 
     work, video = context.work, context.video
-    source = inspect_source(video.source, context.settings, video.target_langs)
+    source = inspect_source(video.source, context.settings, video.target_langs, work.probed)
     with whole_file(work.accompaniment) as bed, whole_file(work.vocals) as voices:
         stream, heard, cues = _listen(context, source, bed)
         rate = heard.audio.rate

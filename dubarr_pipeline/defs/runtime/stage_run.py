@@ -39,7 +39,7 @@ from dubarr_pipeline.defs.runtime.records import (
 )
 from dubarr_pipeline.defs.runtime.series_records import memory_dep, record_cast
 from dubarr_pipeline.defs.runtime.status import failing_once
-from dubarr_pipeline.defs.stages import GPU, Stage, direct_inputs
+from dubarr_pipeline.defs.stages import GPU, STAGE_NAMES, Stage, direct_inputs
 from dubarr_pipeline.edits.document import settle_lines
 from dubarr_pipeline.edits.people import mark_people
 from dubarr_pipeline.engines.registry import PROFILES, Kind
@@ -48,7 +48,14 @@ from dubarr_pipeline.files import fenced, named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
 from dubarr_pipeline.library.series.names import series_of
 from dubarr_pipeline.library.staging.folders import staged_film
-from dubarr_pipeline.library.videos import KEY_PATTERN, Video, check_source, load_video
+from dubarr_pipeline.library.videos import (
+    KEY_PATTERN,
+    Video,
+    check_source,
+    find_source,
+    load_video,
+)
+from dubarr_pipeline.media.container.probe import keep_answer
 from dubarr_pipeline.progress import OnProgress, Progress
 from dubarr_pipeline.workdir import checkpoints, corrections
 from dubarr_pipeline.workdir.checkpoints import Decision, Record, Wanted
@@ -260,6 +267,8 @@ def _productions(context: StageContext) -> dict[str, str]:
 
 def _reuse_or_make(context: StageContext, last: Materialization | None) -> dg.MaterializeResult:
     stage, key = context.stage.name, context.video.key
+    if stage == STAGE_NAMES[0]:
+        keep_answer(find_source(context.video.source), context.work.probed)
     wanted = required(context)
     decision = decide(context, wanted, last)
     if decision.keep and last and not context.force:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import struct
 from collections import defaultdict
@@ -14,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dubarr_pipeline.errors import MediaToolError, NotAVideo, SourceMissing
+from dubarr_pipeline.errors import ArtifactError, MediaToolError, NotAVideo, SourceMissing
+from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.matroska import (
     TrackEntry,
@@ -48,23 +50,25 @@ _KEPT_FILES = 64
 Version = tuple[int, int, int, int]
 
 
-def probe(path: Path, *, timeout_s: float = PROBE_TIMEOUT_S) -> MediaInfo:
+def probe(path: Path, *, timeout_s: float = PROBE_TIMEOUT_S, kept: Path | None = None) -> MediaInfo:
     """Read the streams of a media file and check that its structure is whole.
 
-    A process reads a file once, and again when its size, dates or inode have changed.
+    A process reads a file once, and again when its size, dates or inode have changed. What `kept`
+    holds of this very file (`keep_answer`) spares ffprobe.
 
     Raises:
         SourceMissing: if it is not there, not a file, or not readable.
         NotAVideo: if it is empty, truncated, or not media.
         MediaToolError: if it could not be read within `timeout_s` seconds.
     """
-    return _probe(path, version(check_readable(path)), timeout_s)
+    return _probe(path, version(check_readable(path)), timeout_s, kept)
 
 
 @lru_cache(maxsize=_KEPT_FILES)
-def _probe(path: Path, _key: Version, timeout_s: float) -> MediaInfo:
+def _probe(path: Path, key: Version, timeout_s: float, kept: Path | None) -> MediaInfo:
     check_whole(path)
-    info = _info(path, _ffprobe(path, (), timeout_s))
+    info = _kept_info(path, key, kept) if kept else None
+    info = info or _info(path, _ffprobe(path, (), timeout_s))
     if any(s.kind == "audio" and not (s.rate and s.channels) for s in info.streams):
         # Sound that starts late in a stream without an index: look further, once.
         further = ("-probesize", "100M", "-analyzeduration", "60M")
@@ -80,12 +84,55 @@ def _probe(path: Path, _key: Version, timeout_s: float) -> MediaInfo:
     return info
 
 
-def probe_video(path: Path, *, timeout_s: float = PROBE_TIMEOUT_S) -> MediaInfo:
+def probe_video(
+    path: Path, *, timeout_s: float = PROBE_TIMEOUT_S, kept: Path | None = None
+) -> MediaInfo:
     """Read the streams of a film: as `probe`, and it must hold a moving picture."""
-    info = probe(path, timeout_s=timeout_s)
+    info = probe(path, timeout_s=timeout_s, kept=kept)
     if not info.video:
         raise NotAVideo(f"{path} is not a video, it holds sound alone: choose a video file")
     return info
+
+
+def keep_answer(path: Path, kept: Path) -> None:
+    """Write what ffprobe says of a film to a file, for the processes to come; once per version.
+
+    ffprobe costs a hundred times what reading its answer does: a plan of a large library asks for
+    every film.
+
+    Raises:
+        MediaToolError, MissingRequirement: as `describe`.
+    """
+    key = version(check_readable(path))
+    if _kept_answer(kept, key) is None:
+        answer = _ffprobe(path, (), PROBE_TIMEOUT_S)
+        write_json(kept, {"film": key, "ffprobe": _program_version(), "answer": answer})
+
+
+def _kept_info(path: Path, key: Version, kept: Path) -> MediaInfo | None:
+    answer = _kept_answer(kept, key)
+    try:
+        return _info(path, answer) if answer else None
+    except (LookupError, TypeError, ValueError, AttributeError):
+        # Somebody wrote in it: ffprobe knows better.
+        return None
+
+
+def _kept_answer(kept: Path, key: Version) -> dict[str, Any] | None:
+    """Return ffprobe's answer on this version of a film, if this very ffprobe gave it."""
+    try:
+        document = read_json(kept)
+    except ArtifactError:
+        return None
+    same = (document.get("film"), document.get("ffprobe")) == ([*key], [*_program_version()])
+    answer = document.get("answer") if same else None
+    return answer if isinstance(answer, dict) else None
+
+
+@lru_cache(maxsize=1)
+def _program_version() -> tuple[int, ...]:
+    program = shutil.which("ffprobe")
+    return version(os.stat(program)) if program else ()  # noqa: PTH116
 
 
 def check_readable(path: Path) -> os.stat_result:

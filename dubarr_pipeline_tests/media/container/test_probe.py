@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 
 from dubarr_pipeline.errors import DubbingError, MediaToolError, NotAVideo, SourceMissing
 from dubarr_pipeline.media.container import ffmpeg
+from dubarr_pipeline.media.container import probe as probe_module
 from dubarr_pipeline.media.container.facts import read_facts
 from dubarr_pipeline.media.container.mp4 import track_names
-from dubarr_pipeline.media.container.probe import probe, probe_video
+from dubarr_pipeline.media.container.probe import keep_answer, probe, probe_video
 from dubarr_pipeline_tests.fixtures.synthetic_media import Film, make_film, noise
 
 
@@ -367,6 +369,34 @@ def test_a_file_of_the_same_size_and_date_is_read_again(
     film.unlink()
     with pytest.raises(SourceMissing):
         probe(film)
+
+
+def test_a_kept_answer_spares_ffprobe_while_the_film_is_the_same(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    film, kept = Path(shutil.copy(films / "a.mkv", tmp_path / "film.mkv")), tmp_path / "kept.json"
+    told = probe(film)
+    keep_answer(film, kept)
+    # What another process does: it has read nothing yet.
+    for memory in (probe_module._probe, probe_module._describe):
+        monkeypatch.setattr(probe_module, memory.__name__, memory.__wrapped__)
+    tools = counted(monkeypatch)
+    assert probe(film, kept=kept) == told
+    keep_answer(film, kept)
+    assert tools == []
+    film.touch()
+    assert probe(film, kept=kept).streams == told.streams
+    kept.write_text("{")
+    assert probe(film, kept=kept).streams == told.streams
+    assert tools == ["ffprobe", "ffprobe"]
+    keep_answer(film, kept)
+    spoilt = json.loads(kept.read_text())
+    spoilt["answer"]["streams"] = [5]
+    kept.write_text(json.dumps(spoilt))
+    assert probe(film, kept=kept).streams == told.streams
+    film.write_bytes(film.read_bytes()[:2000])
+    with pytest.raises(NotAVideo, match="truncated"):
+        probe(film, kept=kept)
 
 
 def test_a_refusal_is_not_remembered(films: Path, tmp_path: Path):
