@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import signal
 import sqlite3
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,10 @@ from hypothesis import HealthCheck, settings
 from dubarr_pipeline_tests.fakes.tiny import kokoro
 from dubarr_pipeline_tests.fakes.tiny.building import built
 from dubarr_pipeline_tests.fixtures.bench import Bench, make_film
+
+# The folder where a process works unless told otherwise is nobody's: tests leave names in it.
+_home = tempfile.TemporaryDirectory(prefix="dubarr-tests-")
+os.environ["DUBARR_WORK_DIR"] = _home.name
 
 # What starts the tests in the background may have it ignore signals, and with it all that the tests
 # start and mean to stop.

@@ -134,10 +134,11 @@ def measured(work: Callable[[], _T]) -> tuple[_T, MemoryNote]:
     The C library's reserves go back to the system, so that stages' peaks do not add up. Garbage is
     collected only if memory seems kept: that takes longer than many a stage.
     """
+    trim: Callable[[int], int] = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
+    trim(0)
     before = read_memory()
     with recording_steps() as steps:
         result = work()
-    trim: Callable[[int], int] = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
     trim(0)
     after = read_memory()
     growth = kept(before, after)

@@ -160,7 +160,7 @@ def test_two_libraries_and_a_stranger_share_a_project(
     kids = build_definitions(work_dir=tmp_path / "kids", key_prefix=["home", "kids"], pool="small")
     both = dg.Definitions.merge(stranger(), kids, build_definitions(work_dir=tmp_path / "plain"))
     repository = both.get_repository_def()
-    plain = named(build_definitions().get_repository_def())
+    plain = named(build_definitions(work_dir=tmp_path / "plain").get_repository_def())
     assert named(repository) == {
         *plain,
         *(f"cinema_{name}" for name in plain),
@@ -178,13 +178,14 @@ def test_two_libraries_and_a_stranger_share_a_project(
     assert {*(both.resources or {})} == {"workshop", "dubarr", "cinema_dubarr", "home_kids_dubarr"}
 
 
-def test_what_dagster_would_refuse_is_refused_by_name() -> None:
+def test_what_dagster_would_refuse_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="'my-films' is no name for Dagster"):
-        build_definitions(key_prefix=["my-films"])
+        build_definitions(work_dir=tmp_path, key_prefix=["my-films"])
 
 
-def test_nothing_is_fixed_that_a_project_decides() -> None:
-    ours = build_definitions(partitions=dg.DynamicPartitionsDefinition(name="films"))
+def test_nothing_is_fixed_that_a_project_decides(tmp_path: Path) -> None:
+    films = dg.DynamicPartitionsDefinition(name="films")
+    ours = build_definitions(work_dir=tmp_path, partitions=films)
     assert (ours.executor, ours.loggers) == (None, None)
     assert "io_manager" not in (ours.resources or {})
     assert ours.resolve_assets_def(PLAIN.key("mux")).partitions_def == (

@@ -79,7 +79,7 @@ class Reader:
 
     def click(self) -> None:
         """Open the UI, and switch on what the page says."""
-        self.server.wait(self.server._is_ready, "the UI is there")
+        self.server.wait(self.server.knows_code, "the UI is there")
         for sensor in ("media_folder", "webhook_inbox"):
             self.server.switch_on(sensor)
 

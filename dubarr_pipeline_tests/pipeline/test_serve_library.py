@@ -118,7 +118,7 @@ def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys:
     server.wait(lambda: asked(server, "/metrics").status_code == 200, "there are figures")
     kill(server, "report_pages")
     kill(server, "api grpc")
-    server.wait(server._is_ready, "the UI knows the code")
+    server.wait(server.knows_code, "the UI knows the code")
     assert server.finish(server.launch(keys[1]))["status"] == "SUCCESS", server.words()
     assert len(server.runs()) == 2
     sent = [*server.home.glob("logs/*"), *server.home.glob(".logs_queue/*")]

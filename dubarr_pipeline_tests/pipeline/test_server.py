@@ -111,7 +111,11 @@ def test_what_a_crash_or_ctrl_c_left_can_be_launched_again(server: Server, key: 
     again = server.finish(server.launch(key))
     assert again["status"] == "SUCCESS", _told(again) + server.words()
     assert [_facts(server, key, stage)["reused"] for stage in STAGE_NAMES[:2]] == [True, True]
-    assert _facts(server, key, "report")["reused"] is False
+    # Unless the daemon had tried the crashed run again meanwhile, this one made it.
+    with open_instance(server.work_dir) as store:
+        told = store.fetch_materializations(stage_key("report"), limit=50).records
+        made = [each.asset_materialization for each in told]
+        assert [m.metadata["reused"].value for m in made if m].count(False) == 1
 
     shutil.rmtree(server.work_dir / key / "segments")
     stopped = server.launch(key)

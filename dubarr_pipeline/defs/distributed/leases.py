@@ -141,7 +141,7 @@ def take(
     with _store(instance) as (conn, now):
         until = now + ttl_s
         row = {"holder": holder, "expires": until}
-        free = named & (_LEASES.c.expires < now)
+        free = named & (_LEASES.c.expires <= now)
         moved = _LEASES.update().where(free).values(**row, token=_LEASES.c.token + 1)
         if not again or conn.execute(moved).rowcount == 0:
             known = conn.execute(sa.select(_LEASES.c.name).where(named)).first()
@@ -169,7 +169,7 @@ def revoke(instance: dg.DagsterInstance, name: str, token: int, only_ended: bool
     with _store(instance) as (conn, now):
         his = (_LEASES.c.name == name) & (_LEASES.c.token == token)
         if only_ended:
-            his &= _LEASES.c.expires < now
+            his &= _LEASES.c.expires <= now
         ended = {"token": token + 1, "expires": now - 1.0}
         was_his = conn.execute(_LEASES.update().where(his).values(**ended)).rowcount == 1
         if was_his and only_ended:

@@ -53,9 +53,9 @@ def plain_sentences(text: str, language: str) -> str:
 
     The spoken forms of English are written out.
     """
-    text = re.sub(r"\s+", " ", text.translate(TYPOGRAPHY).replace("\0", "")).strip()
-    text = re.sub(r"^(?:[-—]\s*)+", "", text)
-    text = re.sub(r"\.{4,}", "...", text.replace("*", "").strip("# "))
+    text = re.sub(r"\s+", " ", re.sub(r"[\0*]", "", text.translate(TYPOGRAPHY)))
+    text = re.sub(r"^[-—# ]+", "", text).rstrip("# ")
+    text = re.sub(r"\.{4,}", "...", text)
     text = re.sub(r"\s*(?:—|--+)\s*", " — ", text).strip()
     text = re.sub(r"(?:\s—)+$", "...", text)
     if is_shouted(text):
