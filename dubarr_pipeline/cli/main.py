@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 from typing import Any
 
 import click
@@ -50,6 +51,8 @@ def main() -> None:
     gc.set_threshold(1_000_000)
     # Nor is there at the end, where Python looks through all of them again before it goes.
     atexit.register(gc.freeze)
+    # Matrices are small here: numpy's second thread mostly waits, and does so at full speed.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 for module in (dub, sample, videos, cast, library, gate, models, setup, serve, backup):

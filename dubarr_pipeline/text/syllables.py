@@ -9,6 +9,7 @@ rules and estimates are in `syllables.toml`. The remaining bias of a language is
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from dubarr_pipeline.text.tables import read_table
@@ -35,6 +36,7 @@ def _table(name: str) -> Mapping[str, Any]:
     return read_table("dubarr_pipeline.text", "syllables")[name]
 
 
+@lru_cache(maxsize=4096)
 def syllables(text: str, language: str) -> float:
     """Return about how many syllables a text has when spoken; 0 with nothing to say."""
     base = language.split("-")[0].lower()

@@ -6,6 +6,7 @@ that it is asked to take, by being spoken again at another rate rather than by b
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import ClassVar
 
 from dubarr_pipeline.engines.interfaces import Need, Samples, Speech, SpeechRequest, Synthesizer
@@ -120,6 +121,7 @@ def phonemes(text: str, language: str) -> str:
     return ", ".join(clause.replace("_", "") for clause in phoneme_clauses(text, language))
 
 
+@lru_cache(maxsize=4096)
 def phoneme_count(text: str, language: str) -> int:
     """Return how many phonemes a text has: the best single predictor of its spoken length."""
     sounds = re.split(r"[_\s]+", " ".join(phoneme_clauses(text, language)))

@@ -244,12 +244,9 @@ _RANGE = re.compile(r"\bLRA:" + _FIGURE)
 _PEAK = re.compile(r"\bPeak:" + _FIGURE)
 
 
-def meter(link: Link, *, peaks: bool = True) -> Link:
-    """Return the same sound, heard by ffmpeg's own meter, which reports at the level of info.
-
-    True `peaks` cost more than all the rest: they are interpolated.
-    """
-    silent: Options = {"metadata": 1, "framelog": "verbose", "peak": "true" if peaks else "none"}
+def meter(link: Link) -> Link:
+    """Return the same sound, heard by ffmpeg's own meter, which reports at the level of info."""
+    silent: Options = {"metadata": 1, "framelog": "verbose", "peak": "true"}
     # The summary rounds to 0.1 LU; the frames' own figures have three decimals.
     printed: Options = {"mode": "print", "key": "lavfi.r128.I", "file": "/dev/stderr"}
     return link.filter("ebur128", silent).filter("ametadata", printed)
@@ -259,7 +256,7 @@ METER_FLAGS = ("-v", "info", "-nostats")
 
 
 def meter_said(said: str, path: Path) -> Loudness:
-    """Parse the figures that ffmpeg's meter wrote; the peak only if it was measured.
+    """Parse the figures that ffmpeg's meter wrote.
 
     Raises `MediaToolError` if it was not heard at all.
     """
