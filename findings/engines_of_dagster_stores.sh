@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Dagster's store in SQLite files gets a new 2.1.9lchemy engine for nearly every statement, so that none of
+# Dagster's store in SQLite files gets a new SQLAlchemy engine for nearly every statement, so that none of
 # them is compiled once and used again; and at every look at a database Alembic's directory of migration
 # scripts is made anew, which runs every script of the package to find the newest.
 # Versions: dagster 1.13.27, sqlalchemy 2.1.9, alembic 1.20.1.
