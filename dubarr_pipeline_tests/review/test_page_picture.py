@@ -72,7 +72,7 @@ def test_a_copy_in_the_making_begins_at_the_playhead(
         page.read("review.player.seek(130)")
         page.wait("review.picture.piece === 120 && review.player.video?.videoWidth > 0", 60)
         page.wait("Math.abs(review.picture.video.currentTime - 10) < 0.2")
-        assert numbers in ([0, 1, 2], [0, 1, 2, 3])
+        assert [each for each in numbers if each != 1] in ([0, 2], [0, 2, 3])
         first.set()
         whole = room.settings.work_dir / ".review" / KEY / "picture.mp4"
         page.read(
