@@ -22,10 +22,10 @@ from dubarr_pipeline.api.voices import (
     voices_offer,
 )
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.library_names import names_of
+from dubarr_pipeline.defs.library_names import PLAIN, names_of
 from dubarr_pipeline.defs.runtime.person_runs import daemon_is_away, queue_request
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.sensor_switches import sensors_off, switch_on
+from dubarr_pipeline.defs.runtime.sensor_switches import WATCHING, sensors_off, switch_on
 from dubarr_pipeline.errors import DubbingError, SettingsError
 from dubarr_pipeline.files import check_writable, write_text
 from dubarr_pipeline.library.dub_requests import read_request
@@ -39,13 +39,15 @@ from dubarr_pipeline.library.setup.servers import find_servers as find_servers
 from dubarr_pipeline.library.setup.servers import title_of as title_of
 from dubarr_pipeline.library.setup.settings_file import SettingsText
 from dubarr_pipeline.library.setup.wishes import ServerWish as ServerWish
-from dubarr_pipeline.library.setup.wishes import SetupChange, SetupPlan
+from dubarr_pipeline.library.setup.wishes import SetupChange
+from dubarr_pipeline.library.setup.wishes import SetupPlan as SetupPlan
 from dubarr_pipeline.library.setup.wishes import SetupWish as SetupWish
 from dubarr_pipeline.library.webhooks.inbox import webhook_token
 
 GetVoices = Callable[[Settings], None]
 """Installs and fetches what the better voices lack."""
 _PROBE_S = 2.0
+_ELSEWHERE = "this library is part of another Dagster project: there, switch on its sensors"
 
 
 def present_wish(settings: Settings) -> SetupWish:
@@ -98,8 +100,11 @@ def plan_changes(
             raise SettingsError(f'unknown voices {wish.profile!r} (choices: "lite", "{BETTER}")')
         (choice,) = (each for each in voice_choices(settings) if each.profile == wish.profile)
         changes.append(SetupChange(f'profile = "{wish.profile}": {choice.words}'))
+    if (names := names_of(settings.work_dir)) != PLAIN:
+        sensors = " and ".join(map(names.prefixed, WATCHING))
+        return replace(plan, changes=tuple(changes), notes=(f"{_ELSEWHERE} {sensors}",))
     with open_instance(settings.work_dir) as instance:
-        for name in sensors_off(instance, names_of(settings.work_dir)):
+        for name in sensors_off(instance):
             changes.append(SetupChange(f"the sensor {name} is switched on"))
     return replace(plan, changes=tuple(changes))
 
@@ -146,8 +151,10 @@ def apply_changes(
         yield _step(f'profile = "{wish.profile}"', lambda: _choose(wish.profile, settings, get))
     if plan.receiver:
         yield from _connected(plan, settings)
+    if names_of(settings.work_dir) != PLAIN:
+        return
     with open_instance(settings.work_dir) as instance:
-        if off := sensors_off(instance, names_of(settings.work_dir)):
+        if off := sensors_off(instance):
             switch_on(instance, off)
             yield SetupChange(f"{' and '.join(off)} are on")
 

@@ -15,7 +15,7 @@ from dubarr_pipeline.errors import DubbingError, SettingsError
 
 if TYPE_CHECKING:
     from dubarr_pipeline.api.profiles import Settings
-    from dubarr_pipeline.api.setup import ServerReport, ServerWish, SetupWish
+    from dubarr_pipeline.api.setup import ServerReport, ServerWish, SetupPlan, SetupWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,26 @@ def set_up(options: SetupOptions, settings: Settings) -> int:
         said = {path: ours for path, ours in more.items() if ours}
         wish = replace(wish, mappings={**wish.mappings, **said})
         plan = api.setup.plan_changes(wish, settings, reports)
+    _show(plan)
+    if plan.changes and asks and not click.confirm("Do all this?", default=True, err=True):
+        return 0
+    code = 1 if plan.faults else 0
+    for step in api.setup.apply_changes(wish, plan, settings) if plan.changes else ():
+        say(f"  {'FAILED' if step.fault else 'done'}: {step.words}")
+        if step.fault:
+            complain(step.fault)
+            code = 1
+    return max(code, _try_film(options, settings))
+
+
+def _show(plan: SetupPlan) -> None:
     for fault in plan.faults:
         complain(fault)
-    code = 1 if plan.faults else 0
-    if not plan.changes:
-        say("nothing to change")
-    else:
-        say("This would change:")
-        for change in plan.changes:
-            say(f"  {change.words}")
-        if asks and not click.confirm("Do all this?", default=True, err=True):
-            return 0
-        for step in api.setup.apply_changes(wish, plan, settings):
-            say(f"  {'FAILED' if step.fault else 'done'}: {step.words}")
-            if step.fault:
-                complain(step.fault)
-                code = 1
-    return max(code, _try_film(options, settings))
+    for note in plan.notes:
+        say(note)
+    say("This would change:" if plan.changes else "nothing to change")
+    for change in plan.changes:
+        say(f"  {change.words}")
 
 
 def _ask(words: str, default: str = "") -> str:

@@ -38,6 +38,7 @@ class SetupPlanAnswer:
     changes: tuple[SetupChange, ...]
     faults: tuple[str, ...]
     unknown: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def try_server(room: ReviewRoom, asked: Asked) -> ServerReport:
 def plan_setup(room: ReviewRoom, asked: Asked) -> SetupPlanAnswer:
     """Return what a wish would change. Changes nothing."""
     plan = _desk(room).plan(asked.document(SetupWish))
-    return SetupPlanAnswer(plan.changes, plan.faults, plan.unknown)
+    return SetupPlanAnswer(plan.changes, plan.faults, plan.unknown, plan.notes)
 
 
 def begin_setup(room: ReviewRoom, asked: Asked) -> Accepted:

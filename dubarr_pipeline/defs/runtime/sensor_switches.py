@@ -22,8 +22,6 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._time import get_current_timestamp
 
-from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
-
 WATCHING = ("media_folder", "webhook_inbox")
 """Sensors that are off until a person, or set-up, switches them on."""
 _REPOSITORY = RemoteRepositoryOrigin(
@@ -31,10 +29,8 @@ _REPOSITORY = RemoteRepositoryOrigin(
 )
 
 
-def sensors_off(instance: dg.DagsterInstance, names: LibraryNames = PLAIN) -> list[str]:
-    """Return those of the sensors that are off; a library in somebody's project has its own."""
-    if names != PLAIN:
-        return []
+def sensors_off(instance: dg.DagsterInstance) -> list[str]:
+    """Return those of the sensors that are off."""
     return [name for name in WATCHING if not _is_on(_stored(instance, name))]
 
 

@@ -57,6 +57,7 @@ class SetupPlan:
         receiver: address by server, to which its news go.
         servers: those that can be used, with their keys.
         unknown: folders of servers that are none of ours, as far as can be told.
+        notes: what a person does elsewhere.
     """
 
     changes: tuple[SetupChange, ...]
@@ -65,3 +66,4 @@ class SetupPlan:
     receiver: Mapping[str, str] = field(default_factory=dict[str, str])
     servers: tuple[KnownServer, ...] = ()
     unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

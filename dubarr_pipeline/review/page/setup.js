@@ -85,10 +85,10 @@ export class SetupPage {
 
   async plan() {
     const wish = this.wish();
-    const { changes, faults, unknown } = await post("/plan", wish);
+    const { changes, faults, unknown, notes } = await post("/plan", wish);
     fill(this.unknown, unknown.map((path) => field(`Our folder for ${path}`, h("input", { name: path, value: wish.mappings[path] ?? "" }))));
     const doIt = button("Do all this", (event) => this.busy(event.target, () => this.apply(wish)), { class: "main" });
-    this.show(h("h2", {}, changes.length ? "This would change" : "Nothing to change"), list(faults, "bad"), list(changes.map((each) => each.words)),
+    this.show(h("h2", {}, changes.length ? "This would change" : "Nothing to change"), list(faults, "bad"), list(notes), list(changes.map((each) => each.words)),
       changes.length ? h("div", { class: "actions" }, doIt) : h("div", { class: "actions" }, button("Find a film to try", () => this.film())));
   }
 

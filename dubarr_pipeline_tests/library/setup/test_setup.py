@@ -12,6 +12,7 @@ import pytest
 from dubarr_pipeline import files
 from dubarr_pipeline.api import setup
 from dubarr_pipeline.config.settings import Settings, load_settings
+from dubarr_pipeline.defs.library_names import LibraryNames, keep_names
 from dubarr_pipeline.errors import MissingRequirement, SettingsError
 from dubarr_pipeline.library.setup.connect import connect_webhook
 from dubarr_pipeline.library.setup.keys import KnownServer, keep_server, kept_key, known_servers
@@ -132,6 +133,15 @@ def test_set_up_twice_changes_nothing(house: House):
     assert {path: path.read_bytes() for path in files} == files
     assert [each for s in house.servers.values() for each in s.written] == []
     assert len(house.servers["radarr"].hooks) == 1
+
+
+def test_a_library_in_another_project_has_its_sensors_there(house: House):
+    keep_names(LibraryNames(("acme",)), house.folder / "work")
+    plan = setup.plan_changes(house.wish(), house.settings())
+    assert [each.words for each in plan.changes if "sensor" in each.words] == []
+    (note,) = plan.notes
+    assert "acme_media_folder and acme_webhook_inbox" in note
+    assert not [each for each in house.set_up(house.wish()) if "webhook_inbox" in each]
 
 
 def test_another_token_or_address_changes_the_same_webhook(
