@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from dubarr_pipeline_tests.fakes.tiny import kokoro
 from dubarr_pipeline_tests.fakes.tiny.building import built
 from dubarr_pipeline_tests.fixtures.bench import Bench, make_film
+from dubarr_pipeline_tests.fixtures.made_once import made_once
 
 # The folder where a process works unless told otherwise is nobody's: tests leave names in it.
 _home = tempfile.TemporaryDirectory(prefix="dubarr-tests-")
@@ -97,7 +98,8 @@ def shared_media() -> Path:
 @pytest.fixture(scope="session")
 def tiny_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five seconds with two spoken lines and their subtitles beside; never to be changed."""
-    return make_film(tmp_path_factory.mktemp("library") / "tiny.mkv")
+    made = made_once("tiny-film", tmp_path_factory, lambda folder: make_film(folder / "tiny.mkv"))
+    return made / "tiny.mkv"
 
 
 @pytest.fixture
@@ -117,10 +119,12 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture(scope="session")
 def dubbed_once(tiny_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """The tiny film in Spanish and Catalan; never to be changed."""
-    done = Bench(tmp_path_factory.mktemp("dubbed") / "work")
-    answer = done.dub(tiny_film, "es,ca")
-    assert answer.code == 0, answer.both
-    return done
+
+    def dub(folder: Path) -> None:
+        answer = Bench(folder).dub(tiny_film, "es,ca")
+        assert answer.code == 0, answer.both
+
+    return Bench(made_once("dubbed", tmp_path_factory, dub))
 
 
 @pytest.fixture

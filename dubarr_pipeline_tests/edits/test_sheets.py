@@ -204,24 +204,29 @@ def test_a_text_that_looks_like_a_number_stays_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "row", "fault"),
+    ("cell", "value", "row", "fault"),
     [
-        (xlsx_of("F2", "=1+1"), 2, "text holds a formula, '=1\\+1'"),
-        (xlsx_of("A3", "L77"), 3, "there is no line 'L77'"),
-        (xlsx_of("B2", "0:01"), 2, "start is"),
-        (xlsx_of("F1", "texto"), None, "no column text"),
-        (xlsx_of("F2", True), 2, "which is no text"),
-        (xlsx_of("F2", None), 2, "text is empty"),
-        (b"PK\x03\x04 no zip", None, "no workbook"),
-        (b"", None, "no workbook"),
-        (export_csv(LINES), None, "no workbook"),
-        (export_xlsx(LINES)[:-200], None, "no workbook"),
+        ("F2", "=1+1", 2, "text holds a formula, '=1\\+1'"),
+        ("A3", "L77", 3, "there is no line 'L77'"),
+        ("B2", "0:01", 2, "start is"),
+        ("F1", "texto", None, "no column text"),
+        ("F2", True, 2, "which is no text"),
+        ("F2", None, 2, "text is empty"),
     ],
 )
-def test_a_wrong_workbook_is_named_with_its_row(data: bytes, row: int | None, fault: str) -> None:
+def test_a_wrong_cell_of_a_workbook_is_named_with_its_row(
+    cell: str, value: object, row: int | None, fault: str
+) -> None:
     with pytest.raises(EditsRefused, match=fault) as refused:
-        import_xlsx(data, LINES)
+        import_xlsx(xlsx_of(cell, value), LINES)
     assert refused.value.errors[0].row == row
+
+
+def test_what_is_no_workbook_is_refused() -> None:
+    for data in (b"PK\x03\x04 no zip", b"", export_csv(LINES), export_xlsx(LINES)[:-200]):
+        with pytest.raises(EditsRefused, match="no workbook") as refused:
+            import_xlsx(data, LINES)
+        assert refused.value.errors[0].row is None
 
 
 def test_an_empty_workbook_has_no_columns() -> None:

@@ -10,15 +10,15 @@ from starlette.testclient import TestClient
 
 from dubarr_pipeline.config.settings import parse_settings
 from dubarr_pipeline.review.room import ReviewRoom
+from dubarr_pipeline_tests.fixtures.made_once import made_once
 from dubarr_pipeline_tests.fixtures.review_film import backstage, client_of, make_finished
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work folder of all films, with a finished one in it; not to be changed."""
-    folder = tmp_path_factory.mktemp("review") / "work"
-    make_finished(folder)
-    return folder
+    made = made_once("review", tmp_path_factory, lambda folder: make_finished(folder / "work"))
+    return made / "work"
 
 
 @pytest.fixture

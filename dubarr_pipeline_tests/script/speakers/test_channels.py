@@ -23,19 +23,23 @@ def spoken(turns: list[Span], seed: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("left", "right", "speakers", "languages"),
     [
-        (spoken(TURNS, 1), spoken(TURNS, 2), False, True),
-        (spoken(TURNS, 1), 0.2 * spoken(TURNS, 2), False, True),
-        (spoken(TURNS[::2], 1), spoken(TURNS[1::2], 2), True, False),
-        (spoken(TURNS, 1), spoken(TURNS, 1), False, False),
-        (spoken(TURNS, 1), 0 * spoken(TURNS, 1), False, False),
-        (0 * spoken(TURNS, 1), 0 * spoken(TURNS, 1), False, False),
+        ((1, TURNS, 1), (1, TURNS, 2), False, True),
+        ((1, TURNS, 1), (0.2, TURNS, 2), False, True),
+        ((1, TURNS[::2], 1), (1, TURNS[1::2], 2), True, False),
+        ((1, TURNS, 1), (1, TURNS, 1), False, False),
+        ((1, TURNS, 1), (0, TURNS, 1), False, False),
+        ((0, TURNS, 1), (0, TURNS, 1), False, False),
     ],
     ids=["dual mono", "one is quieter", "interview", "centre", "one channel", "silence"],
 )
 def test_speakers_and_languages_of_two_channels_are_told_apart(
-    left: np.ndarray, right: np.ndarray, speakers: bool, languages: bool
+    left: tuple[float, list[Span], int],
+    right: tuple[float, list[Span], int],
+    speakers: bool,
+    languages: bool,
 ) -> None:
-    sound = Sound(np.stack([left, right]), RATE)
+    sides = [gain * spoken(turns, seed) for gain, turns, seed in (left, right)]
+    sound = Sound(np.stack(sides), RATE)
     assert speaker_per_channel(sound, TURNS) is speakers
     assert language_per_channel(sound, TURNS) is languages
     assert not language_per_channel(sound, [])
