@@ -12,7 +12,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dubarr_pipeline.api.libraries import take_back
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.defs import gate as room
@@ -28,6 +27,7 @@ from dubarr_pipeline.library.videos import Video, load_video
 from dubarr_pipeline.reports.report import make_report, write_report
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fixtures.bench import (
+    Answer,
     Bench,
     Film,
     Said,
@@ -36,6 +36,7 @@ from dubarr_pipeline_tests.fixtures.bench import (
     srt,
     write_config,
 )
+from dubarr_pipeline_tests.fixtures.snapshot import Snapshot
 
 KEY = PLAIN.key("published")
 publishing = publishing_sensor(PLAIN)
@@ -101,7 +102,8 @@ class Harbour:
 
 
 @pytest.fixture(scope="module")
-def harbour(tmp_path_factory: pytest.TempPathFactory) -> Harbour:
+def dubbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Harbour, Answer, Snapshot]:
+    """The film, dubbed once."""
     root = tmp_path_factory.mktemp("harbour")
     film = make_film(root / "films" / "Harbour (1999).mkv", Film((*SCENE, UNSCRIPTED), 13.0))
     sidecar(film, "en").write_text(srt(SCENE), encoding="utf-8")
@@ -112,6 +114,18 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Harbour:
     sidecar(film, "fr").write_text(srt(french), encoding="utf-8")
     place = Harbour(Bench(root / "work", root / "dubarr.toml"), film, root)
     place.configure()
+    made = place.bench.dub(place.film, "es,fr")
+    return place, made, Snapshot(place.bench.work_dir)
+
+
+@pytest.fixture
+def harbour(dubbed: tuple[Harbour, Answer, Snapshot]) -> Harbour:
+    """The film as it was when it was dubbed: held, and never published."""
+    place, _, snapshot = dubbed
+    snapshot.restore()
+    place.configure()
+    for published in place.film.parent.glob("*- dubbed.mkv"):
+        published.unlink()
     return place
 
 
@@ -127,8 +141,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
-def test_a_bad_film_is_finished_and_held_and_says_so_everywhere(harbour: Harbour) -> None:
-    made = harbour.bench.dub(harbour.film, "es,fr")
+def test_a_bad_film_is_finished_and_held_and_says_so_everywhere(harbour: Harbour, dubbed: tuple[Harbour, Answer, Snapshot]) -> None:
+    _, made, _ = dubbed
     assert made.code == 1, made.both
     assert "held:   es: 1 of 3 lines are not in the track's language" in made.out
     assert harbour.bench.work.muxed.is_file()
@@ -207,23 +221,17 @@ def test_a_sheet_with_sounds_is_written_to_decide_by(harbour: Harbour) -> None:
 def test_every_bound_is_driven_to_its_end(harbour: Harbour) -> None:
     """Faults are planted where they are measured, in a good film made of this one."""
     work = harbour.bench.work
-    files = [*work.root.glob("*.json"), work.report_page]
-    kept = {path: path.read_bytes() for path in files}
-    try:
-        _heal(work)
-        good = {path: path.read_bytes() for path in kept}
-        assert _judged(harbour) == ("DONE, not published", "not published yet")
-        for bound, plant in PLANTS.items():
-            plant(work)
-            status, why = _judged(harbour)
-            assert status == "HELD", bound
-            assert f"({bound} allows" in str(why)
-            for path, content in good.items():
-                path.write_bytes(content)
-        assert _judged(harbour)[0] == "DONE, not published"
-    finally:
-        for path, content in kept.items():
+    _heal(work)
+    good = {path: path.read_bytes() for path in (*work.root.glob("*.json"), work.report_page)}
+    assert _judged(harbour) == ("DONE, not published", "not published yet")
+    for bound, plant in PLANTS.items():
+        plant(work)
+        status, why = _judged(harbour)
+        assert status == "HELD", bound
+        assert f"({bound} allows" in str(why)
+        for path, content in good.items():
             path.write_bytes(content)
+    assert _judged(harbour)[0] == "DONE, not published"
 
 
 def _judged(harbour: Harbour) -> tuple[str, str | None]:
@@ -328,6 +336,7 @@ def test_approved_it_is_published_and_stays_approved_after_another_run(harbour: 
 
 
 def test_a_persons_hold_outlives_a_run_and_leaves_what_is_published(harbour: Harbour) -> None:
+    assert harbour.bench.run("approve", harbour.key).code == 0
     held = harbour.bench.run("hold", harbour.key, "--note", "the wrong voice", "--by", "Ben")
     assert (held.code, "held by Ben" in held.out) == (0, True)
     assert harbour.gate()["reasons"][0].endswith("the wrong voice")
@@ -338,8 +347,6 @@ def test_a_persons_hold_outlives_a_run_and_leaves_what_is_published(harbour: Har
 
 
 def test_the_job_approves_and_the_sensor_asks_for_the_film(harbour: Harbour) -> None:
-    take_back(harbour.key, harbour.settings)
-    (harbour.bench.work.root / "published.json").unlink()
     with open_instance(harbour.bench.work_dir) as instance:
         _, cursor = harbour.tick(instance, None)
         ran = defs.resolve_job_def("approve").execute_in_process(
@@ -367,7 +374,6 @@ def test_after_its_days_it_goes_through_by_itself(
     harbour: Harbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = harbour.bench.work
-    work.decisions.unlink()
     assert harbour.bench.run("publish", harbour.key).code == 2
     (film,) = held_films(harbour.settings)
     with open_instance(harbour.bench.work_dir) as instance:
