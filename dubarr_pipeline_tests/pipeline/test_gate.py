@@ -141,7 +141,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
-def test_a_bad_film_is_finished_and_held_and_says_so_everywhere(harbour: Harbour, dubbed: tuple[Harbour, Answer, Snapshot]) -> None:
+def test_a_bad_film_is_finished_and_held_and_says_so_everywhere(
+    harbour: Harbour, dubbed: tuple[Harbour, Answer, Snapshot]
+) -> None:
     _, made, _ = dubbed
     assert made.code == 1, made.both
     assert "held:   es: 1 of 3 lines are not in the track's language" in made.out
