@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ def status(settings: Settings, as_json: bool) -> int:
         say_json(documents)
         return code
     for task in tasks:
-        _print_task(task)
+        say("\n".join(_lines_of_task(task)))
     if not tasks:
         say(f"no videos in {settings.work_dir}")
     return code
@@ -65,21 +65,21 @@ def _request(row: Task | VideoPlan) -> Mapping[str, Any]:
     return {"video": video.key, "source": str(video.source), "target_langs": languages}
 
 
-def _print_task(task: Task) -> None:
-    say(f"{task.status:10}  {task.video.key}  → {', '.join(task.video.target_langs)}")
+def _lines_of_task(task: Task) -> Iterator[str]:
+    yield (f"{task.status:10}  {task.video.key}  → {', '.join(task.video.target_langs)}")
     if task.cause:
         where = f"{task.failed_stage}: " if task.failed_stage else ""
-        say(f"            {where}{task.cause}")
+        yield f"            {where}{task.cause}"
     for step in task.steps:
         if step.recorded_at is None:
-            say(f"            {step.stage:12} -")
+            yield f"            {step.stage:12} -"
             continue
         when = datetime.datetime.fromtimestamp(step.recorded_at).strftime("%Y-%m-%d %H:%M:%S")
         took = f"{step.seconds:8.2f} s" if step.seconds is not None else ""
         # Longer results are for the UI.
         short = ((n, v) for n, v in (step.results or {}).items() if len(str(v)) < 24)
         results = ", ".join(f"{name} {value}" for name, value in short)
-        say(f"            {step.stage:12} {when} {took}  {results}")
+        yield f"            {step.stage:12} {when} {took}  {results}"
 
 
 @click.command()

@@ -194,7 +194,7 @@ def _note_superseded(
 
 
 def _says_nothing(last: Materialization) -> bool:
-    return str(getattr(last.metadata.get("published"), "value", "")).startswith("nothing")
+    return str(last.value("published")).startswith("nothing")
 
 
 def _proof(publication: Publication | None) -> dg.AssetCheckResult:

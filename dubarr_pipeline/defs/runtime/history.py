@@ -52,8 +52,8 @@ def _of_film(key: str, made: StageResults, work_dir: Path) -> Iterator[PastStage
 
 def engines_of(last: Materialization, stage: Stage) -> str:
     """Return the engines of a stage as its record names them; empty for a stage without any."""
-    found = last.metadata.get("engines") if stage.engines else None
-    return str(found.value) if found else ""
+    found = last.value("engines") if stage.engines else None
+    return "" if found is None else str(found)
 
 
 def facts_of(made: Mapping[str, Materialization], source_bytes: int) -> FilmFacts | None:
@@ -63,8 +63,8 @@ def facts_of(made: Mapping[str, Materialization], source_bytes: int) -> FilmFact
     lines = segments.number("lines") if segments else None
     if not (vocals and segments and duration_s and lines is not None):
         return None
-    languages = str(getattr(segments.metadata.get("languages"), "value", "")).count(",") + 1
-    layout = str(getattr(vocals.metadata.get("layout"), "value", "stereo"))
+    languages = str(segments.value("languages")).count(",") + 1
+    layout = str(vocals.value("layout") or "stereo")
     return FilmFacts(
         duration_s / 60, channels_of(layout), lines / languages, languages, source_bytes
     )

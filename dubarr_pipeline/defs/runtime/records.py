@@ -1,7 +1,7 @@
 """Checkpoint records in the materialization store."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_json
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
+from dubarr_pipeline.defs.operations.stored_results import StoredMetadata, read_results
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.text.printable import printable
@@ -18,8 +19,7 @@ PREFIX = "dubarr/"
 PARTITION_TAG = "dagster/partition"
 _TEXTS = ("fingerprint", "production", "manifest")
 _MEMORY = "memory"
-_AT_ONCE = 500
-"""Events per query to the store."""
+_OF_EVERY_STAGE = ("seconds", "reused", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,29 @@ class Materialization:
     timestamp: float
     run_id: str
 
+    def value(self, name: str) -> Any:
+        """Return what was recorded under a name, as plain JSON; None if nothing was."""
+        return plain_value(self.metadata, name)
+
     def number(self, name: str) -> float | None:
         """Return a recorded number, or None."""
-        value = getattr(self.metadata.get(name), "value", None)
+        value = self.value(name)
         return float(value) if isinstance(value, int | float) else None
+
+    def figures(self) -> dict[str, str | float | int]:
+        """Return the texts and numbers about this result, without what every stage says."""
+        return {
+            name: value
+            for name, value in _plain_values(self.metadata)
+            if isinstance(value, int | float | str)
+            and "/" not in name
+            and name not in _OF_EVERY_STAGE
+        }
 
     @property
     def reused(self) -> bool:
         """True if the stage did no work that time."""
-        return bool(getattr(self.metadata.get("reused"), "value", False))
+        return bool(self.value("reused"))
 
 
 StageResults = Mapping[str, Mapping[str, Materialization]]
@@ -69,15 +83,10 @@ def last_materializations(
     )
     key_of = {ids[key]: key for key in keys if key in ids}
     found: dict[str, Materialization] = {}
-    listed = list(key_of)
-    for start in range(0, len(listed), _AT_ONCE):
-        some = listed[start : start + _AT_ONCE]
-        wanted = dg.AssetRecordsFilter(asset_key=names.key(stage), storage_ids=some)
-        for each in instance.fetch_materializations(wanted, limit=len(some)).records:
-            key = key_of[each.storage_id]
-            made = _materialization(each) or last_materialization(instance, stage, key, names)
-            if made:
-                found[key] = made
+    for each in read_results(instance, list(key_of)):
+        key, record = key_of[each.storage_id], _record(each.metadata)
+        if record:
+            found[key] = Materialization(record, each.metadata, each.timestamp, each.run_id)
     return found
 
 
@@ -130,10 +139,25 @@ def _materialization(found: dg.EventLogRecord) -> Materialization | None:
 def _record(metadata: Mapping[str, Any]) -> Record | None:
     if any(PREFIX + name not in metadata for name in _TEXTS):
         return None
-    found = {name: str(metadata[PREFIX + name].value) for name in _TEXTS}
-    inputs = metadata.get(f"{PREFIX}inputs")
-    data = inputs.value if inputs is not None else {}
+    found = {name: str(plain_value(metadata, PREFIX + name)) for name in _TEXTS}
+    data = plain_value(metadata, f"{PREFIX}inputs")
     return Record(**found, inputs=json.loads(data) if isinstance(data, str) else dict(data or {}))
+
+
+def plain_value(metadata: Mapping[str, dg.MetadataValue], name: str) -> Any:
+    """Return the value of an entry without Dagster's class around it; None without one."""
+    if isinstance(metadata, StoredMetadata):
+        return metadata.plain(name)
+    return getattr(metadata.get(name), "value", None)
+
+
+def _plain_values(metadata: Mapping[str, dg.MetadataValue]) -> Iterator[tuple[str, Any]]:
+    if isinstance(metadata, StoredMetadata):
+        yield from metadata.plain_values()
+        return
+    for name, value in metadata.items():
+        if not isinstance(value, dg.MarkdownMetadataValue):
+            yield name, value.value
 
 
 videos = PLAIN.videos

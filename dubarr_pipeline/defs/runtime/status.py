@@ -10,7 +10,8 @@ ERROR       the last run failed, or died; its cause is named
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,7 @@ from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, ServiceUnavailable
 from dubarr_pipeline.library.publishing.publish import held_at_gate, publishing_fault
 from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
+from dubarr_pipeline.workdir.layout import WorkDir
 
 Status = Literal["QUEUED", "PROCESSING", "DONE", "DONE, not published", "HELD", "ERROR"]
 _AT_ONCE = 200
@@ -111,7 +113,8 @@ def _task(
     found: dg.RunRecord | None,
     work_dir: Path,
 ) -> Task:
-    steps = tuple(_step(stage, made[stage], video, work_dir) for stage in STAGE_NAMES)
+    there = _manifests(video.work(work_dir))
+    steps = tuple(_step(stage, made[stage], there) for stage in STAGE_NAMES)
     run = found.dagster_run if found else None
     live = run is not None and run.status in LIVE
     if run and live and not is_dead(run, instance):
@@ -155,19 +158,17 @@ def _published(
     return replace(row, status=status, cause=why, failed_stage=PUBLISHED)
 
 
-def _step(stage: str, made: Materialization | None, video: Video, work_dir: Path) -> StageStatus:
-    manifest = video.work(work_dir).checkpoints / f"{stage}.json"
-    if made is None or not manifest.is_file():
+def _manifests(work: WorkDir) -> Set[str]:
+    """Return the names of the files among a video's checkpoints, by one look at their folder."""
+    with contextlib.suppress(OSError), os.scandir(work.checkpoints) as found:
+        return {each.name for each in found if each.is_file()}
+    return frozenset()
+
+
+def _step(stage: str, made: Materialization | None, there: Set[str]) -> StageStatus:
+    if made is None or f"{stage}.json" not in there:
         return StageStatus(stage)
-    results = {
-        name: value.value
-        for name, value in made.metadata.items()
-        if "/" not in name
-        and name not in ("seconds", "reused", "reason")
-        and isinstance(value.value, int | float | str)
-        and not isinstance(value, dg.MarkdownMetadataValue)
-    }
-    return StageStatus(stage, made.timestamp, made.number("seconds"), made.reused, results)
+    return StageStatus(stage, made.timestamp, made.number("seconds"), made.reused, made.figures())
 
 
 def _is_done(
@@ -176,7 +177,7 @@ def _is_done(
     segments, mux, report = made["segments"], made["mux"], made["report"]
     if any(step.recorded_at is None for step in steps) or not (segments and mux and report):
         return False
-    spoken = getattr(segments.metadata.get("languages"), "value", None)
+    spoken = segments.value("languages")
     is_newest = report.record.inputs.get("mux") == mux.record.production
     return is_newest and spoken == ",".join(video.target_langs)
 

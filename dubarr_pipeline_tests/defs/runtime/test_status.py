@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from dubarr_pipeline.config.settings import parse_settings
+from dubarr_pipeline.defs.operations import stored_results
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, is_dead, process_mark
 from dubarr_pipeline.defs.runtime.records import last_materialization, record_metadata, stage_key
 from dubarr_pipeline.defs.runtime.status import Task, task_table
@@ -243,18 +244,29 @@ def test_many_videos_are_read_in_as_few_questions_as_one(
         record(store, another, work_dir)
     run_of(store, video, Status.FAILURE)
     asked: list[str] = []
-    for name in ("fetch_materializations", "get_run_records"):
-        real = getattr(store, name)
+    called = (
+        (store, "fetch_materializations"),
+        (store, "get_run_records"),
+        (stored_results, "deserialize_value"),
+        (store.event_log_storage, "index_connection"),
+        (os, "scandir"),
+    )
+    for owner, name in called:
+        real = getattr(owner, name)
         monkeypatch.setattr(
-            store,
+            owner,
             name,
             lambda *a, name=name, real=real, **o: (asked.append(name), real(*a, **o))[1],
         )
     table = {task.video.key: task.status for task in task_table(store, work_dir)}
     assert sorted(table.values()) == ["DONE", "DONE", "DONE", "ERROR"]
     assert table[video.key] == "ERROR"
-    assert asked.count("fetch_materializations") == len(STAGE_NAMES)
+    # Of each stage: is it wiped, the newest of each video, and their results.
+    assert asked.count("index_connection") == 3 * len(STAGE_NAMES)
+    assert "deserialize_value" not in asked
+    assert "fetch_materializations" not in asked
     assert asked.count("get_run_records") == 1
+    assert asked.count("scandir") == len(table)
 
 
 def test_done_means_that_what_was_wished_is_true(store, work_dir, video, tmp_path):
