@@ -26,6 +26,8 @@ from dubarr_pipeline.services.web import OPEN_PATH, WebApp, WebLimits, WebServer
 TOKEN = "a token with a letter beyond ASCII: ü"
 BEARER = {"Authorization": f"Bearer {TOKEN}".encode()}
 LIMITS = WebLimits(body_bytes=64 * 1024, timeout_s=0.6, requests=3)
+HELD = threading.Event()
+"""While it is set, requests to wait do not end."""
 HEAD = f"POST /echo HTTP/1.1\r\nHost: x\r\nX-Dubarr-Token: {TOKEN}\r\n".encode()
 
 
@@ -42,7 +44,11 @@ async def large(_: Request) -> Response:
 
 
 async def wait(_: Request) -> Response:
+    sys.stdout.write("asked to wait\n")
+    sys.stdout.flush()
     await asyncio.sleep(1.0)
+    while HELD.is_set():
+        await asyncio.sleep(0.01)
     return Response(b"waited")
 
 
@@ -124,8 +130,11 @@ def test_a_connection_serves_several_requests(server: WebServer):
             assert client.post("/echo", content=words).content == words
     with line(server) as wire:
         wire.sendall((HEAD + b"Content-Length: 3\r\n\r\none") * 2)
-        time.sleep(0.3)
-        assert wire.recv(4096).count(b" 200 ") == 2
+        answers = b""
+        while answers.count(b" 200 ") < 2:
+            more = wire.recv(4096)
+            assert more, "the connection ends after both"
+            answers += more
 
 
 def test_a_body_where_none_belongs_is_not_the_next_request(server: WebServer):
@@ -138,28 +147,27 @@ def test_a_body_where_none_belongs_is_not_the_next_request(server: WebServer):
 
 @pytest.mark.parametrize("begin", [b"", HEAD, HEAD[:20]])
 def test_a_head_that_does_not_come_is_cut(server: WebServer, begin: bytes):
+    started = time.monotonic()
     with line(server) as wire:
         wire.sendall(begin)
-        started = time.monotonic()
         assert all_of(wire) == b""
-        assert 0.4 < time.monotonic() - started < 3.0
+    assert time.monotonic() - started > 0.4
 
 
 def test_a_head_that_comes_by_bytes_is_cut(server: WebServer):
-    with line(server) as wire:
-        started = time.monotonic()
-        with contextlib.suppress(ConnectionError):
-            for byte in HEAD * 20:
-                wire.sendall(bytes([byte]))
-                time.sleep(0.05)
-        assert time.monotonic() - started < 3.0
+    sent = 0
+    with line(server) as wire, contextlib.suppress(ConnectionError):
+        for byte in HEAD * 20:
+            wire.sendall(bytes([byte]))
+            sent += 1
+            time.sleep(0.05)
+    assert sent < 60
 
 
 def test_a_body_that_stops_or_creeps_is_answered_by_408(
     server: WebServer, caplog: pytest.LogCaptureFixture
 ):
     with line(server) as wire:
-        started = time.monotonic()
         wire.sendall(HEAD + b"Content-Length: 500\r\n\r\n{")
         for _ in range(2):
             time.sleep(0.2)
@@ -167,7 +175,6 @@ def test_a_body_that_stops_or_creeps_is_answered_by_408(
         answer = all_of(wire)
     assert b" 408 " in answer
     assert b"connection: close" in answer.lower()
-    assert time.monotonic() - started < 3.0
     assert "did not arrive within 0.6 s" in caplog.text
 
 
@@ -230,10 +237,14 @@ def test_too_many_are_told_to_come_again(server: WebServer):
             assert answer.headers["retry-after"] == "1"
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.4)
-    assert httpx.get(f"{server.url}/health", trust_env=False).status_code == 200
+    HELD.set()
+    try:
+        for thread in threads:
+            thread.start()
+        await_that(lambda: len(statuses) == 3)
+        assert httpx.get(f"{server.url}/health", trust_env=False).status_code == 200
+    finally:
+        HELD.clear()
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200, 200, 200, 503, 503, 503]
@@ -285,7 +296,7 @@ def test_a_signal_ends_it_after_the_requests_in_progress(number: signal.Signals)
             )
         )
         asking.start()
-        time.sleep(0.5)
+        assert process.stdout.readline() == "asked to wait\n"
         process.send_signal(number)
         asking.join()
         process.communicate(timeout=10)

@@ -162,7 +162,7 @@ def test_no_descriptors_are_lost():
         ffmpeg.run([*TONE, "-f", "null", "-"])
         with pytest.raises(MediaToolError):
             ffmpeg.run(["-i", "no-such"])
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 def test_the_tool_dies_with_us():
