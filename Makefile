@@ -1,8 +1,8 @@
 # dubarr: `make demo` dubs a video; `make test` runs every test. Both install what they need.
 
 PYTHON ?= python3
-# Two more than there are cores: the longest tests mostly wait.
-WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
+# Four more than there are cores: the longest tests mostly wait.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 4)
 VENV   := .venv
 WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)
@@ -63,8 +63,10 @@ $(VENV)/.installed: pyproject.toml scripts/install-system
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.installed-tests: $(VENV)/.installed
+# All at once, for pip looks at everything again each time. It compiles on one core; we on all.
+$(VENV)/.installed-tests: pyproject.toml scripts/install-system
 	@scripts/install-system postgresql nginx chromium redis
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,laptop,studio,celery,k8s]'
-	@touch $@
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile torch==2.13.0 -e '.[test,laptop,studio,celery,k8s]'
+	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true # templates are no Python
+	@touch $(VENV)/.installed $@
