@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
+from dubarr_pipeline.compute.child_process import EngineChild
 from dubarr_pipeline.engines.registry import PROFILES, row
 from dubarr_pipeline.media.container.probe import probe
 from dubarr_pipeline.models.manifest import find_model
@@ -21,8 +24,17 @@ def test_a_film_without_subtitles_is_heard_translated_and_spoken(
     tiny_whisper: Path,
     tiny_kokoro: Path,
     request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
     translator: str,
 ):
+    loaded = list[str]()
+
+    class CountedChild(EngineChild):
+        def load(self) -> None:
+            loaded.append(self.name)
+            super().load()
+
+    monkeypatch.setattr("dubarr_pipeline.engines.laddered_child.EngineChild", CountedChild)
     film = make_film(tmp_path / "library" / "film.mkv", Film(subtitles=False))
     config = tmp_path / "dubarr.toml"
     chosen = f'models = "{request.getfixturevalue("tiny_marian")}"'
@@ -38,7 +50,11 @@ def test_a_film_without_subtitles_is_heard_translated_and_spoken(
     script = json.loads(bench.work.transcription.read_text())["segments"]
     heard = " ".join(line["text"] for line in script)
     assert heard == " ".join(line.text for line in TWO_LINES)
-    lines = json.loads(bench.work.segments_report.read_text())["languages"]["es"]
+    # The recogniser hears the film; a voice that repeats itself is not judged by its takes.
+    assert loaded == ["faster-whisper"]
+    report = json.loads(bench.work.segments_report.read_text())
+    assert report["engines"]["listener"].startswith("faster-whisper/")
+    lines = report["languages"]["es"]
     assert [line["outcome"] for line in lines] == ["placed", "placed"]
     # The voice's own speed hits the length: no line is spoken twice.
     assert [len(line["takes"]) for line in lines] == [1, 1]
@@ -48,6 +64,26 @@ def test_a_film_without_subtitles_is_heard_translated_and_spoken(
         "en",
         "es",
     ]
+    if translator == "bergamot":
+        # A voice that draws random numbers may say other words: it is listened to.
+        drawn = drawing(tiny_kokoro, tmp_path)
+        config.write_text(config.read_text().replace(str(tiny_kokoro), str(drawn)))
+        assert bench.dub(film).code == 0
+        assert bench.made() == ("segments", "mix", "mux", "report")
+        assert loaded == ["faster-whisper"] * 2
+        lines = json.loads(bench.work.segments_report.read_text())["languages"]["es"]
+        assert all(take["heard"] for line in lines for take in line["takes"])
+
+
+def drawing(model: Path, folder: Path) -> Path:
+    """Return a copy of a Kokoro model that draws a random number."""
+    copy = shutil.copytree(model, folder / "drawing")
+    (path,) = copy.rglob("*.onnx")
+    network = onnx.load(path)
+    node = onnx.helper.make_node("RandomNormal", [], ["noise"], shape=[1])
+    network.graph.node.insert(0, node)
+    onnx.save(network, path)
+    return copy
 
 
 def test_a_model_that_the_film_needs_is_named_before_any_work(

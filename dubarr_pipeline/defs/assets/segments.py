@@ -91,12 +91,14 @@ def make(context: StageContext) -> Outcome:
         profile_engines.fetch_models(context.settings, reader)
         translator, synthesizer = at_work.enter_context(reader), at_work.enter_context(speaker)
         listener = profile_engines.take_verifier(context.settings)
-        verifier = at_work.enter_context(listener) if listener else None
+        # A voice that repeats itself is not listened to (`segments.line.verified`).
+        if listener and not synthesizer.deterministic:
+            at_work.enter_context(listener)
         request = film_request(
             context.settings,
             work,
             said,
-            FilmEngines(translator, synthesizer, verifier),
+            FilmEngines(translator, synthesizer, listener),
             targets=targets,
             context=briefed,
             existing=translations.lines,

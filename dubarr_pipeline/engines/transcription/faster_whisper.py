@@ -23,6 +23,7 @@ from dubarr_pipeline.engines.transcription.sounds import (
     heard_sound,
     read_passages,
 )
+from dubarr_pipeline.engines.transcription.whisper_codes import language_of, whisper_code
 from dubarr_pipeline.engines.transcription.whisper_worker import HeardPassage
 from dubarr_pipeline.errors import LanguageError, SettingsError
 from dubarr_pipeline.media.audio.resample import SPEECH_RATE, resample
@@ -50,7 +51,6 @@ from dubarr_pipeline.script.recognition.word_edges import on_speech
 from dubarr_pipeline.script.speakers.edges import voiced_pieces
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.text.languages import base_language, same_language
-from dubarr_pipeline.text.tables import read_table
 
 _log = logging.getLogger(__name__)
 _VERSION = 3
@@ -63,6 +63,8 @@ _PART_PAUSE_S = 0.5
 _SURE_PART, _SPEECH_PART = -0.6, 0.4
 """Least mean log probability, and highest probability of silence, at which what is heard in a part
 is believed: set on 8 true and 24 invented lines of two films (docs/decisions/0024)."""
+_BATCH, _CPU_BATCH = 8, 2
+"""Each takes 0.1 GB with the model base, and two cost as much time as eight on a CPU."""
 _FINEST_FIRST = ("float32", "bfloat16", "float16", "int8_float16", "int8")
 _GPU_ALONE = ("float16", "bfloat16", "int8_float16", "int8_bfloat16")
 """CTranslate2 rejects them on a CPU, or silently calculates in float32."""
@@ -81,7 +83,8 @@ class FasterWhisperOptions:
         smaller_model: taken instead where memory does not suffice, if it is here; empty: none.
         device: ``auto``, ``cuda``, ``cuda:N``, ``GPU-<uuid>`` or ``cpu``.
         precision: ``auto`` (float16 on a GPU, int8 on a CPU) or one of CTranslate2's compute types.
-        batch: passages that are heard at once.
+        batch: passages that are heard at once; 0: eight on a GPU, two on a CPU, to which more bring
+            nothing but memory.
         beam: wordings that are followed at once; 1 is fastest.
         hears: what is recognised: the film's ``original`` sound, its separated ``vocals``, or
             ``both``: the original, and where the rest is as loud as the voices these as well; the
@@ -89,7 +92,7 @@ class FasterWhisperOptions:
         passage_pause_s: a pause of this length ends what is heard in one go; shorter passages
             tell foreign insets better, longer ones words.
         passage_margin_s: sound around a passage that is heard with it, where no other lies.
-        foreign: whether each passage is asked for its language; costs a tenth more time.
+        foreign: whether each passage is asked for its language; costs hardly any time.
         languages: how languages are decided.
         script: how the words become lines.
         allow_cpu: whether it may leave a GPU whose memory does not suffice.
@@ -99,7 +102,7 @@ class FasterWhisperOptions:
     smaller_model: str = "Systran/faster-whisper-small"
     device: str = "auto"
     precision: str = "auto"
-    batch: int = 8
+    batch: int = 0
     beam: int = 5
     hears: Hears = "both"
     passage_pause_s: float = 2.0
@@ -119,6 +122,7 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
 
     def __init__(self, options: FasterWhisperOptions | None = None) -> None:
         self._options = options or FasterWhisperOptions()
+        self._group = self._options.batch or _BATCH
         super().__init__(self._options.device)
 
     def identity(self) -> str:
@@ -182,7 +186,7 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         return sound.passages(self._options.passage_pause_s, self._options.passage_margin_s)
 
     def _batches(self, sound: HeardSound) -> list[list[Span]]:
-        spans, size = self._passages(sound), self._options.batch
+        spans, size = self._passages(sound), self._group
         return [spans[first : first + size] for first in range(0, len(spans), size)]
 
     def _film_language(self, sound: HeardSound, declared: str | None) -> tuple[str, float | None]:
@@ -280,8 +284,8 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         sounds = read_passages(source.sound, parts)
         sure: list[tuple[Span, list[Passage]]] = []
         before = [w for p in passages for w in on_speech(p.words, speech)]
-        for first in range(0, len(sounds), self._options.batch):
-            some = sounds[first : first + self._options.batch]
+        for first in range(0, len(sounds), self._group):
+            some = sounds[first : first + self._group]
             for (part, _), heard in zip(some, self._write(some, film, source), strict=True):
                 words = [word for passage in heard for word in passage.words]
                 more = letters_within(words, part) >= max(1, letters_within(before, part))
@@ -306,7 +310,8 @@ class FasterWhisperTranscriber(LadderedEngine, Transcriber, TakeVerifier):
         options = self._options
         smaller = options.smaller_model
         spare = smaller if smaller != options.model and smaller and is_present(smaller) else None
-        first = WhisperConfiguration(device, options.batch, options.precision, model=options.model)
+        batch = options.batch or (_CPU_BATCH if device == "cpu" else _BATCH)
+        first = WhisperConfiguration(device, batch, options.precision, model=options.model)
         return whisper_rungs(first, spare, options.allow_cpu)
 
     def _arguments(self, configuration: EngineConfiguration) -> dict[str, object]:
@@ -379,22 +384,3 @@ def whisper_rungs(
     if allow_cpu and not on_cpu:
         steps.append(replace(first, device="cpu", batch=1, precision="int8"))
     return tuple(steps)
-
-
-_OWN_CODES = {"jv": "jw", "fil": "tl", "nb": "no", "iw": "he", "in": "id", "cmn": "zh"}
-_STANDARD = {"jw": "jv", "tl": "fil"}
-
-
-def whisper_code(language: str) -> str | None:
-    """Return Whisper's code for a BCP-47 language; None if it does not know it."""
-    known = read_table("dubarr_pipeline.engines", "languages")["whisper"].split()
-    for tag in (language.partition("-")[0].lower(), base_language(language) or ""):
-        code = _OWN_CODES.get(tag, tag)
-        if code in known:
-            return code
-    return None
-
-
-def language_of(code: str) -> str:
-    """Return the BCP-47 language that a code of Whisper's stands for."""
-    return _STANDARD.get(code, code)

@@ -3,12 +3,13 @@
 import ctypes
 import importlib.util
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dubarr_pipeline.engines.interfaces import Samples
 from dubarr_pipeline.errors import MissingRequirement, SettingsError
@@ -45,6 +46,30 @@ class HeardPassage:
     compression: float
 
 
+class Encodings:
+    """An encoder that keeps the passages whose language was asked last: their words come next.
+
+    Encoding is half the price of a passage.
+    """
+
+    def __init__(self, encode: Callable[[NDArray[np.float32]], Any]) -> None:
+        self._encode = encode
+        self._kept: list[tuple[NDArray[np.float32], Any]] = []
+
+    def keep(self, batches: Sequence[NDArray[np.float32]]) -> list[Any]:
+        """Encode batches of features, and keep them instead of those that were kept."""
+        self._kept.clear()
+        self._kept += [(features, self._encode(features)) for features in batches]
+        return [encoded for _, encoded in self._kept]
+
+    def __call__(self, features: NDArray[np.float32]) -> Any:
+        """Return the encoding of a batch of features; a kept one is the same."""
+        for known, encoded in self._kept:
+            if np.array_equal(known, features):
+                return encoded
+        return self._encode(features)
+
+
 class WhisperWorker:
     """The loaded model, from a folder that CTranslate2 reads, on ``"cpu"`` or ``"cuda:N"``."""
 
@@ -72,6 +97,8 @@ class WhisperWorker:
             compute_type=precision,
             local_files_only=True,
         )
+        self._encodings = Encodings(self._model.encode)
+        self._model.encode = self._encodings
         self._batched = BatchedInferencePipeline(self._model)
         self._batch, self._beam = batch, beam
 
@@ -82,9 +109,10 @@ class WhisperWorker:
         from faster_whisper.audio import pad_or_trim
 
         features = [pad_or_trim(self._model.feature_extractor(p)[..., :-1]) for p in passages]
+        starts = range(0, len(features), self._batch)
+        batches = [np.stack(features[start : start + self._batch]) for start in starts]
         likeliest: list[tuple[str, float]] = []
-        for first in range(0, len(features), self._batch):
-            encoded = self._model.encode(np.stack(features[first : first + self._batch]))
+        for encoded in self._encodings.keep(batches):
             for ranked in self._model.model.detect_language(encoded):
                 token, probability = ranked[0]
                 likeliest.append((token[2:-2], float(probability)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dubarr_pipeline.compute.oom_fallback import EngineConfiguration
 from dubarr_pipeline.engines.interfaces import Hearing
@@ -16,12 +17,15 @@ from dubarr_pipeline.engines.transcription.faster_whisper import (
     FasterWhisperOptions,
     FasterWhisperTranscriber,
     WhisperConfiguration,
-    language_of,
-    whisper_code,
     whisper_rungs,
 )
 from dubarr_pipeline.engines.transcription.sounds import heard_sound
-from dubarr_pipeline.engines.transcription.whisper_worker import HeardPassage, HeardWord
+from dubarr_pipeline.engines.transcription.whisper_codes import language_of, whisper_code
+from dubarr_pipeline.engines.transcription.whisper_worker import (
+    HeardPassage,
+    HeardWord,
+    WhisperWorker,
+)
 from dubarr_pipeline.errors import (
     EngineError,
     LanguageError,
@@ -451,6 +455,37 @@ def test_the_ladder_goes_by_batch_numbers_smaller_model_and_cpu() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("device", "asked", "batch"), [("cpu", 0, 2), ("cuda:0", 0, 8), ("cpu", 5, 5), ("cuda:1", 5, 5)]
+)
+def test_a_cpu_hears_few_passages_at_once(
+    tmp_path: Path, device: str, asked: int, batch: int
+) -> None:
+    engine = FasterWhisperTranscriber(FasterWhisperOptions(str(tmp_path), "", batch=asked))
+    assert engine._rungs(device)[0].batch == batch
+
+
+def test_a_passage_is_encoded_once_for_its_language_and_its_words(tiny_whisper: Path) -> None:
+    worker = WhisperWorker(tiny_whisper, "cpu", "int8", batch=2, beam=1)
+    passages = [np.full(5 * 16_000 + n, 0.01 * n, np.float32) for n in range(3)]
+    unasked = worker.write(passages, "en")
+    encodings, encoded = worker._encodings, list[int]()
+
+    def encode(features: NDArray[np.float32]) -> Any:
+        encoded.append(len(features))
+        return actually(features)
+
+    actually, encodings._encode = encodings._encode, encode
+    assert worker.languages(passages) == [("en", pytest.approx(1, abs=0.1))] * 3
+    assert worker.write(passages, "en") == unasked
+    assert encoded == [2, 1]
+    # Others are encoded, and none is kept but those that were asked last.
+    worker.write([passages[0] + 1], "en")
+    worker.languages(passages[:1])
+    assert encoded == [2, 1, 1, 1]
+    assert len(encodings._kept) == 1
+
+
 def test_out_of_memory_steps_down_and_the_steps_are_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -468,7 +503,7 @@ def test_out_of_memory_steps_down_and_the_steps_are_told(
             return f"{method} with {self.batch}"
 
     monkeypatch.setattr("dubarr_pipeline.engines.laddered_child.EngineChild", Full)
-    engine = FasterWhisperTranscriber(FasterWhisperOptions(str(tmp_path), "", "cpu"))
+    engine = FasterWhisperTranscriber(FasterWhisperOptions(str(tmp_path), "", "cpu", batch=8))
     with engine:
         assert engine.hear(np.zeros(9, np.float32), 16_000, "en") == "hear with 2"
         assert [step.taken[-18:] for step in engine.steps] == [
