@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from dubarr_pipeline.compute.json_lines import logs_json
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import DUB, PUBLISH, LibraryNames, names_of, stage_of
-from dubarr_pipeline.defs.operations.store_thrift import be_thrifty
+from dubarr_pipeline.defs.operations.store_thrift import be_thrifty, store_kept_open
 from dubarr_pipeline.defs.operations.store_version import check_version
 from dubarr_pipeline.defs.runtime.home import dagster_home
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, process_mark
@@ -130,6 +130,7 @@ def publish_here(
     return _run(definitions, instance, PUBLISH, video, settings, wishes, names)
 
 
+@store_kept_open()
 def _run(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,

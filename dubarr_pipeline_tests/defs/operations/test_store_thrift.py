@@ -1,17 +1,22 @@
 """A store of SQLite files: its migrations are read once by a process, its engines are kept."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy
+import sqlalchemy.event
 from alembic.script import Script
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from sqlalchemy.pool import NullPool
 
 from dubarr_pipeline.defs.operations import store_thrift
+from dubarr_pipeline.defs.operations.store_thrift import store_kept_open
 from dubarr_pipeline.defs.operations.store_version import is_up_to_date
 from dubarr_pipeline.defs.runtime.runs import open_instance
+from dubarr_pipeline_tests.fixtures.bench import Bench
 
 
 def _tables(home: Path) -> set[str]:
@@ -72,3 +77,61 @@ def test_a_store_that_was_deleted_is_made_again(tmp_path: Path) -> None:
             instance.add_dynamic_partitions("videos", ["a"])
             assert instance.get_dynamic_partitions("videos") == ["a"]
         shutil.rmtree(tmp_path / ".dagster")
+
+
+@pytest.fixture
+def opened() -> Iterator[list[object]]:
+    """Each connection to a file that this process has opened since."""
+    found: list[object] = []
+
+    def note(connection: object, _: object) -> None:
+        found.append(connection)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", note)
+    yield found
+    sqlalchemy.event.remove(sqlalchemy.Engine, "connect", note)
+
+
+def _held(folder: Path) -> list[str]:
+    """The files below a folder that this process has open."""
+    links = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return [link for link in links if link.startswith(str(folder))]
+
+
+def test_a_run_opens_each_file_a_few_times_and_leaves_none_open(
+    film: Path, bench: Bench, opened: list[object]
+) -> None:
+    """It took 900 before."""
+    assert bench.dub(film).code == 0
+    assert len(opened) < 200
+    assert _held(bench.work_dir / ".dagster") == []
+    assert not list(bench.work_dir.glob(".dagster/**/*-wal"))
+
+
+def test_a_store_that_is_kept_open_serves_others_and_closes_with_its_last_user(
+    tmp_path: Path, opened: list[object]
+) -> None:
+    with open_instance(tmp_path) as instance, open_instance(tmp_path) as other:
+        with store_kept_open():
+            with store_kept_open():
+                instance.add_dynamic_partitions("videos", ["a"])
+            before = len(opened)
+            for _ in range(20):
+                assert other.get_dynamic_partitions("videos") == ["a"]
+            assert len(opened) <= before + 1
+            assert _held(tmp_path) != []
+        assert _held(tmp_path) == []
+        other.add_dynamic_partitions("videos", ["b"])
+        assert instance.get_dynamic_partitions("videos") == ["a", "b"]
+
+
+def test_files_that_are_kept_open_are_within_a_bound(tmp_path: Path) -> None:
+    with open_instance(tmp_path), store_kept_open():
+        for number in range(100):
+            address = f"sqlite:///{tmp_path}/{number}.db"
+            engine = vars(sqlite_event_log)["create_engine"](address, poolclass=NullPool)
+            with engine.connect() as connection:
+                connection.execute(sqlalchemy.text("PRAGMA user_version"))
+            engine.dispose()
+            assert len(_held(tmp_path)) <= 40
+    assert _held(tmp_path) == []
