@@ -40,7 +40,7 @@ IPA, SEPARATOR = 0x02, ord("_") << 8
 HEADROOM_VOLUME = 70
 """Of 100: at espeak's own default, loud vowels clip."""
 NAME_BYTES = 16
-PROBE_TEXT, PROBE_LANGUAGE, PROBE_WPM = "erre", "es", 175
+PROBE_TEXT, PROBE_LANGUAGE, PROBE_WPM, QUICK_WPM = "erre", "es", 175, 350
 PROBE_STATES = 4
 """The probe sounds in as many ways, in turn, as the count of glottal cycles has effects."""
 LONGEST_DATA_PATH, LONGEST_VOICE_PATH = 150, 59
@@ -58,7 +58,8 @@ class Loaded:
     Attributes:
         callback: held here, so that it outlives every call of the library.
         heard: what the callback has been given since the last rendering.
-        probe: how `PROBE_TEXT` sounds in the state that `EspeakSession.rewind` brings about.
+        probe: the rate at which `PROBE_TEXT` is spoken, and how it sounds when it has brought about
+            the state of `EspeakSession.rewind`.
     """
 
     library: ctypes.CDLL
@@ -66,7 +67,7 @@ class Loaded:
     folder: tempfile.TemporaryDirectory[str]
     callback: ctypes._FuncPointer
     heard: list[bytes]
-    probe: bytes = b""
+    probe: tuple[int, bytes] | None = None
 
 
 class EspeakLibrary:
@@ -128,20 +129,30 @@ class EspeakSession:
             raise EngineError(f"espeak-ng refuses the voice definition {definition[-200:]!r}")
 
     def rewind(self) -> None:
-        """Bring what the library remembers of earlier lines to one and the same state; takes 1 ms.
+        """Bring what the library remembers of earlier lines to one and the same state.
 
         A word with a trill is spoken until it sounds in the first of its possible ways; in which
-        of them it sounds is all that later renderings depend on. Changes the voice.
+        of them it sounds is all that later renderings depend on. Takes 0.5 ms. Changes the voice.
         """
         self.set_voice(language_files()[PROBE_LANGUAGE].read_bytes() + b"\nflutter 0\n")
-        if not self._loaded.probe:
-            self._loaded.probe = min(self._probe() for _ in range(PROBE_STATES))
+        if self._loaded.probe is None:
+            first = PROBE_WPM, min(self._probes(PROBE_WPM))
+            self._seek(*first)
+            # At twice the rate it leads through the same states, at half the price.
+            quick, again = self._probes(QUICK_WPM), self._probes(QUICK_WPM)
+            alike = quick == again and len(set(quick)) == PROBE_STATES
+            self._loaded.probe = (QUICK_WPM, quick[-1]) if alike else first
+        self._seek(*self._loaded.probe)
+
+    def _seek(self, words_per_minute: int, sound: bytes) -> None:
         for _ in range(PROBE_STATES):
-            if self._probe() == self._loaded.probe:
+            if self.render(PROBE_TEXT, words_per_minute).tobytes() == sound:
                 return
 
-    def _probe(self) -> bytes:
-        return self.render(PROBE_TEXT, PROBE_WPM).tobytes()
+    def _probes(self, words_per_minute: int) -> list[bytes]:
+        """Return how the probe sounds in each state, from the next one on; the state is kept."""
+        heard = (self.render(PROBE_TEXT, words_per_minute) for _ in range(PROBE_STATES))
+        return [sound.tobytes() for sound in heard]
 
     def render(self, text: str, words_per_minute: int) -> Samples:
         """Speak `text` in the voice that was set: mono float32 ``(samples,)``, edges untrimmed."""
