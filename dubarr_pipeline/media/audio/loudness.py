@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import MediaToolError
 from dubarr_pipeline.media.audio.channels import loudness_weights
-from dubarr_pipeline.media.audio.k_weighting import FRAMES_PER_S, FramePowers, Powers
+from dubarr_pipeline.media.audio.k_weighting import FRAMES_PER_S, Powers, SummedPowers
 from dubarr_pipeline.media.audio.reader import Samples, overlapping
 from dubarr_pipeline.media.container.ffmpeg_graph import Link, Options
 from dubarr_pipeline.spans import Span
@@ -193,20 +193,20 @@ class LoudnessMeter:
 
     def __init__(self, rate: int, channels: int, layout: str | None = None) -> None:
         self.rate = rate
-        self._weights = loudness_weights(channels, layout)
-        self._stage = FramePowers(rate, channels, np.flatnonzero(self._weights).tolist())
+        self._channels = channels
+        self._stage = SummedPowers(rate, loudness_weights(channels, layout))
         self._frames: list[Powers] = []
         self._peaks = TruePeakMeter(channels)
 
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
-        apart = np.ascontiguousarray(block)
-        self._frames.append(self._weights @ self._stage.add(apart))
-        self._peaks.add(apart)
+        self._frames.append(self._stage.add(block))
+        self._peaks.add(np.ascontiguousarray(block))
 
     def finish(self) -> None:
         """Hear what is left."""
-        self._frames.append(self._weights @ self._stage.finish())
+        nothing = np.empty((self._channels, 0), np.float32)
+        self._frames.append(self._stage.add(nothing, last=True))
 
     @property
     def frames(self) -> Powers:

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dubarr_pipeline.media.audio.channels import loudness_weights
-from dubarr_pipeline.media.audio.k_weighting import FRAMES_PER_S, Powers, frame_length, frame_powers
+from dubarr_pipeline.media.audio.k_weighting import (
+    FRAMES_PER_S,
+    Powers,
+    frame_length,
+    summed_powers,
+)
 from dubarr_pipeline.media.audio.loudness import SILENCE_LUFS, integrated
 from dubarr_pipeline.media.audio.reader import Samples, is_silent
 from dubarr_pipeline.media.audio.resample import resample
@@ -259,11 +264,11 @@ def _trial_pass(film: OpenFilm, plan: MixPlan) -> Iterator[tuple[Powers, Powers,
     takes = dub_frames(plan.takes, plan.lines, film.rate / FRAMES_PER_S)
     for part in _parts(film.samples, film.rate):
         if part not in known:
-            original = film.accompaniment.read(part.start, part.end)
-            original += film.vocals.read(part.start, part.end)
-            known[part] = weights @ frame_powers(original, film.rate)
+            original = film.accompaniment.read_frames(part.start, part.end)
+            original += film.vocals.read_frames(part.start, part.end)
+            known[part] = summed_powers(original.T, film.rate, weights)
         before = known[part]
-        after = weights @ frame_powers(bed.read(part.start, part.end), film.rate)
+        after = summed_powers(bed.read(part.start, part.end), film.rate, weights)
         dub = np.zeros_like(before)
         sounding = takes[part.start // hop : part.start // hop + dub.size]
         dub[: sounding.size] = sounding

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.fft
 from scipy.signal import lfilter
 
 from dubarr_pipeline.errors import MediaToolError
 from dubarr_pipeline.media.audio.channels import layout_of, loudness_weights, positions
-from dubarr_pipeline.media.audio.k_weighting import FramePowers, frame_powers
+from dubarr_pipeline.media.audio.k_weighting import SummedPowers, frame_powers, summed_powers
 from dubarr_pipeline.media.audio.loudness import (
     SILENCE_DBTP,
     LoudnessMeter,
@@ -69,11 +71,41 @@ def test_frame_powers_are_those_of_the_filter_even_under_rumble():
 @pytest.mark.parametrize("size", [1, 333, 4800, 50_001])
 def test_blocks_of_any_length_give_the_same_powers(size):
     sound = pink(2, 100_003)
-    whole = frame_powers(sound, 48000)
-    stage = FramePowers(48000, 2)
+    whole = frame_powers(sound, 48000).sum(axis=0)
+    stage = SummedPowers(48000, np.ones(2))
     starts = range(0, sound.shape[1], size) if size > 1 else (0,)
     pieces = [stage.add(sound[:, s : s + size] if size > 1 else sound) for s in starts]
-    assert np.allclose(np.concatenate([*pieces, stage.finish()], axis=1), whole, rtol=1e-4)
+    pieces.append(stage.add(sound[:, :0], last=True))
+    assert np.allclose(np.concatenate(pieces), whole, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [48000, 44100, 8001])
+@pytest.mark.parametrize("weights", [(1,), (1, 1), (1, 1, 1, 0, 1.41, 1.41), (0, 0), (1, 0, 1, 1)])
+def test_channels_transformed_together_have_the_powers_of_each(rate, weights, monkeypatch):
+    sound = pink(len(weights), rate) * np.linspace(0.01, 1, len(weights), dtype=np.float32)[:, None]
+    sound[-1, rate // 2 :] = 0
+    each = np.array(weights) @ frame_powers(sound, rate)
+    counts = Counter()
+    for name in ("rfft", "fft"):
+        real = getattr(scipy.fft, name)
+
+        def count(found, *a, name=name, real=real, **k):
+            counts[name] += 1
+            return real(found, *a, **k)
+
+        monkeypatch.setattr(scipy.fft, name, count)
+    assert np.allclose(summed_powers(sound, rate, np.array(weights)), each, rtol=1e-5)
+    heard = sum(weight > 0 for weight in weights)
+    assert 2 * counts["fft"] + counts["rfft"] == max(1, heard)
+    assert counts["rfft"] <= 1
+
+
+def test_a_voice_in_the_middle_is_transformed_once(monkeypatch):
+    sound, transforms, real = np.repeat(pink(1, 48000), 2, axis=0), [], scipy.fft.rfft
+    monkeypatch.setattr(scipy.fft, "rfft", lambda *a, **k: transforms.append(1) or real(*a, **k))
+    left, right = frame_powers(sound, 48000)
+    assert len(transforms) == 1
+    assert np.array_equal(left, right)
 
 
 @pytest.mark.parametrize(
