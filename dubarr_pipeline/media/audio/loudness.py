@@ -44,20 +44,27 @@ def interpolated_peaks(sound: Samples, cell: int) -> Samples:
     `sound` is ``(channels, REACH + cells * cell + REACH)``: the margins are not reported.
     """
     inner = sound.shape[-1] - 2 * REACH
-    highest = np.abs(sound[:, REACH : REACH + inner])
-    for phase in PHASES:
-        value = np.zeros_like(highest)
-        for tap, weight in enumerate(phase):
-            value += weight * sound[:, tap : tap + inner]
-        np.maximum(highest, np.abs(value, out=value), out=highest)
+    between = np.zeros((len(PHASES), sound.shape[0], inner), np.float32)
+    # Not a product of matrices: its last bit would depend on the length.
+    for tap, weights in enumerate(PHASES.T[..., None, None]):
+        between += weights * sound[:, tap : tap + inner]
+    highest = np.abs(between, out=between).max(axis=0)
+    np.maximum(highest, np.abs(sound[:, REACH : REACH + inner]), out=highest)
     return highest.reshape(sound.shape[0], -1, cell).max(axis=2)
 
 
 def sample_peaks(sound: Samples, cell: int) -> Samples:
     """Return ``(cells,)``: the highest sample of all channels in every `cell` samples."""
+    return _channel_peaks(sound, cell).max(axis=0)
+
+
+def _channel_peaks(sound: Samples, cell: int) -> Samples:
+    """Return ``(channels, cells)``: as `sample_peaks`, each channel's own."""
     cells = sound.shape[-1] // cell
-    shaped = sound[:, : cells * cell].reshape(sound.shape[0], cells, cell)
-    return np.maximum(shaped.max(axis=2), -shaped.min(axis=2)).max(axis=0)
+    inner, starts = sound[:, : cells * cell], np.arange(cells) * cell
+    # Four times as fast as the maxima of an array of three dimensions.
+    highest = np.maximum.reduceat(inner, starts, axis=1)
+    return np.maximum(highest, -np.minimum.reduceat(inner, starts, axis=1), out=highest)
 
 
 class TruePeakMeter:
@@ -78,8 +85,7 @@ class TruePeakMeter:
 
     def _hear_cells(self, sound: Samples, cells: int) -> None:
         # Closest where a record is likeliest: most of a film is far below its highest peak.
-        inner = sound[:, REACH : REACH + cells * _CELL].reshape(-1, cells, _CELL)
-        peaks = np.maximum(inner.max(axis=2), -inner.min(axis=2))
+        peaks = _channel_peaks(sound[:, REACH : REACH + cells * _CELL], _CELL)
         hot = peaks * OVERSHOOT > self._highest
         if hot.any():
             windows = overlapping(sound, _CELL + 2 * REACH, _CELL)[hot]
