@@ -153,6 +153,13 @@ class Diarization:
         """The speakers in order of their ids."""
         return tuple(sorted({turn.speaker for turn in self.turns}))
 
+    def spans(self) -> dict[str, list[Span]]:
+        """Return speaker -> their turns, in the order of `turns`."""
+        found: dict[str, list[Span]] = {}
+        for turn in self.turns:
+            found.setdefault(turn.speaker, []).append(turn.span)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class SpeakerProfile:

@@ -73,10 +73,13 @@ class Lengths:
         self._phonemes = phonemes
         self._lock = threading.Lock()
         self._tasks: defaultdict[str, list[LineTask]] = defaultdict(list)
+        self._places: dict[tuple[str, int], int] = {}
         for task in tasks:
+            self._places[task.language, task.ordinal] = len(self._tasks[task.language])
             self._tasks[task.language].append(task)
         self._seen: defaultdict[str, dict[int, Observation | None]] = defaultdict(dict)
         self._frontier: defaultdict[str, int] = defaultdict(int)
+        self._first_known: dict[str, int] = {}
         self._snapshots: dict[tuple[str, int], LengthSnapshot] = {}
 
     def ready(self, task: LineTask) -> bool:
@@ -99,7 +102,10 @@ class Lengths:
         with self._lock:
             known = self._seen[task.language]
             # A later record would change a generation that other lines have read already.
-            known.setdefault(task.ordinal, seen)
+            if known.setdefault(task.ordinal, seen) is not None:
+                place = self._places[task.language, task.ordinal]
+                first = self._first_known.get(task.language, place)
+                self._first_known[task.language] = min(first, place)
             while self._frontier[task.language] in known:
                 self._frontier[task.language] += 1
 
@@ -120,11 +126,8 @@ class Lengths:
         with self._lock:
             if (task.language, voice_key(task)) in self._known:
                 return True
-            seen = self._seen[task.language]
-            return any(
-                seen.get(known.ordinal) is not None
-                for known in self._tasks[task.language][: generation(task.ordinal)]
-            )
+            first, learned = self._first_known.get(task.language), generation(task.ordinal)
+            return first is not None and first < learned
 
     def learned(self) -> Document:
         """Return the model after this film, earlier films included, for the next one."""

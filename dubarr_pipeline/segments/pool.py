@@ -44,6 +44,8 @@ class Pool:
         self._parked: defaultdict[str, list[tuple[int, LineTask, Draft]]] = defaultdict(list)
         self._waiting: Counter[str] = Counter()
         self._results: dict[int, LineResult] = {}
+        self._wanted, self._done = Counter(task.language for task in tasks), Counter[str]()
+        self._spoken = self._takes = 0
         self._stopped = False
         self._languages = tuple(dict.fromkeys(task.language for task in tasks))
 
@@ -54,7 +56,7 @@ class Pool:
             finished = by_person(task, self._deps.cache.finished(task))
             if finished is not None:
                 self._deps.lengths.settle(task, finished.natural)
-                self._results[task.position] = finished
+                self._keep(task, finished)
         began_s, before = time.monotonic(), len(self._results)
         # Enough threads for a call running and one waiting in every slot of both services.
         slots = self._deps.llm.concurrency + self._deps.tts.concurrency
@@ -89,16 +91,13 @@ class Pool:
 
         `before` lines were done when it began.
         """
+        # Counted as lines end, not here: that would be all lines, four times a second.
         with self._changed:
-            results = list(self._results.values())
-        done, total = len(results), len(self._tasks)
-        spoken = [result for result in results if result.takes]
-        per_language = Counter(result.language for result in results)
-        wanted = Counter(task.language for task in self._tasks)
-        notes = [", ".join(f"{name} {per_language[name]}/{wanted[name]}" for name in wanted)]
-        if spoken:
-            takes = sum(len(result.takes) for result in spoken) / len(spoken)
-            notes.append(f"{takes:.2f} takes/line")
+            done, total = len(self._results), len(self._tasks)
+            ended = (f"{name} {self._done[name]}/{count}" for name, count in self._wanted.items())
+            notes = [", ".join(ended)]
+            if self._spoken:
+                notes.append(f"{self._takes / self._spoken:.2f} takes/line")
         llm, tts = self._deps.llm.load(), self._deps.tts.load()
         notes.append(f"waiting: llm {llm.waiting}, tts {tts.waiting}")
         if before < done < total:
@@ -166,9 +165,15 @@ class Pool:
     def _finish(self, task: LineTask, result: LineResult) -> None:
         self._deps.lengths.settle(task, result.natural)
         with self._changed:
-            self._results[task.position] = result
+            self._keep(task, result)
             self._unpark(task.language)
             self._changed.notify_all()
+
+    def _keep(self, task: LineTask, result: LineResult) -> None:
+        self._results[task.position] = result
+        self._done[task.language] += 1
+        self._spoken += bool(result.takes)
+        self._takes += len(result.takes)
 
     def _unpark(self, language: str) -> None:
         with self._changed:

@@ -39,10 +39,8 @@ def make(context: StageContext) -> Outcome:
         found = diarizer.diarize(voices, sound.speech, cues, context.on_progress)
     write_diarization(work.diarization, found, engine=diarizer.identity())
     seconds = {
-        found.names.get(speaker, speaker): to_seconds(
-            total(t.span for t in found.turns if t.speaker == speaker), rate
-        )
-        for speaker in found.speakers
+        found.names.get(speaker, speaker): to_seconds(total(spans), rate)
+        for speaker, spans in sorted(found.spans().items())
     }
     return Outcome(
         files=[work.diarization],

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -11,6 +11,7 @@ from dubarr_pipeline.engines.context import counting
 from dubarr_pipeline.engines.interfaces import AudioReader, ScriptAnalysis, ScriptAnalyzer
 from dubarr_pipeline.media.audio.pitch import median_pitch
 from dubarr_pipeline.progress import OnProgress, Progress, ignore_progress
+from dubarr_pipeline.script.cues.lines import SpeakerLookup
 from dubarr_pipeline.script.model import Context, Diarization, SpeakerProfile, Term, Transcript
 from dubarr_pipeline.script.speakers.features import voice_level_lufs
 from dubarr_pipeline.script.speakers.sex import sounds_like, tract_octaves
@@ -66,8 +67,20 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
     ) -> ScriptAnalysis:
         counts = counting.count_speakers(transcript)
         speakers = sorted({*diarization.speakers, *counts})
+        lookup, turns = SpeakerLookup(diarization), diarization.spans()
+        # Turns during which nobody else speaks, if there are any.
+        alone = {
+            who: [span for span in own if not any(map(span.overlap, lookup.others(who, span)))]
+            for who, own in turns.items()
+        }
         profiles = tuple(
-            self._profile(speaker, counts.get(speaker), diarization, vocals) for speaker in speakers
+            self._profile(
+                SpeakerProfile(speaker, diarization.names.get(speaker)),
+                counts.get(speaker),
+                alone.get(speaker) or turns.get(speaker, []),
+                vocals,
+            )
+            for speaker in speakers
         )
         context = self._context(transcript, diarization, counts)
         on_progress(Progress(1, 1))
@@ -105,15 +118,12 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
 
     def _profile(
         self,
-        speaker: str,
+        profile: SpeakerProfile,
         count: counting.SpeakerTally | None,
-        diarization: Diarization,
+        spans: Sequence[Span],
         vocals: AudioReader,
     ) -> SpeakerProfile:
-        own = [turn.span for turn in diarization.turns if turn.speaker == speaker]
-        others = [turn.span for turn in diarization.turns if turn.speaker != speaker]
-        # Turns during which nobody else speaks, if there are any.
-        spans = [span for span in own if not any(span.overlap(o) for o in others)] or own
+        """Add to a profile what their lines say, and what is heard in the spans."""
         pitch_hz = median_pitch(vocals, spans, self._options.longest_heard_s)
         gender, basis = self._gender(vocals, spans, pitch_hz)
         style = None
@@ -122,9 +132,8 @@ class PlainScriptAnalyzer(ScriptAnalyzer):
             word = "fast" if pace >= 3.6 else "slow" if pace < 2.0 else "steady"
             per_line = count.words / count.lines
             style = f"{word}, {pace:.1f} words a second, {per_line:.0f} words a line"
-        return SpeakerProfile(
-            speaker=speaker,
-            name=diarization.names.get(speaker),
+        return replace(
+            profile,
             gender=gender,
             gender_basis=basis,
             style=style,

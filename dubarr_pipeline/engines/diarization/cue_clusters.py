@@ -310,14 +310,18 @@ def _fill_unheard(pieces: Sequence[ScriptLine], voices: Sequence[_Voice]) -> lis
     known = {id(voice.piece): voice for voice in voices}
     of_name = {name: v.key for v in voices if (name := speaker_name(v.piece))}
     filled: list[_Voice] = []
+    last = before = "group 0"
     for piece in pieces:
         voice = known.get(id(piece))
         if voice is None:
             name = speaker_name(piece)
             # Else it is the last speaker's, or in a dialogue that of the one before.
-            keys = [v.key for v in reversed(filled)] or ["group 0"]
-            other = next((k for k in keys if piece.new_speaker and k != keys[0]), keys[0])
+            other = before if piece.new_speaker else last
             key = of_name.setdefault(name, f"name {name}") if name else other
             voice = _Voice(piece, key, 0.6 if name else 0.2)
+        if not filled:
+            last = before = voice.key
+        elif voice.key != last:
+            last, before = voice.key, last
         filled.append(voice)
     return filled

@@ -120,7 +120,8 @@ class _Split:
     def _overlapping(self, here: Span) -> Iterator[Span]:
         while self._next < len(self._spans) and self._spans[self._next].end <= here.start:
             self._next += 1
-        for span in self._spans[self._next :]:
+        for number in range(self._next, len(self._spans)):
+            span = self._spans[number]
             if span.start >= here.end:
                 return
             yield span

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from dubarr_pipeline.script.cues.alignment import SpeechMap
 from dubarr_pipeline.script.cues.text import name_key
-from dubarr_pipeline.script.model import Diarization, Kind, ScriptLine, Word
+from dubarr_pipeline.script.model import Diarization, Kind, ScriptLine, Turn, Word
 from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.text.sentences import continues, join_texts, sentence_starts
 from dubarr_pipeline.text.syllables import pause_weight, text_weight, word_weight
@@ -209,8 +209,7 @@ class SpeakerLookup:
         scores: dict[str, float] = {}
         best_fit: dict[str, float] = {}
         sure: dict[str, float] = {}
-        first = bisect_left(self._starts, span.start - self._longest)
-        for turn in self._turns[first : bisect_right(self._starts, span.end)]:
+        for turn in self._near(span):
             if not (common := turn.span.overlap(span)):
                 continue
             scores[turn.speaker] = scores.get(turn.speaker, 0.0) + common / max(1, span.length)
@@ -226,3 +225,16 @@ class SpeakerLookup:
         around = self._turns[max(0, at - 2) : at + 2]
         nearest = min(around, key=lambda t: max(t.span.start - span.end, span.start - t.span.end))
         return nearest.speaker, 0.2
+
+    def others(self, speaker: str, span: Span) -> list[Span]:
+        """Return the turns of all but one speaker that overlap a span or touch it, in order."""
+        return [
+            turn.span
+            for turn in self._near(span)
+            if turn.speaker != speaker and turn.span.end >= span.start
+        ]
+
+    def _near(self, span: Span) -> Sequence[Turn]:
+        """Return all turns that may overlap a span or touch it, and perhaps some before it."""
+        first = bisect_left(self._starts, span.start - self._longest)
+        return self._turns[first : bisect_right(self._starts, span.end)]

@@ -98,12 +98,12 @@ def cast_speakers(
                 f"{who} has no voice {name!r} in {language}: choose one of {', '.join(deal.voices)}"
             )
     found = deal.complete(chosen, earlier or {})
-    holders = Counter(found.values())
+    holders = _holders(found)
     cast: dict[str, CastVoice] = {}
     for who, name in found.items():
-        with_whom = [other for other in found if other != who and found[other] == name]
+        with_whom = [other for other in holders[name] if other != who]
         warnings = _warnings(deal.profiles[who], deal.voices[name], language, who in chosen)
-        if holders[name] > 1:
+        if with_whom:
             warnings = (f"shared with {', '.join(with_whom)}", *warnings)
         why = "chosen by a person"
         if who not in chosen:
@@ -162,11 +162,13 @@ class _Deal:
     def _shared(self, who: str, found: Mapping[str, str], earlier: str | None) -> str:
         """Return the voice that one more speaker shares with whom they hardly ever meet."""
 
+        holders = _holders(found)
+
         def badness(name: str) -> tuple[bool, bool, int, int, float]:
-            holders = [other for other, voice in found.items() if voice == name]
-            meetings = sum(self.near[who, other] for other in holders)
+            meetings = sum(self.near[who, other] for other in holders.get(name, ()))
             cost = self._cost(who, name)
-            return cost >= _WRONG_SEX, name != earlier, meetings, len(holders), cost
+            held = len(holders.get(name, ()))
+            return cost >= _WRONG_SEX, name != earlier, meetings, held, cost
 
         return min(self.voices, key=badness)
 
@@ -188,6 +190,14 @@ class _Deal:
             cost += _WRONG_AGE
         cost += _ANOTHERS if name in self.reserved else 0.0
         return cost + (0.0 if voice.native else _ACCENT)
+
+
+def _holders(found: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return voice -> who speaks with it, in their order."""
+    holders: dict[str, list[str]] = {}
+    for who, name in found.items():
+        holders.setdefault(name, []).append(who)
+    return holders
 
 
 def _conversations(lines: Sequence[Segment]) -> Counter[tuple[str, str]]:

@@ -133,6 +133,9 @@ def centroids(points: Points, labels: Labels, weights: NDArray[np.float64] | Non
 _SHORT_SHARE = 0.6
 """Pieces with less than this share of the median's frames join groups but do not form them."""
 _SHORT_FRAMES = 80
+_MOST_FORMING = 4000
+"""Pieces that form groups at most, spread over the film: memory and time grow with their square. No
+film has as many lines; 200 MB."""
 _NEIGHBOURS = 8
 """Lines before a line that may still be spoken when it begins."""
 _TWO_VOICES_OCTAVES = 0.6
@@ -190,21 +193,10 @@ def group_pieces(
     speakers = 2 if voiced.apart or registers else 1
     fewest = max(options.fewest, len({n for n in names if n}), speakers)
     limited = replace(options, most=max(options.most, fewest), fewest=fewest)
-    # Short pieces have uncertain features: they join groups, but do not form them.
     frames = voiced.frames
-    limit = min(_SHORT_FRAMES, float(np.median(frames)) * _SHORT_SHARE)
-    long = frames >= limit
-    if long.sum() < max(2, limited.fewest):
-        long = np.ones(len(frames), bool)
+    # Where every piece has a name, nothing need be heard.
     labels = np.zeros(len(frames), np.int64)
-    if division is None:
-        labels[long] = cluster(voiced.points[long], limited, voiced.spread)
-    else:
-        labels[long] = division(long, limited)
-    _, labels[long] = np.unique(labels[long], return_inverse=True)
-    centres = centroids(voiced.points[long], labels[long], frames[long].astype(np.float64))
-    labels[~long] = _distances(voiced.points[~long], centres).argmin(axis=1)
-    groups = _with_names(voiced, labels, names)
+    groups = _with_names(voiced, labels if all(names) else _heard(voiced, limited, division), names)
     groups = _parted(voiced, groups, names)
     # 1 for a name; else from 0.5 (between two speakers) to 1 (much nearer to this one).
     sure = np.array([name is not None for name in names])
@@ -216,6 +208,28 @@ def group_pieces(
     distances[rows, groups] = np.inf
     margin = (distances.min(axis=1) - own) / np.maximum(distances.min(axis=1) + own, 1e-9)
     return groups, np.where(sure, 1.0, np.clip(0.6 + margin, 0.3, 0.99))
+
+
+def _heard(voiced: VoicedPieces, options: ClusterOptions, division: Division | None) -> Labels:
+    """Return the group of every piece by its voice alone."""
+    frames = voiced.frames
+    # Short pieces have uncertain features: they join groups, but do not form them.
+    limit = min(_SHORT_FRAMES, float(np.median(frames)) * _SHORT_SHARE)
+    long = frames >= limit
+    if long.sum() < max(2, options.fewest):
+        long = np.ones(len(frames), bool)
+    if (count := int(long.sum())) > _MOST_FORMING:
+        chosen = np.flatnonzero(long)[np.arange(_MOST_FORMING) * count // _MOST_FORMING]
+        long = np.isin(np.arange(len(frames)), chosen)
+    labels = np.zeros(len(frames), np.int64)
+    if division is None:
+        labels[long] = cluster(voiced.points[long], options, voiced.spread)
+    else:
+        labels[long] = division(long, options)
+    _, labels[long] = np.unique(labels[long], return_inverse=True)
+    centres = centroids(voiced.points[long], labels[long], frames[long].astype(np.float64))
+    labels[~long] = _distances(voiced.points[~long], centres).argmin(axis=1)
+    return labels
 
 
 def pairs_apart(

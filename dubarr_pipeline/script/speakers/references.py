@@ -2,6 +2,7 @@
 
 import io
 import logging
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 from dubarr_pipeline.files import whole_file, write_json
 from dubarr_pipeline.media.audio.reader import Samples, SoundReader, read_mono
 from dubarr_pipeline.media.audio.resample import resample
-from dubarr_pipeline.script.model import Diarization, Transcript, Turn
+from dubarr_pipeline.script.cues.alignment import SpeechMap
+from dubarr_pipeline.script.cues.lines import SpeakerLookup
+from dubarr_pipeline.script.model import Diarization, Transcript, Word
 from dubarr_pipeline.script.speakers.edges import tighten
 from dubarr_pipeline.spans import Span, complement, merge, to_samples, to_seconds
 
@@ -113,18 +116,16 @@ def choose_refs(
     in order of their ids.
     """
     sources = _Sources(vocals, accompaniment, options)
-    songs = [s.span for s in transcript.segments if s.kind == "song"] if transcript else []
+    lines = transcript.segments if transcript else ()
+    songs = SpeechMap([s.span for s in lines if s.kind == "song"])
+    said: dict[str, list[Word]] = {}
+    for line in lines:
+        said.setdefault(line.speaker, []).extend(line.words if line.kind == "speech" else ())
+    lookup, turns = SpeakerLookup(diarization), diarization.spans()
     chosen: list[SpeakerRef] = []
     for speaker in diarization.speakers:
-        spans = _alone(diarization.turns, speaker, songs, sources)
-        candidates = _candidates(spans, sources)
-        if transcript:
-            words = [w for s in transcript.lines if s.speaker == speaker for w in s.words]
-            timed = [((w.span.start + w.span.end) // 2, w.text) for w in words]
-            candidates = [
-                replace(c, text=" ".join(text for at, text in timed if c.span.contains(at)))
-                for c in candidates
-            ]
+        spans = _alone(speaker, turns[speaker], lookup, songs, sources)
+        candidates = _with_words(_candidates(spans, sources), said.get(speaker, ()))
         chosen.append(_choose(speaker, candidates, options))
     count = sum(ref.chosen is not None for ref in chosen)
     _log.info("voice references for %d of %d speakers", count, len(chosen))
@@ -145,10 +146,11 @@ def clean_lines(
     """
     sources, rate = _Sources(vocals, accompaniment, options), vocals.rate
     shortest, longest = (to_samples(s, rate) for s in (options.shortest_s, options.longest_s))
+    lookup = SpeakerLookup(diarization)
     samples: dict[int, RefCandidate] = {}
     for line in transcript.lines:
-        others = (turn.span for turn in diarization.turns if turn.speaker != line.speaker)
-        if line.span.length < shortest or any(line.span.overlap(other) for other in others):
+        others = lookup.others(line.speaker, line.span)
+        if line.span.length < shortest or any(map(line.span.overlap, others)):
             continue
         span = Span(line.span.start, min(line.span.end, line.span.start + longest))
         sample = _measured(span, sources)
@@ -158,24 +160,30 @@ def clean_lines(
 
 
 def _alone(
-    turns: Sequence[Turn], speaker: str, songs: Sequence[Span], sources: _Sources
+    speaker: str, turns: Sequence[Span], lookup: SpeakerLookup, songs: SpeechMap, sources: _Sources
 ) -> list[Span]:
     """Return the speaker's turns less all others', with a little distance."""
     rate = sources.vocals.rate
     apart = to_samples(sources.options.apart_s, rate)
-    others = [turn.span.pad(apart, apart) for turn in turns if turn.speaker != speaker]
-    own = merge(
-        (turn.span for turn in turns if turn.speaker == speaker),
-        to_samples(sources.options.bridged_pause_s, rate),
-    )
-    sound = Span(0, sources.vocals.samples)
-    clipped = [part for span in own if (part := span.clip(sound))]
-    taken = merge([*others, *songs])
-    return [
-        free
-        for span in clipped
-        for free in complement([other for other in taken if other.overlap(span)], span)
-    ]
+    sound, free = Span(0, sources.vocals.samples), list[Span]()
+    for whole in merge(turns, to_samples(sources.options.bridged_pause_s, rate)):
+        if span := whole.clip(sound):
+            others = lookup.others(speaker, span.pad(apart, apart))
+            taken = [other.pad(apart, apart) for other in others]
+            free += complement([*taken, *songs.within(span)], span)
+    return free
+
+
+def _with_words(candidates: Sequence[RefCandidate], words: Sequence[Word]) -> list[RefCandidate]:
+    """Return the candidates with those of a speaker's words whose middle lies in them."""
+    middles = [(word.span.start + word.span.end) // 2 for word in words]
+    order = sorted(range(len(words)), key=middles.__getitem__)
+    moments = [middles[number] for number in order]
+    found: list[RefCandidate] = []
+    for each in candidates:
+        inside = order[bisect_left(moments, each.span.start) : bisect_left(moments, each.span.end)]
+        found.append(replace(each, text=" ".join(words[number].text for number in sorted(inside))))
+    return found
 
 
 def _candidates(spans: Iterable[Span], sources: _Sources) -> list[RefCandidate]:
