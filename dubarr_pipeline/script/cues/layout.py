@@ -183,7 +183,7 @@ def missed_lines(
     the original voice audible.
     """
     bridged, pad = to_samples(_BRIDGED_S, clock.rate), to_samples(DETECTOR_PAD_S, clock.rate)
-    film, missed = Span(0, clock.samples), list[Span]()
+    film, missed, heard = Span(0, clock.samples), list[Span](), SpeechMap(speech)
     for piece in lay_out(cues, speech, clock).pieces:
         if piece.kind != "speech":
             continue
@@ -191,7 +191,8 @@ def missed_lines(
         if not piece.supported:
             missed.append(piece.span.pad(pad, pad))
             continue
-        missed += [gap for gap in complement(speech, piece.span) if gap.length <= bridged]
+        silent = complement(heard.within(piece.span), piece.span)
+        missed += [gap for gap in silent if gap.length <= bridged]
     return tuple(merge(part for span in missed if (part := span.clip(film))))
 
 

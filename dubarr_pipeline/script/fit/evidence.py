@@ -168,11 +168,33 @@ class Signals:
         return np.rint((times_s - self._first_s) / STEP_S).astype(np.int64)
 
 
+_STEPS_AT_ONCE = 1 << 14
+
+
 def _tables(
     times: Floats, speech: FitSpeech, options: EvidenceOptions
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return the tables for starts, ends and pauses, discounted: three of (steps,)."""
-    share = np.diff(_covered(np.append(times, times[-1] + STEP_S), speech)) / STEP_S
+    # In parts: some twenty arrays are needed for each.
+    values, borders = np.empty((4, len(times))), np.append(times, times[-1] + STEP_S)
+    for first in range(0, len(times), _STEPS_AT_ONCE):
+        part = borders[first : first + _STEPS_AT_ONCE + 1]
+        values[:, first : first + _STEPS_AT_ONCE] = _values(part, speech, options)
+    spoken, silent = _running(values[0]), _running(values[1])
+    tables = (values[2] - spoken, spoken - silent + values[3], silent)
+    at_start, at_end, at_pause = ((table * options.discount).astype(np.float32) for table in tables)
+    return at_start, at_end, at_pause
+
+
+def _values(
+    borders: Floats, speech: FitSpeech, options: EvidenceOptions
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the evidence of steps: under a cue, in its pause, at its start, and at its end.
+
+    `borders` are the times of the steps, and of the step behind them.
+    """
+    times = borders[:-1]
+    share = np.diff(_covered(borders, speech)) / STEP_S
     # The usual share of speech: that within `LOCAL_S` of each time, as far as the film goes.
     centre = np.clip(times, 0, speech.film_s)
     before, after = np.maximum(centre - LOCAL_S, 0), np.minimum(centre + LOCAL_S, speech.film_s)
@@ -184,16 +206,13 @@ def _tables(
     under_cue = _log_odds(share, np.maximum(options.speech_share, (1 + usual) / 2), usual) * weight
     crowded = np.clip((usual - CROWDED) / (COMMONEST - CROWDED), 0, 1)
     in_pause = _log_odds(share, usual * (0.35 + 0.6 * crowded), usual) * weight
-    spoken = _running(np.where(within, under_cue, options.outside_per_s * STEP_S))
-    silent = _running(np.where(within, in_pause, 0.0))
+    under_cue = np.where(within, under_cue, options.outside_per_s * STEP_S)
     edge = _edge_evidence(times, speech.starts, options.start_spread_s, options.start_hits)
     starts = np.where(within, np.maximum(edge, edge * trust), 0.0)
     lingering = times - options.linger_s
     edge = _edge_evidence(lingering, speech.ends, options.end_spread_s, options.end_hits)
     ends = np.where(within, np.maximum(edge, edge * trust), 0.0)
-    tables = (starts - spoken, spoken - silent + ends, silent)
-    at_start, at_end, at_pause = ((table * options.discount).astype(np.float32) for table in tables)
-    return at_start, at_end, at_pause
+    return under_cue, np.where(within, in_pause, 0.0), starts, ends
 
 
 def _trust(times: Floats, speech: FitSpeech, stretch_s: float) -> Floats:
