@@ -161,7 +161,6 @@ class _Deal:
 
     def _shared(self, who: str, found: Mapping[str, str], earlier: str | None) -> str:
         """Return the voice that one more speaker shares with whom they hardly ever meet."""
-
         holders = _holders(found)
 
         def badness(name: str) -> tuple[bool, bool, int, int, float]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dubarr_pipeline.script.model import ScriptLine, Turn
+from dubarr_pipeline.script.speakers import grouping
 from dubarr_pipeline.script.speakers.grouping import (
     ClusterOptions,
     VoicedPieces,
@@ -122,3 +123,30 @@ def test_thousands_of_named_speakers_take_no_cube_of_memory() -> None:
     assert len(set(groups)) == count
     # Some matrices of n squared; with the features of every pair it was 30 times one of them.
     assert peak < 8 * 8 * count**2
+
+
+def _voiced(names: list[str | None]) -> VoicedPieces:
+    count = len(names)
+    pieces = tuple(
+        ScriptLine(n, Span(n, n + 1), "Words.", name=name) for n, name in enumerate(names)
+    )
+    points = np.resize(clouds(2, 4), (count, 8))
+    return VoicedPieces(pieces, points, np.full(count, 100, np.int64), np.full(count, 7.0))
+
+
+@pytest.mark.parametrize(("unnamed", "formed"), [(0, []), (1, [9]), (41, [20])])
+def test_groups_are_formed_only_where_a_name_is_missing_and_by_a_bounded_number(
+    monkeypatch: pytest.MonkeyPatch, unnamed: int, formed: list[int]
+) -> None:
+    monkeypatch.setattr(grouping, "_MOST_FORMING", 20)
+    asked: list[int] = []
+
+    def divide(long: np.ndarray, _: ClusterOptions) -> np.ndarray:
+        asked.append(int(long.sum()))
+        return np.zeros(asked[-1], np.int64)
+
+    voiced = _voiced([*["ANNA", "BRUNO"] * 4, *[None] * unnamed])
+    groups, _ = group_pieces(voiced, ClusterOptions(), divide)
+    assert asked == formed
+    assert groups[:8].tolist() == [0, 1] * 4
+    assert len(groups) == 8 + unnamed
