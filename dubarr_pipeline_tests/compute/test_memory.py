@@ -113,3 +113,33 @@ def test_a_fault_tells_how_much():
     assert kept(reading(), reading(vram=1 << 30)).faults == (
         "GPU memory in use has grown by 1074 MB (tolerated: 268)",
     )
+
+
+_ARENAS = """
+import ctypes, threading
+from dubarr_pipeline.compute.memory import measured
+
+def work():
+    meeting = threading.Barrier(12)
+    def hold():
+        held = [bytearray(4096) for _ in range(8)]
+        meeting.wait()
+        return held
+    threads = [threading.Thread(target=hold) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+measured(work)
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+def test_threads_of_a_stage_share_the_reserves_of_the_c_library():
+    told = subprocess.run(
+        [sys.executable, "-c", _ARENAS], capture_output=True, text=True, check=True
+    )
+    assert 1 <= told.stdout.count("<heap nr=") <= 2
