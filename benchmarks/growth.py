@@ -242,7 +242,7 @@ def measure_library(folder: Path) -> Iterator[Row]:
 PIECE_MINUTES = 10
 MINUTES = {2: (10, 45, 180), 6: (10, 180)}
 """Lengths of the films, by channels."""
-FILM_RATE = 12_000
+FILM_RATE = "12000"
 _SURROUND = "pan=5.1|FL=0.3*c0|FR=0.3*c1|FC=0.7*c0+0.7*c1|LFE=0*c0|BL=0.1*c0|BR=0.1*c1"
 
 
@@ -253,10 +253,10 @@ def repeated(piece: Path, channels: int, minutes: int) -> Path:
     once = piece.with_name(f"{channels}.mkv")
     ffmpeg.run(["-y", "-i", piece, "-c:v", "copy", *sound, "-b:a", f"{32 * channels}k", once])
     long = piece.with_name("long.mkv")
-    ffmpeg.run(["-y", "-stream_loop", max(1, again), "-i", once, "-map", "0", "-c", "copy", long])
-    ffmpeg.run(["-y", "-i", long, "-t", 60 * minutes, "-map", "0", "-c", "copy", film])
+    ffmpeg.run(["-y", "-stream_loop", str(again), "-i", once, "-map", "0", "-c", "copy", long])
+    ffmpeg.run(["-y", "-i", long, "-t", str(60 * minutes), "-map", "0", "-c", "copy", film])
     # Packets of sound do not end with the piece.
-    period_ms = 1000 * (probe_video(long).duration_s - probe_video(once).duration_s) / max(1, again)
+    period_ms = 1000 * (probe_video(long).duration_s - probe_video(once).duration_s) / again
     text = sidecar(piece, "en").read_text(encoding="utf-8")
     said = [
         Cue(Span(each.start_ms, each.end_ms).shift(round(number * period_ms)), each.text)
