@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -27,10 +28,13 @@ from statistics import fmean
 from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# As the command `dubarr` does.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from figures import Row, peak_mb, show
 
+from dubarr_pipeline.media.audio.k_weighting import frame_powers
 from dubarr_pipeline.media.audio.loudness import Loudness
 from dubarr_pipeline.media.audio.wav import WaveWriter, write_wave
 from dubarr_pipeline.media.container import ffmpeg
@@ -182,7 +186,11 @@ def _cpu_s() -> float:
 
 
 def mix_here(folder: Path, film: Film, preset: Preset) -> Cost:
-    """Mix the film that lies in the folder, in this (fresh) process."""
+    """Mix the film that lies in the folder, in this (fresh) process.
+
+    SciPy's transforms are loaded before: in a dub, the stages before the mix have done so.
+    """
+    frame_powers(np.ones((1, RATE), np.float32), RATE)
     windows = windows_of(film)
     kept = tuple(windows[5::50])
     takes = [take for take in placed_takes(folder, windows) if take.window not in kept]

@@ -87,6 +87,8 @@ class Limiter:
         short = cells * _COARSE - watched.shape[1]
         padded = np.pad(watched, ((0, 0), (REACH, short + REACH)))
         hot = sample_peaks(padded[:, REACH:-REACH], _COARSE) * OVERSHOOT > self._ceiling
+        if not hot.any():
+            return None
         needed = np.ones((cells, _COARSE // _CELL), np.float32)
         for channel in padded:
             windows = np.lib.stride_tricks.sliding_window_view(channel, _COARSE + 2 * REACH)

@@ -206,6 +206,28 @@ def test_no_line_is_rendered_more_than_three_times(monkeypatch: pytest.MonkeyPat
         assert len(set(rates)) == len(rates)
 
 
+def test_before_a_line_the_library_is_rewound_by_quick_probes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[int] = []
+    render = espeak_library.EspeakSession.render
+
+    def counted(self: espeak_library.EspeakSession, text: str, rate: int) -> object:
+        if text == espeak_library.PROBE_TEXT:
+            rates.append(rate)
+        return render(self, text, rate)
+
+    with EspeakSynthesizer() as engine:
+        first = engine.speak(request("Perro rojo.")).samples
+        monkeypatch.setattr(espeak_library.EspeakSession, "render", counted)
+        for text in ("Carro.", "El perro corre.", "Perro rojo."):
+            rates.clear()
+            again = engine.speak(request(text)).samples
+            assert 1 <= len(rates) <= espeak_library.PROBE_STATES
+            assert set(rates) == {espeak_library.QUICK_WPM}
+    assert np.array_equal(first, again)
+
+
 def test_phonemes_are_espeaks_own() -> None:
     assert phonemes("Esta hoja, un gato.", "es") == "ˈesta ˈoxa, ˈuŋ ɡˈato"  # noqa: RUF001
     assert phoneme_count("Esta hoja, un gato.", "es") == 13
