@@ -21,6 +21,8 @@ CHILD_TOLERANCE_BYTES = 32 << 20
 """Tolerated memory of processes that a stage leaves running: a bare Python takes 10 MB."""
 VRAM_TOLERANCE_BYTES = 256 << 20
 """Less than a CUDA context takes that is left behind (300 MiB and more); displays vary a little."""
+_COLLECTED_BYTES = 8 << 20
+"""Growth from which a stage's garbage is worth looking for: in three hours of film, 20 MB of it."""
 _M_ARENA_MAX = -8
 """Of ``malloc.h``."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -134,7 +136,7 @@ def measured(work: Callable[[], _T]) -> tuple[_T, MemoryNote]:
     """Do a stage's work, and measure memory before and after it.
 
     The C library's reserves go back to the system, so that stages' peaks do not add up. Garbage is
-    collected only if memory seems kept: that takes longer than many a stage.
+    collected only if memory seems kept: to look at all takes longer than many a stage.
     """
     libc = ctypes.CDLL(None)
     trim: Callable[[int], int] = getattr(libc, "malloc_trim", lambda _: 0)
@@ -146,6 +148,10 @@ def measured(work: Callable[[], _T]) -> tuple[_T, MemoryNote]:
     with recording_steps() as steps:
         result = work()
     trim(0)
+    # Garbage of this stage alone: what was here before is of an older generation after the first.
+    if rss_of(os.getpid()) - before.rss_bytes > _COLLECTED_BYTES:
+        gc.collect(0)
+        trim(0)
     after = read_memory()
     growth = kept(before, after)
     if growth.faults:
