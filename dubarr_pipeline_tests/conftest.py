@@ -54,10 +54,15 @@ SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
 _LONGEST_FIRST = (
     *("test_unattended", "test_server", "test_serve_library", "test_queue", "test_workers"),
-    *("test_postgres", "test_faults", "test_library_walk", "test_twenty_films"),
-    *("test_edited_lines", "test_embedding", "test_demucs", "test_dub", "test_library_benchmark"),
+    *("test_postgres", "test_cluster", "test_faults", "test_studio", "test_library_walk"),
+    *("test_twenty_films", "test_edited_lines", "test_embedding", "test_demucs", "test_dub"),
+    *("test_library_benchmark", "test_dubbing", "test_leases"),
 )
-"""Files that take minutes, by name; what waits most comes first."""
+"""Files that take minutes, by name; what waits most comes first.
+
+A worker takes its next file before its last test begins. So a short file stands where the worker
+with the single long test takes its second one.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,8 +16,9 @@ def poster(context: dg.AssetExecutionContext) -> str:
     return f"a poster for {context.partition_key}, by {context.resources.workshop}"
 
 
-# Steps in processes of their own.
-executor = dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": {"spawn": {}}})
+# Steps in processes of their own, forked from one that has loaded dubarr.
+forked = {"forkserver": {"preload_modules": ["dubarr_pipeline.defs.code_location"]}}
+executor = dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": forked})
 own = dg.Definitions([poster], resources={"workshop": workshop}, executor=executor)
 dubbing = build_definitions(work_dir=os.environ["FILM_WORK"], key_prefix=["cinema"])
 defs = dg.Definitions.merge(own, dubbing)

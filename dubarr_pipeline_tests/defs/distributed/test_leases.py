@@ -115,7 +115,7 @@ def test_a_missed_end_counts_only_once_it_is_revoked(store: dg.DagsterInstance):
 
 def test_processes_never_hold_it_together(store: dg.DagsterInstance, tmp_path: Path):
     code = (
-        "import sys, os, dagster as dg\n"
+        "import sys, os, time, dagster as dg\n"
         "from pathlib import Path\n"
         "from dubarr_pipeline.defs.distributed import leases\n"
         "with dg.DagsterInstance.from_config(sys.argv[1]) as store:\n"
@@ -127,6 +127,7 @@ def test_processes_never_hold_it_together(store: dg.DagsterInstance, tmp_path: P
         "            inside.unlink()\n"
         "            held += 1\n"
         "            lease.release()\n"
+        "        time.sleep(0.001)\n"
     )
     inside = tmp_path / "inside"
     command = [sys.executable, "-c", code, store.root_directory, RUN, str(inside)]
