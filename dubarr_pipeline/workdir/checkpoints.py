@@ -13,6 +13,7 @@ Anything else is a named reason to rerun the stage. Only the third check touches
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -25,6 +26,9 @@ from dubarr_pipeline.workdir import legacy_keys
 from dubarr_pipeline.workdir.canonical import canonical, canonical_json
 from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same, stat_matches
 from dubarr_pipeline.workdir.layout import WorkDir
+
+_PLAIN_NAME = re.compile(r"[^./\0][^/\0]{0,249}")
+"""Of a file in the work folder itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,10 @@ def fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
 
 def wanted(stage: str, code_version: str, facts: Mapping[str, Any]) -> Wanted:
     """Return what a stage's result must depend on; takes what `fingerprint` takes."""
-    plain = canonical({**facts, "code version": code_version})
-    return Wanted(fingerprint(stage, code_version, facts), plain)
+    # Canonical facts are their own canonical form.
+    plain = canonical(facts)
+    digest = fingerprint(stage, code_version, plain)
+    return Wanted(digest, {**plain, "code version": canonical(code_version)})
 
 
 def decide(
@@ -136,11 +142,9 @@ def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:
     if not manifest.is_file() or _digest(manifest) != manifest_digest:
         return "its list of files is missing or was changed"
     for path, identity in _recorded(work, stage).items():
-        name = path.relative_to(work.root)
-        if not path.is_file():
-            return f"{name} is missing"
         if not is_whole(path, identity):
-            return f"{name} is damaged"
+            name = path.relative_to(work.root)
+            return f"{name} is {'damaged' if path.is_file() else 'missing'}"
     return None
 
 
@@ -186,6 +190,8 @@ def _recorded(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
     if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
         raise ArtifactError(f"{_manifest(work, stage)} is damaged: delete it")
     for name in files:
+        if _PLAIN_NAME.fullmatch(name):
+            continue
         path = Path(name)
         inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
         if inside and "\0" not in name and len(name) <= 250:

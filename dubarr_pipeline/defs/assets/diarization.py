@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.config.profile_engines import engine, engine_facts
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
 from dubarr_pipeline.engines.interfaces import Diarizer
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -16,15 +16,22 @@ from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound, wr
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    found, settings, video = (
-        engine_facts(context.settings, Diarizer),
-        context.settings,
-        context.video,
+    settings, video = context.settings, context.video
+    found, unscripted = once(
+        context.asked,
+        Diarizer,
+        lambda: (
+            engine_facts(settings, Diarizer),
+            engine(settings, Diarizer).unscripted_identity(),
+        ),
     )
-    unscripted = engine(settings, Diarizer).unscripted_identity()
     if not unscripted:
         return found
-    source = inspect_source(video.source, settings, video.target_langs, context.work.probed)
+    source = once(
+        context.seen,
+        "source",
+        lambda: inspect_source(video.source, settings, video.target_langs, context.work.probed),
+    )
     return found if source.script else {**found, "unscripted": unscripted}
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.config import profile_engines
+from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.assets.checks import table
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
 from dubarr_pipeline.edits.film import edits_digest, write_output_revisions
 from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.files import read_json, whole_file
@@ -44,29 +45,36 @@ from dubarr_pipeline.workdir.layout import WorkDir
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    targets = context.video.target_langs
-    source = inspect_source(context.video.source, context.settings, targets, context.work.probed)
-    listener = profile_engines.take_verifier(context.settings)
+    targets, settings, video = context.video.target_langs, context.settings, context.video
+    source = once(
+        context.seen,
+        "source",
+        lambda: inspect_source(video.source, settings, targets, context.work.probed),
+    )
+    listener, synthesizer = once(context.asked, "voices", lambda: _voices(settings))
     script, spoken = context.work.transcription, source.language
     # A person may have edited the script itself, in the spoken language.
     edited_languages = targets
     if script.is_file():
         spoken = str(read_json(script).get("language"))
         edited_languages = (*targets, spoken)
-    known = tuple(source.translations(targets))
+    existing = existing_digests(source, targets)
+    known, pairs = tuple(existing), _pairs(spoken, targets)
     asked = asked_corrections(context.work)
     return {
         **({"cast": asked} if asked else {}),
         "targets": targets,
         # The subtitles are named after the video.
-        "stem": context.video.source.stem,
-        "translator": profile_engines.translator(
-            context.settings, known, pairs=_pairs(spoken, targets)
-        ).identity(),
-        "synthesizer": profile_engines.synthesizer(context.settings).identity(),
-        "listener": listener.identity() if listener else None,
-        "options": context.settings.segments,
-        "existing": existing_digests(source, targets),
+        "stem": video.source.stem,
+        "translator": once(
+            context.asked,
+            ("translator", known, pairs),
+            lambda: profile_engines.translator(settings, known, pairs=pairs).identity(),
+        ),
+        "synthesizer": synthesizer,
+        "listener": listener,
+        "options": settings.segments,
+        "existing": existing,
         "edits": edits_digest(context.work, edited_languages),
     }
 
@@ -122,6 +130,13 @@ def make(context: StageContext) -> Outcome:
     }
     reports = [work.segments_report, *([work.cast] if request.cast else [])]
     return Outcome([*takes, *filter(None, subtitles), *reports], metadata)
+
+
+def _voices(settings: Settings) -> tuple[str | None, str]:
+    """Return the identities of who listens to takes, if anybody does, and of who speaks them."""
+    listener = profile_engines.take_verifier(settings)
+    speaker = profile_engines.synthesizer(settings).identity()
+    return listener.identity() if listener else None, speaker
 
 
 def _pairs(spoken: str | None, targets: Sequence[str]) -> profile_engines.Pairs:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.config.profile_engines import engine
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
 from dubarr_pipeline.engines.interfaces import Separator, VoiceActivityDetector
 from dubarr_pipeline.engines.separation.stems import write_stems
 from dubarr_pipeline.engines.voice_activity.extract_and_detect import Heard, extract_and_listen
@@ -37,20 +37,25 @@ _CLEARLY = 1.5
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    fit = context.settings.script.fit
+    fit, video, settings = context.settings.script.fit, context.video, context.settings
+    source = once(
+        context.seen,
+        "source",
+        lambda: inspect_source(video.source, settings, video.target_langs, context.work.probed),
+    )
+    kinds = (VoiceActivityDetector, Separator)
+    hearing, separation = (
+        once(context.asked, kind, lambda kind=kind: engine(settings, kind).identity())
+        for kind in kinds
+    )
     return {
         **({} if fit == "check" else {"fit": fit}),
-        "source": context.video.identity.digest,
-        "script": inspect_source(
-            context.video.source,
-            context.settings,
-            context.video.target_langs,
-            context.work.probed,
-        ).script_digest(),
-        "audio": context.settings.audio,
-        "voice_activity": engine(context.settings, VoiceActivityDetector).identity(),
-        "separation": engine(context.settings, Separator).identity(),
-        "options": context.settings.engine_options["voice_activity"],
+        "source": video.identity.digest,
+        "script": source.script_digest(),
+        "audio": settings.audio,
+        "voice_activity": hearing,
+        "separation": separation,
+        "options": settings.engine_options["voice_activity"],
     }
 
 

@@ -47,7 +47,7 @@ class _Packed:
 
     def made(self) -> dg.MetadataValue[Any]:
         """Return it as Dagster makes it."""
-        return unpack_value(self.entry, as_type=dg.MetadataValue)
+        return cast("dg.MetadataValue[Any]", unpack_value(self.entry))
 
 
 class StoredMetadata(Mapping[str, dg.MetadataValue]):

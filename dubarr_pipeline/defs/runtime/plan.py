@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -77,13 +78,19 @@ def plan_all(
     if made is None:
         names = names or names_of(settings.work_dir)
         made = stage_results(instance, [video.key for video in asked], names)
+    known: dict[int, dict[object, Any]] = {}
     for video in asked:
-        yield _plan(video, settings, lambda stage, key=video.key: made[stage].get(key))
+        yield _plan(video, settings, known, lambda stage, key=video.key: made[stage].get(key))
 
 
 def _plan(
-    video: Video, settings: Settings, last_of: Callable[[str], Materialization | None]
+    video: Video,
+    settings: Settings,
+    known: dict[int, dict[object, Any]],
+    last_of: Callable[[str], Materialization | None],
 ) -> VideoPlan:
+    """Return a video's plan; `known` are the answers of engines by the settings they have."""
+    seen: dict[object, Any] = {}
     try:
         own = settings.for_video(video.profile, video.overrides)
         check_source(video)
@@ -98,7 +105,11 @@ def _plan(
                 reason = f"{changed[0]} is made again"
             elif last:
                 inputs = {name: valid[name] for name in stage.inputs}
-                context = StageContext(stage, video, work, own, ignore_progress, inputs)
+                # Settings live as long as those they are made from.
+                answers = known.setdefault(id(own), {})
+                context = StageContext(
+                    stage, video, work, own, ignore_progress, inputs, asked=answers, seen=seen
+                )
                 rerun, reason = _decided(context, last)
                 if not rerun:
                     valid[stage.name] = last

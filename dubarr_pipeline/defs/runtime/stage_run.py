@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import dagster as dg
 from dagster_shared.utils.warnings import PreviewWarning
@@ -63,6 +63,7 @@ from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 from dubarr_pipeline.workdir.run_progress import forget_progress, note_progress
 
 _log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
 
 OWNERS = ["team:dubarr"]
 LOST_STEPS = dg.RetryPolicy(max_retries=2)
@@ -92,6 +93,8 @@ class StageContext:
         inputs: the results of its input stages, by stage.
         force: rerun everything, parts that are still valid included.
         names: those of the library that the results are recorded under.
+        asked: answers of engines, which all films of a plan with the same settings share.
+        seen: what was found out about the film, which all its stages in a plan share.
     """
 
     stage: Stage
@@ -102,6 +105,15 @@ class StageContext:
     inputs: Mapping[str, Materialization] = field(default_factory=dict[str, Materialization])
     force: bool = False
     names: LibraryNames = PLAIN
+    asked: dict[object, Any] = field(default_factory=dict[object, Any])
+    seen: dict[object, Any] = field(default_factory=dict[object, Any])
+
+
+def once(known: dict[object, Any], question: object, answer: Callable[[], _Answer]) -> _Answer:
+    """Return what is known as the answer to a question, or find it out."""
+    if question not in known:
+        known[question] = answer()
+    return known[question]
 
 
 @dataclass(frozen=True, slots=True)
