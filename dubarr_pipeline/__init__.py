@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from dubarr_pipeline.api.dubbing import DubResult as DubResult
     from dubarr_pipeline.api.dubbing import dub as dub
     from dubarr_pipeline.api.requests import request as request
+    from dubarr_pipeline.api.tasks import status as status
     from dubarr_pipeline.api.videos import StageDecision as StageDecision
     from dubarr_pipeline.api.videos import plan as plan
-    from dubarr_pipeline.api.videos import status as status
     from dubarr_pipeline.defs.code_location import build_definitions as build_definitions
 
 __version__ = "0.1.0"
@@ -37,6 +37,7 @@ _MODULES = {
     "build_definitions": "defs.code_location",
     "dub": "api.dubbing",
     "request": "api.requests",
+    "status": "api.tasks",
 }
 
 

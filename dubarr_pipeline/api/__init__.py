@@ -1,10 +1,10 @@
 """The Python API; the command line calls nothing else.
 
-`dubbing` dubs, `samples` dubs a minute, `requests` queues, `videos` tells how far the registered
-videos are and `video_counts` how many, `libraries` and `backfill` work on watched folders, `gate`
-lets finished films through, `series` knows and corrects the casts of series, `profiles` reads the
-settings and fetches models, `voices` brings the neural ones, `setup` sets up libraries and the
-servers beside them, `review` serves the review page.
+`dubbing` dubs, `samples` dubs a minute, `requests` queues, `tasks` tells how far the registered
+videos are and `video_counts` how many, `videos` what a run would do to them, `libraries` and
+`backfill` work on watched folders, `gate` lets finished films through, `series` knows and corrects
+the casts of series, `profiles` reads the settings and fetches models, `voices` brings the neural
+ones, `setup` sets up libraries and the servers beside them, `review` serves the review page.
 ``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         samples,
         series,
         setup,
+        tasks,
         video_counts,
         videos,
         voices,
@@ -43,6 +44,7 @@ __all__ = [
     "samples",
     "series",
     "setup",
+    "tasks",
     "video_counts",
     "videos",
     "voices",

@@ -1,4 +1,4 @@
-"""Registered videos: how far they are, what a run would do to them, and what may be removed."""
+"""Registered videos: what a run would do to them, and what may be removed."""
 
 import os
 import time
@@ -19,7 +19,6 @@ from dubarr_pipeline.defs.runtime.history import past_stages
 from dubarr_pipeline.defs.runtime.plan import StageDecision, VideoPlan, plan_all
 from dubarr_pipeline.defs.runtime.records import remove_video
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import Task, task_table
 from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, DubbingError, SettingsError
 from dubarr_pipeline.library.estimates.costs import Estimate as Estimate
@@ -39,21 +38,6 @@ from dubarr_pipeline.text.languages import parse_languages
 from dubarr_pipeline.workdir import checkpoints
 from dubarr_pipeline.workdir.identity import FileIdentity
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
-
-
-def status(
-    work_dir: str | os.PathLike[str] | None = None, config: str | os.PathLike[str] | None = None
-) -> list[Task]:
-    """Return the task table: one row for each video of a work folder."""
-    return list_tasks(read_settings(work_dir, config))
-
-
-def list_tasks(settings: Settings) -> list[Task]:
-    """Return the task table; a work folder that does not exist is not made."""
-    if not settings.work_dir.is_dir():
-        return []
-    with open_instance(settings.work_dir) as instance:
-        return task_table(instance, settings.work_dir, settings=settings)
 
 
 def plan(

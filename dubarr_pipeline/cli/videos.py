@@ -15,7 +15,8 @@ from dubarr_pipeline.cli.terminal import as_json, say, say_json, target_option, 
 
 if TYPE_CHECKING:
     from dubarr_pipeline.api.profiles import Settings
-    from dubarr_pipeline.api.videos import Estimate, Task, VideoPlan
+    from dubarr_pipeline.api.tasks import Task
+    from dubarr_pipeline.api.videos import Estimate, VideoPlan
 
 
 _NOT_AS_ASKED = ("ERROR", "HELD", "DONE, not published")
@@ -30,7 +31,7 @@ def status(settings: Settings, as_json: bool) -> int:
 
     Exit code 1: a video failed, is held by its gate, or is not published as its library wants.
     """
-    tasks = api.videos.list_tasks(settings)
+    tasks = api.tasks.list_tasks(settings)
     code = int(any(task.status in _NOT_AS_ASKED for task in tasks))
     if as_json:
         documents = [

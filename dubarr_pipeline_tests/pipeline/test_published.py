@@ -9,7 +9,7 @@ import pytest
 
 from dubarr_pipeline.api.dubbing import Attempt, Watch, dub_videos, retry_videos
 from dubarr_pipeline.api.libraries import publish, take_back
-from dubarr_pipeline.api.videos import list_tasks
+from dubarr_pipeline.api.tasks import list_tasks
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline_tests.fixtures.bench import write_config
