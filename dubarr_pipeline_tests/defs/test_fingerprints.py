@@ -9,6 +9,7 @@ facts. Versions of packages, model files and dictionaries are held fixed below.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import make_dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.config.settings import ENGINE_SECTIONS, OPTION_TYPES, parse_settings
 from dubarr_pipeline.defs.assets import diarization, segments, vocals
+from dubarr_pipeline.defs.assets import transcript as transcript_stage
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, required
 from dubarr_pipeline.defs.stages import STAGES
 from dubarr_pipeline.engines.synthesis import espeak
@@ -81,8 +83,13 @@ def fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def fingerprints(folder: Path, tables: dict[str, dict[str, Any]] | None = None) -> dict[str, str]:
-    """The fingerprints of all stages of a made-up video, each from those of its inputs."""
+def fingerprints(
+    folder: Path, tables: dict[str, dict[str, Any]] | None = None, **shared: Any
+) -> dict[str, str]:
+    """The fingerprints of all stages of a made-up video, each from those of its inputs.
+
+    `shared` is what the contexts of a plan share.
+    """
     settings = parse_settings(tables or {}, folder / "work")
     identity = FileIdentity(1, 2, 3, 4, "0123abcd" * 8)
     video = Video("film-0123abcd", Path("/films/Film.mkv"), identity, ("es", "ca"), "lite")
@@ -90,13 +97,39 @@ def fingerprints(folder: Path, tables: dict[str, dict[str, Any]] | None = None) 
     found: dict[str, str] = {}
     for stage in STAGES:
         inputs: Any = {n: SimpleNamespace(record=Record(found[n], "", "")) for n in stage.inputs}
-        context = StageContext(stage, video, work, settings, ignore_progress, inputs)
+        context = StageContext(stage, video, work, settings, ignore_progress, inputs, **shared)
         found[stage.name] = required(context).fingerprint
     return found
 
 
 def test_the_fingerprints_of_all_stages_are_pinned(fixed: Path) -> None:
     assert fingerprints(fixed) == GOLDEN
+
+
+def test_a_plan_looks_once_at_a_film_and_asks_each_engine_once(
+    fixed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    counted = [(module, "inspect_source") for module in (vocals, diarization, segments)]
+    counted += [
+        (vocals, "engine"),
+        (diarization, "engine_facts"),
+        (transcript_stage, "engine_facts"),
+    ]
+    counted += [(segments.profile_engines, "translator"), (segments.profile_engines, "synthesizer")]
+    for module, name in counted:
+        real = getattr(module, name)
+
+        def call(*a: Any, name: str = name, real: Any = real, **o: Any) -> Any:
+            asked.append(name)
+            return real(*a, **o)
+
+        monkeypatch.setattr(module, name, call)
+    answers: dict[object, Any] = {}
+    for _ in range(3):
+        assert fingerprints(fixed, asked=answers, seen={}) == GOLDEN
+    expected = {"inspect_source": 3, "engine": 2, "engine_facts": 2}
+    assert Counter(asked) == {**expected, "translator": 1, "synthesizer": 1}
 
 
 def test_an_option_that_is_set_to_its_default_changes_nothing(fixed: Path) -> None:

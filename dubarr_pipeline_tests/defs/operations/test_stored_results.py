@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 import sqlalchemy
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from sqlalchemy import event
 
 from dubarr_pipeline.defs.operations import stored_results
 from dubarr_pipeline.defs.operations.stored_results import StoredResult, read_results
@@ -38,8 +39,8 @@ VALUES = {
 @pytest.fixture
 def store() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as instance:
-        event = dg.AssetMaterialization(KEY, metadata=VALUES, partition="a-film-00000001")
-        instance.report_runless_asset_event(event)
+        made = dg.AssetMaterialization(KEY, metadata=VALUES, partition="a-film-00000001")
+        instance.report_runless_asset_event(made)
         yield instance
 
 
@@ -57,14 +58,14 @@ def check_same(store: dg.DagsterInstance) -> StoredResult:
         record.timestamp,
         record.run_id,
     )
-    event = record.asset_materialization
-    assert event
-    assert list(found.metadata) == list(event.metadata)
-    for name, value in event.metadata.items():
+    made = record.asset_materialization
+    assert made
+    assert list(found.metadata) == list(made.metadata)
+    for name, value in made.metadata.items():
         assert repr(found.metadata[name]) == repr(value)
         assert repr(found.metadata.plain(name)) == repr(value.value)
         assert name in found.metadata
-    shown = [n for n, v in event.metadata.items() if not isinstance(v, dg.MarkdownMetadataValue)]
+    shown = [n for n, v in made.metadata.items() if not isinstance(v, dg.MarkdownMetadataValue)]
     assert [name for name, _ in found.metadata.plain_values()] == shown
     assert found.metadata.plain("absent") is None
     return found
@@ -102,21 +103,18 @@ def test_what_it_does_not_know_is_read_by_dagster(store, before, after):
 def test_a_row_of_another_kind_is_no_result(store):
     with store.event_log_storage.index_connection() as rows:
         (text,) = rows.execute(sqlalchemy.select(SqlEventLogStorageTable.c.event)).fetchone()
-    event = json.loads(text)
-    event["dagster_event"]["event_specific_data"] = None
-    event["dagster_event"]["event_type_value"] = "RUN_START"
-    change(store, text, json.dumps(event))
+    row = json.loads(text)
+    row["dagster_event"]["event_specific_data"] = None
+    row["dagster_event"]["event_type_value"] = "RUN_START"
+    change(store, text, json.dumps(row))
     assert list(read_results(store, [1])) == []
 
 
 def test_thousands_of_rows_take_one_query_for_each_five_hundred(store):
     for number in range(3):
-        event = dg.AssetMaterialization(KEY, partition=f"{number}")
-        store.report_runless_asset_event(event)
+        store.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=f"{number}"))
     asked: list[str] = []
     engine = store.event_log_storage._engine
-    sqlalchemy.event.listen(
-        engine, "before_cursor_execute", lambda *seen: asked.append(str(seen[2]))
-    )
+    event.listen(engine, "before_cursor_execute", lambda *seen: asked.append(str(seen[2])))
     assert len(list(read_results(store, list(range(1, 1001))))) == 4
     assert sum(each.startswith("SELECT") for each in asked) == 2
