@@ -24,6 +24,7 @@ from dubarr_pipeline.media.audio.resample import SPEECH_RATE
 from dubarr_pipeline.media.audio.wav import Samples, WaveFile
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container import ffmpeg_graph as graph
+from dubarr_pipeline.media.container.facts import read_facts
 from dubarr_pipeline.media.container.packet_times import read_timelines
 from dubarr_pipeline.media.container.probe import PROBE_TIMEOUT_S
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream
@@ -220,15 +221,10 @@ def _command(info: MediaInfo, stream: Stream, destination: Path, timelines: Time
         tracks.append(sound.filter("aresample", gaps))
     sound = graph.joined(tracks, stream.layout or "") if stream.parts else tracks[0]
     whole, speech = sound.filter("aformat", {"sample_fmts": "flt"}).split()
-    if not stream.layout and not usual_layout(stream.channels):
-        # ffmpeg does not mix channels without known places: their plain mean, then.
-        share = f"{1 / stream.channels:.6f}"
-        mean = "+".join(f"{share}*c{channel}" for channel in range(stream.channels))
-        speech = speech.filter("pan", {"args": f"mono|c0={mean}"})
-    # Resampled before anything else: else formats are agreed on with the branch that stays whole.
-    speech = graph.resampled(speech, SPEECH_RATE)
-    if mix := _dialogue_mix(stream):
+    # Mixed first, so that one channel is resampled.
+    if mix := _speech_mix(stream):
         speech = speech.filter("pan", {"args": f"mono|c0={mix}"})
+    speech = graph.resampled(speech, SPEECH_RATE, read_facts(info.path).build)
     speech = speech.filter("aformat", {"sample_fmts": "flt", "channel_layouts": "mono"})
     exact: graph.Options = {"map_metadata": -1, "fflags": "+bitexact", "flags:a": "+bitexact"}
     wave: graph.Options = {"c:a": "pcm_f32le", **exact, "rf64": "auto", "f": "wav"}
@@ -239,18 +235,22 @@ def _command(info: MediaInfo, stream: Stream, destination: Path, timelines: Time
     )
 
 
-def _dialogue_mix(stream: Stream) -> str:
-    """Return the gains of the centre and a little of the front; empty for stereo.
+def _speech_mix(stream: Stream) -> str:
+    """Return the gains of the channels for speech detection; empty where ffmpeg's mix is right.
 
-    A plain downmix drowns dialogue in the surrounds.
+    A plain downmix of surround drowns dialogue: the centre counts, and a little of the front.
     """
     layout = stream.layout or usual_layout(stream.channels)
     places = positions(stream.channels, layout)
-    if layout is None or stream.channels < _MIN_SURROUND_CHANNELS or "FC" not in places:
+    if layout is None:
+        # ffmpeg does not mix channels without known places: their plain mean, then.
+        gains = dict.fromkeys(range(stream.channels), f"{1 / stream.channels:.6f}")
+    elif stream.channels >= _MIN_SURROUND_CHANNELS and "FC" in places:
+        shares = {"FC": "1", **dict.fromkeys(("FL", "FR"), f"{_FRONT_SHARE}")}
+        gains = {n: shares[name] for n, name in enumerate(places) if name in shares}
+    else:
         return ""
-    centre = f"c{places.index('FC')}"
-    front = [f"{_FRONT_SHARE}*c{n}" for n, name in enumerate(places) if name in ("FL", "FR")]
-    return "+".join([centre, *front])
+    return "+".join(f"{gain}*c{channel}" for channel, gain in gains.items())
 
 
 def _first_sound_s(info: MediaInfo, stream: Stream) -> float:

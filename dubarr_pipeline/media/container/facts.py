@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.matroska import TrackEntry, is_codec_id
 from dubarr_pipeline.media.container.mp4 import track_names
 from dubarr_pipeline.media.container.probe import (
     UNKNOWN,
     codec_of,
     describe,
+    kept_document,
     own_entries,
     tags_of,
     title_of,
@@ -111,6 +113,7 @@ class ContainerFacts:
         start_us: the start of playback on its own clock.
         unseen: its tracks that ffmpeg does not read at all, by their codecs.
         read_by: name and version of ffmpeg, which read this.
+        build: how that ffmpeg was configured; empty where its parts may be of several builds.
     """
 
     path: Path
@@ -122,6 +125,7 @@ class ContainerFacts:
     tags: Mapping[str, str]
     unseen: tuple[str, ...] = ()
     read_by: str = ""
+    build: str = ""
 
     @property
     def is_matroska(self) -> bool:
@@ -134,13 +138,18 @@ class ContainerFacts:
         return self.format_name in BROADCASTS | {"avi", "h264", "hevc", "aac"}
 
 
-def read_facts(path: Path) -> ContainerFacts:
-    """Read everything that a mux must preserve, by ffprobe. Raises as `probe.describe`."""
+def read_facts(path: Path, kept: Path | None = None) -> ContainerFacts:
+    """Read everything that a mux must preserve, by ffprobe or where `probe.keep_answer` kept it.
+
+    Raises as `probe.describe`.
+    """
+    document = kept_document(path, kept)
     # Tags may hold bytes that are not UTF-8; they are compared, never repaired.
-    document = json.loads(describe(path).decode("utf-8", "surrogateescape"))
+    document = document or json.loads(describe(path).decode("utf-8", "surrogateescape"))
     about = document.get("format", {})
     names = track_names(path, about.get("format_name", ""))
     entries, others = own_entries(path, document)
+    program = document.get("program_version", {})
     return ContainerFacts(
         path=path,
         format_name=about.get("format_name", ""),
@@ -158,7 +167,8 @@ def read_facts(path: Path) -> ContainerFacts:
         ),
         tags=tags_of(about),
         unseen=tuple(f"a track of {entry.codec or 'no codec'}" for entry in others),
-        read_by=f"ffmpeg version {document.get('program_version', {}).get('version', '')}",
+        read_by=f"ffmpeg version {program.get('version', '')}",
+        build=program.get("configuration", "") if ffmpeg.is_one_build() else "",
     )
 
 

@@ -135,6 +135,12 @@ class ToolPipe:
         return self._child.channel.late_streams
 
 
+def is_one_build() -> bool:
+    """Return whether ffmpeg and ffprobe lie in one folder, and so come from one build."""
+    programs = [shutil.which(tool) for tool in _ALWAYS]
+    return all(programs) and len({os.path.dirname(each or "") for each in programs}) == 1  # noqa: PTH120
+
+
 @contextlib.contextmanager
 def encoder(arguments: Arguments) -> Iterator[ToolPipe]:
     """Start ffmpeg with ``pipe:0`` as its input; the end of the block waits for its end.

@@ -95,12 +95,16 @@ def joined(links: Sequence[Link], layout: str) -> Link:
     return Link(_library.filter([link.node for link in links], "join", **options))
 
 
-def resampled(link: Link, rate: int) -> Link:
-    """Return sound at another rate, by soxr where this ffmpeg has it."""
-    soxr: Options = {"resampler": "soxr", "precision": 24} if _has_soxr() else {}
+def resampled(link: Link, rate: int, build: str = "") -> Link:
+    """Return sound at another rate, by soxr where this ffmpeg has it.
+
+    `build` is how ffmpeg was configured, where that is known: else a process of it is asked.
+    """
+    has_soxr = "--enable-libsoxr" in (build or _build())
+    soxr: Options = {"resampler": "soxr", "precision": 24} if has_soxr else {}
     return link.filter("aresample", {"sample_rate": rate, **soxr})
 
 
 @cache
-def _has_soxr() -> bool:
-    return b"--enable-libsoxr" in ffmpeg.run(["-buildconf"]).stdout
+def _build() -> str:
+    return ffmpeg.run(["-buildconf"]).stdout.decode(errors="replace")

@@ -9,7 +9,7 @@ from pathlib import Path
 from dubarr_pipeline.media.container import ffmpeg
 from dubarr_pipeline.media.container.clock import Clock
 from dubarr_pipeline.media.container.edits import Cuts
-from dubarr_pipeline.media.container.facts import read_facts
+from dubarr_pipeline.media.container.facts import ContainerFacts, read_facts
 from dubarr_pipeline.media.container.mp4 import has_cuts
 from dubarr_pipeline.media.container.timelines import Packet, Timelines
 from dubarr_pipeline.media.container.transport_streams import BROADCASTS
@@ -21,17 +21,18 @@ def read_timelines(path: Path) -> Timelines:
     Of other containers nothing is read. Raises as `ffmpeg.run`.
     """
     found = path.stat()
-    if read_facts(path).format_name in BROADCASTS:
+    facts = read_facts(path)
+    if facts.format_name in BROADCASTS:
         return _read_clock(path, found.st_size, found.st_mtime_ns)
-    return read_edits(path)
+    return read_edits(facts)
 
 
-def read_edits(path: Path) -> Timelines:
+def read_edits(facts: ContainerFacts) -> Timelines:
     """Read which packets the edit list of an MP4 or MOV plays, if it cuts. Raises as above."""
-    found = path.stat()
-    if "mp4" not in read_facts(path).format_name:
+    if "mp4" not in facts.format_name:
         return Timelines()
-    return _read_edits(path, found.st_size, found.st_mtime_ns)
+    found = facts.path.stat()
+    return _read_edits(facts.path, found.st_size, found.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)

@@ -109,6 +109,12 @@ def keep_answer(path: Path, kept: Path) -> None:
         write_json(kept, {"film": key, "ffprobe": _program_version(), "answer": answer})
 
 
+def kept_document(path: Path, kept: Path | None) -> dict[str, Any] | None:
+    """Return what `keep_answer` wrote of this very film, if all its bytes were UTF-8."""
+    answer = _kept_answer(kept, version(check_readable(path))) if kept else None
+    return answer if "\ufffd" not in json.dumps(answer, ensure_ascii=False) else None
+
+
 def _kept_info(path: Path, key: Version, kept: Path) -> MediaInfo | None:
     answer = _kept_answer(kept, key)
     try:

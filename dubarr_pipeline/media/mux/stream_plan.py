@@ -107,7 +107,7 @@ def plan_streams(source: ContainerFacts, options: MuxOptions | None = None) -> S
             covers.append(stream)
         else:
             tracks.append(carry(stream, source.has_raw_framing))
-    edits = read_edits(source.path)
+    edits = read_edits(source)
     for track in tracks:
         if (cut_s := edits.line(track.stream.index).cut_s) is not None:
             raise NotMuxable(

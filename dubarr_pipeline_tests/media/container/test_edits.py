@@ -119,7 +119,7 @@ def test_a_telephones_cut_shows_the_pictures_before_it_without_their_sound(films
 def test_whole_films_are_not_read_for_their_edits(films, tmp_path: Path) -> None:
     for film in films.values():
         assert not has_cuts(film)
-        assert not read_edits(film).streams
+        assert not read_edits(read_facts(film)).streams
     short = with_edits(films["aac.mp4"], tmp_path / "a.mp4", {"audio": ((0, 3),)})
     assert has_cuts(short)
     assert not has_cuts(with_edits(films["aac.mp4"], tmp_path / "b.mp4", {"audio": ((0.1, 5.8),)}))
