@@ -27,7 +27,7 @@ from dubarr_pipeline.library.dub_requests import DubRequest, film_of
 from dubarr_pipeline.library.publishing.publish import held_at_gate
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.source import inspect_source
-from dubarr_pipeline.library.videos import Video, load_video, save_video
+from dubarr_pipeline.library.videos import Video, kept_answer, load_video, save_video
 from dubarr_pipeline.progress import Progress
 from dubarr_pipeline.text.languages import parse_languages
 from dubarr_pipeline.workdir.layout import exclusive
@@ -178,7 +178,8 @@ def dub_videos(
         film = film_of(request, settings)
         if film.settings.profile != settings.profile:
             make_ready(film.settings, watch.fetch, targets=targets)
-        source = inspect_source(film.path, film.settings, targets)
+        kept = kept_answer(film.path, film.settings.work_dir)
+        source = inspect_source(film.path, film.settings, targets, kept)
         # What is spoken decides which models of the translator are fetched, if it is known by now.
         if source.language and translates_by_pair(film.settings):
             left = [each for each in targets if each not in source.translations(targets)]

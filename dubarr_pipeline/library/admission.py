@@ -44,6 +44,7 @@ from dubarr_pipeline.library.staging.folders import hand_over
 from dubarr_pipeline.library.videos import (
     Video,
     find_by_digest,
+    kept_answer,
     last_at,
     make_video,
     save_video,
@@ -127,7 +128,8 @@ def register(
     check_targets(source, targets, settings)
     if settings.mux.container == "mkv":
         # The finished film must be able to keep all streams: plan_streams names one that cannot.
-        plan_streams(read_facts(source.path), settings.mux)
+        kept = kept_answer(source.path, settings.work_dir)
+        plan_streams(read_facts(source.path, kept), settings.mux)
     news = news or FilmNews()
     request = {"target_langs": targets, "profile": settings.profile, "library": library}
     request["overrides"] = overrides or {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.errors import DiskFull, SourceError
-from dubarr_pipeline.library.videos import Video
+from dubarr_pipeline.library.videos import Video, kept_answer
 from dubarr_pipeline.media.audio.resample import SPEECH_RATE
 from dubarr_pipeline.media.container.probe import probe_video
 from dubarr_pipeline.media.container.streams import MediaInfo
@@ -38,7 +38,7 @@ def stage_needs(info: MediaInfo, source_bytes: int, languages: int) -> Mapping[s
 
 def check_stage(stage: str, video: Video, settings: Settings) -> None:
     """Check the room for a stage's results. Raises `DiskFull` with the need and the cure."""
-    needs = _needs(video.source, len(video.target_langs))
+    needs = _needs(video.source, len(video.target_langs), settings.work_dir)
     _check_free(f"{stage} of {video.key}", needs.get(stage, 0), settings)
 
 
@@ -54,7 +54,7 @@ def check_video(
         DiskFull: as `check_stage`; also if the work folder holds more than ``disk.most_gb``.
     """
     have = _used(made) if made else 0
-    need = max(0, sum(_needs(source, languages).values()) - have)
+    need = max(0, sum(_needs(source, languages, settings.work_dir).values()) - have)
     most_gb = float(settings.disk.most_gb)
     if need and most_gb and (used := _used(settings.work_dir)) > most_gb * _GB:
         raise DiskFull(
@@ -81,10 +81,11 @@ def _check_free(what: str, need: int, settings: Settings, promised: int = 0) -> 
     )
 
 
-def _needs(source: Path, languages: int) -> Mapping[str, int]:
+def _needs(source: Path, languages: int, work_dir: Path) -> Mapping[str, int]:
     """Return the needs of a film's stages; none for a file that no stage can read."""
     try:
-        return stage_needs(probe_video(source), source.stat().st_size, languages)
+        info = probe_video(source, kept=kept_answer(source, work_dir))
+        return stage_needs(info, source.stat().st_size, languages)
     except (SourceError, OSError):
         return {}
 

@@ -168,9 +168,20 @@ def _superseded_list(video: Video, work_dir: Path) -> Path:
 
 def last_at(source: Path, work_dir: Path) -> Video | None:
     """Return the video that was registered last under a path, whatever its content was."""
+    key = _key_at(source, work_dir)
+    return load_video(key, work_dir) if key else None
+
+
+def kept_answer(source: Path, work_dir: Path) -> Path | None:
+    """Return the file that may hold ffprobe's answer on the film at a path: `probe.keep_answer`."""
+    key = _key_at(source, work_dir)
+    return WorkDir(work_dir / key).probed if key else None
+
+
+def _key_at(source: Path, work_dir: Path) -> str:
     place = _place(source, work_dir)
     key = place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
-    return load_video(key, work_dir) if _is_registered(key, work_dir) else None
+    return key if _is_registered(key, work_dir) else ""
 
 
 def _place(source: Path, work_dir: Path) -> Path:

@@ -26,6 +26,7 @@ from dubarr_pipeline.media.container.streams import choose_audio
 from dubarr_pipeline_tests.fixtures.speech_meters import measure_file
 from dubarr_pipeline_tests.fixtures.synthetic_media import Film, make_film, noise
 
+TOOLS = ("ffmpeg", "ffprobe")
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
@@ -52,6 +53,23 @@ def test_avi_counts_empty_blocks_before_late_sound(tmp_path: Path) -> None:
     assert float(np.sqrt(np.mean(heard**2))) > 0.05
     (note,) = found.notes
     assert note.startswith("10.0 s of sound are declared, 4.0")
+
+
+def test_a_probed_film_is_extracted_by_two_processes(tmp_path, monkeypatch) -> None:
+    path = make_film(tmp_path / "film.mkv", noise(6, 48_000), Film(layout="5.1"))
+    probe(path)
+    started: list[str] = []
+    start = subprocess.Popen.__init__
+
+    def counted(process: subprocess.Popen[bytes], command: list[str], **options) -> None:
+        started.extend(Path(each).name for each in command if Path(each).name in TOOLS)
+        start(process, command, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", counted)
+    # Asked once for a process: an earlier test may have done so.
+    monkeypatch.setattr("dubarr_pipeline.media.container.ffmpeg_graph._build", pytest.fail)
+    extract(path)
+    assert started == ["ffprobe", "ffmpeg"]
 
 
 def plain_decode(path: Path, channels: int) -> NDArray[np.float32]:
