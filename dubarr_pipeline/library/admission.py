@@ -113,9 +113,8 @@ def register(
 
     Where another film had that path before, or was an earlier release of the same under another
     name (the news may name it), the new one starts with that one's corrections and lines; those
-    that still fit are reused.
-
-    `targets` are BCP-47 tags; `overrides` are settings for this video alone, by dotted name.
+    that still fit are reused. `targets` are BCP-47 tags; `overrides` are settings for this video
+    alone, by dotted name.
 
     Raises:
         SourceError: if the film cannot be dubbed.
