@@ -51,7 +51,11 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    root = tmp_path_factory.mktemp("house")
+    return new_house(tmp_path_factory.mktemp("house"))
+
+
+def new_house(root: Path) -> House:
+    """Return a house whose episode was never dubbed."""
     return House(root, make_shelf(root / "films", [NAME])[0])
 
 
@@ -68,8 +72,10 @@ def test_a_film_that_is_dubbed_lies_where_its_library_wants_it(house: House, mod
     assert (task.status, task.cause) == ("DONE", None)
 
 
-def test_it_is_taken_back_and_given_again_and_what_is_in_the_way_is_told(house: House):
+def test_it_is_taken_back_and_given_again_and_what_is_in_the_way_is_told(tmp_path: Path):
+    house = new_house(tmp_path)
     settings = house.settings({"mode": "replace"})
+    house.dub(settings)
     (task,) = list_tasks(settings)
     assert take_back(task.video.key, settings) == (task.video.key, house.film)
     assert house.films() == {f"films/{NAME}.mkv"}

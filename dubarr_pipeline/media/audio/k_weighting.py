@@ -176,7 +176,8 @@ def _complex_analysis(rate: int) -> tuple[Samples, Samples]:
     if size % 2 == 0:
         one_sided[-1] *= 2
     mirrored = one_sided[1 : (size + 1) // 2][::-1]
-    return np.repeat(window, 2), np.repeat(np.concatenate([one_sided, mirrored]), 2)
+    both = np.concatenate([one_sided, mirrored]).astype(np.float32)
+    return np.repeat(window, 2), np.repeat(both, 2)
 
 
 def k_gain(hz: NDArray[Any], rate: int) -> NDArray[np.float64]:
