@@ -291,7 +291,7 @@ def admit(
     if not (library.outside_links or library.holds(path)):
         return Refusal(f"{str(path)!r} is not inside library {name!r} ({library.path})")
     try:
-        path, identity = _original_of(path, settings)
+        path, identity = original_of(path, settings)
         admission = decide_admission(path, library, settings, identity)
         if admission.targets:
             return _admit_read(path, name, library, settings, news)
@@ -340,7 +340,7 @@ def may_grow(path: Path) -> bool:
     return not head.strip(b"\0") or bool(_BEGINNINGS.match(head))
 
 
-def _original_of(path: Path, settings: Settings) -> tuple[Path, FileIdentity | None]:
+def original_of(path: Path, settings: Settings) -> tuple[Path, FileIdentity | None]:
     """Return the kept original of a film that dubarr published in its place, or the film itself."""
     before = last_at(path, settings.work_dir)
     publication = read_publication(before.work(settings.work_dir)) if before else None

@@ -17,7 +17,7 @@ from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.engines.registry import PROFILES
 from dubarr_pipeline.errors import SettingsError
-from dubarr_pipeline.library.admission import FilmNews, register
+from dubarr_pipeline.library.admission import FilmNews, original_of, register
 from dubarr_pipeline.library.identities import identify_once
 from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.library.videos import Video, find_source, last_at
@@ -104,6 +104,8 @@ class RequestedFilm:
 def film_of(request: DubRequest, settings: Settings) -> RequestedFilm:
     """Return the film of a request; of the file only its existence is checked.
 
+    Where its dub took its place, it is the original that was kept.
+
     Raises:
         SettingsError: if the path is not absolute, or the library is unknown or does not hold it.
         SourceMissing, NotAVideo: if there is no such file, or nothing in it.
@@ -115,7 +117,7 @@ def film_of(request: DubRequest, settings: Settings) -> RequestedFilm:
         raise SettingsError(f"path {request.path!r} must be absolute")
     # What stands before a ``..`` says nothing of where the file lies, and ``//`` is another root.
     plain = ".." not in path.parts and path.root == "/"
-    path = find_source(path if plain else path.resolve())
+    path, _ = original_of(find_source(path if plain else path.resolve()), settings)
     owner = request.library or settings.owner_of(path)
     library = settings.library(owner) if owner else None
     if library and not (path.is_relative_to(library.path) or library.holds(path)):

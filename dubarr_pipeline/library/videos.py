@@ -15,12 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from dubarr_pipeline.errors import ArtifactError, SourceChanged, SourceMissing
 from dubarr_pipeline.files import read_json, write_json, write_text
 from dubarr_pipeline.media.container.probe import check_readable
+from dubarr_pipeline.media.subtitles.kept_originals import ORIGINALS
 from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same
 from dubarr_pipeline.workdir.layout import WorkDir
 
 _T = TypeVar("_T")
-ORIGINALS = ".dubarr-originals"
-"""Folder in a library that holds the originals of films that were published in their place."""
 SUPERSEDED_MARK = ".superseded"
 """File in the work folder of a video whose place a better release took; it names that one."""
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,80}-[0-9a-f]{8}")

@@ -72,6 +72,21 @@ def test_a_film_that_is_dubbed_lies_where_its_library_wants_it(house: House, mod
     assert (task.status, task.cause) == ("DONE", None)
 
 
+def test_a_film_in_whose_place_its_dub_lies_is_asked_for_by_that_name(tmp_path: Path):
+    """The dub is not dubbed again, and the film gets its place back when it is wished elsewhere."""
+    house = new_house(tmp_path)
+    content = house.film.read_bytes()
+    keys: set[str] = set()
+    for mode in ("replace", "replace", "sidecar", "replace", "beside"):
+        wish, place = WISHES[mode]
+        done = house.dub(house.settings(wish))
+        assert not isinstance(done, Exception), done
+        keys.add(done.key)
+        assert house.films() == {f"films/{NAME}.mkv", place}
+        assert (house.film.read_bytes() == content) == (mode != "replace")
+    assert len(keys) == 1
+
+
 def test_it_is_taken_back_and_given_again_and_what_is_in_the_way_is_told(tmp_path: Path):
     house = new_house(tmp_path)
     settings = house.settings({"mode": "replace"})

@@ -27,6 +27,9 @@ _engines: dict[tuple[str, str], Engine] = {}
 class OpenStoreFiles(QueuePool):
     """Connections that stay open when Dagster disposes of their engine, after each statement."""
 
+    # Of SQLAlchemy: else it logs under our name.
+    _sqla_logger_namespace = "sqlalchemy.pool"
+
     def dispose(self) -> None:
         """Keep what is open."""
 

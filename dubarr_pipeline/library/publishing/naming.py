@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from dubarr_pipeline.config.libraries import PublishOptions
-from dubarr_pipeline.library.videos import ORIGINALS
+from dubarr_pipeline.media.subtitles.kept_originals import kept_path
 from dubarr_pipeline.text.printable import printable
 from dubarr_pipeline.workdir.layout import WorkDir
 
@@ -43,8 +43,7 @@ def object_url(source: Path, root: Path, options: PublishOptions) -> str:
 
 def kept_original(original: Path, root: Path, key: str) -> Path:
     """Return the path at which the original of a replaced film is kept; `key` is the video's."""
-    kept = root / ORIGINALS / below(original, root)
-    return kept.with_name(f"{kept.stem}.{key[-8:]}{kept.suffix}")
+    return kept_path(root, below(original, root), key)
 
 
 def below(source: Path, root: Path) -> Path:

@@ -224,7 +224,7 @@ def _relieve(video: Video, published: Publication, work_dir: Path) -> list[Path]
             if old is None or key == video.key:
                 continue
             for each in (*old.files, *old.objects, *old.stale):
-                if place_of(each) not in published.places:
+                if place_of(each) not in (*published.places, str(video.source)):
                     _remove(each)
                     went += [each.path] if isinstance(each, PublishedFile) else []
             if old.original and old.original.is_file():

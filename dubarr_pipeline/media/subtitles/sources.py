@@ -17,6 +17,7 @@ from dubarr_pipeline.errors import NoScript
 from dubarr_pipeline.files import composed
 from dubarr_pipeline.media.container.streams import MediaInfo, Stream
 from dubarr_pipeline.media.subtitles.encoding import decode_text
+from dubarr_pipeline.media.subtitles.kept_originals import place_before
 from dubarr_pipeline.media.subtitles.parse import parse_cues
 from dubarr_pipeline.text.language_guess import LanguageGuess, guess_language
 from dubarr_pipeline.text.languages import (
@@ -242,7 +243,8 @@ def _cue_count(stream: Stream) -> int:
     return 0
 
 
-def _sidecars(video: Path) -> Iterator[SubtitleSource]:
+def _sidecars(film: Path) -> Iterator[SubtitleSource]:
+    video = place_before(film)
     names = _names(video.parent)
     # Other videos whose names begin with this one's have subtitles of their own.
     own = composed(video.stem)

@@ -23,7 +23,6 @@ from dubarr_pipeline.errors import (
 from dubarr_pipeline.files import write_json
 from dubarr_pipeline.library.publishing import files
 from dubarr_pipeline.library.publishing.files import drop_original, publish, restore
-from dubarr_pipeline.library.publishing.naming import ORIGINALS
 from dubarr_pipeline.library.publishing.records import (
     Publication,
     PublishedFile,
@@ -32,6 +31,7 @@ from dubarr_pipeline.library.publishing.records import (
     record_path,
 )
 from dubarr_pipeline.library.videos import Video, load_video, make_video, save_video
+from dubarr_pipeline.media.subtitles.kept_originals import ORIGINALS
 from dubarr_pipeline.workdir import checkpoints
 from dubarr_pipeline.workdir.checkpoints import Wanted
 from dubarr_pipeline.workdir.identity import identify

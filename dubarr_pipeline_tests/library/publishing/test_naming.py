@@ -16,6 +16,7 @@ from dubarr_pipeline.library.publishing.naming import (
     part_of,
     published_path,
 )
+from dubarr_pipeline.media.subtitles.kept_originals import place_before
 from dubarr_pipeline.workdir.layout import WorkDir
 
 ROOT = Path("/films")
@@ -56,6 +57,7 @@ def test_a_film_outside_of_its_library_keeps_its_name_alone():
 def test_originals_of_one_name_do_not_meet():
     kept = {kept_original(SOURCE, ROOT, f"a-film-{n:08x}") for n in range(3)}
     assert kept_original(SOURCE, ROOT, "a-film-0000001f").name == "A 1.5 (pt-BR).0000001f.mp4"
+    assert {place_before(path) for path in (*kept, SOURCE)} == {SOURCE}
     assert len(kept) == 3
 
 
