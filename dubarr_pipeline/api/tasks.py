@@ -1,4 +1,4 @@
-"""How far the registered videos are; apart from `videos`, which loads what judges their stages."""
+"""The state of the registered videos; apart from `videos`, which loads what judges their stages."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What machines without a shared folder hand each other beside the stages: films, memories."""
+"""Exchange between machines without a shared folder, beside the stages: films, memories."""
 
 import contextlib
 import uuid

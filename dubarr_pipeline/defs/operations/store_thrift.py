@@ -1,4 +1,4 @@
-"""What Dagster and Alembic would do again at every look at a store of SQLite files, done once.
+"""Work that Dagster and Alembic would repeat at every look at a store of SQLite files, done once.
 
 Nothing of a store changes by it: neither its tables nor what is written, nor when.
 """
