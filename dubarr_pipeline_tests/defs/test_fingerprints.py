@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import make_dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -22,6 +22,7 @@ from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.config.settings import ENGINE_SECTIONS, OPTION_TYPES, parse_settings
 from dubarr_pipeline.defs.assets import diarization, segments, vocals
 from dubarr_pipeline.defs.assets import transcript as transcript_stage
+from dubarr_pipeline.defs.runtime import stage_run
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, required
 from dubarr_pipeline.defs.stages import STAGES
 from dubarr_pipeline.engines.synthesis import espeak
@@ -77,8 +78,7 @@ def fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = SubtitleSource("full", "embedded", tmp_path / "film.mkv", "srt", 3, "en")
     info = MediaInfo(tmp_path / "film.mkv", "matroska,webm", 1.0, 0.0, (audio,))
     source = Source(info, audio, script, "en")
-    for module in (vocals, diarization, segments):
-        monkeypatch.setattr(module, "inspect_source", lambda *_: source)
+    monkeypatch.setattr(stage_run, "inspect_source", lambda *_: source)
     monkeypatch.setattr(segments, "existing_digests", lambda *_: {})
     return tmp_path
 
@@ -110,8 +110,8 @@ def test_a_plan_looks_once_at_a_film_and_asks_each_engine_once(
     fixed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    counted = [(module, "inspect_source") for module in (vocals, diarization, segments)]
-    counted += [
+    counted: list[tuple[ModuleType, str]] = [
+        (stage_run, "inspect_source"),
         (vocals, "engine"),
         (diarization, "engine_facts"),
         (transcript_stage, "engine_facts"),

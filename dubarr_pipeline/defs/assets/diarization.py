@@ -8,7 +8,6 @@ import dagster as dg
 from dubarr_pipeline.config.profile_engines import engine, engine_facts
 from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
 from dubarr_pipeline.engines.interfaces import Diarizer
-from dubarr_pipeline.library.source import inspect_source
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.spans import to_seconds, total
 from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound, write_diarization
@@ -16,7 +15,7 @@ from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound, wr
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    settings, video = context.settings, context.video
+    settings = context.settings
     found, unscripted = once(
         context.asked,
         Diarizer,
@@ -27,11 +26,7 @@ def facts(context: StageContext) -> Mapping[str, Any]:
     )
     if not unscripted:
         return found
-    source = once(
-        context.seen,
-        "source",
-        lambda: inspect_source(video.source, settings, video.target_langs, context.work.probed),
-    )
+    source = context.source()
     return found if source.script else {**found, "unscripted": unscripted}
 
 

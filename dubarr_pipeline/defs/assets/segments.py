@@ -46,11 +46,7 @@ from dubarr_pipeline.workdir.layout import WorkDir
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
     targets, settings, video = context.video.target_langs, context.settings, context.video
-    source = once(
-        context.seen,
-        "source",
-        lambda: inspect_source(video.source, settings, targets, context.work.probed),
-    )
+    source = context.source()
     listener, synthesizer = once(context.asked, "voices", lambda: _voices(settings))
     script, spoken = context.work.transcription, source.language
     # A person may have edited the script itself, in the spoken language.

@@ -37,12 +37,7 @@ _CLEARLY = 1.5
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    fit, video, settings = context.settings.script.fit, context.video, context.settings
-    source = once(
-        context.seen,
-        "source",
-        lambda: inspect_source(video.source, settings, video.target_langs, context.work.probed),
-    )
+    fit, settings = context.settings.script.fit, context.settings
     kinds = (VoiceActivityDetector, Separator)
     hearing, separation = (
         once(context.asked, kind, lambda kind=kind: engine(settings, kind).identity())
@@ -50,8 +45,8 @@ def facts(context: StageContext) -> Mapping[str, Any]:
     )
     return {
         **({} if fit == "check" else {"fit": fit}),
-        "source": video.identity.digest,
-        "script": source.script_digest(),
+        "source": context.video.identity.digest,
+        "script": context.source().script_digest(),
         "audio": settings.audio,
         "voice_activity": hearing,
         "separation": separation,

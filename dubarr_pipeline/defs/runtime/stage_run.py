@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -47,6 +48,7 @@ from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import fenced, named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
 from dubarr_pipeline.library.series.names import series_of
+from dubarr_pipeline.library.source import Source, inspect_source
 from dubarr_pipeline.library.staging.folders import staged_film
 from dubarr_pipeline.library.videos import (
     KEY_PATTERN,
@@ -107,6 +109,12 @@ class StageContext:
     names: LibraryNames = PLAIN
     asked: dict[object, Any] = field(default_factory=dict[object, Any])
     seen: dict[object, Any] = field(default_factory=dict[object, Any])
+
+    def source(self) -> Source:
+        """Return the film as it lies there, looked at once. Raises as `inspect_source`."""
+        targets, probed = self.video.target_langs, self.work.probed
+        look = partial(inspect_source, self.video.source, self.settings, targets, probed)
+        return once(self.seen, "source", look)
 
 
 def once(known: dict[object, Any], question: object, answer: Callable[[], _Answer]) -> _Answer:
