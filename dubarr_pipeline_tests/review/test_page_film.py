@@ -93,7 +93,7 @@ def seen() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def review(
+def served(
     seen: Browser, dubbed_once: Bench, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Review]:
     folder = tmp_path_factory.mktemp("reviewed")
@@ -105,12 +105,16 @@ def review(
     server = bench.start("review", bench.work.root.name)
     try:
         assert server.stdout
-        found = Review(bench, server.stdout.readline().strip(), Keyboard(seen))
-        found.page.go(found.link, OPEN)
-        yield found
+        yield Review(bench, server.stdout.readline().strip(), Keyboard(seen))
     finally:
         server.send_signal(signal.SIGINT)
         bench.finish(server)
+
+
+@pytest.fixture
+def review(served: Review) -> Review:
+    served.page.go(served.link, OPEN)
+    return served
 
 
 @pytest.fixture
@@ -166,7 +170,20 @@ def test_a_line_is_cut_alike_from_every_sound(review: Review):
     review.page.press("2")
 
 
-def test_a_mended_text_is_a_fact_and_the_line_is_stale(review: Review, pictures: Path):
+def test_a_person_repairs_a_film_step_by_step(review: Review, seen: Browser, pictures: Path):
+    """Each step goes on where the one before has left the film."""
+    mend_a_text(review, pictures)
+    name_a_speaker(review)
+    take_everything_back_and_do_it_again(review)
+    comment_in_two_tabs(review, seen)
+    lock_a_line(review)
+    approve_too_early(review)
+    hear_a_line_and_render(review)
+    split_a_line(review)
+
+
+def mend_a_text(review: Review, pictures: Path) -> None:
+    """A mended text is a fact, and its line is stale."""
     review.page.read(
         "review.grid.activate(review.store.lines.find(line => line.dub.includes('timbre')).id)"
     )
@@ -195,7 +212,8 @@ def night(seen: Browser, scheme: str) -> None:
     seen.tell("Emulation.setEmulatedMedia", features=[feature])
 
 
-def test_a_speaker_is_named_for_every_language(review: Review):
+def name_a_speaker(review: Review) -> None:
+    """A speaker is named for every language."""
     review.page.click("Speakers …")
     review.page.read("document.querySelector('dialog input').select()")
     review.page.write("Anna")
@@ -206,7 +224,7 @@ def test_a_speaker_is_named_for_every_language(review: Review):
     review.page.wait("document.querySelector('.rows').innerText.includes('Anna')")
 
 
-def test_everything_is_taken_back_to_the_beginning(review: Review):
+def take_everything_back_and_do_it_again(review: Review) -> None:
     for _ in range(2):
         review.page.press("Ctrl+z")
     review.page.wait("!review.store.history().undo.length")
@@ -218,7 +236,7 @@ def test_everything_is_taken_back_to_the_beginning(review: Review):
     assert len(review.facts()) + len(review.facts("en")) == 6
 
 
-def test_two_tabs_and_one_field_make_a_person_pick(review: Review, seen: Browser):
+def comment_in_two_tabs(review: Review, seen: Browser) -> None:
     """The tab that nobody looks at hears of nothing, and takes no connection to the server."""
     line = review.page.read("review.store.lines.at(-1).id")
 
@@ -259,7 +277,7 @@ _SEEN = """(() => {
 })()"""
 
 
-def test_a_locked_line_stays_as_it_is_whatever_a_sheet_says(review: Review):
+def lock_a_line(review: Review) -> None:
     """A sheet that comes back as it went out states nothing."""
     mended = "review.store.lines.find(line => line.dub.includes('campana'))"
     review.page.read(f"review.grid.activate({mended}.id)")
@@ -287,7 +305,8 @@ _SHEET = """(async () => {
 })()"""
 
 
-def test_nobody_approves_what_is_not_rendered(review: Review):
+def approve_too_early(review: Review) -> None:
+    """Nobody approves what is not rendered."""
     review.page.wait("review.store.language.stale")
     review.page.click("Approve …")
     review.page.click("Approve")
@@ -295,7 +314,7 @@ def test_nobody_approves_what_is_not_rendered(review: Review):
     assert review.page.read("review.store.film.gate.state") != "approved"
 
 
-def test_a_line_is_heard_at_once_and_the_run_speaks_nothing_again(review: Review):
+def hear_a_line_and_render(review: Review) -> None:
     """One language is mended: the other's track is as it was. Then all is taken back."""
     review.open()
     work = review.bench.work
@@ -321,7 +340,8 @@ def test_a_line_is_heard_at_once_and_the_run_speaks_nothing_again(review: Review
     assert takes(work) == spoken + 1
 
 
-def test_a_split_line_is_spoken_as_two_in_every_language(review: Review):
+def split_a_line(review: Review) -> None:
+    """A split line is spoken as two in every language."""
     work = review.bench.work
     spoken = takes(work)
     count = review.page.read("review.store.lines.length")
