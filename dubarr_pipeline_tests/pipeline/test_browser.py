@@ -90,9 +90,16 @@ def _found(server: Server, films: list[Path]) -> Library:
 
 
 @pytest.fixture(scope="module")
-def seen(library: Library) -> Iterator[Browser]:
+def chromium(library: Library) -> Iterator[Browser]:
     with browser() as found:
         yield found
+
+
+@pytest.fixture
+def seen(chromium: Browser) -> Iterator[Browser]:
+    """A page of its own: what another one asks for late is not found here."""
+    with chromium.tab() as page:
+        yield page
 
 
 @pytest.fixture
