@@ -20,6 +20,9 @@ from dubarr_pipeline.media.mux.stream_plan import Carried, StreamPlan
 
 # AVI, and video from AVI in other containers, has only decoding times.
 _READING: graph.Options = {"fflags": "+genpts"}
+# Beside a second input ffmpeg reads each in a thread of its own, a packet at a time: the threads'
+# turns cost as much as the copying.
+_IN_TURN: graph.Options = {"thread_queue_size": 0}
 _COPY: graph.Options = {"c": "copy", "copyinkf": None}
 """Packets before the first key picture too: a broadcast is cut anywhere."""
 _REFUSED_CODEC = re.compile(
@@ -243,7 +246,7 @@ def _with_side_data(work: MuxPass) -> frozenset[int]:
 def _command(work: MuxPass, result: Path) -> list[str]:
     """Return the pass with two outputs: the result, and the log of the sources' packets."""
     disguises = {f"c:{t.stream.index}": t.disguise for t in work.plan.tracks if t.disguise}
-    reading = {**_READING, **disguises}
+    reading = {**_READING, **_IN_TURN, **disguises}
     source = graph.open_source(work.source.path, reading) if work.source else None
     links = [source.stream(t.stream.index) for t in work.plan.tracks] if source else []
     covers = [source.stream(s.index) for s in work.plan.covers] if source else []
@@ -252,7 +255,7 @@ def _command(work: MuxPass, result: Path) -> list[str]:
     for added in work.added:
         offset = start_us + added.offset_us - (added.facts.start_us if work.keeps_clock else 0)
         late: graph.Options = {"itsoffset": f"{float(Fraction(offset, 1_000_000)):.6f}"}
-        file = graph.open_source(added.facts.path, late)
+        file = graph.open_source(added.facts.path, {**_IN_TURN, **late})
         links.append(file.stream(added.carried.stream.index))
     encoders = {f"c:{n}": t.encoder for n, t in enumerate(work.tracks) if t.encoder != _COPY["c"]}
     for number, track in enumerate(work.plan.tracks):
@@ -278,6 +281,7 @@ def _command(work: MuxPass, result: Path) -> list[str]:
     about: graph.Options = {"map_metadata": 0, "map_chapters": 0}
     options |= about if source else {"map_metadata": -1}
     options |= {"default_mode": "passthrough", "max_muxing_queue_size": 4096, "f": "matroska"}
+    options["flush_packets"] = 0
     written = graph.output(links, result, {**_COPY, **encoders, **options})
     flags = ["-copyts"] if work.keeps_clock else work.timelines.reading_flags
     return graph.command(written, log, flags=["-y", *flags])
