@@ -172,6 +172,21 @@ def read_facts(path: Path, kept: Path | None = None) -> ContainerFacts:
     )
 
 
+_BARE = {".ac3": ("audio", "ac3"), ".eac3": ("audio", "eac3"), ".srt": ("subtitle", "subrip")}
+
+
+def bare_facts(path: Path, duration_s: float) -> ContainerFacts | None:
+    """Return the facts of a file of ours without a container, by its name; None of any other.
+
+    Its one stream begins at 0 and is taken to last `duration_s`: nothing is read.
+    """
+    if path.suffix not in _BARE:
+        return None
+    kind, codec = _BARE[path.suffix]
+    stream = StreamFacts(0, kind, codec, frozenset(), {})
+    return ContainerFacts(path, codec, 0, duration_s, (stream,), (), {})
+
+
 def _stream(
     found: dict[str, Any], names: Mapping[int, str], entry: TrackEntry | None
 ) -> StreamFacts:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from dubarr_pipeline.text.tables import read_table
 
 _EBML, _SEGMENT, _TRACKS, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0x1F43B675
-_INFORMATION = 0x1549A966
+_INFORMATION, _ATTACHMENTS = 0x1549A966, 0x1941A469
 _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 _ENTRY, _TYPE, _LANGUAGE, _LANGUAGE_BCP47 = 0xAE, 0x83, 0x22B59C, 0x22B59D
 _CODEC, _PRIVATE, _UID = 0x86, 0x63A2, 0x73C5
@@ -111,6 +111,12 @@ def track_entries(path: Path) -> tuple[TrackEntry, ...]:
             )
             entries.append(TrackEntry(_KINDS.get(form, "other"), codec, language, size, uid))
     return tuple(entries)
+
+
+def has_attachments(path: Path) -> bool:
+    """Return whether a Matroska file has a place for attachments, be it empty."""
+    with path.open("rb") as stream:
+        return _find(stream, _ATTACHMENTS) is not None
 
 
 def is_codec_id(codec: str) -> bool:
@@ -232,14 +238,19 @@ def _path(text: str) -> ElementPath:
     return tuple(int(identity, 16) for identity in text.split("."))
 
 
-RESTORED = {
-    _path(path): Property(name, kind)
-    for kind, names in _TABLES["restored"].items()
-    for path, name in names.items()
-}
+def _properties(table: str) -> dict[ElementPath, Property]:
+    return {
+        _path(path): Property(name, kind)
+        for kind, names in _TABLES[table].items()
+        for path, name in names.items()
+    }
+
+
+RESTORED = _properties("restored")
 """Elements of the segment's information and of tracks' headers that mkvpropedit can write."""
+_KNOWN = RESTORED | _properties("own")
 _NAMED_LOSSES = {_path(path): name for path, name in _TABLES["lost"].items()}
-_MASTERS = frozenset(i for path in (*RESTORED, *_NAMED_LOSSES) for i in path[:-1])
+_MASTERS = frozenset(i for path in (*_KNOWN, *_NAMED_LOSSES) for i in path[:-1])
 
 
 def read_elements(path: Path) -> tuple[Elements, tuple[Elements, ...]]:
@@ -261,6 +272,15 @@ def _elements(stream: BinaryIO, parent: _Element, path: ElementPath = ()) -> Ele
         for at, content in found.items():
             contents[at] = (*contents.get(at, ()), *content)
     return contents
+
+
+def properties(track: Elements) -> dict[str, str]:
+    """Return a track's properties that it has, by mkvpropedit's names, as it reads them."""
+    return {
+        known.name: known.text(contents[0])
+        for path, known in _KNOWN.items()
+        if (contents := track.get(path))
+    }
 
 
 def restoring_edits(source: Elements, result: Elements) -> list[str]:

@@ -10,24 +10,33 @@ from __future__ import annotations
 import json
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dubarr_pipeline.errors import MediaToolError
 from dubarr_pipeline.media.container.ffmpeg import run
+from dubarr_pipeline.media.container.matroska import properties, read_elements, track_entries
 
 _ARGUMENTS = "arguments.json"
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderTrack:
-    """One track as mkvmerge describes it; `number` counts from 1, as mkvpropedit does."""
+    """One track as the file describes it, by mkvpropedit's names; `number` counts from 1."""
 
     number: int
     kind: str
-    properties: dict[str, Any]
+    properties: Mapping[str, str]
+
+
+def header_tracks(path: Path) -> tuple[HeaderTrack, ...]:
+    """Read the tracks of a Matroska file, in their order."""
+    pairs = zip(track_entries(path), read_elements(path)[1], strict=True)
+    return tuple(
+        HeaderTrack(number, entry.kind, properties(found))
+        for number, (entry, found) in enumerate(pairs, 1)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +50,6 @@ class HeaderAttachment:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
-    """Tracks and attachments of a Matroska file, as mkvmerge reports them."""
-
-    tracks: tuple[HeaderTrack, ...]
-    attachments: tuple[HeaderAttachment, ...]
-
-
 class MatroskaFile:
     """A Matroska file that mkvtoolnix reads and edits, under a plain name in a scratch folder."""
 
@@ -59,29 +60,20 @@ class MatroskaFile:
         self._name = name
         (folder / name).symlink_to(os.path.abspath(path))  # noqa: PTH100 - keeps links as they are
 
-    def headers(self) -> Headers:
-        """Read the headers. Raises `MediaToolError`."""
+    def attachments(self) -> tuple[HeaderAttachment, ...]:
+        """Read what is told of the attachments. Raises `MediaToolError`."""
         answer = run(
             ["--output-charset", "UTF-8", "-J", self._name], tool="mkvmerge", cwd=self.folder
         ).stdout
         document = json.loads(answer.decode("utf-8", "replace"))
-        tracks = [
-            HeaderTrack(
-                number,
-                "subtitle" if found.get("type") == "subtitles" else found.get("type", ""),
-                found.get("properties", {}),
-            )
-            for number, found in enumerate(document.get("tracks", []), 1)
-        ]
-        attachments = [
+        return tuple(
             HeaderAttachment(
                 found["id"],
                 found.get("properties", {}).get("uid", 0),
                 *(found.get(name, "") for name in ("file_name", "content_type", "description")),
             )
             for found in document.get("attachments", [])
-        ]
-        return Headers(tuple(tracks), tuple(attachments))
+        )
 
     def read_xml(self, *parts: str) -> dict[str, ET.Element | None]:
         """Read all ``tags``, ``chapters`` or both; None for what it has none of.
@@ -134,24 +126,14 @@ def attachment_edits(attachment: HeaderAttachment, file: Path) -> list[str]:
     return [*edits, "--add-attachment", file.name]
 
 
-_RESTORED = {
-    "uid": "track-uid",
-    "enabled_track": "flag-enabled",
-    "language_ietf": "language-ietf",
-    "default_duration": "default-duration",
-    "stereo_mode": "stereo-mode",
-    "audio_bits_per_sample": "bit-depth",
-}
+_CARRIED = ("track-uid", "language-ietf", "default-duration", "bit-depth")
 
 
-def restored_properties(track: HeaderTrack) -> list[str]:
+def carried_properties(track: HeaderTrack) -> list[str]:
     """Return mkvpropedit's arguments that set the properties which ffmpeg did not carry over."""
-    edits: list[str] = []
-    for key, name in _RESTORED.items():
-        if key in track.properties:
-            value = track.properties[key]
-            edits += ["--set", f"{name}={int(value) if isinstance(value, bool) else value}"]
-    return edits
+    carried = {name: track.properties[name] for name in _CARRIED if name in track.properties}
+    carried["flag-enabled"] = track.properties.get("flag-enabled", "1")
+    return [part for name, value in carried.items() for part in ("--set", f"{name}={value}")]
 
 
 def mark_tags(root: ET.Element | None, marks: dict[int, dict[str, str]]) -> ET.Element:

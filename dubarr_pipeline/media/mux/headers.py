@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from dubarr_pipeline.media.container.facts import ContainerFacts
 from dubarr_pipeline.media.container.matroska import (
     Elements,
     differences,
+    has_attachments,
     losses,
     read_elements,
     restoring_edits,
@@ -19,12 +20,12 @@ from dubarr_pipeline.media.container.matroska import (
 )
 from dubarr_pipeline.media.container.matroska_headers import (
     HeaderAttachment,
-    Headers,
     HeaderTrack,
     MatroskaFile,
     attachment_edits,
+    carried_properties,
+    header_tracks,
     mark_tags,
-    restored_properties,
     shift_chapters,
 )
 from dubarr_pipeline.media.mux.copy_pass import dump_covers
@@ -52,7 +53,7 @@ class Finish:
 
 
 Origins = tuple[HeaderTrack | None, ...]
-"""For each copied track the source's, as mkvtoolnix sees it; None where it reads no source."""
+"""For each copied track the source's, as its headers say; None where that is no Matroska."""
 
 
 def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
@@ -66,17 +67,16 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
     original = None
     if source and source.is_matroska:
         original = MatroskaFile(source.path, result.folder, "source.mkv")
-    old = original.headers() if original else Headers((), ())
-    matches = _counterparts(source, old) if source and original else {}
+    matches = _counterparts(source) if source and original else {}
     origins = tuple(matches.get(track.stream.index) for track in finish.plan.tracks)
     uids = [track.uid for track in track_entries(result.path)]
     for number, origin in enumerate(origins):
-        uids[number] = origin.properties.get("uid", 0) if origin else uids[number]
+        uids[number] = int(origin.properties.get("track-uid", 0)) if origin else uids[number]
     edits = [*_element_edits(finish, result.path, origins), *_codec_edits(finish.plan)]
     for number, flags in enumerate(finish.flags):
         origin = origins[number] if number < len(origins) else None
         edits += ["--edit", f"track:{number + 1}", *flags.edits()]
-        edits += restored_properties(origin) if origin else []
+        edits += carried_properties(origin) if origin else []
     mark = {MARK.upper(): f"machine-made dub, dubarr {__version__}"}
     marks = {uid: mark for uid, flags in zip(uids, finish.flags, strict=True) if flags.new}
     moved = ("chapters",) if source and source.chapters else ()
@@ -87,7 +87,7 @@ def finish_headers(finish: Finish, result: MatroskaFile) -> Origins:
     if (chapters := found.get("chapters")) is not None:
         shifted = shift_chapters(chapters, finish.shift_us)
         edits += ["--chapters", result.write_xml(shifted, "all-chapters.xml")]
-    result.edit([*edits, *_attachment_edits(finish, result, original, old)])
+    result.edit([*edits, *_attachment_edits(finish, result, original)])
     return origins
 
 
@@ -132,8 +132,12 @@ def _element_edits(finish: Finish, result: Path, origins: Origins) -> list[str]:
     return edits
 
 
-def check_elements(finish: Finish, result: Path, headers: Headers, origins: Origins) -> None:
+def check_elements(
+    finish: Finish, result: Path, tracks: Sequence[HeaderTrack], origins: Origins
+) -> None:
     """See that the result's headers say of the source's tracks what the source says.
+
+    `tracks` are the result's.
 
     Raises `VerificationError`.
     """
@@ -144,8 +148,8 @@ def check_elements(finish: Finish, result: Path, headers: Headers, origins: Orig
     ]
     if wrong:
         raise VerificationError(f"headers differ in the muxed file: {'; '.join(wrong)}")
-    for track, found in zip(finish.plan.tracks, headers.tracks, strict=False):
-        roll = found.properties.get("projection_pose_roll", 0.0)
+    for track, found in zip(finish.plan.tracks, tracks, strict=False):
+        roll = float(found.properties.get("projection-pose-roll", 0))
         if track.stream.turned_deg and roll != track.stream.turned_deg:
             raise VerificationError(
                 f"{track.stream.describe()} is shown turned by {track.stream.turned_deg} degrees,"
@@ -154,10 +158,13 @@ def check_elements(finish: Finish, result: Path, headers: Headers, origins: Orig
 
 
 def _attachment_edits(
-    finish: Finish, result: MatroskaFile, original: MatroskaFile | None, old: Headers
+    finish: Finish, result: MatroskaFile, original: MatroskaFile | None
 ) -> list[str]:
+    streams = finish.source.streams if finish.source else ()
     if original:
-        attachments, files = old.attachments, original.extract_attachments(old.attachments)
+        seen = any(s.kind == "attachment" or s.is_cover for s in streams)
+        attachments = original.attachments() if seen or has_attachments(original.path) else ()
+        files = original.extract_attachments(attachments)
     elif finish.source:
         covers = finish.plan.covers
         # Players look for ``cover.jpg``.
@@ -174,14 +181,14 @@ def _attachment_edits(
     return [part for attachment, file in pairs for part in attachment_edits(attachment, file)]
 
 
-def _counterparts(source: ContainerFacts, headers: Headers) -> dict[int, HeaderTrack]:
-    """Match ffmpeg's streams with mkvtoolnix's tracks: the nth of a kind with the nth."""
-    found: dict[int, HeaderTrack] = {}
+def _counterparts(source: ContainerFacts) -> dict[int, HeaderTrack]:
+    """Match ffmpeg's streams with the headers' tracks: the nth of a kind with the nth."""
+    headers, found = header_tracks(source.path), dict[int, HeaderTrack]()
     for kind in ("video", "audio", "subtitle"):
         streams = [s for s in source.streams if s.kind == kind and not s.is_cover]
-        tracks = [t for t in headers.tracks if t.kind == kind]
+        tracks = [t for t in headers if t.kind == kind]
         if len(streams) != len(tracks):
-            seen = f"ffmpeg sees {len(streams)} {kind} streams, mkvtoolnix {len(tracks)}"
+            seen = f"ffmpeg sees {len(streams)} {kind} streams, the headers name {len(tracks)}"
             raise NotMuxable(
                 f"{source.path}: {seen}; the file is damaged, or joins tracks to a 3D picture:"
                 " remux it first (mkvmerge -o film.mkv FILM), or set mux.container to 'mka'"

@@ -9,14 +9,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from dubarr_pipeline.errors import MediaToolError, SettingsError
 from dubarr_pipeline.files import whole_file
-from dubarr_pipeline.media.container.facts import ContainerFacts, read_facts
-from dubarr_pipeline.media.container.ffmpeg import run
-from dubarr_pipeline.media.container.matroska_headers import MatroskaFile
+from dubarr_pipeline.media.container.facts import ContainerFacts, bare_facts, read_facts
+from dubarr_pipeline.media.container.matroska_headers import MatroskaFile, header_tracks
 from dubarr_pipeline.media.container.packet_times import read_timelines
 from dubarr_pipeline.media.container.timelines import Timelines
 from dubarr_pipeline.media.mux import copy_pass
@@ -128,8 +126,8 @@ class _MuxJob:
             self._source = facts
             self._plan = plan_streams(facts, options)
         self._added = (
-            *(_added(t.path, "audio", round(t.offset_s * 1_000_000)) for t in dubs),
-            *(_added(s.path, "subtitle", 0) for s in subtitles),
+            *(_added(t.path, "audio", round(t.offset_s * 1_000_000), facts) for t in dubs),
+            *(_added(s.path, "subtitle", 0, facts) for s in subtitles),
         )
         originals = [carried.stream for carried in self._plan.tracks]
         self._flags = track_flags(originals, dubs, subtitles, options)
@@ -152,9 +150,9 @@ class _MuxJob:
         facts = read_facts(result)
         proving = _part(on_progress, work.duration_s, _WRITING_SHARE, 1.0)
         written = copy_pass.log_result(work, facts, folder / "result", proving)
-        headers = finished.headers()
-        check_new_tracks(headers, self._flags)
-        check_elements(finish, result, headers, origins)
+        tracks = header_tracks(result)
+        check_new_tracks(tracks, facts, self._expected, self._flags)
+        check_elements(finish, result, tracks, origins)
         report = self._report(prove_streams(self._expected, read, written), facts)
         on_progress(work.duration_s, work.duration_s)
         return report
@@ -177,7 +175,7 @@ class _MuxJob:
             checks=checks,
             shift_s=shift_us / 1e6,
             max_offset_ms=max((abs(row.offset_us) for row in rows), default=0) / 1000,
-            tools=(result.read_by, _mkvtoolnix()),
+            tools=(result.read_by,),
         )
 
 
@@ -202,8 +200,8 @@ def _expected(
     return (*own, *new, *covers)
 
 
-def _added(path: Path, kind: str, offset_us: int) -> AddedFile:
-    facts = read_facts(path)
+def _added(path: Path, kind: str, offset_us: int, film: ContainerFacts) -> AddedFile:
+    facts = bare_facts(path, film.duration_s) or read_facts(path)
     stream = next((s for s in facts.streams if s.kind == kind), None)
     if stream is None:
         raise MediaToolError(f"{path} holds no {kind} stream: it cannot be added to the film")
@@ -220,8 +218,3 @@ def _part(
         on_progress(total_s * (start + share * (end - start)), total_s)
 
     return on_time
-
-
-@cache
-def _mkvtoolnix() -> str:
-    return run(["--version"], tool="mkvpropedit").stdout.decode().strip()

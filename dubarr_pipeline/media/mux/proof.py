@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.errors import VerificationError
 from dubarr_pipeline.media.container.facts import DISPLAY_MATRIX, ContainerFacts, StreamFacts
-from dubarr_pipeline.media.container.matroska_headers import Headers
+from dubarr_pipeline.media.container.matroska_headers import HeaderTrack
 from dubarr_pipeline.media.mux.packet_log import RECORD, UNTIMED, PacketTrack
 from dubarr_pipeline.media.mux.stream_plan import MARK, Carried, Proof
 from dubarr_pipeline.media.mux.track_flags import KEPT_FLAGS, TrackFlags, legacy_language
@@ -200,32 +200,38 @@ def check_file(
     )
 
 
-def check_new_tracks(headers: Headers, wanted: Sequence[TrackFlags]) -> None:
-    """See that players will find the languages, titles and flags that were asked for.
+def check_new_tracks(
+    tracks: Sequence[HeaderTrack],
+    result: ContainerFacts,
+    streams: Sequence[Expected],
+    wanted: Sequence[TrackFlags],
+) -> None:
+    """See that players will find the codecs, languages, titles and flags that were asked for.
 
-    Raises `VerificationError`.
+    `tracks` are the result's headers. Raises `VerificationError`.
     """
-    if len(headers.tracks) != len(wanted):
+    if len(tracks) != len(wanted):
         raise VerificationError(
-            f"the muxed file has {len(headers.tracks)} tracks, {len(wanted)} were asked for"
+            f"the muxed file has {len(tracks)} tracks, {len(wanted)} were asked for"
         )
-    for track, flags in zip(headers.tracks, wanted, strict=True):
+    for track, found, stream, flags in zip(tracks, result.streams, streams, wanted, strict=False):
         if not flags.new:
             continue
+        # RFC 9559 has defaults for the first two.
+        has = {"language": "eng", "flag-default": "1", **track.properties}
+        has |= {"codec": found.codec, "mark": found.tags.get(MARK, "")}
         expected = {
-            "language": legacy_language(flags.language or "")
-            or track.properties.get("language")
-            or "a code",
-            "language_ietf": flags.language,
-            "track_name": flags.title,
-            "default_track": "default" in flags.flags,
-            f"tag_{MARK}": track.properties.get(f"tag_{MARK}") or "a mark",
+            "language": legacy_language(flags.language or "") or has["language"] or "a code",
+            "language-ietf": flags.language,
+            "name": flags.title,
+            "flag-default": str(int("default" in flags.flags)),
+            "codec": stream.codec if stream.proof == "packets" else found.codec,
+            "mark": has["mark"] or "a mark",
         }
         for name, value in expected.items():
-            if track.properties.get(name) != value:
+            if has.get(name) != value:
                 raise VerificationError(
-                    f"new track {track.number} has {name} {track.properties.get(name)!r}, not"
-                    f" {value!r}"
+                    f"new track {track.number} has {name} {has.get(name)!r}, not {value!r}"
                 )
 
 
