@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -243,23 +243,27 @@ def test_no_room_for_the_copy_leaves_all_as_it_was(finished: Finished, tmp_path:
     assert read_publication(finished.video.work(finished.work_dir)) is None
 
 
-_KILLED_AT = """
-import os, signal, sys
-from pathlib import Path
-steps = int(sys.argv[1])
-count = 0
-def step(event, arguments):
-    global count
-    if event in ("os.rename", "os.link", "os.remove", "shutil.copyfile", "os.mkdir"):
-        count += 1
-        if count > steps:
-            os.kill(os.getpid(), signal.SIGKILL)
-from dubarr_pipeline.library.publishing.files import PublishOptions, publish
-from dubarr_pipeline.library.videos import load_video
-root, work_dir, key = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-sys.addaudithook(step)
-publish(load_video(key, work_dir), root, work_dir, PublishOptions("replace"))
-"""
+def publish_until_killed(finished: Finished, steps: int) -> int:
+    """Publish in a fork of this process that is killed at a step; return its exit code."""
+    child = os.fork()
+    if not child:  # pragma: no cover - another process
+        count = 0
+
+        def step(event: str, _: object) -> None:
+            nonlocal count
+            if event in ("os.rename", "os.link", "os.remove", "shutil.copyfile", "os.mkdir"):
+                count += 1
+                if count > steps:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        code = 1
+        try:
+            sys.addaudithook(step)
+            finished.publish("replace")
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_killed_at_any_step_the_film_is_there_and_a_second_try_ends_alike(finished: Finished):
@@ -267,17 +271,16 @@ def test_killed_at_any_step_the_film_is_there_and_a_second_try_ends_alike(finish
     (original,) = before.values()
     steps = 0
     while True:
-        arguments = [str(steps), str(finished.root), str(finished.work_dir), finished.video.key]
-        ended = subprocess.run([sys.executable, "-c", _KILLED_AT, *arguments], check=False)
+        code = publish_until_killed(finished, steps)
         assert original in contents(finished.root).values(), "there is no moment without it"
         found = finished.publish("replace")
         assert found.files[0].path.read_bytes() == finished.made.read_bytes()
         assert len(names(finished.root)) == 2, names(finished.root)
         restore(load_video(finished.video.key, finished.work_dir), finished.work_dir)
         assert contents(finished.root) == before
-        if ended.returncode == 0:
+        if code == 0:
             break
-        assert ended.returncode == -9
+        assert code == -signal.SIGKILL
         steps += 1
     assert steps > 5
 

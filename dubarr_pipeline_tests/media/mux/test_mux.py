@@ -24,12 +24,9 @@ from dubarr_pipeline_tests.fixtures.odd_sources import (
     ODD,
     dub,
     ffmpeg,
-    matroska,
     mkvtool,
-    mp4,
-    odd_units,
+    odd_film,
     subrip,
-    webm,
 )
 
 
@@ -39,7 +36,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     class Films(dict[str, Path]):
         def __missing__(self, name: str) -> Path:
-            self[name] = ODD[name](tmp_path_factory.mktemp(name))
+            self[name] = odd_film(name, tmp_path_factory)
             return self[name]
 
     return Films(made)
@@ -113,8 +110,9 @@ def test_reframed_streams_decode_to_the_same_pictures_and_sound(
     assert ffmpeg("-i", films[name], *maps, *decoded) == ffmpeg("-i", result, *maps, *decoded)
 
 
-def test_matroska_keeps_what_ffmpeg_loses(tmp_path: Path) -> None:
-    source, result = matroska(tmp_path), tmp_path / "out.mkv"
+def test_matroska_keeps_what_ffmpeg_loses(films: dict[str, Path], tmp_path: Path) -> None:
+    source, result = tmp_path / "rich.mkv", tmp_path / "out.mkv"
+    shutil.copy(films["matroska"], source)
     _write_rich_headers(source, tmp_path)
     mux(source, [DubTrack(dub(tmp_path), "es")], [], result)
     own = tracks_of(source)
@@ -431,19 +429,23 @@ def test_the_subtitles_of_the_dub_can_be_left_away(films: dict[str, Path], tmp_p
     assert [row.kind for row in report.streams] == ["video", "audio", "audio"]
 
 
-def test_opus_is_not_moved_by_its_delay_again_and_again(tmp_path: Path) -> None:
+def test_opus_is_not_moved_by_its_delay_again_and_again(
+    films: dict[str, Path], tmp_path: Path
+) -> None:
     """ffmpeg 5.1 starts Opus 6.5 ms earlier with every copy into Matroska."""
     first, second = tmp_path / "1.mkv", tmp_path / "2.mkv"
     sound = [DubTrack(dub(tmp_path), "es")]
-    mux(webm(tmp_path), sound, [], first)
+    mux(films["webm"], sound, [], first)
     mux(first, sound, [], second, MuxOptions(replace_own=True))
     starts = [[s.start_s for s in probe(path).streams[:2]] for path in (first, second)]
     (picture, opus), (picture_again, opus_again) = starts
     assert (opus_again - picture_again) == pytest.approx(opus - picture, abs=1e-4)
 
 
-def test_mp4_text_becomes_subrip_with_the_same_words(tmp_path: Path) -> None:
-    source, result = mp4(tmp_path), tmp_path / "out.mkv"
+def test_mp4_text_becomes_subrip_with_the_same_words(
+    films: dict[str, Path], tmp_path: Path
+) -> None:
+    source, result = films["mp4"], tmp_path / "out.mkv"
     report = mux(source, [], [], result)
     row = next(r for r in report.streams if r.kind == "subtitle")
     assert (row.codec, row.proof, row.packets) == ("mov_text", "text", 2)
@@ -452,8 +454,8 @@ def test_mp4_text_becomes_subrip_with_the_same_words(tmp_path: Path) -> None:
     assert re.search(r"Two\r?\nlines", written)
 
 
-def test_titles_of_mp4_become_names_in_matroska(tmp_path: Path) -> None:
-    bare, titled, result = mp4(tmp_path), tmp_path / "titled.mp4", tmp_path / "out.mkv"
+def test_titles_of_mp4_become_names_in_matroska(films: dict[str, Path], tmp_path: Path) -> None:
+    bare, titled, result = films["mp4"], tmp_path / "titled.mp4", tmp_path / "out.mkv"
     titles = ["Director’s Commentary", "Kino · 5.1"]
     named = [
         "-metadata:s:a:0",
@@ -467,16 +469,20 @@ def test_titles_of_mp4_become_names_in_matroska(tmp_path: Path) -> None:
     assert names == [None, *titles, "Español · dub"]
 
 
-def test_tags_of_several_lines_arrive_whatever_ends_their_lines(tmp_path: Path) -> None:
-    bare, told, result = mp4(tmp_path), tmp_path / "told.mkv", tmp_path / "out.mkv"
+def test_tags_of_several_lines_arrive_whatever_ends_their_lines(
+    films: dict[str, Path], tmp_path: Path
+) -> None:
+    bare, told, result = films["mp4"], tmp_path / "told.mkv", tmp_path / "out.mkv"
     comment = ["-metadata:s:a:0", "comment=One\r\nTwo"]
     ffmpeg("-i", bare, "-map", "0:v:0", "-map", "0:a", "-c", "copy", *comment, told)
     mux(told, [DubTrack(dub(tmp_path), "es")], [], result)
     assert probe(result).audio[0].tags["comment"].splitlines() == ["One", "Two"]
 
 
-def test_unit_framing_is_not_what_mkvmerge_would_make_of_it(tmp_path: Path) -> None:
+def test_unit_framing_is_not_what_mkvmerge_would_make_of_it(
+    films: dict[str, Path], tmp_path: Path
+) -> None:
     """Why ffmpeg does the copying: mkvmerge drops delimiters and filler from H.264."""
-    source, other = odd_units(tmp_path), tmp_path / "other.mkv"
+    source, other = films["odd_units"], tmp_path / "other.mkv"
     mkvtool("mkvmerge", "-q", "-o", other, source)
     assert stream_digests(source, [0]) != stream_digests(other, [0])
