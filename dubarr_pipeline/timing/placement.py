@@ -1,10 +1,11 @@
-"""Start and tempo of every take of a language, solved for the whole film at once.
+"""Start and tempo of every take of a language, whatever its neighbours leave it.
 
 Each line is bound to its own place on the clock, never to the line before it, so no error can be
 carried along the film. Only the pauses between them couple neighbours, by differences of starts and
 ends. With piecewise-linear costs that is a linear programme; since every bound is a whole number of
 samples, its corners are, too (the matrix is totally unimodular: the dual of a network flow). HiGHS
-solves it; the rounding after it is a guard that can only shorten a take within its bounds.
+solves it; the rounding after it is a guard that can only shorten a take within its bounds. Lines
+that cannot meet are solved apart, some hundreds at once, so that memory does not grow with a film.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from dubarr_pipeline.timing.tempo import DOES_NOT_FIT, TempoLimits
 from dubarr_pipeline.timing.windows import Window
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
+_BATCH = 200
+"""Lines solved at once, and the rest of a group that they begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def place(
         windows = [order[at].window for at in rest]
         bounds = [lines[at] for at in rest]
         rows = _rows(windows, bounds, rate, options)
-        solved = _exact(bounds, rows, solve(bounds, rows, options.prices), options)
+        solved = _exact(bounds, rows, _solve(bounds, rows, options.prices), options)
         # Groups of lines that fit as a whole, and the lines that are in the way.
         for group in _groups(len(rest), rows):
             if not any(solved[at].missing for at in group):
@@ -225,6 +228,28 @@ def _rows(
             else:
                 rows.append(Row(first, second, 0))
     return rows
+
+
+def _solve(lines: Sequence[LineBounds], rows: Sequence[Row], prices: Prices) -> list[Solved]:
+    """Solve lines that can meet together, and the others apart: the result is the same."""
+    # A take grows only where it is too short; the rows left out hold wherever both lines go.
+    longest = [line.grow[-1] if line.natural < line.short else line.natural for line in lines]
+    ends = [min(line.end, line.latest + most) for line, most in zip(lines, longest, strict=True)]
+    tied = [row for row in rows if ends[row.first] > lines[row.second].earliest + row.room]
+    rows_of: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in tied:
+        rows_of[row.first].append(row)
+    solved: dict[int, Solved] = {}
+    batch: list[int] = []
+    for group in _groups(len(lines), tied):
+        batch += group
+        if len(batch) >= _BATCH or len(solved) + len(batch) == len(lines):
+            rank = {at: place for place, at in enumerate(batch)}
+            own = [Row(rank[r.first], rank[r.second], r.room) for at in batch for r in rows_of[at]]
+            found = solve([lines[at] for at in batch], own, prices)
+            solved |= zip(batch, found, strict=True)
+            batch = []
+    return [solved[at] for at in range(len(lines))]
 
 
 def _exact(

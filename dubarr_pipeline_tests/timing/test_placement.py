@@ -231,6 +231,34 @@ def _check_bounds_only(found: Placement, lines: list[tuple[int, int, str, int]])
     assert all(abs(line.dub.start - line.source.start) <= 300 for line in dubbed)
 
 
+@settings(max_examples=60, deadline=None)
+@given(_films(), st.integers(1, 5))
+def test_lines_solved_apart_are_placed_as_all_of_the_film_together(
+    takes: list[TimedTake], batch: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "_BATCH", batch)
+        apart = place(takes, RATE)
+        # Everything at once, without leaving a row out.
+        patch.setattr(placement, "_solve", placement_lp.solve)
+        assert place(takes, RATE) == apart
+
+
+def test_a_longer_film_has_no_larger_programme(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def counted(lines: Sequence[LineBounds], rows: Sequence[Row], prices: Prices) -> list[Solved]:
+        sizes.append(len(lines))
+        return placement_lp.solve(lines, rows, prices)
+
+    monkeypatch.setattr(placement, "solve", counted)
+    # Lines of 2.6 s, one every 3.7 s: each may reach into what the next may.
+    lines = [(3720 * i, 3720 * i + 2600, "AB"[i % 2], 2300 + i % 7 * 100) for i in range(1000)]
+    assert not place(_takes(lines, 3_730_000), RATE).failed
+    assert sum(sizes) == 1000
+    assert max(sizes) <= 250
+
+
 def test_many_lines_that_do_not_fit_cost_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds: list[int] = []
 
