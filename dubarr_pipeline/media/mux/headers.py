@@ -160,9 +160,8 @@ def check_elements(
 def _attachment_edits(
     finish: Finish, result: MatroskaFile, original: MatroskaFile | None
 ) -> list[str]:
-    streams = finish.source.streams if finish.source else ()
-    if original:
-        seen = any(s.kind == "attachment" or s.is_cover for s in streams)
+    if original and finish.source:
+        seen = any(s.kind == "attachment" or s.is_cover for s in finish.source.streams)
         attachments = original.attachments() if seen or has_attachments(original.path) else ()
         files = original.extract_attachments(attachments)
     elif finish.source:

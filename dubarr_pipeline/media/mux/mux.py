@@ -9,11 +9,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from dubarr_pipeline.errors import MediaToolError, SettingsError
 from dubarr_pipeline.files import whole_file
 from dubarr_pipeline.media.container.facts import ContainerFacts, bare_facts, read_facts
+from dubarr_pipeline.media.container.ffmpeg import run
 from dubarr_pipeline.media.container.matroska_headers import MatroskaFile, header_tracks
 from dubarr_pipeline.media.container.packet_times import read_timelines
 from dubarr_pipeline.media.container.timelines import Timelines
@@ -175,7 +177,7 @@ class _MuxJob:
             checks=checks,
             shift_s=shift_us / 1e6,
             max_offset_ms=max((abs(row.offset_us) for row in rows), default=0) / 1000,
-            tools=(result.read_by,),
+            tools=(result.read_by, _mkvtoolnix()),
         )
 
 
@@ -218,3 +220,8 @@ def _part(
         on_progress(total_s * (start + share * (end - start)), total_s)
 
     return on_time
+
+
+@cache
+def _mkvtoolnix() -> str:
+    return run(["--version"], tool="mkvpropedit").stdout.decode().strip()
