@@ -244,14 +244,20 @@ def test_lines_solved_apart_are_placed_as_all_of_the_film_together(
         assert place(takes, RATE) == apart
 
 
-def test_a_longer_film_has_no_larger_programme(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
+def counted_lines(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lines of each programme that is solved from now on."""
+    lines_of: list[int] = []
 
     def counted(lines: Sequence[LineBounds], rows: Sequence[Row], prices: Prices) -> list[Solved]:
-        sizes.append(len(lines))
+        lines_of.append(len(lines))
         return placement_lp.solve(lines, rows, prices)
 
     monkeypatch.setattr(placement, "solve", counted)
+    return lines_of
+
+
+def test_a_longer_film_has_no_larger_programme(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = counted_lines(monkeypatch)
     # Lines of 2.6 s, one every 3.7 s: each may reach into what the next may.
     lines = [(3720 * i, 3720 * i + 2600, "AB"[i % 2], 2300 + i % 7 * 100) for i in range(1000)]
     assert not place(_takes(lines, 3_730_000), RATE).failed
@@ -260,13 +266,7 @@ def test_a_longer_film_has_no_larger_programme(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_many_lines_that_do_not_fit_cost_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds: list[int] = []
-
-    def counted(lines: Sequence[LineBounds], rows: Sequence[Row], prices: Prices) -> list[Solved]:
-        rounds.append(len(lines))
-        return placement_lp.solve(lines, rows, prices)
-
-    monkeypatch.setattr(placement, "solve", counted)
+    rounds = counted_lines(monkeypatch)
     lines = [(1000 * i, 1000 * i + 1000, "A", 1500 if i % 5 else 1250) for i in range(400)]
     lines = [(a, b, "A", n if i % 3 else 900) for i, (a, b, _, n) in enumerate(lines)]
     found = place(_takes(lines, 401_000), RATE)
