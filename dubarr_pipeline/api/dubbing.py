@@ -19,8 +19,9 @@ from dubarr_pipeline.defs.runtime.plan import plan_all
 from dubarr_pipeline.defs.runtime.records import stage_results
 from dubarr_pipeline.defs.runtime.runs import dub_video, open_instance
 from dubarr_pipeline.defs.runtime.stage_run import Watcher, watching
-from dubarr_pipeline.defs.runtime.status import Task, task_table
+from dubarr_pipeline.defs.runtime.status import task_table
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
+from dubarr_pipeline.defs.tables.rows import Task
 from dubarr_pipeline.files import check_writable, read_json
 from dubarr_pipeline.library.admission import FilmNews, register
 from dubarr_pipeline.library.dub_requests import DubRequest, film_of

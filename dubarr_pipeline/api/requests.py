@@ -12,7 +12,8 @@ from dubarr_pipeline.api.profiles import read_settings
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.person_runs import queue_request
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import Task, task_table
+from dubarr_pipeline.defs.runtime.status import task_table
+from dubarr_pipeline.defs.tables.rows import Task
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.dub_requests import read_request

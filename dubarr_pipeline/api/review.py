@@ -24,7 +24,8 @@ from dubarr_pipeline.defs.distributed.leases import hold_film
 from dubarr_pipeline.defs.library_names import names_of
 from dubarr_pipeline.defs.operations.monitor import monitor_of
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import Task, is_worked_at, task_table
+from dubarr_pipeline.defs.runtime.status import is_worked_at, task_table
+from dubarr_pipeline.defs.tables.rows import Task
 from dubarr_pipeline.errors import ArtifactError, VideoBusy
 from dubarr_pipeline.files import check_writable
 from dubarr_pipeline.library.housekeeping import REVIEWS

@@ -8,9 +8,10 @@ from pathlib import Path
 from dubarr_pipeline.config.libraries import Library
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import published_status, task_table
+from dubarr_pipeline.defs.runtime.status import task_table
 from dubarr_pipeline.defs.runtime.tick_state import last_state
 from dubarr_pipeline.defs.runtime.unchanged import unchanged_since_report
+from dubarr_pipeline.defs.tables.rows import published_status
 from dubarr_pipeline.errors import ArtifactError, SettingsError
 from dubarr_pipeline.library.scan import Scan, ScanState, scan
 from dubarr_pipeline.library.videos import Video, load_video, registered

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from dubarr_pipeline.defs.stages import CAST, GPU, PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, SettingsError
 from dubarr_pipeline.files import read_json, write_json
+
+# Dagster is loaded by who asks for an object of its own: a table of films does without.
+if TYPE_CHECKING:
+    import dagster as dg
 
 DUB, DUB_FILE, PUBLISH, APPROVE, HOUSEKEEPING = JOBS = (
     "dub",
@@ -53,7 +57,16 @@ class LibraryNames:
 
     def key(self, asset: str) -> dg.AssetKey:
         """Return an asset's key; Dagster refuses a bare ``context``, hence the word before it."""
-        return dg.AssetKey([*self.prefix, "dub", asset])
+        from dagster import AssetKey
+
+        return AssetKey(self._path(asset))
+
+    def stored_key(self, asset: str) -> str:
+        """Return an asset's key as the rows of the store have it."""
+        return json.dumps(self._path(asset))
+
+    def _path(self, asset: str) -> list[str]:
+        return [*self.prefix, "dub", asset]
 
     def film(self, key: str) -> str:
         """Return the name of a film's lease."""
@@ -65,11 +78,15 @@ class LibraryNames:
 
     @property
     def videos(self) -> dg.DynamicPartitionsDefinition:
-        return dg.DynamicPartitionsDefinition(name=self.partitions or self.prefixed("videos"))
+        from dagster import DynamicPartitionsDefinition
+
+        return DynamicPartitionsDefinition(name=self.partitions or self.prefixed("videos"))
 
     @property
     def series(self) -> dg.DynamicPartitionsDefinition:
-        return dg.DynamicPartitionsDefinition(name=self.prefixed("series"))
+        from dagster import DynamicPartitionsDefinition
+
+        return DynamicPartitionsDefinition(name=self.prefixed("series"))
 
     @property
     def resource(self) -> str:

@@ -31,7 +31,6 @@ from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.liveness import ON_ITS_WAY, is_dead
 from dubarr_pipeline.defs.runtime.records import (
     PARTITION_TAG,
-    Materialization,
     film_tags,
     last_materialization,
     last_materializations,
@@ -40,6 +39,7 @@ from dubarr_pipeline.defs.runtime.records import (
 from dubarr_pipeline.defs.runtime.stage_run import OWNERS, check_spec
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import PUBLISHED
+from dubarr_pipeline.defs.tables.results import Materialization
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.files import fenced
 from dubarr_pipeline.library.gate import note_held

@@ -15,10 +15,11 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import DUB, LibraryNames
 from dubarr_pipeline.defs.library_sensor import library_sensor
 from dubarr_pipeline.defs.runtime.person_runs import is_on_its_way, person_config, person_tags
-from dubarr_pipeline.defs.runtime.plan import VideoPlan, plan
+from dubarr_pipeline.defs.runtime.plan import plan
 from dubarr_pipeline.defs.runtime.records import film_tags
 from dubarr_pipeline.defs.runtime.run_queue import request_tags
 from dubarr_pipeline.defs.runtime.tick_state import TickState
+from dubarr_pipeline.defs.tables.plans import VideoPlan
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.admission import Refusal
 from dubarr_pipeline.library.arrivals import Arrivals, last_tried_s

@@ -18,10 +18,10 @@ from typing import Any, cast
 
 import pytest
 
+from dubarr_pipeline.config import engine_answers
 from dubarr_pipeline.config.options import SegmentsOptions
 from dubarr_pipeline.config.settings import ENGINE_SECTIONS, OPTION_TYPES, parse_settings
-from dubarr_pipeline.defs.assets import diarization, segments, vocals
-from dubarr_pipeline.defs.assets import transcript as transcript_stage
+from dubarr_pipeline.defs.assets import segments
 from dubarr_pipeline.defs.runtime import stage_run
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, required
 from dubarr_pipeline.defs.stages import STAGES
@@ -110,13 +110,9 @@ def test_a_plan_looks_once_at_a_film_and_asks_each_engine_once(
     fixed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    counted: list[tuple[ModuleType, str]] = [
-        (stage_run, "inspect_source"),
-        (vocals, "engine"),
-        (diarization, "engine_facts"),
-        (transcript_stage, "engine_facts"),
-    ]
-    counted += [(segments.profile_engines, "translator"), (segments.profile_engines, "synthesizer")]
+    counted: list[tuple[ModuleType, str]] = [(stage_run, "inspect_source")]
+    askers = ("engine", "engine_facts", "translator", "synthesizer")
+    counted += [(engine_answers, name) for name in askers]
     for module, name in counted:
         real = getattr(module, name)
 
@@ -128,7 +124,7 @@ def test_a_plan_looks_once_at_a_film_and_asks_each_engine_once(
     answers: dict[object, Any] = {}
     for _ in range(3):
         assert fingerprints(fixed, asked=answers, seen={}) == GOLDEN
-    expected = {"inspect_source": 3, "engine": 2, "engine_facts": 2}
+    expected = {"inspect_source": 3, "engine": 3, "engine_facts": 3}
     assert Counter(asked) == {**expected, "translator": 1, "synthesizer": 1}
 
 

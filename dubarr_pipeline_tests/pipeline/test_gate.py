@@ -19,7 +19,7 @@ from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.publishing import publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import published_status
+from dubarr_pipeline.defs.tables.rows import published_status
 from dubarr_pipeline.errors import DiskFull, ServiceUnavailable
 from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.library.gate import held_films, remember

@@ -20,8 +20,9 @@ from dubarr_pipeline.definitions import defs
 from dubarr_pipeline.defs.library_names import PLAIN
 from dubarr_pipeline.defs.publishing import publishing_sensor
 from dubarr_pipeline.defs.resources import DubarrResource
-from dubarr_pipeline.defs.runtime.status import Task, task_table
+from dubarr_pipeline.defs.runtime.status import task_table
 from dubarr_pipeline.defs.sensors import media_folder_sensor, webhook_inbox_sensor
+from dubarr_pipeline.defs.tables.rows import Task
 from dubarr_pipeline.library.publishing.records import read_publication
 from dubarr_pipeline.library.videos import last_at
 from dubarr_pipeline.library.webhooks.inbox import Inbox

@@ -6,9 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config.profile_engines import engine, engine_facts
+from dubarr_pipeline.config.profile_engines import engine
 from dubarr_pipeline.defs.assets.checks import table
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.engines.interfaces import ScriptAnalyzer
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.workdir.artifacts import (
@@ -22,9 +22,7 @@ from dubarr_pipeline.workdir.corrections import with_context_edits, with_speaker
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    return once(
-        context.asked, ScriptAnalyzer, lambda: engine_facts(context.settings, ScriptAnalyzer)
-    )
+    return context.ask("context")
 
 
 def make(context: StageContext) -> Outcome:

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config.profile_engines import engine, engine_facts
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
+from dubarr_pipeline.config.profile_engines import engine
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.engines.interfaces import Diarizer
 from dubarr_pipeline.media.audio.wav import WaveFile
 from dubarr_pipeline.spans import to_seconds, total
@@ -15,15 +15,7 @@ from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound, wr
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    settings = context.settings
-    found, unscripted = once(
-        context.asked,
-        Diarizer,
-        lambda: (
-            engine_facts(settings, Diarizer),
-            engine(settings, Diarizer).unscripted_identity(),
-        ),
-    )
+    found, unscripted = context.ask("diarization")
     if not unscripted:
         return found
     source = context.source()

@@ -8,9 +8,8 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.config import profile_engines
-from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.assets.checks import table
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.edits.film import edits_digest, write_output_revisions
 from dubarr_pipeline.engines.interfaces import Synthesizer
 from dubarr_pipeline.files import read_json, whole_file
@@ -47,7 +46,7 @@ def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
     targets, settings, video = context.video.target_langs, context.settings, context.video
     source = context.source()
-    listener, synthesizer = once(context.asked, "voices", lambda: _voices(settings))
+    listener, synthesizer = context.ask("voices")
     script, spoken = context.work.transcription, source.language
     # A person may have edited the script itself, in the spoken language.
     edited_languages = targets
@@ -62,11 +61,7 @@ def facts(context: StageContext) -> Mapping[str, Any]:
         "targets": targets,
         # The subtitles are named after the video.
         "stem": video.source.stem,
-        "translator": once(
-            context.asked,
-            ("translator", known, pairs),
-            lambda: profile_engines.translator(settings, known, pairs=pairs).identity(),
-        ),
+        "translator": context.ask(("translation", known, pairs)),
         "synthesizer": synthesizer,
         "listener": listener,
         "options": settings.segments,
@@ -126,13 +121,6 @@ def make(context: StageContext) -> Outcome:
     }
     reports = [work.segments_report, *([work.cast] if request.cast else [])]
     return Outcome([*takes, *filter(None, subtitles), *reports], metadata)
-
-
-def _voices(settings: Settings) -> tuple[str | None, str]:
-    """Return the identities of who listens to takes, if anybody does, and of who speaks them."""
-    listener = profile_engines.take_verifier(settings)
-    speaker = profile_engines.synthesizer(settings).identity()
-    return listener.identity() if listener else None, speaker
 
 
 def _pairs(spoken: str | None, targets: Sequence[str]) -> profile_engines.Pairs:

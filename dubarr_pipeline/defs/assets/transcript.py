@@ -7,8 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from dubarr_pipeline.config.profile_engines import engine, engine_facts
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
+from dubarr_pipeline.config.profile_engines import engine
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.edits.people import settle_people
 from dubarr_pipeline.engines.interfaces import Hearing, Transcriber, VoiceActivityDetector
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -24,7 +24,7 @@ from dubarr_pipeline.workdir.artifacts import (
 
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
-    return once(context.asked, Transcriber, lambda: engine_facts(context.settings, Transcriber))
+    return context.ask("transcription")
 
 
 def make(context: StageContext) -> Outcome:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dubarr_pipeline.config.profile_engines import engine
-from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext, once
+from dubarr_pipeline.defs.runtime.stage_run import Outcome, StageContext
 from dubarr_pipeline.engines.interfaces import Separator, VoiceActivityDetector
 from dubarr_pipeline.engines.separation.stems import write_stems
 from dubarr_pipeline.engines.voice_activity.extract_and_detect import Heard, extract_and_listen
@@ -38,18 +38,13 @@ _CLEARLY = 1.5
 def facts(context: StageContext) -> Mapping[str, Any]:
     """Return the facts on which the result depends, beside its inputs."""
     fit, settings = context.settings.script.fit, context.settings
-    kinds = (VoiceActivityDetector, Separator)
-    hearing, separation = (
-        once(context.asked, kind, lambda kind=kind: engine(settings, kind).identity())
-        for kind in kinds
-    )
     return {
         **({} if fit == "check" else {"fit": fit}),
         "source": context.video.identity.digest,
         "script": context.source().script_digest(),
         "audio": settings.audio,
-        "voice_activity": hearing,
-        "separation": separation,
+        "voice_activity": context.ask("voice_activity"),
+        "separation": context.ask("separation"),
         "options": settings.engine_options["voice_activity"],
     }
 

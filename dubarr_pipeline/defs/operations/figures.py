@@ -30,14 +30,10 @@ from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.distributed.leases import expired_total
 from dubarr_pipeline.defs.library_names import LibraryNames, names_of
 from dubarr_pipeline.defs.runtime.runs import open_instance
-from dubarr_pipeline.defs.runtime.status import (
-    Status,
-    failure_of,
-    published_status,
-    task_table,
-)
+from dubarr_pipeline.defs.runtime.status import failure_of, task_table
 from dubarr_pipeline.defs.runtime.unchanged import unchanged_since_report
 from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.tables.rows import Status, published_status
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.videos import Video, load_video, registered
 from dubarr_pipeline.segments.results import FAILED

@@ -2,18 +2,19 @@
 
 Dagster makes some forty objects of a materialization, each of them checked. A table needs a few
 texts and numbers of it: they are taken from the row, and Dagster makes only what it is asked for.
+Until then it is not even loaded.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import dagster as dg
-import sqlalchemy
-from dagster._core.definitions.metadata import normalize_metadata_value
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster_shared.serdes import deserialize_value, pack_value, unpack_value
 from pydantic_core import from_json
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _AT_ONCE = 500
 """Rows per query to the store."""
@@ -47,10 +48,12 @@ class _Packed:
 
     def made(self) -> dg.MetadataValue[Any]:
         """Return it as Dagster makes it."""
+        from dagster_shared.serdes import unpack_value
+
         return cast("dg.MetadataValue[Any]", unpack_value(self.entry))
 
 
-class StoredMetadata(Mapping[str, dg.MetadataValue]):
+class StoredMetadata(Mapping[str, "dg.MetadataValue"]):
     """Metadata of a row; Dagster makes each value when it is asked for."""
 
     __slots__ = ("_values",)
@@ -67,6 +70,8 @@ class StoredMetadata(Mapping[str, dg.MetadataValue]):
         value = self._values[name]
         if isinstance(value, _Packed):
             return value.made()
+        from dagster._core.definitions.metadata import normalize_metadata_value
+
         return normalize_metadata_value(value)
 
     def __contains__(self, name: object) -> bool:
@@ -106,6 +111,9 @@ def read_results(
     instance: dg.DagsterInstance, storage_ids: Sequence[int]
 ) -> Iterator[StoredResult]:
     """Yield the materializations of some rows, in any order."""
+    import sqlalchemy
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+
     table, storage = SqlEventLogStorageTable, instance.event_log_storage
     for start in range(0, len(storage_ids), _AT_ONCE):
         some = storage_ids[start : start + _AT_ONCE]
@@ -114,11 +122,11 @@ def read_results(
         with storage.index_connection() as store:  # pyright: ignore[reportAttributeAccessIssue]
             rows = store.execute(wanted).fetchall()
         for storage_id, text in rows:
-            if found := _read(storage_id, text):
+            if found := read_row(storage_id, text):
                 yield found
 
 
-def _read(storage_id: int, text: str) -> StoredResult | None:
+def read_row(storage_id: int, text: str) -> StoredResult | None:
     """Return a row as a result; None if it is none."""
     try:
         document = from_json(text, cache_strings="keys")
@@ -136,7 +144,10 @@ def _read(storage_id: int, text: str) -> StoredResult | None:
 
 def _read_by_dagster(storage_id: int, text: str) -> StoredResult | None:
     """Return a row that an earlier Dagster wrote."""
-    entry = deserialize_value(text, dg.EventLogEntry)
+    from dagster import EventLogEntry
+    from dagster_shared.serdes import deserialize_value, pack_value
+
+    entry = deserialize_value(text, EventLogEntry)
     made = entry.asset_materialization
     if made is None:
         return None

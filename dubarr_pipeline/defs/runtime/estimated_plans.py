@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import cast
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.runtime.plan import VideoPlan
 from dubarr_pipeline.defs.stages import STAGES
+from dubarr_pipeline.defs.tables.plans import VideoPlan
 from dubarr_pipeline.engines.registry import Kind
 from dubarr_pipeline.errors import ArtifactError, DubbingError, MissingRequirement
 from dubarr_pipeline.library.admission import check_targets

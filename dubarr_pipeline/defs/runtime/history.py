@@ -7,8 +7,9 @@ from pathlib import Path
 import dagster as dg
 
 from dubarr_pipeline.defs.library_names import LibraryNames, names_of
-from dubarr_pipeline.defs.runtime.records import Materialization, StageResults, stage_results
+from dubarr_pipeline.defs.runtime.records import stage_results
 from dubarr_pipeline.defs.stages import STAGES, Stage
+from dubarr_pipeline.defs.tables.results import Materialization, StageResults
 from dubarr_pipeline.errors import ArtifactError
 from dubarr_pipeline.library.estimates.costs import FilmFacts, PastStage
 from dubarr_pipeline.library.videos import load_video

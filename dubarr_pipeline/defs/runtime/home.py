@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import yaml
-
 from dubarr_pipeline.errors import SettingsError
 from dubarr_pipeline.files import named_disk_errors, write_text
 from dubarr_pipeline.text.tables import read_table
@@ -92,7 +90,7 @@ def bring_up_to_date(path: Path) -> None:
         SettingsError: if the file is not a YAML table.
         DiskFull, NotWritable: if the disk refuses.
     """
-    shipped = files(_HERE).joinpath("dagster.yaml").read_text("utf-8")
+    shipped = _shipped()
     if not path.exists():
         write_text(path, shipped)
         return
@@ -104,6 +102,9 @@ def bring_up_to_date(path: Path) -> None:
         raise SettingsError(f"{path} is not UTF-8 ({error}): correct it, or delete it") from error
     if text == shipped:
         return
+    # Not at the top: most files are as shipped.
+    import yaml
+
     cure = "correct it, or delete it: then the default is written"
     try:
         theirs = yaml.safe_load(text) or {}
@@ -131,6 +132,18 @@ def bring_up_to_date(path: Path) -> None:
     named = ", ".join(_changes(theirs, merged)) or "comments"
     kept = f"; the file as it was: {path.name}.bak" if rest is None else ""
     _log.warning("%s brought up to date: %s%s", path, named, kept)
+
+
+def is_as_shipped(path: Path) -> bool:
+    """Return whether a ``dagster.yaml`` is ours, without a change."""
+    try:
+        return path.read_bytes() == _shipped().encode()
+    except OSError:
+        return False
+
+
+def _shipped() -> str:
+    return files(_HERE).joinpath("dagster.yaml").read_text("utf-8")
 
 
 def _merged(theirs: Any, ours: Any, path: tuple[str, ...], version: int) -> Any:

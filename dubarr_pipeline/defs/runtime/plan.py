@@ -1,56 +1,22 @@
 """Plan of a run: the stages that it would rerun, and why."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
+from dubarr_pipeline.config.engine_answers import Question
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import LibraryNames, names_of
-from dubarr_pipeline.defs.runtime.records import (
-    Materialization,
-    StageResults,
-    stage_results,
-)
+from dubarr_pipeline.defs.runtime.records import stage_results
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, decide, required
 from dubarr_pipeline.defs.stages import STAGES
+from dubarr_pipeline.defs.tables.plans import StageDecision, VideoPlan
+from dubarr_pipeline.defs.tables.results import Materialization, StageResults
 from dubarr_pipeline.errors import DubbingError
-from dubarr_pipeline.library.estimates.costs import Estimate
 from dubarr_pipeline.library.videos import Video, check_source
 from dubarr_pipeline.progress import ignore_progress
 from dubarr_pipeline.workdir import corrections
-
-
-@dataclass(frozen=True, slots=True)
-class StageDecision:
-    """The fate of one stage in a run.
-
-    Attributes:
-        rerun: True if it would run; else its result is reused.
-        reason: in words for people.
-        last_seconds: its time when it last ran, or None.
-    """
-
-    stage: str
-    rerun: bool
-    reason: str
-    last_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VideoPlan:
-    """Plan of a video.
-
-    Attributes:
-        fault: the error by which a run would fail at once, or None.
-        estimate: what it would cost; None where that was not asked, or nothing would run.
-    """
-
-    video: Video
-    steps: tuple[StageDecision, ...]
-    fault: str | None = None
-    estimate: Estimate | None = None
 
 
 def plan(
@@ -78,7 +44,7 @@ def plan_all(
     if made is None:
         names = names or names_of(settings.work_dir)
         made = stage_results(instance, [video.key for video in asked], names)
-    known: dict[int, dict[object, Any]] = {}
+    known: dict[int, dict[Question, Any]] = {}
     for video in asked:
         yield _plan(video, settings, known, lambda stage, key=video.key: made[stage].get(key))
 
@@ -86,11 +52,12 @@ def plan_all(
 def _plan(
     video: Video,
     settings: Settings,
-    known: dict[int, dict[object, Any]],
+    known: dict[int, dict[Question, Any]],
     last_of: Callable[[str], Materialization | None],
 ) -> VideoPlan:
     """Return a video's plan; `known` are the answers of engines by the settings they have."""
     seen: dict[object, Any] = {}
+    questions: dict[Question, Any] = {}
     try:
         own = settings.for_video(video.profile, video.overrides)
         check_source(video)
@@ -108,13 +75,16 @@ def _plan(
                 # Settings live as long as those they are made from.
                 answers = known.setdefault(id(own), {})
                 context = StageContext(
-                    stage, video, work, own, ignore_progress, inputs, asked=answers, seen=seen
+                    *(stage, video, work, own, ignore_progress, inputs),
+                    asked=answers,
+                    seen=seen,
+                    questions=questions,
                 )
                 rerun, reason = _decided(context, last)
                 if not rerun:
                     valid[stage.name] = last
             steps.append(StageDecision(stage.name, rerun, reason, seconds))
-        return VideoPlan(video, tuple(steps))
+        return VideoPlan(video, tuple(steps), asked=questions)
     except DubbingError as error:
         return VideoPlan(video, (), str(error))
 

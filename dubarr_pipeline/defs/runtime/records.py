@@ -1,68 +1,27 @@
 """Checkpoint records in the materialization store."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from dubarr_pipeline.compute.memory import MemoryNote, note_as_json, note_from_json
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
-from dubarr_pipeline.defs.operations.stored_results import StoredMetadata, read_results
+from dubarr_pipeline.defs.operations.stored_results import read_results
 from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.tables.results import (
+    PREFIX,
+    TEXTS,
+    Materialization,
+    StageResults,
+    record_in,
+)
 from dubarr_pipeline.library.videos import Video
 from dubarr_pipeline.text.printable import printable
 from dubarr_pipeline.workdir.checkpoints import Record
 
-PREFIX = "dubarr/"
 PARTITION_TAG = "dagster/partition"
-_TEXTS = ("fingerprint", "production", "manifest")
 _MEMORY = "memory"
-_OF_EVERY_STAGE = ("seconds", "reused", "reason")
-
-
-@dataclass(frozen=True, slots=True)
-class Materialization:
-    """Last recorded result of a stage for one video.
-
-    Attributes:
-        metadata: everything that was recorded with it, as Dagster's values.
-        timestamp: time of the record, seconds since 1970.
-    """
-
-    record: Record
-    metadata: Mapping[str, dg.MetadataValue]
-    timestamp: float
-    run_id: str
-
-    def value(self, name: str) -> Any:
-        """Return what was recorded under a name, as plain JSON; None if nothing was."""
-        return plain_value(self.metadata, name)
-
-    def number(self, name: str) -> float | None:
-        """Return a recorded number, or None."""
-        value = self.value(name)
-        return float(value) if isinstance(value, int | float) else None
-
-    def figures(self) -> dict[str, str | float | int]:
-        """Return the texts and numbers about this result, without what every stage says."""
-        return {
-            name: value
-            for name, value in _plain_values(self.metadata)
-            if isinstance(value, int | float | str)
-            and "/" not in name
-            and name not in _OF_EVERY_STAGE
-        }
-
-    @property
-    def reused(self) -> bool:
-        """True if the stage did no work that time."""
-        return bool(self.value("reused"))
-
-
-StageResults = Mapping[str, Mapping[str, Materialization]]
-"""The last results by stage and video; a video without one is not in it."""
 
 
 def last_materialization(
@@ -84,7 +43,7 @@ def last_materializations(
     key_of = {ids[key]: key for key in keys if key in ids}
     found: dict[str, Materialization] = {}
     for each in read_results(instance, list(key_of)):
-        key, record = key_of[each.storage_id], _record(each.metadata)
+        key, record = key_of[each.storage_id], record_in(each.metadata)
         if record:
             found[key] = Materialization(record, each.metadata, each.timestamp, each.run_id)
     return found
@@ -104,7 +63,7 @@ def stage_results(
 
 def record_metadata(record: Record) -> dict[str, dg.MetadataValue]:
     """Return the metadata that makes a materialization a checkpoint."""
-    texts = {PREFIX + n: dg.MetadataValue.text(getattr(record, n)) for n in _TEXTS}
+    texts = {PREFIX + n: dg.MetadataValue.text(getattr(record, n)) for n in TEXTS}
     return {**texts, f"{PREFIX}inputs": dg.MetadataValue.json(dict(record.inputs))}
 
 
@@ -130,34 +89,10 @@ def memory_of(metadata: Mapping[str, Any]) -> MemoryNote | None:
 def _materialization(found: dg.EventLogRecord) -> Materialization | None:
     """Return an event as a result, or None if it carries no record."""
     event = found.asset_materialization
-    record = _record(event.metadata) if event else None
+    record = record_in(event.metadata) if event else None
     if not (event and record):
         return None
     return Materialization(record, event.metadata, found.timestamp, found.run_id)
-
-
-def _record(metadata: Mapping[str, Any]) -> Record | None:
-    if any(PREFIX + name not in metadata for name in _TEXTS):
-        return None
-    found = {name: str(plain_value(metadata, PREFIX + name)) for name in _TEXTS}
-    data = plain_value(metadata, f"{PREFIX}inputs")
-    return Record(**found, inputs=json.loads(data) if isinstance(data, str) else dict(data or {}))
-
-
-def plain_value(metadata: Mapping[str, dg.MetadataValue], name: str) -> Any:
-    """Return the value of an entry without Dagster's class around it; None without one."""
-    if isinstance(metadata, StoredMetadata):
-        return metadata.plain(name)
-    return getattr(metadata.get(name), "value", None)
-
-
-def _plain_values(metadata: Mapping[str, dg.MetadataValue]) -> Iterator[tuple[str, Any]]:
-    if isinstance(metadata, StoredMetadata):
-        yield from metadata.plain_values()
-        return
-    for name, value in metadata.items():
-        if not isinstance(value, dg.MarkdownMetadataValue):
-            yield name, value.value
 
 
 videos = PLAIN.videos

@@ -22,6 +22,7 @@ from dagster_shared.utils.warnings import PreviewWarning
 from sqlalchemy.exc import OperationalError
 
 from dubarr_pipeline.compute.memory import measured
+from dubarr_pipeline.config.engine_answers import Question, engine_answer
 from dubarr_pipeline.config.options import ONE_MACHINE, WorkerOptions
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.assets import checks
@@ -31,7 +32,6 @@ from dubarr_pipeline.defs.distributed.step_tags import step_tags
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames
 from dubarr_pipeline.defs.resources import resource_of
 from dubarr_pipeline.defs.runtime.records import (
-    Materialization,
     last_materialization,
     memory_metadata,
     memory_of,
@@ -41,6 +41,7 @@ from dubarr_pipeline.defs.runtime.records import (
 from dubarr_pipeline.defs.runtime.series_records import memory_dep, record_cast
 from dubarr_pipeline.defs.runtime.status import failing_once
 from dubarr_pipeline.defs.stages import GPU, STAGE_NAMES, Stage, direct_inputs
+from dubarr_pipeline.defs.tables.results import Materialization
 from dubarr_pipeline.edits.document import settle_lines
 from dubarr_pipeline.edits.people import mark_people
 from dubarr_pipeline.engines.registry import PROFILES, Kind
@@ -97,6 +98,7 @@ class StageContext:
         names: those of the library that the results are recorded under.
         asked: answers of engines, which all films of a plan with the same settings share.
         seen: what was found out about the film, which all its stages in a plan share.
+        questions: the answers of engines on which the plan of the film depends.
     """
 
     stage: Stage
@@ -107,17 +109,23 @@ class StageContext:
     inputs: Mapping[str, Materialization] = field(default_factory=dict[str, Materialization])
     force: bool = False
     names: LibraryNames = PLAIN
-    asked: dict[object, Any] = field(default_factory=dict[object, Any])
+    asked: dict[Question, Any] = field(default_factory=dict[Question, Any])
     seen: dict[object, Any] = field(default_factory=dict[object, Any])
+    questions: dict[Question, Any] = field(default_factory=dict[Question, Any])
 
     def source(self) -> Source:
         """Return the film as it lies there, looked at once. Raises as `inspect_source`."""
         targets, probed = self.video.target_langs, self.work.probed
         look = partial(inspect_source, self.video.source, self.settings, targets, probed)
-        return once(self.seen, "source", look)
+        return _once(self.seen, "source", look)
+
+    def ask(self, question: Question) -> Any:
+        """Return the answer of an engine, for whose question the plan of a film is remembered."""
+        find = partial(engine_answer, self.settings, question)
+        return _once(self.questions, question, partial(_once, self.asked, question, find))
 
 
-def once(known: dict[object, Any], question: object, answer: Callable[[], _Answer]) -> _Answer:
+def _once(known: dict[Any, Any], question: object, answer: Callable[[], _Answer]) -> _Answer:
     """Return what is known as the answer to a question, or find it out."""
     if question not in known:
         known[question] = answer()

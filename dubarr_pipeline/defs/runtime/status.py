@@ -10,11 +10,9 @@ ERROR       the last run failed, or died; its cause is named
 """
 
 import contextlib
-import os
-from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
@@ -22,47 +20,18 @@ from dagster_shared.error import SerializableErrorInfo
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import LibraryNames, names_of, stage_of
 from dubarr_pipeline.defs.runtime.liveness import LIVE, is_dead
-from dubarr_pipeline.defs.runtime.records import (
-    PARTITION_TAG,
-    Materialization,
-    StageResults,
-    newest_run,
-    stage_results,
-)
+from dubarr_pipeline.defs.runtime.records import PARTITION_TAG, newest_run, stage_results
 from dubarr_pipeline.defs.stages import PUBLISHED, STAGE_NAMES
+from dubarr_pipeline.defs.tables.results import Materialization, StageResults
+from dubarr_pipeline.defs.tables.rows import Task, row_by_results, with_publication
 from dubarr_pipeline.errors import ArtifactError, DubbingError, ServiceUnavailable
-from dubarr_pipeline.library.publishing.publish import held_at_gate, publishing_fault
 from dubarr_pipeline.library.videos import Video, load_video, registered, unreadable_video
-from dubarr_pipeline.workdir.layout import WorkDir
 
-Status = Literal["QUEUED", "PROCESSING", "DONE", "DONE, not published", "HELD", "ERROR"]
 _AT_ONCE = 200
 """Videos per query to the store."""
 _KILLED = "its process was killed: run `dubarr retry`"
 _STORE_IS_AWAY = frozenset(("OperationalError", "InterfaceError", "DagsterPostgresException"))
 _FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-
-
-@dataclass(frozen=True, slots=True)
-class StageStatus:
-    """Last record of one stage of one video: its time, duration and results."""
-
-    stage: str
-    recorded_at: float | None = None
-    seconds: float | None = None
-    reused: bool = False
-    results: Mapping[str, str | float | int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Row of the table."""
-
-    video: Video
-    status: Status
-    steps: tuple[StageStatus, ...]
-    cause: str | None = None
-    failed_stage: str | None = None
 
 
 def task_table(
@@ -113,73 +82,30 @@ def _task(
     found: dg.RunRecord | None,
     work_dir: Path,
 ) -> Task:
-    there = _manifests(video.work(work_dir))
-    steps = tuple(_step(stage, made[stage], there) for stage in STAGE_NAMES)
+    row = row_by_results(video, made, video.work(work_dir))
     run = found.dagster_run if found else None
     live = run is not None and run.status in LIVE
     if run and live and not is_dead(run, instance):
-        return Task(video, "PROCESSING", steps)
-    reported = steps[-1].recorded_at or 0.0
+        return replace(row, status="PROCESSING")
+    reported = row.steps[-1].recorded_at or 0.0
     stands = found is None or reported > found.create_timestamp.timestamp()
     if run and not stands and (live or run.status in _FAILED):
         stage, cause = (None, _KILLED) if live else failure_of(instance, run.run_id)[:2]
         if stage != PUBLISHED:
-            return Task(video, "ERROR", steps, cause, stage)
-    return Task(video, "DONE" if _is_done(made, video, steps) else "QUEUED", steps)
-
-
-def published_status(video: Video, settings: Settings) -> tuple[Status, str | None]:
-    """Return the status of a dubbed video, and why it is not published, if it should be."""
-    why = publishing_fault(video, settings)
-    # Of thousands that lie in their places nothing more is read.
-    if why is None and not video.work(settings.work_dir).decisions.exists():
-        return "DONE", None
-    try:
-        gate = held_at_gate(video, settings)
-    except ArtifactError as error:
-        return "DONE, not published", str(error)
-    if gate:
-        return "HELD", "; ".join(gate.reasons)
-    return ("DONE, not published" if why else "DONE"), why
+            return replace(row, status="ERROR", cause=cause, failed_stage=stage)
+    return row
 
 
 def _published(
     instance: dg.DagsterInstance, row: Task, found: dg.RunRecord | None, settings: Settings | None
 ) -> Task:
-    """Return the row of a dubbed video with the reason why it is not published, if it should be."""
-    if settings is None or row.status != "DONE":
-        return row
-    status, why = published_status(row.video, settings)
-    if status != "DONE, not published":
-        return replace(row, status=status, cause=why)
-    if found and found.dagster_run.status in _FAILED:
+    """Return a row with the publication of its video, by the run that failed at it, if one did."""
+    row = with_publication(row, settings) if settings else row
+    failed = found is not None and found.dagster_run.status in _FAILED
+    if found and failed and row.status == "DONE, not published":
         stage, cause, _ = failure_of(instance, found.dagster_run.run_id)
-        why = cause if stage == PUBLISHED else why
-    return replace(row, status=status, cause=why, failed_stage=PUBLISHED)
-
-
-def _manifests(work: WorkDir) -> Set[str]:
-    """Return the names of the files among a video's checkpoints, by one look at their folder."""
-    with contextlib.suppress(OSError), os.scandir(work.checkpoints) as found:
-        return {each.name for each in found if each.is_file()}
-    return frozenset()
-
-
-def _step(stage: str, made: Materialization | None, there: Set[str]) -> StageStatus:
-    if made is None or f"{stage}.json" not in there:
-        return StageStatus(stage)
-    return StageStatus(stage, made.timestamp, made.number("seconds"), made.reused, made.figures())
-
-
-def _is_done(
-    made: Mapping[str, Materialization | None], video: Video, steps: tuple[StageStatus, ...]
-) -> bool:
-    segments, mux, report = made["segments"], made["mux"], made["report"]
-    if any(step.recorded_at is None for step in steps) or not (segments and mux and report):
-        return False
-    spoken = segments.value("languages")
-    is_newest = report.record.inputs.get("mux") == mux.record.production
-    return is_newest and spoken == ",".join(video.target_langs)
+        return replace(row, cause=cause) if stage == PUBLISHED else row
+    return row
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str, str | None]:

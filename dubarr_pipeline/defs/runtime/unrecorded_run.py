@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dubarr_pipeline.config.settings import Settings
-from dubarr_pipeline.defs.runtime.records import Materialization
 from dubarr_pipeline.defs.runtime.stage_run import StageContext, Watcher
 from dubarr_pipeline.defs.stages import STAGES
+from dubarr_pipeline.defs.tables.results import Materialization
 from dubarr_pipeline.files import named_disk_errors
 from dubarr_pipeline.library.disk_space import check_stage
 from dubarr_pipeline.library.videos import Video

@@ -62,7 +62,7 @@ def note_series(video: Video, work_dir: Path) -> None:
                 return
             has_memory = (work_dir / CASTS / named.key / CAST_FILE).is_file()
             pair = (video.series, named.key) if has_memory else (named.key, video.series)
-            write_json(_aliases_file(work_dir), {"same": {**known, pair[0]: pair[1]}})
+            write_json(aliases_file(work_dir), {"same": {**known, pair[0]: pair[1]}})
 
 
 def _by_path(source: Path) -> Series | None:
@@ -84,9 +84,10 @@ def _by_path(source: Path) -> Series | None:
 
 
 def _aliases(work_dir: Path) -> dict[str, str]:
-    path = _aliases_file(work_dir)
+    path = aliases_file(work_dir)
     return dict(read_json(path)["same"]) if path.is_file() else {}
 
 
-def _aliases_file(work_dir: Path) -> Path:
+def aliases_file(work_dir: Path) -> Path:
+    """Return the file that says which names mean one series."""
     return work_dir / CASTS / "series.json"

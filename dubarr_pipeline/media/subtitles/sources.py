@@ -248,7 +248,7 @@ def _sidecars(film: Path) -> Iterator[SubtitleSource]:
     names = _names(video.parent)
     # Other videos whose names begin with this one's have subtitles of their own.
     own = composed(video.stem)
-    videos = [name for name in names if _suffix(name) in _WORDS["video_files"]]
+    videos = list(filter(is_video_name, names))
     stems = (composed(name.rsplit(".", 1)[0]) for name in videos)
     rivals = tuple(stem for stem in stems if _rest(stem, own))
     yield from _in_folder(video, video.parent, names, rivals)
@@ -272,6 +272,11 @@ def is_subtitle_folder(name: str) -> bool:
     name are of the only film; and a folder of the film's name in that, where all are.
     """
     return name.casefold() in _WORDS["folders"]
+
+
+def is_video_name(name: str) -> bool:
+    """Return whether a file of this name is a video, whose subtitles are its own."""
+    return _suffix(name) in _WORDS["video_files"]
 
 
 def stems_named(subtitle: str) -> set[str]:

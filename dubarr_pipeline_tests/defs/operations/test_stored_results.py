@@ -82,7 +82,7 @@ def change(store: dg.DagsterInstance, before: str, after: str) -> None:
 
 
 def test_it_says_what_dagster_says(store, monkeypatch):
-    monkeypatch.setattr(stored_results, "deserialize_value", None)
+    monkeypatch.setattr(stored_results, "_read_by_dagster", None)
     check_same(store)
 
 

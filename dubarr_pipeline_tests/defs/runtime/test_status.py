@@ -16,8 +16,9 @@ from dubarr_pipeline.config.settings import parse_settings
 from dubarr_pipeline.defs.operations import stored_results
 from dubarr_pipeline.defs.runtime.liveness import PROCESS_TAG, bury_dead_runs, is_dead, process_mark
 from dubarr_pipeline.defs.runtime.records import last_materialization, record_metadata, stage_key
-from dubarr_pipeline.defs.runtime.status import Task, task_table
+from dubarr_pipeline.defs.runtime.status import task_table
 from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.tables.rows import Task
 from dubarr_pipeline.library.publishing.records import Publication, PublishedFile
 from dubarr_pipeline.library.publishing.records import record as record_publication
 from dubarr_pipeline.library.videos import Video, make_video, save_video
@@ -247,7 +248,7 @@ def test_many_videos_are_read_in_as_few_questions_as_one(
     called = (
         (store, "fetch_materializations"),
         (store, "get_run_records"),
-        (stored_results, "deserialize_value"),
+        (stored_results, "_read_by_dagster"),
         (store.event_log_storage, "index_connection"),
         (os, "scandir"),
     )
@@ -263,7 +264,7 @@ def test_many_videos_are_read_in_as_few_questions_as_one(
     assert table[video.key] == "ERROR"
     # Of each stage: is it wiped, the newest of each video, and their results.
     assert asked.count("index_connection") == 3 * len(STAGE_NAMES)
-    assert "deserialize_value" not in asked
+    assert "_read_by_dagster" not in asked
     assert "fetch_materializations" not in asked
     assert asked.count("get_run_records") == 1
     assert asked.count("scandir") == len(table)
