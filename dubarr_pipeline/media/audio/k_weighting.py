@@ -122,7 +122,7 @@ class _Frames:
         joined[: self._kept.size] = self._kept
         joined[width * known :] = 0
         if block.shape[1]:
-            samples = np.ascontiguousarray(block.T, np.float32).reshape(-1)
+            samples = _side_by_side(block)
             first = self._kept.size
             joined[first : first + width] = samples[:width] - self._last
             np.subtract(
@@ -147,6 +147,15 @@ class _Frames:
             np.square(parts, out=parts)
             powers[first:last] = parts @ self._weights
         return powers
+
+
+def _side_by_side(block: Samples) -> Samples:
+    """Return one or two channels as ``(samples * channels,)``, interleaved."""
+    frames = block.T
+    if len(block) == 2 and frames.strides == (frames.strides[0], frames.itemsize):
+        # Two of many interleaved channels: copied in pairs.
+        frames = frames.view(np.complex64)
+    return np.ascontiguousarray(frames).reshape(-1).view(np.float32)
 
 
 @cache

@@ -76,30 +76,38 @@ class TruePeakMeter:
 
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
-        sound = np.concatenate([self._kept, block], axis=1)
-        cells = max(0, sound.shape[1] - 2 * REACH) // _CELL
-        self._kept = sound[:, cells * _CELL :].copy()
-        self._highest = max(self._highest, _highest_sample(block))
-        if cells:
-            self._hear_cells(sound, cells)
+        kept, length = self._kept, block.shape[1]
+        known = kept.shape[1] + length
+        cells = max(0, known - 2 * REACH) // _CELL
+        highest = _highest_sample(block)
+        self._highest = max(self._highest, highest)
+        left = known - cells * _CELL
+        if left <= length:
+            self._kept = block[:, length - left :].copy()
+        else:
+            self._kept = np.concatenate([kept[:, cells * _CELL :], block], axis=1)
+        # Most blocks hold no peak that comes near the film's.
+        if cells and max(highest, _highest_sample(kept)) * OVERSHOOT > self._highest:
+            self._hear_cells(np.concatenate([kept, block], axis=1), cells)
 
     def _hear_cells(self, sound: Samples, cells: int) -> None:
         # Closest where a record is likeliest: most of a film is far below its highest peak.
         peaks = _channel_peaks(sound[:, REACH : REACH + cells * _CELL], _CELL)
         hot = peaks * OVERSHOOT > self._highest
-        if hot.any():
-            windows = overlapping(sound, _CELL + 2 * REACH, _CELL)[hot]
-            # The highest level at and halfway between samples.
-            inner = windows[:, REACH - 3 : 3 - REACH]
-            size = inner.shape[1] - 5
-            between = np.zeros((len(windows), size), np.float32)
-            for step, weight in enumerate(_HALFWAY):
-                left, right = inner[:, 2 - step : 2 - step + size], inner[:, 3 + step :]
-                between += weight * (left + right[:, :size])
-            close = np.maximum(np.abs(between).max(axis=1), np.abs(inner).max(axis=1))
-            close *= _HALFWAY_SLACK
-            self._look_between(windows[close == close.max()])
-            self._look_between(windows[close > self._highest])
+        if not hot.any():
+            return
+        windows = overlapping(sound, _CELL + 2 * REACH, _CELL)[hot]
+        # The highest level at and halfway between samples.
+        inner = windows[:, REACH - 3 : 3 - REACH]
+        size = inner.shape[1] - 5
+        between = np.zeros((len(windows), size), np.float32)
+        for step, weight in enumerate(_HALFWAY):
+            left, right = inner[:, 2 - step : 2 - step + size], inner[:, 3 + step :]
+            between += weight * (left + right[:, :size])
+        close = np.maximum(np.abs(between).max(axis=1), np.abs(inner).max(axis=1))
+        close *= _HALFWAY_SLACK
+        self._look_between(windows[close == close.max()])
+        self._look_between(windows[close > self._highest])
 
     def _look_between(self, windows: Samples) -> None:
         if len(windows):
@@ -207,7 +215,7 @@ class LoudnessMeter:
     def add(self, block: Samples) -> None:
         """Hear the next ``(channels, samples)``."""
         self._frames.append(self._stage.add(block))
-        self._peaks.add(np.ascontiguousarray(block))
+        self._peaks.add(block)
 
     def finish(self) -> None:
         """Hear what is left."""

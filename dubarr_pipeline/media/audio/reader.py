@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from dubarr_pipeline.spans import Span
 
+_GLANCE = 256
+"""Sound seldom begins with so many zeros: of most, no more is looked at to know it from silence."""
+
 Samples = NDArray[np.float32]
 """Sound as float32, full scale ±1.0: ``(channels, samples)``, or ``(samples,)`` where said mono."""
 
@@ -101,4 +104,4 @@ def overlapping(sound: Samples, size: int, hop: int) -> Samples:
 
 def is_silent(channel: Samples) -> bool:
     """Return whether all samples (at least one) are zero; five times quicker than ``any``."""
-    return bool(channel.max() == 0 == channel.min())
+    return not channel[:_GLANCE].any() and bool(channel.max() == 0 == channel.min())

@@ -198,11 +198,14 @@ def _measured(wave: WaveFile, layout: str | None) -> Loudness:
     meter = LoudnessMeter(wave.rate, channels, layout if has_places else None)
     step = max(1, _METERED_VALUES // wave.channels)
     for start in range(0, wave.samples, step):
-        block = wave.read(start, min(wave.samples, start + step))
+        # As it lies in the file: neighbouring channels are transformed together.
+        block = wave.read_frames(start, min(wave.samples, start + step)).T
         # Broken float tracks hold values that are not numbers: these are silence.
         if not np.isfinite(block.sum()):
             block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
-        meter.add(block if has_places else block.mean(axis=0, keepdims=True))
+        if not has_places:
+            block = np.ascontiguousarray(block).mean(axis=0, keepdims=True)
+        meter.add(block)
     meter.finish()
     return meter.result_of_whole(wave.samples)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,31 +37,45 @@ class Envelope:
 
     def weight(self, start: int, stop: int) -> Samples | None:
         """Return ``(stop - start,)`` float32, or None where it is 0 throughout."""
-        first, last = bisect_right(self._ends, start), bisect_left(self._rises, stop)
-        if first >= last:
+        if not self.touches(start, stop):
             return None
         weight = np.zeros(stop - start, np.float32)
-        for hill in self.plateaus[first:last]:
-            _put(weight, start, Span(hill.rise, hill.top), rising=True)
-            weight[max(0, hill.top - start) : max(0, hill.edge - start)] = 1
-            _put(weight, start, Span(hill.edge, hill.end), rising=False)
+        for part, values in self.pieces(start, stop):
+            weight[part.start - start : part.end - start] = values
         return weight
 
+    def pieces(self, start: int, stop: int) -> Iterator[tuple[Span, Samples]]:
+        """Yield the parts of ``[start, stop)`` above 0: flanks by samples, tops as ``(1,)``."""
+        here = Span(start, stop)
+        first, last = bisect_right(self._ends, start), bisect_left(self._rises, stop)
+        for hill in self.plateaus[first:last]:
+            up, top, down = (
+                Span(hill.rise, hill.top),
+                Span(hill.top, hill.edge),
+                Span(hill.edge, hill.end),
+            )
+            if part := up.clip(here):
+                yield part, _flank(up, part)
+            if part := top.clip(here):
+                yield part, np.ones(1, np.float32)
+            if part := down.clip(here):
+                yield part, 1 - _flank(down, part)
 
-def _put(weight: Samples, start: int, flank: Span, *, rising: bool) -> None:
-    inside = flank.clip(Span(start, start + weight.size))
-    if inside is None:
-        return
-    slope = half_cosine(flank.length)
-    part = slope[inside.start - flank.start : inside.end - flank.start]
-    weight[inside.start - start : inside.end - start] = part if rising else 1 - part
+
+def _flank(flank: Span, part: Span) -> Samples:
+    return half_cosine(flank.length)[part.start - flank.start : part.end - flank.start]
 
 
+@lru_cache(maxsize=8)
 def half_cosine(length: int) -> Samples:
-    """Return ``(length,)`` float32 rising smoothly from above 0 to below 1."""
-    return (0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(1, length))).astype(
-        np.float32
-    )
+    """Return ``(length,)`` float32 rising smoothly from above 0 to below 1; not to be written to.
+
+    A film's flanks have few lengths.
+    """
+    slope = 0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(1, length))
+    slope = slope.astype(np.float32)
+    slope.flags.writeable = False
+    return slope
 
 
 def around(spans: Iterable[Span], fade: int) -> Envelope:
@@ -125,9 +140,20 @@ class Ducker:
         """Spans in which the bed is lowered, with their flanks."""
         return self._envelope.plateaus
 
-    def gain(self, start: int, stop: int) -> Samples | None:
-        """Return ``(stop - start,)`` float32 linear gain, or None where the bed is left alone."""
-        weight = self._envelope.weight(start, stop)
-        if weight is None or not self._depth_db:
-            return None
-        return np.exp(weight * np.float32(-self._depth_db * np.log(10) / 20))
+    def lower(self, start: int, block: Samples) -> None:
+        """Turn down ``(channels, samples)`` from `start` on, in place.
+
+        Only flanks need a gain for each sample; where the bed stays down it is one number, and
+        where it is left alone nothing is done.
+        """
+        if not self._depth_db:
+            return
+        for part, weight in self._envelope.pieces(start, start + block.shape[1]):
+            gain = np.exp(weight * np.float32(-self._depth_db * np.log(10) / 20))
+            here = block[:, part.start - start : part.end - start]
+            if gain.size == 1:
+                here *= gain
+                continue
+            # Interleaved: a product with both axes at once would go sample by sample.
+            for channel in here:
+                channel *= gain

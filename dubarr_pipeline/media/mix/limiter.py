@@ -76,8 +76,7 @@ class Limiter:
         return part
 
     def _gain(self, kept: Samples, start: int, first: int, last: int) -> Samples | None:
-        weight = self._where.weight(first, last) if self._where else None
-        if self._where and weight is None:
+        if self._where and not self._where.touches(first, last):
             return None
         if max(kept.max(), -kept.min()) * OVERSHOOT <= self._ceiling:
             return None
@@ -105,4 +104,5 @@ class Limiter:
         smooth = np.convolve(padded, self._smooth, mode="valid")
         centres = start + (np.arange(smooth.size) + 0.5) * _CELL
         gain = np.interp(np.arange(first, last) + 0.5, centres, smooth).astype(np.float32)
+        weight = self._where.weight(first, last) if self._where else None
         return gain if weight is None else 1 - (1 - gain) * weight

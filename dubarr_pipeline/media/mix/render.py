@@ -149,10 +149,8 @@ class Bed:
         block = self.accompaniment.read_frames(start, stop).T
         if self.removed.touches(start, stop):
             self._give_back_voices(block, start, stop)
-        gain = self.ducker.gain(start, stop) if self.ducker else None
-        if gain is not None:
-            for channel in block:
-                channel *= gain
+        if self.ducker:
+            self.ducker.lower(start, block)
         return block
 
     def _give_back_voices(self, block: Samples, start: int, stop: int) -> None:

@@ -157,6 +157,35 @@ def test_a_peak_across_two_blocks_is_found():
     assert halves.peak_dbtp == whole.peak_dbtp > 0.5
 
 
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_sound_as_it_lies_in_a_file_measures_the_same(channels):
+    sound = pink(channels, 48000 * 5)
+    figures = []
+    for order in ("C", "F"):
+        meter = LoudnessMeter(48000, channels)
+        for start in range(0, sound.shape[1], 9999):
+            meter.add(np.array(sound[:, start : start + 9999], order=order))
+        meter.finish()
+        figures.append((meter.result(), meter.frames.tolist()))
+    assert figures[0] == figures[1]
+
+
+def test_blocks_far_below_the_peak_so_far_are_not_looked_into(monkeypatch):
+    looked, real = [], TruePeakMeter._hear_cells
+    monkeypatch.setattr(TruePeakMeter, "_hear_cells", lambda *a: looked.append(a) or real(*a))
+    sound = pink(2, 48000 * 10, 0.05)
+    sound[:, 5000] = 0.9
+    sound[:, 48000 * 7] = 0.85
+    meter = TruePeakMeter(2)
+    for start in range(0, sound.shape[1], 48000):
+        meter.add(sound[:, start : start + 48000])
+    # What is kept of a block is looked into with the next.
+    assert len(looked) <= 4
+    whole = TruePeakMeter(2)
+    whole.add(sound)
+    assert meter.peak_dbtp == whole.peak_dbtp
+
+
 @pytest.mark.parametrize("length", [1, 100, 255, 256, 300, 4801, 20000])
 def test_no_cut_is_heard_where_blocks_end(length: int) -> None:
     # Faded in and out: a tone that breaks off has higher peaks than a tone.

@@ -14,6 +14,7 @@ from dubarr_pipeline.media.mix.ducking import (
     Envelope,
     Plateau,
     around,
+    half_cosine,
     within,
 )
 from dubarr_pipeline.media.mix.limiter import Limiter
@@ -77,8 +78,9 @@ def measured_gain_db(speech, options=DEFAULT) -> np.ndarray:
     ducker, pieces = Ducker(speech, RATE, options), []
     for start in range(0, 18 * RATE, 10_007):
         stop = min(18 * RATE, start + 10_007)
-        gain = ducker.gain(start, stop)
-        pieces.append(np.ones(stop - start, np.float32) if gain is None else gain)
+        bed = np.ones((1, stop - start), np.float32)
+        ducker.lower(start, bed)
+        pieces.append(bed[0])
     return 20 * np.log10(np.concatenate(pieces))
 
 
@@ -114,6 +116,43 @@ def test_the_fader_makes_no_zipper_noise():
     spectrum = np.abs(np.fft.rfft(moved * np.hanning(moved.size)))
     hz = np.fft.rfftfreq(moved.size, 1 / RATE)
     assert 20 * np.log10(spectrum[hz > 1200].max() / spectrum.max()) < -120
+
+
+@given(spans, st.integers(1, 3), st.integers(50, 3000))
+@settings(max_examples=60, deadline=None)
+def test_a_lowered_bed_is_the_bed_times_the_gain_of_each_sample(speech, channels, size):
+    options = DuckingOptions(attack_ms=5, hold_ms=4, release_ms=10, look_ahead_ms=5)
+    ducker, bed = Ducker(speech, RATE, options), pink(channels, 6000)
+    weight = Envelope(ducker.dips).weight(0, 6000)
+    gain = np.exp((0 if weight is None else weight) * np.float32(-9 * np.log(10) / 20))
+    lowered = np.array(bed, order="F")
+    for start in range(0, 6000, size):
+        ducker.lower(start, lowered[:, start : start + size])
+    assert np.array_equal(lowered, bed * gain)
+
+
+def test_only_where_the_fader_moves_is_there_a_gain_for_each_sample(monkeypatch):
+    computed, real = [], np.exp
+    monkeypatch.setattr(np, "exp", lambda x: computed.append(np.size(x)) or real(x))
+    half_cosine.cache_clear()
+    ducker = Ducker([Span(RATE, 9 * RATE), Span(12 * RATE, 19 * RATE)], RATE, DEFAULT)
+    for start in range(0, 20 * RATE, RATE):
+        ducker.lower(start, np.ones((2, RATE), np.float32))
+    moving = sum(n for n in computed if n > 1)
+    assert moving == sum(d.top - d.rise + d.end - d.edge for d in ducker.dips) == 72_000
+    assert half_cosine.cache_info().misses == 2
+
+
+def test_the_limiter_asks_where_it_may_turn_down_only_at_a_peak(monkeypatch):
+    asked, real = [], Envelope.weight
+    monkeypatch.setattr(Envelope, "weight", lambda *a: asked.append(a) or real(*a))
+    quiet = [0.1 * np.ones((2, RATE), np.float32)] * 4
+    where = within([Span(RATE, 3 * RATE)], 960)
+    assert sum(b.shape[1] for b in Limiter(RATE, -1.0, None, where).limit(quiet)) == 4 * RATE
+    assert not asked
+    loud = [0.99 * np.ones((2, RATE), np.float32)] * 4
+    list(Limiter(RATE, -1.0, None, where).limit(loud))
+    assert asked
 
 
 def test_no_depth_is_no_change():
