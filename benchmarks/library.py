@@ -2,7 +2,7 @@
 
 - A tick of the sensor over 1,000, 10,000 and 100,000 videos with nothing new, CPU.
 - A backfill relaunched over 1,000 finished videos: one tiny film is dubbed for real, the others are
-  its copies under other names (hard links, and what the store says of it). All of them are planned,
+  its copies (film, work folder, and what the store says of them). All of them are planned,
   which is the very decision that a run comes to; some are run, which tells what a run costs beyond
   its stages. Both must be linear: the last ones cost what the first ones did.
 - `dubarr library list` over 5,000 finished videos.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import resource
@@ -24,9 +25,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import sqlalchemy
@@ -45,10 +47,12 @@ from dubarr_pipeline.defs.runtime.records import last_materialization, stage_key
 from dubarr_pipeline.defs.runtime.runs import dub_video
 from dubarr_pipeline.defs.runtime.tick_state import TickState
 from dubarr_pipeline.defs.sensors import media_folder_sensor
-from dubarr_pipeline.defs.stages import STAGE_NAMES
+from dubarr_pipeline.defs.stages import STAGE_NAMES, STAGES
+from dubarr_pipeline.files import read_json
 from dubarr_pipeline.library.scan import ScanState, scan
 from dubarr_pipeline.library.videos import Video, load_video, registered, save_video
 from dubarr_pipeline.media.container.probe import version
+from dubarr_pipeline.workdir.checkpoints import fingerprint
 from dubarr_pipeline.workdir.identity import FileIdentity
 from dubarr_pipeline_tests.fixtures.bench import write_config
 from dubarr_pipeline_tests.fixtures.dagster_server import ROOT, Server
@@ -142,30 +146,83 @@ def finished(home: Path, work_dir: Path, count: int) -> Iterator[dg.DagsterInsta
 
 
 def copies(instance: dg.DagsterInstance, first: Video, settings: Settings, keys: list[str]) -> None:
-    """Give the store more finished videos like the first one."""
-    source = first.work(settings.work_dir).root
-    for key in keys:
-        shutil.copytree(source, settings.work_dir / key, copy_function=os.link)
-        (settings.work_dir / key / "video.json").unlink()
-        save_video(replace(first, key=key), settings.work_dir)
-    repeat_events(instance, first.key, keys)
+    """Give the store more finished videos like the first one, each of a film of its own.
+
+    Files keep their content and have dates of their own, which their records know: of a finished
+    film nothing is due, and nothing is read again.
+    """
+    changes = {key: _copy(first, settings.work_dir, key) for key in keys}
+    repeat_events(instance, first.key, changes)
 
 
-def repeat_events(instance: dg.DagsterInstance, known: str, keys: list[str]) -> None:
-    """Have the store say of other partitions what it says of one: 10,000 videos in a second."""
+def _copy(first: Video, work_dir: Path, key: str) -> dict[str, str]:
+    """Copy a film and its work; return the digests that its records have in place of others."""
+    film = work_dir.parent / "films" / key / first.source.name
+    shutil.copytree(first.source.parent, film.parent)
+    known = version(film.stat())
+    shutil.copytree(first.work(work_dir).root, work_dir / key)
+    (work_dir / key / "video.json").unlink()
+    identity = FileIdentity(*known, first.identity.digest)
+    copied = replace(first, key=key, source=film, identity=identity)
+    save_video(copied, work_dir)
+    work = copied.work(work_dir)
+    answer = read_json(work.probed)
+    write_plain(work.probed, {**answer, "film": known})
+    changes: dict[str, str] = {}
+    for stage in STAGES:
+        path = work.checkpoints / f"{stage.name}.json"
+        manifest, former = read_json(path), sha256(path)
+        for name, each in manifest["files"].items():
+            own = FileIdentity(*version((work.root / name).stat()), each["digest"])
+            manifest["files"][name] = asdict(own)
+        if stage.name == "report":
+            # Its facts name the film's place.
+            facts = {**manifest["facts"], "source": str(film)}
+            asked = {name: value for name, value in facts.items() if name != "code version"}
+            made_for = fingerprint(stage.name, stage.version, asked)
+            changes[manifest["fingerprint"]] = made_for
+            manifest |= {"facts": facts, "fingerprint": made_for}
+        write_plain(path, manifest)
+        changes[former] = sha256(path)
+    return changes
+
+
+def write_plain(path: Path, document: dict[str, Any]) -> None:
+    """Write as `write_json` does, without waiting for the disk a thousand times."""
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the digest by which a record knows a manifest."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def repeat_events(
+    instance: dg.DagsterInstance, known: str, keys: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Have the store say of other partitions what it says of one: 10,000 videos in a second.
+
+    `keys` are theirs, each with the texts that its events have in place of others.
+    """
     table = SqlEventLogStorageTable
     with instance.event_log_storage.index_connection() as store:  # type: ignore[attr-defined]
         rows = store.execute(sqlalchemy.select(table).where(table.c.partition == known))
         events = [{k: v for k, v in row.items() if k != "id"} for row in rows.mappings()]
         made = [
-            {**row, "partition": key, "event": row["event"].replace(known, key)}
-            for key in keys
+            {**row, "partition": key, "event": _changed(row["event"], {known: key, **changes})}
+            for key, changes in keys.items()
             for row in events
             if row["dagster_event_type"] == "ASSET_MATERIALIZATION"
         ]
         store.execute(table.insert(), made)
         store.commit()
-    instance.add_dynamic_partitions("videos", keys)
+    instance.add_dynamic_partitions("videos", list(keys))
+
+
+def _changed(text: str, changes: Mapping[str, str]) -> str:
+    for before, after in changes.items():
+        text = text.replace(before, after)
+    return text
 
 
 def measure_finished(instance: dg.DagsterInstance, settings: Settings, runs: int) -> Iterator[Row]:
@@ -258,7 +315,7 @@ def measure_list(folder: Path, count: int) -> Row:
         for stage in STAGE_NAMES:
             made = dg.AssetMaterialization(stage_key(stage), partition=keys[0])
             instance.report_runless_asset_event(made)
-        repeat_events(instance, keys[0], keys[1:])
+        repeat_events(instance, keys[0], {key: {} for key in keys[1:]})
     program = Path(sys.executable).with_name("dubarr")
     command = [program, "library", "list", "--json", "--config", config, "--work-dir", work_dir]
     found = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
@@ -277,7 +334,7 @@ def measure_page(folder: Path, partitions: int) -> Iterator[Row]:
         keys = [f"video-{number:08x}" for number in range(partitions)]
         made = dg.AssetMaterialization(stage_key("segments"), partition=keys[0])
         instance.report_runless_asset_event(made)
-        repeat_events(instance, keys[0], keys[2::2])
+        repeat_events(instance, keys[0], {key: {} for key in keys[2::2]})
         instance.add_dynamic_partitions("videos", keys)
     server.start()
     try:
