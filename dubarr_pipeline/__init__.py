@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from dubarr_pipeline import engines as engines
     from dubarr_pipeline.api.dubbing import DubResult as DubResult
     from dubarr_pipeline.api.dubbing import dub as dub
+    from dubarr_pipeline.api.planning import StageDecision as StageDecision
+    from dubarr_pipeline.api.planning import plan as plan
     from dubarr_pipeline.api.requests import request as request
     from dubarr_pipeline.api.tasks import status as status
-    from dubarr_pipeline.api.videos import StageDecision as StageDecision
-    from dubarr_pipeline.api.videos import plan as plan
     from dubarr_pipeline.defs.code_location import build_definitions as build_definitions
 
 __version__ = "0.1.0"
@@ -45,6 +45,6 @@ def __getattr__(name: str) -> Any:
     if name == "engines":
         return import_module("dubarr_pipeline.engines")
     if name in __all__:
-        module = _MODULES.get(name, "api.videos")
+        module = _MODULES.get(name, "api.planning")
         return getattr(import_module(f"dubarr_pipeline.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,10 +1,11 @@
 """The Python API; the command line calls nothing else.
 
 `dubbing` dubs, `samples` dubs a minute, `requests` queues, `tasks` tells how far the registered
-videos are and `video_counts` how many, `videos` what a run would do to them, `libraries` and
-`backfill` work on watched folders, `gate` lets finished films through, `series` knows and corrects
-the casts of series, `profiles` reads the settings and fetches models, `voices` brings the neural
-ones, `setup` sets up libraries and the servers beside them, `review` serves the review page.
+videos are and `video_counts` how many, `planning` what a run would do to them; `videos` removes
+what is not wanted any more. `libraries` and `backfill` work on watched folders, `gate` lets
+finished films through, `series` knows and corrects the casts of series, `profiles` reads the
+settings and fetches models, `voices` brings the neural ones, `setup` sets up libraries and the
+servers beside them, `review` serves the review page.
 ``dub``, ``request``, ``plan`` and ``status`` are offered by ``dubarr_pipeline`` itself.
 
 Every failure is one of `dubarr_pipeline.errors`. Settings that are handed in are the ones used;
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         dubbing,
         gate,
         libraries,
+        planning,
         profiles,
         requests,
         review,
@@ -38,6 +40,7 @@ __all__ = [
     "dubbing",
     "gate",
     "libraries",
+    "planning",
     "profiles",
     "requests",
     "review",

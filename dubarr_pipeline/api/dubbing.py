@@ -9,9 +9,9 @@ from typing import TypeVar
 import dagster as dg
 
 from dubarr_pipeline import errors
+from dubarr_pipeline.api.planning import find_key
 from dubarr_pipeline.api.profiles import Fetch, fetch_all, make_ready, read_settings
 from dubarr_pipeline.api.tasks import list_tasks
-from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.profile_engines import translates_by_pair, try_services
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import names_of

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dubarr_pipeline.api.videos import find_key
+from dubarr_pipeline.api.planning import find_key
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.gate import record_decision
 from dubarr_pipeline.defs.runtime.runs import open_instance

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dubarr_pipeline import errors
+from dubarr_pipeline.api.planning import find_key
 from dubarr_pipeline.api.tasks import list_tasks
 from dubarr_pipeline.api.video_counts import look_at_library
-from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.libraries import Library, is_quiet
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings

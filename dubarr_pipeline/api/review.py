@@ -15,9 +15,9 @@ from pathlib import Path
 from dagster import DagsterInstance
 
 from dubarr_pipeline.api.gate import approve, gate, hold, qc_sheet
+from dubarr_pipeline.api.planning import find_key
 from dubarr_pipeline.api.series import SeriesCast, correct_cast, series_cast
 from dubarr_pipeline.api.setup import setup_desk
-from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.distributed.leases import hold_film

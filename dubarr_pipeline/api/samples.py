@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dubarr_pipeline.api.dubbing import Watch
+from dubarr_pipeline.api.planning import find_key
 from dubarr_pipeline.api.profiles import make_ready
-from dubarr_pipeline.api.videos import find_key
 from dubarr_pipeline.config.profile_engines import translates_by_pair, try_services
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.runtime.unrecorded_run import run_unrecorded

@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from dubarr_pipeline.api.libraries import scan_libraries
+from dubarr_pipeline.api.planning import plan_videos
 from dubarr_pipeline.api.profiles import models_to_fetch, read_settings
-from dubarr_pipeline.api.videos import plan_videos
 from dubarr_pipeline.api.voices import (
     BETTER,
     better_settings,

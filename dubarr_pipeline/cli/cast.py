@@ -71,7 +71,7 @@ def _correction(field: str, text: str, settings: Settings) -> CastCorrection:
         target, _, language = target.rpartition("/")
     elif field == "character":
         film, _, speaker = target.rpartition("/")
-        target = f"{api.videos.find_key(film, settings)}/{speaker}"
+        target = f"{api.planning.find_key(film, settings)}/{speaker}"
     return api.series.CastCorrection(target, field, value or None, language)  # pyright: ignore
 
 

@@ -14,9 +14,9 @@ from dubarr_pipeline.cli.dub import in_all
 from dubarr_pipeline.cli.terminal import as_json, say, say_json, target_option, with_settings
 
 if TYPE_CHECKING:
+    from dubarr_pipeline.api.planning import Estimate, VideoPlan
     from dubarr_pipeline.api.profiles import Settings
     from dubarr_pipeline.api.tasks import Task
-    from dubarr_pipeline.api.videos import Estimate, VideoPlan
 
 
 _NOT_AS_ASKED = ("ERROR", "HELD", "DONE, not published")
@@ -96,7 +96,7 @@ def plan(
     VIDEO is a video, a file that was not dubbed before, or the name of a library; without any: of
     all videos.
     """
-    plans = api.videos.plan_videos(videos, targets, settings)
+    plans = api.planning.plan_videos(videos, targets, settings)
     if as_json:
         documents = [
             {

@@ -29,6 +29,8 @@ from dubarr_pipeline.workdir.layout import WorkDir
 
 _PLAIN_NAME = re.compile(r"[^./\0][^/\0]{0,249}")
 """Of a file in the work folder itself."""
+UNCHANGED = "nothing has changed"
+"""Reason to keep a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def decide(
     if changed:
         return Decision(False, f"made from an earlier result of {', '.join(changed)}")
     fault = damage(work, stage, record.manifest)
-    return Decision(False, fault) if fault else Decision(True, "nothing has changed")
+    return Decision(False, fault) if fault else Decision(True, UNCHANGED)
 
 
 def write_record(

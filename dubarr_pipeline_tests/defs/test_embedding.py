@@ -17,9 +17,10 @@ import pytest
 
 from dubarr_pipeline import build_definitions
 from dubarr_pipeline.api.dubbing import DubResult, Watch, dub_registered
+from dubarr_pipeline.api.planning import plan_videos
 from dubarr_pipeline.api.review import ReviewRuns
 from dubarr_pipeline.api.tasks import list_tasks
-from dubarr_pipeline.api.videos import plan_videos, prune, purge
+from dubarr_pipeline.api.videos import prune, purge
 from dubarr_pipeline.config.live_settings import LiveSettings
 from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.defs.library_names import PLAIN, LibraryNames, keep_names, names_of

@@ -40,6 +40,9 @@ _RUNS = f"""
     JOIN run_tags AS t ON t.run_id = r.run_id
     WHERE t.key = '{_PARTITION}' AND r.status IN ({", ".join("?" * 5)})"""
 
+NewestEvents = Mapping[str, tuple[tuple[str, int, str], ...]]
+"""The last event of each stage of a video, by its key: the stage, the event's id and its run."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreFiles:
@@ -58,8 +61,8 @@ class StoreFiles:
             found[stage] = dict(_results(some))
         return found
 
-    def newest(self, names: LibraryNames) -> Mapping[str, tuple[tuple[str, int, str], ...]]:
-        """Return the last event of each stage of a video: the stage, the event's id and its run."""
+    def newest(self, names: LibraryNames) -> NewestEvents:
+        """Return the last event of each stage of all videos."""
         found: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
         for stage in STAGE_NAMES:
             for key, storage_id, run_id in self.events.execute(_NEWEST, (names.stored_key(stage),)):
