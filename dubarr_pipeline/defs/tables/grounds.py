@@ -80,7 +80,7 @@ class Grounds:
                 memory = SeriesFolder.of(series.key, self._settings.work_dir).cast
                 paths = (str(memory), str(aliases_file(self._settings.work_dir)))
                 facts = (*facts, series, *map(_state, paths))
-        except (DubbingError, OSError, TypeError, ValueError):
+        except (DubbingError, LookupError, OSError, TypeError, ValueError):
             return None
         return digest_of(facts)
 
