@@ -153,25 +153,46 @@ def encoding(
 ) -> Iterator[Callable[[Samples], object]]:
     """Start the one encoder of a track, which takes the film in blocks of ``(channels, samples)``.
 
-    `bare` is as in `encoder_command`. Raises as `ffmpeg.run`.
+    A `bare` encoder takes its input as it is: its delay is the caller's concern. Raises as
+    `ffmpeg.run`.
     """
-    with ffmpeg.encoder(encoder_command(path, sound, track, dialnorm, bare=bare)) as pipe:
-        yield lambda block: pipe.write(np.ascontiguousarray(block.T, "<f4").data.cast("B"))
+    # Where ffmpeg converts nothing, its filters would cost a twentieth of the encoding.
+    by_filters = not bare and is_converted(sound, track)
+    delay = 0 if bare or by_filters else CODECS[track.codec].delay_samples
+    left_out = delay
+    with ffmpeg.encoder(
+        encoder_command(path, sound, track, dialnorm, undelayed=by_filters)
+    ) as pipe:
+
+        def encode(block: Samples) -> None:
+            nonlocal left_out
+            heard = block[:, left_out:]
+            left_out -= block.shape[1] - heard.shape[1]
+            pipe.write(np.ascontiguousarray(heard.T, "<f4").reshape(-1).data.cast("B"))
+
+        yield encode
+        if delay:
+            encode(np.zeros((sound.channels, delay), np.float32))
 
 
 def encoder_command(
-    path: Path, sound: SoundFormat, track: TrackFormat, dialnorm: int | None, *, bare: bool = False
+    path: Path,
+    sound: SoundFormat,
+    track: TrackFormat,
+    dialnorm: int | None,
+    *,
+    undelayed: bool = False,
 ) -> list[str]:
     """Return ffmpeg's arguments to make `path` of float32 samples on its standard input.
 
-    A `bare` encoder takes its input as it is: its delay is the caller's concern.
+    It leaves the encoder's delay out of its input if the track is to be `undelayed`.
     """
     facts = CODECS[track.codec]
     layout = layout_of(sound.channels, sound.layout)
     raw: graph.Options = {"f": "f32le", "ar": sound.rate, "ac": sound.channels}
     named: graph.Options = {} if layout.endswith("c") else {"channel_layout": layout}
     heard = converted(graph.open_input("pipe:0", {**raw, **named}).stream("a:0"), sound, track)
-    if (delay := facts.delay_samples) and not bare:
+    if (delay := facts.delay_samples) and undelayed:
         heard = heard.filter("apad", {"pad_len": delay})
         heard = heard.filter("atrim", {"start_sample": delay})
         heard = heard.filter("asetpts", {"expr": "N/SR/TB"})

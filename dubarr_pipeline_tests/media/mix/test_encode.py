@@ -164,6 +164,26 @@ def test_the_side_layout_of_a_film_stays(tmp_path):
     assert "5.1(side)" in arguments
 
 
+@pytest.mark.parametrize("codec", ["ac3", "eac3", "aac"])
+@pytest.mark.parametrize("samples", [0, 100, 256, 1024, 50_001])
+def test_a_delay_left_out_before_ffmpeg_gives_the_same_file(tmp_path, codec, samples):
+    """Of sound that is not converted ffmpeg gets all but the delay, and needs no filter."""
+    sound, source = pink(2, 50_001)[:, :samples], SoundFormat(48000, 2, None)
+    track = encoded(tmp_path / "ours", sound, codec=codec)
+    filtered = encoder_command(tmp_path / "theirs", source, track, None, undelayed=True)
+    ffmpeg.run(filtered, stdin=sound.T.tobytes())
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+@pytest.mark.parametrize(("rate", "filters"), [(48000, 0), (22050, 3)])
+def test_ffmpeg_trims_only_what_it_converts(tmp_path, monkeypatch, rate, filters):
+    commands, encoder = [], ffmpeg.encoder
+    monkeypatch.setattr(ffmpeg, "encoder", lambda a: commands.append(a) or encoder(a))
+    encoded(tmp_path / "track", pink(2, rate), rate)
+    names = ("apad", "atrim", "asetpts")
+    assert sum(name in " ".join(map(str, commands[0])) for name in names) == filters
+
+
 LISTED = ffmpeg.run(["-layouts"]).stdout.decode().split("DECOMPOSITION\n")[1].split("\n")
 LAYOUTS = {line.split()[0]: tuple(line.split()[1].split("+")) for line in LISTED if line}
 LAYOUTS["6 channels (FL+FR+FC+LFE+TFL+TFR)"] = ("FL", "FR", "FC", "LFE", "TFL", "TFR")
