@@ -130,10 +130,21 @@ def keep_secret(path: Path) -> None:
 def read_json(path: Path, schema: int = 1) -> dict[str, Any]:
     """Read what `write_json` wrote. `ArtifactError`: missing, damaged, or of another schema."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing: materialize the stage that makes it") from None
-    except (ValueError, RecursionError, OSError) as error:
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} is damaged ({error}): delete it, and its stage makes it again"
+        ) from error
+    return as_json(path, content, schema)
+
+
+def as_json(path: Path, content: bytes, schema: int = 1) -> dict[str, Any]:
+    """Return the JSON object that a file holds. Raises as `read_json`."""
+    try:
+        document = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{path} is damaged ({error}): delete it, and its stage makes it again"
         ) from error

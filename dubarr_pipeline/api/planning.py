@@ -113,7 +113,10 @@ def _planned(
             kept.keep(made.values())
         plans = [made.get(each.key) or found[each.key] for each in videos]
         all_plans = [*filter(None, plans), *new]
-        return with_estimates(past_stages(instance, settings.work_dir), all_plans, settings)
+        # Of finished films nothing is foretold, and no history is asked.
+        due = any(step.rerun for plan in all_plans for step in plan.steps)
+        past = past_stages(instance, settings.work_dir) if due else ()
+        return with_estimates(past, all_plans, settings)
 
 
 def _named(

@@ -18,6 +18,7 @@ from dubarr_pipeline.engines.interfaces import (
     Transcriber,
     VoiceActivityDetector,
 )
+from dubarr_pipeline.workdir.canonical import canonical
 
 Question = str | tuple[str, tuple[str, ...], Pairs]
 """A kind of engine; of the translator also the languages that have subtitles, and the pairs to
@@ -25,12 +26,16 @@ translate between. ``voices`` are who speaks, and who listens to it."""
 
 
 def engine_answer(settings: Settings, question: Question) -> Any:
-    """Return the facts with which the chosen engine answers a question; nothing is loaded.
+    """Return the canonical facts with which the chosen engine answers; nothing is loaded.
 
     Raises:
         KeyError: if it is no question.
         LicenceError: if the engine's licence allows no commercial use, and was not accepted.
     """
+    return canonical(_answer(settings, question))
+
+
+def _answer(settings: Settings, question: Question) -> Any:
     match question:
         case "voice_activity":
             return engine(settings, VoiceActivityDetector).identity()

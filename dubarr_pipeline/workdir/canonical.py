@@ -36,7 +36,11 @@ def canonical(value: Any) -> Any:
 
 def canonical_json(value: Any) -> str:
     """Return the canonical facts of a value as compact JSON with sorted keys."""
-    facts = canonical(value)
+    return json_of(canonical(value))
+
+
+def json_of(facts: Any) -> str:
+    """Return facts that are canonical already as compact JSON with sorted keys."""
     return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 

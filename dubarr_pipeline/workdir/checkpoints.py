@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from dubarr_pipeline.errors import ArtifactError, SourceError
-from dubarr_pipeline.files import read_json, write_json
+from dubarr_pipeline.files import as_json, read_json, write_json
 from dubarr_pipeline.workdir import legacy_keys
-from dubarr_pipeline.workdir.canonical import canonical, canonical_json
+from dubarr_pipeline.workdir.canonical import canonical, json_of
 from dubarr_pipeline.workdir.identity import FileIdentity, identify, is_same, stat_matches
 from dubarr_pipeline.workdir.layout import WorkDir
 
@@ -71,15 +71,19 @@ def fingerprint(stage: str, code_version: str, facts: Mapping[str, Any]) -> str:
     Facts are digests, identities and options as their dataclasses, in any order. Raises as
     `canonical`.
     """
-    document = canonical_json([stage, code_version, facts])
+    return _fingerprint(stage, code_version, canonical(facts))
+
+
+def _fingerprint(stage: str, code_version: str, plain: Any) -> str:
+    """Return the fingerprint of facts in their canonical form."""
+    document = json_of([stage, canonical(code_version), plain])
     return hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def wanted(stage: str, code_version: str, facts: Mapping[str, Any]) -> Wanted:
     """Return what a stage's result must depend on; takes what `fingerprint` takes."""
-    # Canonical facts are their own canonical form.
     plain = canonical(facts)
-    digest = fingerprint(stage, code_version, plain)
+    digest = _fingerprint(stage, code_version, plain)
     return Wanted(digest, {**plain, "code version": canonical(code_version)})
 
 
@@ -141,9 +145,10 @@ def replace_file(work: WorkDir, stage: str, record: Record, path: Path) -> Recor
 def damage(work: WorkDir, stage: str, manifest_digest: str) -> str | None:
     """Return what is wrong with the files that a stage left, or None if all are whole."""
     manifest = _manifest(work, stage)
-    if not manifest.is_file() or _digest(manifest) != manifest_digest:
+    content = manifest.read_bytes() if manifest.is_file() else None
+    if content is None or _digest_of(content) != manifest_digest:
         return "its list of files is missing or was changed"
-    for path, identity in _recorded(work, stage).items():
+    for path, identity in _files_in(work, manifest, as_json(manifest, content)).items():
         if not is_whole(path, identity):
             name = path.relative_to(work.root)
             return f"{name} is {'damaged' if path.is_file() else 'missing'}"
@@ -188,9 +193,16 @@ def recorded_digests(work: WorkDir, stage: str) -> dict[Path, str]:
 
 def _recorded(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
     """Return the files of a manifest, all inside the work folder, and their identities."""
-    files = read_json(_manifest(work, stage)).get("files")
+    manifest = _manifest(work, stage)
+    return _files_in(work, manifest, read_json(manifest))
+
+
+def _files_in(
+    work: WorkDir, manifest: Path, document: Mapping[str, Any]
+) -> dict[Path, Mapping[str, Any]]:
+    files = document.get("files")
     if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
-        raise ArtifactError(f"{_manifest(work, stage)} is damaged: delete it")
+        raise ArtifactError(f"{manifest} is damaged: delete it")
     for name in files:
         if _PLAIN_NAME.fullmatch(name):
             continue
@@ -198,7 +210,7 @@ def _recorded(work: WorkDir, stage: str) -> dict[Path, Mapping[str, Any]]:
         inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
         if inside and "\0" not in name and len(name) <= 250:
             continue
-        raise ArtifactError(f"{_manifest(work, stage)} names files outside {work.root}: delete it")
+        raise ArtifactError(f"{manifest} names files outside {work.root}: delete it")
     return {work.root / name: identity for name, identity in files.items()}
 
 
@@ -271,4 +283,8 @@ def _manifest(work: WorkDir, stage: str) -> Path:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    return _digest_of(path.read_bytes())
+
+
+def _digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

@@ -24,7 +24,7 @@ from dubarr_pipeline.defs.tables.store_files import NewestEvents, open_files
 from dubarr_pipeline.errors import DubbingError
 from dubarr_pipeline.files import write_text
 from dubarr_pipeline.library.videos import Video
-from dubarr_pipeline.workdir.canonical import canonical_json
+from dubarr_pipeline.workdir.canonical import json_of
 from dubarr_pipeline.workdir.checkpoints import UNCHANGED
 
 _FILE = ".plans.json"
@@ -74,7 +74,7 @@ class KeptPlans:
         for plan in plans:
             grounds = self._seen.get(plan.video.key)
             if grounds and plan.steps and all(map(_is_unchanged, plan.steps)):
-                answers = {each: canonical_json(plan.asked[each]) for each in plan.asked}
+                answers = {each: json_of(plan.asked[each]) for each in plan.asked}
                 kept[plan.video.key] = {
                     "grounds": grounds,
                     "asked": list(answers),
@@ -94,7 +94,7 @@ class KeptPlans:
             # Settings live as long as those they are made from.
             known = id(own), question
             if known not in self._answers:
-                self._answers[known] = canonical_json(engine_answer(own, question))
+                self._answers[known] = json_of(engine_answer(own, question))
             answers.append((question, self._answers[known]))
         return digest_of(answers)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from dubarr_pipeline.config.settings import Settings, load_settings
 from dubarr_pipeline.defs.runtime import plan as plan_module
 from dubarr_pipeline.defs.runtime.records import stage_key
 from dubarr_pipeline.defs.runtime.runs import open_instance
+from dubarr_pipeline.defs.stages import STAGE_NAMES
 from dubarr_pipeline.defs.tables import grounds, kept_plans
 from dubarr_pipeline.engines.synthesis.espeak import EspeakSynthesizer
 from dubarr_pipeline.library.series.memory import CastFact, CastMemory, Episode, SeriesFolder
@@ -367,6 +369,11 @@ def test_every_file_that_a_plan_opens_is_among_its_grounds(finished: Finished) -
     }
     assert str(finished.film) in own
     assert str(finished.work.transcription) in own
+    manifests = Counter(
+        Path(path).stem for event, path in opened if "/.checkpoints/" in path and event == "open"
+    )
+    # The transcript's also tells whether a person edited its lines.
+    assert manifests == {**dict.fromkeys(STAGE_NAMES, 1), "transcript": 2}
     assert own - apart - looked_at == set()
 
 
