@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,7 +44,10 @@ def status(settings: Settings, as_json: bool) -> int:
                     {
                         "stage": step.stage,
                         "status": "DONE" if step.recorded_at else "MISSING",
-                        **asdict(replace(step, results=dict(step.results or {}))),
+                        "recorded_at": step.recorded_at,
+                        "seconds": step.seconds,
+                        "reused": step.reused,
+                        "results": dict(step.results or {}),
                     }
                     for step in task.steps
                 ],
@@ -103,7 +106,12 @@ def plan(
                 **_request(each),
                 "fault": each.fault,
                 "steps": [
-                    dict(zip(("stage", "redo", "reason", "seconds"), astuple(step), strict=True))
+                    {
+                        "stage": step.stage,
+                        "redo": step.rerun,
+                        "reason": step.reason,
+                        "seconds": step.last_seconds,
+                    }
                     for step in each.steps
                 ],
                 "estimate": each.estimate
