@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from dubarr_pipeline.demo.video import demo_video
 from dubarr_pipeline.media.audio.loudness import Loudness
 from dubarr_pipeline.media.audio.pitch import median_pitch
 from dubarr_pipeline.media.audio.wav import WaveFile
@@ -21,6 +22,7 @@ from dubarr_pipeline.spans import Span, to_samples
 from dubarr_pipeline.workdir.artifacts import read_sound
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fixtures import finished_video as measure
+from dubarr_pipeline_tests.fixtures.counting_ffprobe import CountingFfprobe
 from dubarr_pipeline_tests.fixtures.finished_video import Dubbed, dubarr, find
 from dubarr_pipeline_tests.fixtures.synthetic_voices import SoundInMemory
 
@@ -48,10 +50,11 @@ _AC3_DELAY_S = 256 / 48_000
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Dubbed:
-    work = tmp_path_factory.mktemp("demo")
-    done = dubarr("demo", work=work)
-    assert done.returncode == 0, done.stderr
-    return find(work, work / "demo" / "The Light on the Island.mkv")
+    counting = CountingFfprobe(tmp_path_factory.mktemp("demo"))
+    film = demo_video(counting.work_dir / "demo")
+    assert 1 <= counting.run(film, "demo") <= 2
+    assert counting.run(film, "demo", "--to", ",".join(LANGUAGES)) == 0
+    return find(counting.work_dir, film)
 
 
 @pytest.fixture(scope="module")
