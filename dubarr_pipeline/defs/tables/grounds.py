@@ -31,6 +31,9 @@ from dubarr_pipeline.media.subtitles.sources import is_subtitle_folder, is_video
 from dubarr_pipeline.workdir.canonical import canonical_json
 
 _DIGEST_BYTES = 16
+_DEPTH, _DEPTH_OF_SUBTITLES = 8, 1
+"""Folders in folders that are looked into: more than our own have, and all that may hold
+subtitles. A link may lead to a folder around it."""
 _State = tuple[str, tuple[int, ...] | None]
 """A path, and its size, dates (ns) and inode; None where it cannot be looked at."""
 _Beside = tuple[tuple[str, ...], tuple[str, ...], tuple[_State, ...], int]
@@ -111,7 +114,7 @@ def _look_beside(folder: Path) -> _Beside:
         state
         for name in names
         if is_subtitle_folder(name)
-        for state in (_state(f"{folder}/{name}"), *_tree(f"{folder}/{name}"))
+        for state in (_state(f"{folder}/{name}"), *_tree(f"{folder}/{name}", _DEPTH_OF_SUBTITLES))
     )
     videos = sum(map(is_video_name, names))
     return tuple(each for each, _ in listed), names, tuple(subtitles), videos
@@ -124,7 +127,7 @@ def _state(path: str) -> _State:
         return path, None
 
 
-def _tree(folder: str) -> Iterator[_State]:
+def _tree(folder: str, depth: int = _DEPTH) -> Iterator[_State]:
     """Yield the states of all files below a folder, and of its folders; as text, for speed."""
     try:
         with os.scandir(folder) as found:
@@ -136,8 +139,8 @@ def _tree(folder: str) -> Iterator[_State]:
             yield each.path, version(each.stat())
         except OSError:
             yield each.path, None
-        if each.is_dir():
-            yield from _tree(each.path)
+        if depth and each.is_dir():
+            yield from _tree(each.path, depth - 1)
 
 
 @cache

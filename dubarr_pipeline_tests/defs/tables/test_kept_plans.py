@@ -271,6 +271,15 @@ def test_a_plan_with_something_due_is_not_kept(finished: Finished, planned: list
     assert not finished.kept.exists()
 
 
+def test_links_to_the_folder_around_them_are_no_endless_way(
+    finished: Finished, planned: list[str]
+) -> None:
+    for name in ("Subs", "Subtitles", "sub"):
+        finished.film.with_name(name).symlink_to(".", target_is_directory=True)
+    assert finished.plan() == finished.plan()
+    assert planned == [finished.key]
+
+
 def test_our_code_and_the_programs_are_grounds(
     finished: Finished, planned: list[str], tmp_path: Path
 ) -> None:
@@ -347,9 +356,9 @@ def test_every_file_that_a_plan_opens_is_among_its_grounds(finished: Finished) -
         looked_at.add(path)
         return state(path)
 
-    def seen_below(folder: str) -> Iterator[Any]:
+    def seen_below(folder: str, *depth: int) -> Iterator[Any]:
         looked_at.add(folder)
-        for each in tree(folder):
+        for each in tree(folder, *depth):
             looked_at.add(each[0])
             yield each
 
