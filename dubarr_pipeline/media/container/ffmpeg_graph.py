@@ -7,6 +7,7 @@ names them, without the dash.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,8 @@ Options = Mapping[str, str | int | float | None]
 FLOATS: Options = {"c:a": "pcm_f32le", "f": "f32le"}
 """An output of bare float32 samples, channels interleaved."""
 
+_BUILD_S = 60.0
+"""Time that ffmpeg may take to say how it was configured, from a sleeping disk too."""
 _library = cast(Any, ffmpeg_python)
 
 
@@ -100,11 +103,11 @@ def resampled(link: Link, rate: int, build: str = "") -> Link:
 
     `build` is how ffmpeg was configured, where that is known: else a process of it is asked.
     """
-    has_soxr = "--enable-libsoxr" in (build or _build())
+    has_soxr = "--enable-libsoxr" in (build or _build(shutil.which("ffmpeg")))
     soxr: Options = {"resampler": "soxr", "precision": 24} if has_soxr else {}
     return link.filter("aresample", {"sample_rate": rate, **soxr})
 
 
 @cache
-def _build() -> str:
-    return ffmpeg.run(["-buildconf"]).stdout.decode(errors="replace")
+def _build(_program: str | None) -> str:
+    return ffmpeg.run(["-buildconf"], timeout_s=_BUILD_S).stdout.decode(errors="replace")
