@@ -328,12 +328,14 @@ def _stream(found: dict[str, Any], names: Mapping[int, str], entry: TrackEntry |
     layout = found.get("channel_layout")
     start_s = _number(found.get("start_time")) or 0.0
     duration_s = _number(found.get("duration"))
-    # Matroska's DURATION tag, ``01:02:03.456``, is a track's end.
+    # Matroska's DURATION tag, ``01:02:03.456``, is a track's end. Of a track that starts after all
+    # that ffprobe looks at, it tells the film's duration.
     clock = [_number(part) for part in tags.get("duration", "").split(":")]
-    if not duration_s and len(clock) == 3:
+    if len(clock) == 3:
         hours, minutes, seconds = (float("nan") if part is None else part for part in clock)
         end_s = hours * 3600 + minutes * 60 + seconds
-        duration_s = (max(0.0, end_s - max(0.0, start_s)) or None) if end_s > 0 else None
+        if end_s > 0 and (tagged_s := max(0.0, end_s - max(0.0, start_s))):
+            duration_s = min(tagged_s, duration_s or tagged_s)
     language = language_tag(tags.get("language"), title)
     if entry:
         # Matroska's ``LanguageBCP47``, which ffmpeg 5 ignores.
