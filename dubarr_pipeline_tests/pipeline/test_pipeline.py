@@ -52,7 +52,7 @@ _AC3_DELAY_S = 256 / 48_000
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Dubbed:
     counting = CountingFfprobe(tmp_path_factory.mktemp("demo"))
     film = demo_video(counting.work_dir / "demo")
-    assert 1 <= counting.run(film, "demo") <= 2
+    assert counting.run(film, "demo") == 1
     assert counting.run(film, "demo", "--to", ",".join(LANGUAGES)) == 0
     return find(counting.work_dir, film)
 

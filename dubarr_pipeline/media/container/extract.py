@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -46,6 +49,8 @@ _MIN_SURROUND_CHANNELS = 5
 _FRONT_SHARE = 0.125
 """Share of left and right, -18 dB: a voice there alone is still detected (the detector levels its
 input), and music there does not mask the centre. Measured in test_surround.py."""
+_STEADY_CLOCKS = ("matroska", "mp4")
+_ONE_FRAME: graph.Options = {"frames:a": 1, "f": "framecrc"}
 _BLOCK_SAMPLES = SPEECH_RATE * 4
 _METERED_VALUES = 1 << 18
 
@@ -94,29 +99,21 @@ def extract_audio(
         MediaToolError, DiskFull: if ffmpeg cannot read or write.
     """
     keep_freed_blocks(2 << 20)
-    start_s = _first_sound_s(info, stream)
-    timelines = read_timelines(info.path)
-    _decode(info, stream, destination, timelines, on_mono16k, on_progress)
+    try:
+        timelines = read_timelines(info.path)
+    except OSError as error:
+        problem = f"{info.path} cannot be read ({error.strerror}): has it been moved or deleted?"
+        raise MediaToolError(problem) from error
+    with tempfile.TemporaryFile() as first_frame:
+        _decode(info, stream, destination, timelines, first_frame, on_mono16k, on_progress)
+        start_s = _first_sound_s(info, stream, first_frame)
     with WaveFile(destination) as wave:
         decoded_s = wave.samples / wave.rate
         if not decoded_s:
             raise NoAudio(f"{info.path}: {stream.describe()} holds no sound: choose another stream")
         notes = _notes(info, stream, timelines, start_s - info.start_s + decoded_s)
-        # Sound that starts late ends late: where its declared end is the film's, as in Matroska.
-        declared_s = stream.duration_s or 0.0
-        missing_s = declared_s - decoded_s - max(0.0, start_s - stream.start_s)
-        if not timelines.streams and missing_s > max(_SHORTFALL_S, _SHORTFALL_SHARE * declared_s):
-            if info.format_name != "avi":
-                raise NotAVideo(
-                    f"{info.path} is truncated or damaged: {stream.describe()} should last "
-                    f"{declared_s:.1f} s, {decoded_s:.1f} s could be decoded; copy or download it "
-                    "again"
-                )
-            # AVI counts the empty blocks before sound that starts late; its own length was checked.
-            notes = (
-                *notes,
-                f"{declared_s:.1f} s of sound are declared, {decoded_s:.1f} s are there",
-            )
+        if not timelines.streams:
+            notes = (*notes, *_shortfall(info, stream, start_s, decoded_s))
         for note in notes:
             log.warning("%s: %s", info.path, note)
         layout = stream.layout or wave.layout
@@ -132,6 +129,24 @@ def extract_audio(
             loudness.lra_lu,
             notes,
         )
+
+
+def _shortfall(
+    info: MediaInfo, stream: Stream, start_s: float, decoded_s: float
+) -> tuple[str, ...]:
+    """Return what is declared and not there, in words, where that may be. Raises NotAVideo."""
+    # Sound that starts late ends late: where its declared end is the film's, as in Matroska.
+    declared_s = stream.duration_s or 0.0
+    missing_s = declared_s - decoded_s - max(0.0, start_s - stream.start_s)
+    if missing_s <= max(_SHORTFALL_S, _SHORTFALL_SHARE * declared_s):
+        return ()
+    if info.format_name != "avi":
+        raise NotAVideo(
+            f"{info.path} is truncated or damaged: {stream.describe()} should last "
+            f"{declared_s:.1f} s, {decoded_s:.1f} s could be decoded; copy or download it again"
+        )
+    # AVI counts the empty blocks before sound that starts late; its own length was checked.
+    return (f"{declared_s:.1f} s of sound are declared, {decoded_s:.1f} s are there",)
 
 
 def _notes(info: MediaInfo, stream: Stream, timelines: Timelines, end_s: float) -> tuple[str, ...]:
@@ -155,15 +170,17 @@ def _decode(
     stream: Stream,
     destination: Path,
     timelines: Timelines,
+    first_frame: BinaryIO,
     on_mono16k: OnMono | None,
     on_progress: OnSeconds | None,
 ) -> None:
     total_s = timelines.end_s or stream.duration_s or info.duration_s
     declared_s = timelines.end_s or max(stream.duration_s or 0.0, info.duration_s)
     done = 0
-    command = _command(info, stream, destination, timelines)
+    command = _command(info, stream, destination, timelines, first_frame)
+    kept = (first_frame.fileno(),)
     try:
-        with ffmpeg.reader(command, patience_s=_PATIENCE_S) as pipe:
+        with ffmpeg.reader(command, patience_s=_PATIENCE_S, open_files=kept) as pipe:
             while data := pipe.read(_BLOCK_SAMPLES * 4):
                 block = np.frombuffer(data, "<f4").astype(np.float32, copy=False)
                 done += len(block)
@@ -210,8 +227,14 @@ def _measured(wave: WaveFile, layout: str | None) -> Loudness:
     return meter.result_of_whole(wave.samples)
 
 
-def _command(info: MediaInfo, stream: Stream, destination: Path, timelines: Timelines) -> list[str]:
-    """Return one pass with two outputs: the sound as it is, and mono speech through the pipe."""
+def _command(
+    info: MediaInfo,
+    stream: Stream,
+    destination: Path,
+    timelines: Timelines,
+    first_frame: BinaryIO,
+) -> list[str]:
+    """Return one pass: the sound as it is, mono speech through the pipe, the first frame's time."""
     only_sound: graph.Options = {"vn": None, "sn": None, "dn": None}
     # Only where the time stamps jump is silence put in.
     gaps: graph.Options = {"async": 1, "min_hard_comp": GAP_S}
@@ -231,9 +254,15 @@ def _command(info: MediaInfo, stream: Stream, destination: Path, timelines: Time
     speech = speech.filter("aformat", {"sample_fmts": "flt", "channel_layouts": "mono"})
     exact: graph.Options = {"map_metadata": -1, "fflags": "+bitexact", "flags:a": "+bitexact"}
     wave: graph.Options = {"c:a": "pcm_f32le", **exact, "rf64": "auto", "f": "wav"}
-    return graph.command(
+    outputs = [
         graph.output([whole], destination, wave),
         graph.output([speech], "pipe:1", graph.FLOATS),
+    ]
+    if _has_steady_clock(info):
+        file = f"pipe:{first_frame.fileno()}"
+        outputs.append(graph.output([source.stream(stream.index)], file, _ONE_FRAME))
+    return graph.command(
+        *outputs,
         flags=["-y", "-v", "level+error", "-nostats", *timelines.reading_flags],
     )
 
@@ -256,11 +285,31 @@ def _speech_mix(stream: Stream) -> str:
     return "+".join(f"{gain}*c{channel}" for channel, gain in gains.items())
 
 
-def _first_sound_s(info: MediaInfo, stream: Stream) -> float:
+def _first_sound_s(info: MediaInfo, stream: Stream, first_frame: BinaryIO) -> float:
     """Return the time of the first decoded sample on the container's clock, in seconds.
 
-    It is not that of the first packet: encoders add samples that decoders drop again.
+    It is not that of the first packet: encoders add samples that decoders drop again. The pass
+    tells it as ffmpeg's ``framecrc`` does: a line of its unit, ``#tb 0: 1/48000``, and lines of
+    frames, ``stream, dts, pts, ...``.
     """
+    if not _has_steady_clock(info):
+        return _probed_first_sound_s(info, stream)
+    first_frame.seek(0)
+    told = first_frame.read().decode(errors="replace")
+    unit = re.search(r"^#tb 0: (\d+)/(\d+)$", told, re.MULTILINE)
+    frame = re.search(r"^0, *-?\d+, *(-?\d+),", told, re.MULTILINE)
+    if not unit or not frame:
+        return stream.start_s
+    return info.start_s + int(frame[1]) * int(unit[1]) / int(unit[2])
+
+
+def _has_steady_clock(info: MediaInfo) -> bool:
+    """Return whether ffmpeg leaves time stamps as they are: of broadcasts it moves late streams."""
+    return any(each in info.format_name for each in _STEADY_CLOCKS)
+
+
+def _probed_first_sound_s(info: MediaInfo, stream: Stream) -> float:
+    """Return the same by a run of ffprobe."""
     arguments = [
         *("-select_streams", str(stream.index), "-read_intervals", "%+#64"),
         *("-show_entries", "frame=best_effort_timestamp_time", "-of", "json"),

@@ -161,14 +161,20 @@ def encoder(arguments: Arguments) -> Iterator[ToolPipe]:
 
 @contextlib.contextmanager
 def reader(
-    arguments: Arguments, *, patience_s: float | None = None, tool: str = "ffmpeg"
+    arguments: Arguments,
+    *,
+    patience_s: float | None = None,
+    tool: str = "ffmpeg",
+    open_files: Sequence[int] = (),
 ) -> Iterator[ToolPipe]:
     """Start a tool with ``pipe:1`` as its output; the end of the block checks its exit status.
+
+    The tool may write to `open_files`, descriptors of ours, too: as ``pipe:`` and the number.
 
     A read that waits longer than `patience_s` stops it. A block that leaves before the end of
     the stream, or by an exception, kills it. Raises as `run`.
     """
-    with _Child(tool, arguments) as child:
+    with _Child(tool, arguments, open_files=open_files) as child:
         yield ToolPipe(child, child.stdout, patience_s)
         if not child.stdout.read(1):
             child.check()
@@ -185,6 +191,7 @@ class _Child:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
         cwd: Path | None = None,
+        open_files: Sequence[int] = (),
     ) -> None:
         self.tool = tool
         self._gave_up = ""
@@ -202,6 +209,7 @@ class _Child:
                 stdout=stdout,
                 stderr=self.channel.source,
                 cwd=cwd,
+                pass_fds=open_files,
             )
         finally:
             self.channel.listen()
