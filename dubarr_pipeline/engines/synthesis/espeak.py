@@ -4,8 +4,11 @@ The embedded profile's synthesizer. Its voices are pitched to the speaker, and a
 that it is asked to take, by being spoken again at another rate rather than by being stretched.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
+from collections import OrderedDict
 from functools import lru_cache
 from typing import ClassVar
 
@@ -32,12 +35,36 @@ SLOWEST_WPM, FASTEST_WPM = 120, 250
 RENDERS = 3
 """The natural one, and two corrections: 7 ms median error, 31 ms at the 90th percentile."""
 CLOSE_ENOUGH_S = 0.004
+_KEPT_LENGTHS = 4096
 MARKUP = re.compile(r"[<>{}]|\[\[|\]\]")
 UNSPEAKABLE_CATEGORIES = ("So", "Cc", "Cs", "Co", "Cn")
 """Emoji, control characters, lone surrogates: espeak would read their names aloud."""
 HEBREW_POINTS = re.compile(r"[\u0591-\u05bd\u05bf-\u05c2\u05c4\u05c5\u05c7]")
 """espeak spells words with some of them by the names of their letters, partly in English."""
 KANJI = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+
+
+class _Reading:
+    """A text in a voice, at any rate; what it has rendered once is kept."""
+
+    def __init__(self, session: EspeakSession, text: str, voice: bytes) -> None:
+        self.text, self.voice = text, voice
+        self.rate = session.rate
+        self._session = session
+        self._rendered: dict[int, Samples] = {}
+
+    def at(self, words_per_minute: int) -> Samples:
+        """Return the sound at this rate, mono float32 ``(samples,)`` without silent edges."""
+        if (known := self._rendered.get(words_per_minute)) is not None:
+            return known
+        self._session.rewind()
+        self._session.set_voice(self.voice)
+        text = HEBREW_POINTS.sub("", self.text)
+        samples = trim_edges(self._session.render(text, words_per_minute))
+        if not samples.size:
+            raise LineError("unspeakable", f"espeak-ng is silent for {self.text[:80]!r}")
+        self._rendered[words_per_minute] = samples
+        return samples
 
 
 class EspeakSynthesizer(Synthesizer):
@@ -51,6 +78,8 @@ class EspeakSynthesizer(Synthesizer):
 
     def __init__(self) -> None:
         self._open = False
+        self._natural: OrderedDict[tuple[str, bytes], int] = OrderedDict()
+        """Samples of a text in a voice at the natural rate: asked for before it is spoken."""
 
     def identity(self) -> str:
         return f"espeak {_PACKAGE}={package_version(_PACKAGE)} voices=1"
@@ -85,13 +114,37 @@ class EspeakSynthesizer(Synthesizer):
             raise LineError(
                 "unspeakable", f"espeak reads kana only: {request.text[:80]!r} has kanji"
             )
+        profile = request.voice.profile
+        timbre = timbre_name(profile, request.language)
+        voice = voice_definition(language, speaking_pitch_hz(profile), timbre)
         with ESPEAK.session() as session:
-            session.rewind()
-            profile = request.voice.profile
-            timbre = timbre_name(profile, request.language)
-            session.set_voice(voice_definition(language, speaking_pitch_hz(profile), timbre))
-            samples = _fit(session, request)
+            samples = self._fit(_Reading(session, request.text, voice), request.duration_s)
             return Speech(samples, session.rate)
+
+    def _fit(self, reading: _Reading, duration_s: float | None) -> Samples:
+        """Speak; measure; speak again at the rate that the measurements point to; keep the nearest.
+
+        Each rendering depends on nothing but its rate, so one whose length is known may be skipped.
+        """
+        known = self._natural.get((reading.text, reading.voice))
+        if duration_s is None or known is None:
+            known = reading.at(NATURAL_WPM).size
+            self._natural[reading.text, reading.voice] = known
+            if len(self._natural) > _KEPT_LENGTHS:
+                self._natural.popitem(last=False)
+        best_wpm, measured = NATURAL_WPM, {NATURAL_WPM: known}
+        if duration_s is None:
+            return reading.at(best_wpm)
+        wanted = duration_s * reading.rate
+        while len(measured) < RENDERS:
+            miss = abs(measured[best_wpm] - wanted)
+            rate_wpm = _next_rate(measured, wanted)
+            if miss <= CLOSE_ENOUGH_S * reading.rate or rate_wpm in measured:
+                break
+            measured[rate_wpm] = reading.at(rate_wpm).size
+            if abs(measured[rate_wpm] - wanted) < miss:
+                best_wpm = rate_wpm
+        return reading.at(best_wpm)
 
     def natural_s(self, request: SpeechRequest) -> float:
         natural = self.speak(
@@ -139,25 +192,6 @@ def phoneme_clauses(text: str, language: str) -> list[str]:
     return [re.sub(r"\([a-z-]+\)", "", clause).strip() for clause in clauses]
 
 
-def _fit(session: EspeakSession, request: SpeechRequest) -> Samples:
-    """Speak; measure; speak again at the rate that the measurements point to; keep the nearest."""
-    rate_wpm = NATURAL_WPM
-    best = _spoken(session, request.text, rate_wpm)
-    if request.duration_s is None:
-        return best
-    wanted = request.duration_s * session.rate
-    measured = {rate_wpm: best.size}
-    while len(measured) < RENDERS and abs(best.size - wanted) > CLOSE_ENOUGH_S * session.rate:
-        rate_wpm = _next_rate(measured, wanted)
-        if rate_wpm in measured:
-            break
-        take = _spoken(session, request.text, rate_wpm)
-        measured[rate_wpm] = take.size
-        if abs(take.size - wanted) < abs(best.size - wanted):
-            best = take
-    return best
-
-
 def _next_rate(measured: dict[int, int], wanted: float) -> int:
     """Return the rate at which the length should be `wanted` samples.
 
@@ -172,10 +206,3 @@ def _next_rate(measured: dict[int, int], wanted: float) -> int:
     inverse += (wanted - measured[nearest[0]]) / slope
     fastest, slowest = 1 / FASTEST_WPM, 1 / SLOWEST_WPM
     return round(1 / min(max(inverse, fastest), slowest))
-
-
-def _spoken(session: EspeakSession, text: str, rate_wpm: int) -> Samples:
-    samples = trim_edges(session.render(HEBREW_POINTS.sub("", text), rate_wpm))
-    if not samples.size:
-        raise LineError("unspeakable", f"espeak-ng is silent for {text[:80]!r}")
-    return samples

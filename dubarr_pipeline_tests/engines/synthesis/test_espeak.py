@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from dubarr_pipeline.engines.synthesis import espeak_library, espeak_voices
 from dubarr_pipeline.engines.synthesis.espeak import (
+    NATURAL_WPM,
     EspeakSynthesizer,
     phoneme_count,
     phonemes,
@@ -256,6 +257,29 @@ def test_a_text_of_an_hour_is_spoken_whole() -> None:
     speech = EspeakSynthesizer().speak(request(LINES["es"] * 60))
     once = EspeakSynthesizer().speak(request(LINES["es"]))
     assert speech.samples.size / once.samples.size == pytest.approx(60, rel=0.15)
+
+
+@pytest.mark.parametrize("share", [0.8, 1.0, 1.2])
+def test_a_length_that_was_asked_for_before_changes_nothing_and_is_not_rendered_again(
+    monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    text = "El perro corre hacia la torre, y rara vez recuerda el error."
+    asked, fresh = EspeakSynthesizer(), EspeakSynthesizer()
+    natural_s = asked.natural_s(request(text))
+    wanted = request(text, duration_s=share * natural_s)
+    rates: list[int] = []
+    render = espeak_library.EspeakSession.render
+
+    def noted(session: espeak_library.EspeakSession, said: str, words_per_minute: int):
+        rates.extend([words_per_minute] * (said == text))
+        return render(session, said, words_per_minute)
+
+    monkeypatch.setattr(espeak_library.EspeakSession, "render", noted)
+    known = asked.speak(wanted).samples
+    count = len(rates)
+    np.testing.assert_array_equal(known, fresh.speak(wanted).samples)
+    assert len(rates) - count == (count if share == 1 else count + 1)
+    assert (NATURAL_WPM in rates[:count]) is (share == 1)
 
 
 def test_the_library_stays_open_until_its_last_user_is_gone() -> None:
