@@ -54,12 +54,16 @@ def _store(server: Server) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(server.home))
 
 
-def test_a_film_is_dubbed_and_nothing_done_twice(server: Server, films: list[Path]):
+def test_a_film_is_dubbed_and_nothing_done_twice(
+    server: Server, postgres: Postgres, films: list[Path]
+):
     productions: list[list[str]] = []
     for _ in range(2):
+        before = postgres.connections()
         subprocess.run(
             [DUBARR, "dub", "--to", "es", films[0]], env=server.environment(), check=True
         )
+        assert postgres.connections() - before < 200
         with _store(server) as store:
             (key,) = store.get_dynamic_partitions("videos")
             last = [last_materialization(store, stage, key) for stage in STAGE_NAMES]

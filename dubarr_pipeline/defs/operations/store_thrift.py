@@ -1,4 +1,4 @@
-"""Work that Dagster and Alembic would repeat at every look at a store of SQLite files, done once.
+"""Work that Dagster and Alembic would repeat at every look at a store, done once.
 
 Nothing of a store changes by it: neither its tables nor what is written, nor when.
 """
@@ -10,18 +10,21 @@ from functools import cache
 from sqlite3 import Connection
 from typing import Any
 
+import dagster as dg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION
-from sqlalchemy import Engine, QueuePool, create_engine
+from sqlalchemy import Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.event import listen
 
 _MOST_ENGINES = 32
 """Engines that are kept at once: three for a store, and one for each run that is written."""
 _engines: dict[tuple[str, str], Engine] = {}
+_KEPT_S = 60
+"""Age at which a connection to a server is made anew: nothing on the way has forgotten it yet."""
 
 
 class OpenStoreFiles(QueuePool):
@@ -71,23 +74,61 @@ def _scripts(config: Config) -> ScriptDirectory:
 
 
 @contextlib.contextmanager
-def store_kept_open() -> Iterator[None]:
-    """Keep the files of a store open meanwhile, and close them at the end.
+def store_kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Keep the files of a store open meanwhile, or the connections to its server.
 
     Dagster opens and closes a file for each statement, 900 times in a dub: each time SQLite reads
     the tables anew, and empties its log when nobody else has the file open. That is a third of
-    what a run costs by itself. Only for a run: a store that nobody works on may be deleted.
+    what a run costs by itself. For each connection PostgreSQL starts a process: nine tenths. Only
+    for a run: a store that nobody works on may be deleted.
     """
     global _users
+    be_thrifty()
     with _lock:
         _users += 1
     try:
-        yield
+        with _connections_kept(instance):
+            yield
     finally:
         with _lock:
             _users -= 1
             if not _users:
                 _close_files()
+
+
+@contextlib.contextmanager
+def _connections_kept(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Let each part of a store in PostgreSQL keep its connections, of which it asks the next first.
+
+    Nothing is done where the store is of another kind, or keeps its connections already.
+    """
+    with contextlib.ExitStack() as undo:
+        for part in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+            held = vars(part) if part else {}
+            engine = held.get("_engine")
+            if not isinstance(engine, Engine) or engine.dialect.name != "postgresql":
+                continue
+            if isinstance(engine.pool, NullPool):
+                held["_engine"] = kept = _keeping_engine(held)
+                undo.callback(kept.dispose)
+                undo.callback(held.__setitem__, "_engine", engine)
+        yield
+
+
+def _keeping_engine(part: dict[str, Any]) -> Engine:
+    """Return an engine for a part of a store, from its attributes.
+
+    A connection is tried before it is used again: the server may have been started anew.
+    """
+    from dagster_postgres.utils import create_pg_engine
+
+    return create_pg_engine(
+        part["postgres_url"],
+        part["_token_provider"],
+        isolation_level="AUTOCOMMIT",
+        pool_pre_ping=True,
+        pool_recycle=_KEPT_S,
+    )
 
 
 def _close_files() -> None:

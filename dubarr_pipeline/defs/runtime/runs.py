@@ -111,7 +111,8 @@ def dub_video(
         KeyboardInterrupt: if it was stopped from the keyboard; what is finished is kept.
     """
     wishes = {stage: {"force": force} for stage in STAGE_NAMES}
-    return _run(definitions, instance, DUB, video, settings, wishes, names)
+    with store_kept_open(instance):
+        return _run(definitions, instance, DUB, video, settings, wishes, names)
 
 
 def publish_here(
@@ -127,10 +128,10 @@ def publish_here(
     `asked`: also where a person took it back before.
     """
     wishes = {PUBLISHED: {"asked": asked}}
-    return _run(definitions, instance, PUBLISH, video, settings, wishes, names)
+    with store_kept_open(instance):
+        return _run(definitions, instance, PUBLISH, video, settings, wishes, names)
 
 
-@store_kept_open()
 def _run(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,

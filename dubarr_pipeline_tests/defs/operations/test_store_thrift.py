@@ -1,8 +1,10 @@
-"""A store of SQLite files: its migrations are read once by a process, its engines are kept."""
+"""A store: its migrations are read once by a process, its engines kept, its connections shared."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -10,7 +12,7 @@ import sqlalchemy
 import sqlalchemy.event
 from alembic.script import Script
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from dubarr_pipeline.defs.operations import store_thrift
 from dubarr_pipeline.defs.operations.store_thrift import store_kept_open
@@ -112,8 +114,8 @@ def test_a_store_that_is_kept_open_serves_others_and_closes_with_its_last_user(
     tmp_path: Path, opened: list[object]
 ) -> None:
     with open_instance(tmp_path) as instance, open_instance(tmp_path) as other:
-        with store_kept_open():
-            with store_kept_open():
+        with store_kept_open(instance):
+            with store_kept_open(other):
                 instance.add_dynamic_partitions("videos", ["a"])
             before = len(opened)
             for _ in range(20):
@@ -126,7 +128,7 @@ def test_a_store_that_is_kept_open_serves_others_and_closes_with_its_last_user(
 
 
 def test_files_that_are_kept_open_are_within_a_bound(tmp_path: Path) -> None:
-    with open_instance(tmp_path), store_kept_open():
+    with open_instance(tmp_path) as instance, store_kept_open(instance):
         for number in range(100):
             address = f"sqlite:///{tmp_path}/{number}.db"
             engine = vars(sqlite_event_log)["create_engine"](address, poolclass=NullPool)
@@ -135,3 +137,31 @@ def test_files_that_are_kept_open_are_within_a_bound(tmp_path: Path) -> None:
             engine.dispose()
             assert len(_held(tmp_path)) <= 40
     assert _held(tmp_path) == []
+
+
+def test_connections_to_a_server_are_kept_meanwhile_and_tried_before_use() -> None:
+    def part(user: str, pool: type[Pool]) -> Any:
+        address = f"postgresql+psycopg2://{user}@127.0.0.1:1/store"
+        engine = sqlalchemy.create_engine(address, poolclass=pool)
+        return SimpleNamespace(postgres_url=address, _token_provider=None, _engine=engine)
+
+    runs, events, pooled = part("a", NullPool), part("b", NullPool), part("c", QueuePool)
+    store: Any = SimpleNamespace(
+        run_storage=runs, event_log_storage=events, schedule_storage=pooled
+    )
+    before = [each._engine for each in (runs, events, pooled)]
+    with store_kept_open(store):
+        kept = [each._engine for each in (runs, events, pooled)]
+        assert [type(each.pool) for each in kept] == [QueuePool] * 3
+        assert [each._pre_ping for each in (kept[0].pool, kept[1].pool)] == [True, True]
+        assert [each.url.username for each in kept] == ["a", "b", "c"]
+        assert kept[2] is before[2]
+        with store_kept_open(store):
+            assert [each._engine for each in (runs, events, pooled)] == kept
+        assert [each._engine for each in (runs, events, pooled)] == kept
+    assert [each._engine for each in (runs, events, pooled)] == before
+
+
+def test_a_store_without_a_part_is_kept_open_as_well() -> None:
+    with dg.DagsterInstance.ephemeral() as instance, store_kept_open(instance):
+        assert instance.get_runs() == []
