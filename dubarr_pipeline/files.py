@@ -115,9 +115,17 @@ def write_text(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, document: Any, schema: int = 1, mode: int = 0o644) -> None:
-    """Write a JSON object whole, with its schema number in front."""
-    text = json.dumps({"schema": schema, **document}, ensure_ascii=False, indent=1)
-    write_text(path, text + "\n", mode)
+    """Write a JSON object whole, with its schema number in front; texts as `write_text` does.
+
+    Piece by piece: the pieces of a long film's words are ten times as large as their text.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=1)
+    with (
+        whole_file(path, mode) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
+    ):
+        file.writelines(encoder.iterencode({"schema": schema, **document}))
+        file.write("\n")
 
 
 def keep_secret(path: Path) -> None:
