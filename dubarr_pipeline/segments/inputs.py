@@ -36,7 +36,6 @@ from dubarr_pipeline.segments.tasks import SegmentsRequest
 from dubarr_pipeline.workdir.artifacts import (
     read_cues_document,
     read_sound,
-    read_transcript,
 )
 from dubarr_pipeline.workdir.corrections import (
     edited_context,
@@ -125,13 +124,14 @@ class FilmScript:
         return replace(self.machine, segments=(*self.machine.segments, *new))
 
 
-def film_script(work: WorkDir, context: Context, targets: Sequence[str]) -> FilmScript:
+def film_script(
+    work: WorkDir, heard: Transcript, context: Context, targets: Sequence[str]
+) -> FilmScript:
     """Return the script with everybody's edits; `context` has those of its reader.
 
     Raises:
         ArtifactError: if an artifact or a file of edits is not readable.
     """
-    heard = read_transcript(work.transcription)
     documents = [read_edits_document(work, each) for each in (heard.language, *targets)]
     film = film_edits(work, heard, (*targets, heard.language))
     by_hand = {n for n, said in film.lines.get(heard.language, {}).items() if said.text}

@@ -40,6 +40,7 @@ from dubarr_pipeline.segments.run import at_clock, line_deps
 from dubarr_pipeline.segments.tasks import LineTask, SegmentsRequest, line_tasks
 from dubarr_pipeline.segments.wishes.corrections import pin
 from dubarr_pipeline.timing.placement import TimedTake, place
+from dubarr_pipeline.workdir.artifacts import read_transcript
 from dubarr_pipeline.workdir.layout import WorkDir, exclusive
 
 
@@ -162,7 +163,8 @@ class Trial:
         work, targets = self._work, (language,)
         source = inspect_source(self._source, self._settings, self._targets)
         context = kept_context(work, targets)
-        said = film_script(work, context, targets)
+        heard = read_transcript(work.transcription)
+        said = film_script(work, heard, context, targets)
         translations = existing_translations(source, targets, said, work)
         subtitled = tuple(source.translations(self._targets))
         engines = self._engines or self._load(subtitled, said.machine.language)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -110,36 +110,43 @@ def timed_document(value: Any, rate: int) -> Any:
     return found
 
 
-def _on_clock(found: Any, rate: int, names: frozenset[str] = _TIMED, earliest: float = 0.0) -> Any:
-    """Add the spans in samples, all through a table with ``start`` and ``end`` in seconds."""
+def _set_spans(
+    found: Any, rate: int, names: frozenset[str] = _TIMED, earliest: float = 0.0
+) -> None:
+    """Set the spans in samples, all through a table with ``start`` and ``end`` in seconds.
+
+    The table itself is changed: a copy of a long film's words would be as large as all its values.
+    """
     if not isinstance(found, dict):
-        return found
-    value: dict[str, Any] = dict(found)
-    for name in names & found.keys():
+        return
+    table = cast("dict[str, Any]", found)
+    for name in names & table.keys():
         # No list is within one of its own name, however deep a damaged file goes.
         inner = names - {name}, -math.inf if name in _ON_FILE_CLOCK else 0.0
-        part = found[name]
-        value[name] = (
-            [_on_clock(each, rate, *inner) for each in part]
-            if isinstance(part, list)
-            else _on_clock(part, rate, *inner)
-        )
-    if "start" in found:
+        part = table[name]
+        for each in part if isinstance(part, list) else [part]:
+            _set_spans(each, rate, *inner)
+    if "start" in table:
         # What is no time on the clock is refused as what it becomes here: nothing.
         start, end = (
             to_samples(time, rate)
             if isinstance(time, int | float) and earliest <= time * rate < math.inf
             else None
-            for time in (found["start"], found.get("end"))
+            for time in (table["start"], table.get("end"))
         )
-        value |= {"start": start, "end": end, "span": {"start": start, "end": end}}
-    return value
+        # One that cannot be is refused with its place in the file.
+        if start is None or end is None or end < start:
+            span = {"start": start, "end": end}
+        else:
+            span = Span(start, end)
+        table |= {"start": start, "end": end, "span": span}
 
 
-def _read(kind: TypeAdapter[_Value], path: Path, found: Mapping[str, Any]) -> _Value:
-    """Return the value that a file holds on its clock. Raises `ArtifactError`."""
+def _read(kind: TypeAdapter[_Value], path: Path, found: dict[str, Any]) -> _Value:
+    """Return the value that a file holds on its clock; changes `found`. Raises `ArtifactError`."""
     rate = checked(_ClockNumbers.model_validate, found, path).rate
-    return checked(kind.validate_python, _on_clock(found, rate), path)
+    _set_spans(found, rate)
+    return checked(kind.validate_python, found, path)
 
 
 def write_diarization(path: Path, diarization: Diarization, **details: Any) -> None:

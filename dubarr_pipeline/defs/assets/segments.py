@@ -79,7 +79,7 @@ def make(context: StageContext) -> Outcome:
     offset_s = read_sound(work.speech).audio.offset_s
     heard, who = read_transcript(work.transcription), read_diarization(work.diarization)
     briefed = briefed_context(context.settings, work, heard.language, targets)
-    said = film_script(work, briefed, targets)
+    said = film_script(work, heard, briefed, targets)
     translations = existing_translations(source, targets, said, work)
     with ExitStack() as at_work:
         hosts = at_work.enter_context(service_hosts(context.settings, work.logs))
