@@ -15,10 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def config(
-    tiny_llm: Path, tiny_xtts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def config(tiny_llm: Path, tiny_xtts: Path, tmp_path: Path) -> Path:
     return write_config(
         tmp_path / "dubarr.toml",
         {

@@ -59,11 +59,9 @@ def speech_process(
 ) -> Iterator[ServiceProcess]:
     """Our speech server, started once for all tests: it takes seconds to import its libraries."""
     options = XttsOptions(str(tiny_xtts), "cpu")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        process = xtts_process(options, tmp_path_factory.mktemp("logs"))
-        yield process
-        process.close()
+    process = xtts_process(options, tmp_path_factory.mktemp("logs"))
+    yield process
+    process.close()
 
 
 @pytest.fixture(params=[*sorted(ENGINES), "kokoro-hub", "kokoro-release", "supertonic", "xtts"])

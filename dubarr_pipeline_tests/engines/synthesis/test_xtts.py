@@ -38,9 +38,8 @@ def server_of(process: int) -> int:
 
 @pytest.mark.slow
 def test_a_line_survives_its_server_and_nothing_of_it_survives_the_engine(
-    tiny_xtts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_xtts: Path, tmp_path: Path
 ):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     engine = XttsSynthesizer(XttsOptions(str(tiny_xtts), "cpu", backoff_s=0.01), tmp_path / "logs")
     engine.load()
     process = engine._process
