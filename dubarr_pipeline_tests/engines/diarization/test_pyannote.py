@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from dubarr_pipeline.script.model import Diarization
 from dubarr_pipeline.spans import Span, total
 from dubarr_pipeline_tests.fakes.tiny.pyannote_names import MOST_AT_ONCE
 from dubarr_pipeline_tests.fixtures.tone_voices import RATE, Sound, Tone, sounding, speech_of
+from dubarr_pipeline_tests.fixtures.warm_children import warm_children
 
 SCENE = (
     Tone(1, 1.0, 4.5),
@@ -50,6 +51,12 @@ def wrong_s(found: Diarization, tones: Sequence[Tone]) -> float:
         heard = [turn.span for turn in found.turns if turn.speaker == speaker]
         wrong += 2 * total([*said, *heard]) - total(said) - total(heard)
     return wrong / RATE
+
+
+@pytest.fixture(autouse=True, scope="module")
+def warm() -> Iterator[None]:
+    with warm_children("pyannote.audio.pipelines"):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dubarr_pipeline.compute import child_process
 from dubarr_pipeline.compute.devices import DeviceLease
 from dubarr_pipeline.compute.oom_fallback import recording_steps
 from dubarr_pipeline.engines import laddered_child
@@ -24,6 +25,7 @@ from dubarr_pipeline_tests.fakes.tiny.demucs import RATE
 from dubarr_pipeline_tests.fixtures.bench import Bench, flip_byte, write_config
 from dubarr_pipeline_tests.fixtures.killed_separation import noise
 from dubarr_pipeline_tests.fixtures.separation_sounds import Sound
+from dubarr_pipeline_tests.fixtures.warm_children import started_anew, warm_children
 
 FAINT = "dubarr_pipeline_tests.fakes.faint_models:"
 SEPARATING = "dubarr_pipeline_tests.fixtures.killed_separation"
@@ -31,6 +33,18 @@ SEPARATING = "dubarr_pipeline_tests.fixtures.killed_separation"
 
 def separator(folder: Path, **options: object) -> DemucsSeparator:
     return DemucsSeparator(DemucsOptions(**{"model": str(folder), "device": "cpu", **options}))  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def warm() -> Iterator[None]:
+    with warm_children("demucs.apply", "demucs.htdemucs", "demucs.pretrained"):
+        yield
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children import their libraries themselves."""
+    monkeypatch.setattr(child_process, "_start", started_anew)
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +252,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
         separator(tmp_path / "no such folder").load()
 
 
+@pytest.mark.usefixtures("anew")
 def test_without_the_extra_the_error_says_what_to_install(
     tiny_demucs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -273,6 +288,7 @@ def test_asked_before_it_is_loaded_it_says_so(tiny_demucs: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anew")
 def test_a_film_is_dubbed_with_it(tiny_demucs: Path, film: Path, tmp_path: Path):
     table = {"engine": "demucs", "model": str(tiny_demucs), "device": "cpu"}
     bench = Bench(tmp_path / "work", write_config(tmp_path / "dubarr.toml", {"separation": table}))
