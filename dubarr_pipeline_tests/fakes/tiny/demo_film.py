@@ -7,8 +7,6 @@ language model has notes on the script, a style guide, and three versions of eve
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from dubarr_pipeline.demo import scene
@@ -37,10 +35,7 @@ def build(folder: Path) -> Path:
     """Make ``whisper`` and ``llm`` in a folder."""
     folder.mkdir(parents=True)
     whisper.build(folder / "whisper", _script())
-    knows = llm.as_json(_replies())
-    subprocess.run(
-        [sys.executable, "-m", llm.__name__, folder / "llm", knows], check=True, capture_output=True
-    )
+    llm.build(folder / "llm", _replies())
     return folder
 
 
@@ -76,7 +71,3 @@ def _replies() -> tuple[llm.Reply, ...]:
 
 def _longer(text: str) -> str:
     return f"{text[:-1]}, ya ves{text[-1]}"
-
-
-if __name__ == "__main__":
-    build(Path(sys.argv[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -50,7 +49,3 @@ def build(folder: Path) -> Path:
     unnamed.rename(folder / f"tiny0001-{checksum}.th")
     (folder / f"{NAME}.yaml").write_text('models: ["tiny0001"]\n', encoding="utf-8")
     return folder
-
-
-if __name__ == "__main__":
-    build(Path(sys.argv[1]))

@@ -8,12 +8,10 @@ the real template, the real tokenizer and the real generation run, and the answe
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 END, PAD = "<|im_end|>", "<|endoftext|>"
 _WIDTH = 64
@@ -161,14 +159,3 @@ def _template(replies: Sequence[Reply], starts: Sequence[str]) -> str:
         test = " and ".join(f"{mark!r} in asked" for mark in reply.marks) or "true"
         branches += f"{{% {'elif' if number else 'if'} {test} %}}{start}"
     return said + branches + "{% endif %}{% endif %}"
-
-
-if __name__ == "__main__":
-    told: list[dict[str, Any]] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else []
-    given = [Reply(tuple(row["marks"]), row["text"]) for row in told] or REPLIES
-    build(Path(sys.argv[1]), given)
-
-
-def as_json(replies: Sequence[Reply]) -> str:
-    """Replies as the script's second argument."""
-    return json.dumps([asdict(reply) for reply in replies])

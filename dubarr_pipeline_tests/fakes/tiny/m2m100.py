@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -122,7 +121,3 @@ def _steps(tokenizer: object) -> dict[int, list[int]]:
             if ids(following) not in options:
                 options.append(ids(following))
     return found
-
-
-if __name__ == "__main__":
-    build(Path(sys.argv[1]))

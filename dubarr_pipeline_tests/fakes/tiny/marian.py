@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import struct
-import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -152,7 +151,3 @@ def _scripted(ids: Mapping[str, int], says: str) -> dict[str, np.ndarray]:
         if unit == len(chain) - 2:
             outer[unit] += table[ids["</s>"]] * 2.95
     return weights
-
-
-if __name__ == "__main__":
-    build(Path(sys.argv[1]))

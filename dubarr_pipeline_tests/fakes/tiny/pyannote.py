@@ -1,13 +1,8 @@
-"""A speaker diarization pipeline of a few kB, for the real loading code of pyannote.audio.
-
-It is built in a process of its own: the tests' processes never import PyTorch for it.
-"""
+"""A speaker diarization pipeline of a few kB, for the real loading code of pyannote.audio."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +22,6 @@ params:
   clustering: {threshold: 0.6, Fa: 10.0, Fb: 0.8}
   segmentation: {min_duration_off: 0.0}
 """
-
-
-def build(folder: Path) -> Path:
-    """Build the pipeline in `folder`; 10 seconds, nearly all of them imports."""
-    subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "dubarr_pipeline_tests.fakes.tiny.pyannote",
-            str(folder),
-        ],
-        check=True,
-        capture_output=True,
-        cwd=Path(__file__).parents[3],
-    )
-    return folder
 
 
 def _save(model: Any, specifications: Any, folder: Path) -> None:
@@ -68,7 +45,12 @@ def _save(model: Any, specifications: Any, folder: Path) -> None:
     torch.save(checkpoint, folder / "pytorch_model.bin")
 
 
-def _write(folder: Path) -> None:
+def build(folder: Path) -> Path:
+    """Build the pipeline in `folder`."""
+    os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
+    from dubarr_pipeline.compute.devices import prepare_torchaudio
+
+    prepare_torchaudio()
     import numpy as np
     from pyannote.audio.core.task import Problem, Resolution, Specifications
 
@@ -96,11 +78,4 @@ def _write(folder: Path) -> None:
     np.savez(plda / "xvec_transform.npz", mean1=np.zeros(4), mean2=np.zeros(4), lda=np.eye(4))
     np.savez(plda / "plda.npz", mu=np.zeros(4), tr=np.eye(4), psi=np.linspace(3, 1, 4))
     (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
-    from dubarr_pipeline.compute.devices import prepare_torchaudio
-
-    prepare_torchaudio()
-    _write(Path(sys.argv[1]))
+    return folder

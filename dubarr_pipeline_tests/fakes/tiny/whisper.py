@@ -2,17 +2,14 @@
 
 The decoder's next token depends on its position alone, so that it recites a script; its
 cross-attention looks where the script says, so that the words get the script's times. The encoder
-passes on nothing but the time. It is built in a process of its own: the tests' processes never
-import PyTorch for it.
+passes on nothing but the time.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,26 +55,6 @@ RECITED = (
     *evenly("Silence! I hear a bell.", 2.6, 4.15),
 )
 """What the tests' model says: the lines of the tests' tiny film, as its first passage has them."""
-
-
-def build(folder: Path, script: Script = Script(RECITED)) -> Path:
-    """Build a model that recites the script; 10 seconds, nearly all of them imports."""
-    told = json.dumps(asdict(script))
-    subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "dubarr_pipeline_tests.fakes.tiny.whisper",
-            folder,
-            told,
-        ],
-        check=True,
-        capture_output=True,
-        cwd=Path(__file__).parents[3],
-    )
-    return folder
 
 
 def _tokenizer(words: Sequence[str]) -> Any:
@@ -179,7 +156,11 @@ def _look(network: Any, script: Script) -> None:
     attention.q_proj.bias.zero_()
 
 
-def _write(folder: Path, script: Script) -> None:
+def build(folder: Path, script: Script = Script(RECITED)) -> Path:
+    """Build a model that recites the script."""
+    from dubarr_pipeline.compute.devices import prepare_torchaudio
+
+    prepare_torchaudio()
     import torch
     from ctranslate2.converters import TransformersConverter
     from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
@@ -203,14 +184,4 @@ def _write(folder: Path, script: Script) -> None:
     config["lang_ids"] = [tokenizer.token_to_id(f"<|{language}|>") for language in LANGUAGES]
     config["alignment_heads"] = [[1, 0]]
     (folder / "config.json").write_text(json.dumps(config))
-
-
-if __name__ == "__main__":
-    from dubarr_pipeline.compute.devices import prepare_torchaudio
-
-    prepare_torchaudio()
-    told = Script(RECITED)
-    if len(sys.argv) > 2:
-        read = json.loads(sys.argv[2])
-        told = Script(tuple(Recited(**word) for word in read["words"]), read["language"])
-    _write(Path(sys.argv[1]), told)
+    return folder

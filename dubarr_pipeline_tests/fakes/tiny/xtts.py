@@ -7,8 +7,6 @@ more. What is said is random.
 
 from __future__ import annotations
 
-import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +108,3 @@ def _built_in_voice(torch: Any) -> dict[str, Any]:
     latent[..., : _COUNT + 1] = 0
     speaker = torch.nn.functional.normalize(torch.randn(1, 512, 1), dim=1)
     return {"gpt_cond_latent": latent, "speaker_embedding": speaker}
-
-
-if __name__ == "__main__":
-    warnings.filterwarnings("ignore")
-    build(Path(sys.argv[1]))
