@@ -33,8 +33,12 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         _usual = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
         signal.signal(_number, _usual)
 
-# A test process holds a million objects, and looking through them all is a tenth of its work.
+# A test process holds a million objects, and looking through them all is a tenth of its work; of
+# the processes that tests start, whose work is to load modules, it is a sixth.
 gc.set_threshold(50_000)
+_ours = str(Path(__file__).parent / "fixtures" / "site")
+_paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([_ours, *_paths]))
 
 
 def _await_no_disk(connection: Any, _: object) -> None:
