@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from dubarr_pipeline_tests.fixtures.bench import (
     streams,
     write_config,
 )
+from dubarr_pipeline_tests.fixtures.forked_command import ForkedCommand
 
 LINES = (
     Said(0.3, "Good morning. We need a boat.", 2.2),
@@ -53,7 +53,7 @@ def uninterrupted(longer_film: Path, tmp_path_factory: pytest.TempPathFactory) -
     return streams(bench.work.muxed)
 
 
-def _wait_for(happened: object, process: subprocess.Popen[str]) -> None:
+def _wait_for(happened: object, process: ForkedCommand) -> None:
     """Wait until something has happened in the other process, or it has ended."""
     assert callable(happened)
     deadline = time.monotonic() + 120
@@ -130,7 +130,7 @@ def test_killed_at_random_moments(longer_film, bench, uninterrupted):
     """One video, killed again and again, each time a little further on, and then let be."""
     killed = 0
     for mark, delay_s in _kills():
-        process = bench.start("dub", "--to", "es,ca", longer_film, start_new_session=True)
+        process = bench.fork("dub", "--to", "es,ca", longer_film)
         _wait_for(lambda mark=mark: _progress(bench, mark), process)
         time.sleep(delay_s)
         ended = process.poll() is not None
@@ -159,7 +159,7 @@ def _keys_of_takes(bench: Bench) -> set[str]:
 
 
 def test_killed_while_speaking_repeats_at_most_that_line(longer_film, bench):
-    process = bench.start("dub", "--to", "es,ca", longer_film, start_new_session=True)
+    process = bench.fork("dub", "--to", "es,ca", longer_film)
     _wait_for(lambda: _journal_takes(bench) >= 2, process)
     process.kill()
     process.communicate()
@@ -173,7 +173,7 @@ def test_killed_while_speaking_repeats_at_most_that_line(longer_film, bench):
 
 @pytest.mark.parametrize("mark", [".checkpoints/diarization.json", "takes 2"])
 def test_interrupted_from_the_keyboard(longer_film, bench, mark, uninterrupted):
-    process = bench.start("dub", "--to", "es,ca", longer_film, start_new_session=True)
+    process = bench.fork("dub", "--to", "es,ca", longer_film)
     _wait_for(lambda: _progress(bench, mark), process)
     os.killpg(process.pid, signal.SIGINT)
     answer = bench.finish(process)
@@ -191,7 +191,7 @@ def test_interrupted_from_the_keyboard(longer_film, bench, mark, uninterrupted):
 
 
 def test_terminated_as_a_service_manager_does(longer_film, bench):
-    process = bench.start("dub", "--to", "es", longer_film, start_new_session=True)
+    process = bench.fork("dub", "--to", "es", longer_film)
     _wait_for(lambda: _progress(bench, ".checkpoints/diarization.json"), process)
     process.terminate()
     answer = bench.finish(process)
@@ -202,7 +202,7 @@ def test_terminated_as_a_service_manager_does(longer_film, bench):
 
 
 def test_two_at_once(longer_film, bench, uninterrupted):
-    first = bench.start("dub", "--to", "es,ca", longer_film)
+    first = bench.fork("dub", "--to", "es,ca", longer_film)
     _wait_for(lambda: _progress(bench, ".checkpoints/vocals.json"), first)
     second, third = bench.dub(longer_film, "ca"), bench.dub(longer_film, "es,ca")
     winner = bench.finish(first)
@@ -216,7 +216,7 @@ def test_two_at_once(longer_film, bench, uninterrupted):
 
 
 def test_purge_while_it_is_dubbed(longer_film, bench):
-    process = bench.start("dub", "--to", "es", longer_film)
+    process = bench.fork("dub", "--to", "es", longer_film)
     _wait_for(lambda: _progress(bench, ".checkpoints/vocals.json"), process)
     refused = bench.run("purge", bench.work.root.name)
     answer = bench.finish(process)
