@@ -111,6 +111,14 @@ def tiny_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made / "tiny.mkv"
 
 
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo video with its truth and stems, as `demo_video` leaves a folder; never to change."""
+    from dubarr_pipeline.demo.video import demo_video
+
+    return made_once("demo-video", tmp_path_factory, demo_video)
+
+
 @pytest.fixture
 def film(tiny_film: Path, tmp_path: Path) -> Path:
     """A copy of the tiny film that a test may do with as it likes."""

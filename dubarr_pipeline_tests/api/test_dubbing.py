@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ print("dubbed", result.video)
 
 
 @pytest.mark.slow
-def test_a_script_dubs_the_demo_without_any_environment(tmp_path: Path) -> None:
+def test_a_script_dubs_the_demo_without_any_environment(tmp_path: Path, demo_folder: Path) -> None:
+    shutil.copytree(demo_folder, tmp_path / "work" / "demo")
     home = tmp_path / "home"
     home.mkdir()
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}

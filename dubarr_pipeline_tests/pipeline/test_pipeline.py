@@ -49,9 +49,9 @@ _AC3_DELAY_S = 256 / 48_000
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Dubbed:
+def demo(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Dubbed:
     counting = CountingFfprobe(tmp_path_factory.mktemp("demo"))
-    film = demo_video(counting.work_dir / "demo")
+    film = demo_video(shutil.copytree(demo_folder, counting.work_dir / "demo"))
     assert counting.run(film, "demo") == 1
     assert counting.run(film, "demo", "--to", ",".join(LANGUAGES)) == 0
     return find(counting.work_dir, film)

@@ -40,14 +40,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def key(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def key(server: Server, demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The demo video, a partition of the server's store."""
     monkeypatch.setenv("DAGSTER_HOME", str(server.home))
     monkeypatch.setenv("DUBARR_WORK_DIR", str(server.work_dir))
     settings = load_settings(None, server.work_dir)
-    video = register(
-        inspect_source(demo_video(server.work_dir / "demo"), settings), ("es",), settings
-    )
+    film = demo_video(shutil.copytree(demo_folder, server.work_dir / "demo"))
+    video = register(inspect_source(film, settings), ("es",), settings)
     with open_instance(server.work_dir) as instance:
         add_video(instance, video.key)
     return video.key
