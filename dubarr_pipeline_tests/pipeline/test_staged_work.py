@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from dubarr_pipeline.library.staging.folders import take_in
 from dubarr_pipeline.library.staging.manifest import FilmObjects
 from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fixtures.bench import contents, stats, streams, write_config
+from dubarr_pipeline_tests.fixtures.forked_command import forking
 from dubarr_pipeline_tests.fixtures.killed_segments import child, staged_child
 from dubarr_pipeline_tests.segments.test_kill import outcome
 
@@ -88,8 +88,7 @@ def test_a_film_moves_between_machines_without_a_shared_folder(
 
 
 def test_lines_of_a_killed_machine_are_not_made_again_by_another(tmp_path: Path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dubarr_pipeline_tests.fixtures.killed_segments"])
+    context = forking()
     child(tmp_path / "whole", tmp_path / "whole.log", 0.0)
     asked = Counter((tmp_path / "whole.log").read_text().splitlines())
     url, log = f"file://{tmp_path}/shelf", tmp_path / "spoken.log"

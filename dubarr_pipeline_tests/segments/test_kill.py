@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from dubarr_pipeline_tests.fixtures.forked_command import forking
 from dubarr_pipeline_tests.fixtures.killed_segments import IN_HAND, child
 
 ROUNDS = 50
@@ -28,8 +28,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def test_fifty_kills_change_nothing(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dubarr_pipeline_tests.fixtures.killed_segments"])
+    context = forking()
     choose = random.Random(11)
     child(tmp_path / "whole", tmp_path / "whole.log", 0.0)
     wanted = outcome(tmp_path / "whole")
