@@ -48,7 +48,12 @@ def test_what_a_stage_freed_goes_back_to_the_system():
     assert read_memory().rss_bytes - before < 20 * MIB
 
 
-def test_what_children_hold_is_measured_with_their_own():
+@pytest.mark.parametrize("listed", [True, False])
+def test_what_children_hold_is_measured_with_their_own(
+    monkeypatch: pytest.MonkeyPatch, listed: bool
+):
+    if not listed:
+        monkeypatch.setattr(memory.Path, "is_file", lambda _: False)
     script = "import subprocess, sys; subprocess.run(['sleep', '600'])"
     child = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
     while not (below := descendants(child.pid)):
