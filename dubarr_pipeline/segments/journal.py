@@ -61,7 +61,8 @@ class Journal:
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._pending: list[tuple[bytes, threading.Event]] = []
-        self._kept: dict[tuple[str, str], dict[str, dict[int, Entry]]] = {}
+        # As text, which is a third as large as its objects.
+        self._kept: dict[tuple[str, str], dict[str, dict[int, bytes]]] = {}
         with named_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
@@ -92,19 +93,21 @@ class Journal:
     def find(self, kind: str, language: str, index: int, key: str) -> Entry | None:
         """Return the last entry of this kind and key for a line, or None."""
         with self._lock:
-            return self._kept.get((kind, language), {}).get(key, {}).get(index)
+            text = self._kept.get((kind, language), {}).get(key, {}).get(index)
+        return json.loads(text) if text else None
 
     def found(self, kind: str, language: str, key: str) -> Mapping[int, Entry]:
         """Return the last entry of this kind and key for every line that has one, by its index."""
         with self._lock:
-            return dict(self._kept.get((kind, language), {}).get(key, {}))
+            texts = dict(self._kept.get((kind, language), {}).get(key, {}))
+        return {index: json.loads(text) for index, text in texts.items()}
 
     def entries(self, kind: str, language: str) -> Iterator[Entry]:
         """Yield the last entries of a kind, in the order in which their keys were written."""
         with self._lock:
             keys = [tuple(each.values()) for each in self._kept.get((kind, language), {}).values()]
-        for entries in keys:
-            yield from entries
+        for texts in keys:
+            yield from map(json.loads, texts)
 
     def write(self, *entries: Entry) -> None:
         """Append entries as one, and return when they are on the disk.
@@ -119,9 +122,7 @@ class Journal:
                 self._keep(entry)
 
     def _append(self, entries: Iterable[Entry]) -> None:
-        data = "".join(
-            json.dumps(e, ensure_ascii=False, separators=(",", ":")) + "\n" for e in entries
-        ).encode()
+        data = b"".join(_as_text(entry) + b"\n" for entry in entries)
         written = threading.Event()
         with self._lock:
             self._pending.append((data, written))
@@ -180,4 +181,8 @@ class Journal:
         for line in entry.get("lines", [entry]):
             if "index" in line:
                 place = self._kept.setdefault((str(entry["kind"]), str(entry["language"])), {})
-                place.setdefault(str(line["key"]), {})[int(line["index"])] = line
+                place.setdefault(str(line["key"]), {})[int(line["index"])] = _as_text(line)
+
+
+def _as_text(entry: Entry) -> bytes:
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()
