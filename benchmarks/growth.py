@@ -3,12 +3,13 @@
 - Films of 10 min, 45 min and 3 h dubbed with the profile `lite`, in turns, and in 5.1 the shortest
   and the longest: CPU per minute, and peak memory, against the shortest. One piece of 10 minutes is
   repeated; its sound has 12 kHz, so that three hours of 5.1 need 8 GB in $TMPDIR instead of 32.
+- A film of 160 lines dubbed into one language and into two, in turns: what the second adds.
 - CPU for twice as much against once: of cues, lines, named speakers, speakers of a film, target
   languages, paths of a webhook. Twice as much may cost a little more than twice as much; anything
   that compares each with each would cost four times.
 - The same for finished films in the library: `dubarr status`, and the plan of all of them.
 
-    python benchmarks/growth.py [--only films|parts|library] [--quick] [--json]
+    python benchmarks/growth.py [--only films|languages|parts|library] [--quick] [--json]
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import against
 import numpy as np
 from against import Build, Cost, dub
 from figures import Row, peak_mb, show
@@ -63,7 +65,9 @@ from dubarr_pipeline.workdir.layout import WorkDir
 from dubarr_pipeline_tests.fixtures.bench import sidecar
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PYTHON = Path(sys.executable)
 RATE = 16_000
+_ROUNDS = 3
 Work = Callable[[int, Path], Callable[[], object]]
 """Takes a size and an empty folder; returns the work, ready to be measured."""
 
@@ -284,10 +288,23 @@ def measure_films(folder: Path) -> Iterator[Row]:
         costs: dict[int, Cost] = {}
         for minutes in lengths:
             film, work = repeated(piece, channels, minutes), folder / f"work {channels} {minutes}"
-            costs[minutes] = dub(Build(REPOSITORY, Path(sys.executable)), film, work, "es")
+            costs[minutes] = dub(Build(REPOSITORY, PYTHON), film, work, "es")
             shutil.rmtree(work)
             film.unlink()
         yield from _film_rows(f"{channels} channels", costs)
+
+
+def measure_languages(folder: Path) -> Iterator[Row]:
+    film, here = against.write_film(folder / "languages.mkv", 160), Build(REPOSITORY, PYTHON)
+    costs: dict[str, list[Cost]] = {"es": [], "es,ca": []}
+    for number in range(_ROUNDS):
+        for languages, found in costs.items():
+            work = folder / f"{languages} {number}"
+            found.append(dub(here, film, work, languages))
+            shutil.rmtree(work)
+    one, two = (against.least(found).cpu_s for found in costs.values())
+    floor = f"{two:.2f} - {one:.2f} / {one:.2f} s"
+    yield Row("a further language: CPU", (two - one) / one, "x", 0.35, floor=floor)
 
 
 def _film_rows(kind: str, costs: Mapping[int, Cost]) -> Iterator[Row]:
@@ -314,13 +331,15 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
         yield from measure_parts(*((0.2, 1) if options.quick else (1.0, 3)))
     if options.only == "library" or not (options.only or options.quick):
         yield from measure_library(folder / "library")
+    if options.only == "languages" or not (options.only or options.quick):
+        yield from measure_languages(folder)
     if options.only == "films" or not (options.only or options.quick):
         yield from measure_films(folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["films", "parts", "library"])
+    parser.add_argument("--only", choices=["films", "languages", "parts", "library"])
     parser.add_argument("--quick", action="store_true", help="the parts at a fifth of the sizes")
     parser.add_argument("--json", action="store_true", help="one JSON object for machines")
     options = parser.parse_args()
