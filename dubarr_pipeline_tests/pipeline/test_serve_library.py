@@ -90,11 +90,6 @@ def log_lines(server: Server) -> list[dict[str, object]]:
     return found
 
 
-def stages(server: Server, run: str) -> int:
-    events = server.run(run)["eventConnection"]["events"]
-    return sum(event["__typename"] == "MaterializationEvent" for event in events)
-
-
 @pytest.mark.slow
 def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys: list[str]):
     server.start()
@@ -103,7 +98,7 @@ def test_each_part_may_be_killed_and_the_library_is_dubbed(server: Server, keys:
     assert f"another `dubarr serve library` (process {server.process.pid})" in second.stderr
 
     run = server.launch(keys[0])
-    server.wait(lambda: stages(server, run) >= 1, "a stage is made")
+    server.wait(lambda: server.made(run) >= 1, "a stage is made")
     kill(server, "api grpc")
     assert server.finish(run)["status"] == "SUCCESS", server.words()
 
@@ -132,7 +127,7 @@ def test_what_is_stopped_is_gone_and_goes_on_later(server: Server, keys: list[st
         config.write('[logging]\nformat = "json"\n')
     server.start()
     run = server.launch(keys[0])
-    server.wait(lambda: stages(server, run) >= 2, "two stages are made")
+    server.wait(lambda: server.made(run) >= 2, "two stages are made")
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(120) == 0
     assert not server.processes()

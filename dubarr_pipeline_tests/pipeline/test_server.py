@@ -101,7 +101,7 @@ def test_the_queue_dubs_a_video_and_keeps_what_stands(server: Server, key: str):
 def test_what_a_crash_or_ctrl_c_left_can_be_launched_again(server: Server, key: str):
     server.start()
     crashed = server.launch(key)
-    server.wait(lambda: _made(server.run(crashed)) >= 2, "two stages are made")
+    server.wait(lambda: server.made(crashed) >= 2, "two stages are made")
     server.kill()
     assert _status(server)["status"] == "ERROR"
 
@@ -118,7 +118,7 @@ def test_what_a_crash_or_ctrl_c_left_can_be_launched_again(server: Server, key: 
 
     shutil.rmtree(server.work_dir / key / "segments")
     stopped = server.launch(key)
-    server.wait(lambda: _made(server.run(stopped)) >= 5, "segments is at work")
+    server.wait(lambda: server.made(stopped) >= 5, "segments is at work")
     server.interrupt()
     server.wait(lambda: not server.processes(), "every process of the server has ended")
     assert _status(server)["status"] != "PROCESSING"
@@ -161,10 +161,6 @@ def _events(run: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _failures(run: dict[str, Any]) -> list[dict[str, Any]]:
     return [e for e in _events(run) if e["__typename"] == "ExecutionStepFailureEvent"]
-
-
-def _made(run: dict[str, Any]) -> int:
-    return sum(event["__typename"] == "MaterializationEvent" for event in _events(run))
 
 
 def _told(run: dict[str, Any]) -> str:
