@@ -114,12 +114,19 @@ def write_text(path: Path, text: str, mode: int = 0o644) -> None:
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
-def write_json(path: Path, document: Any, schema: int = 1, mode: int = 0o644) -> None:
+def write_json(
+    path: Path,
+    document: Any,
+    schema: int = 1,
+    mode: int = 0o644,
+    encode: Callable[[Any], Any] | None = None,
+) -> None:
     """Write a JSON object whole, with its schema number in front; texts as `write_text` does.
 
     Piece by piece: the pieces of a long film's words are ten times as large as their text.
+    `encode` is asked for each value that JSON does not know, when it is its turn.
     """
-    encoder = json.JSONEncoder(ensure_ascii=False, indent=1)
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=1, default=encode)
     with (
         whole_file(path, mode) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,

@@ -5,7 +5,7 @@ somewhere downstream.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,7 +17,7 @@ from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.media.container.extract import ExtractedAudio
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.script.fit.placing import ScriptPlacement
-from dubarr_pipeline.script.model import Context, Diarization, SpeakerProfile, Transcript
+from dubarr_pipeline.script.model import Context, Diarization, Segment, SpeakerProfile, Transcript
 from dubarr_pipeline.spans import Span, to_samples, to_seconds
 
 _Value = TypeVar("_Value")
@@ -78,6 +78,7 @@ class _ClockNumbers(BaseModel):
 _CONTEXT = TypeAdapter(Context)
 _CUES = TypeAdapter(SourceCues)
 _DIARIZATION = TypeAdapter(Diarization)
+_SEGMENT = TypeAdapter(Segment)
 _SOUND = TypeAdapter(SourceSound)
 _SPEAKERS = TypeAdapter(dict[str, SpeakerProfile])
 _TRANSCRIPT = TypeAdapter(Transcript)
@@ -108,6 +109,12 @@ def timed_document(value: Any, rate: int) -> Any:
         else:
             found[name] = timed_document(part, rate)
     return found
+
+
+def _write(path: Path, value: Any, rate: int, details: Mapping[str, Any]) -> None:
+    """Write what `timed_document` returns, made line by line, and `details` beside it."""
+    found = {each.name: getattr(value, each.name) for each in fields(value)}
+    write_json(path, {**found, **details}, encode=lambda part: timed_document(part, rate))
 
 
 def _set_spans(
@@ -146,12 +153,19 @@ def _read(kind: TypeAdapter[_Value], path: Path, found: dict[str, Any]) -> _Valu
     """Return the value that a file holds on its clock; changes `found`. Raises `ArtifactError`."""
     rate = checked(_ClockNumbers.model_validate, found, path).rate
     _set_spans(found, rate)
+    segments = found.get("segments")
+    if kind is _TRANSCRIPT and isinstance(segments, list):
+        # One after another: all tables and all values at once take twice the memory.
+        for number, segment in enumerate(cast("list[Any]", segments)):
+            segments[number] = checked(
+                _SEGMENT.validate_python, segment, path, ("segments", number)
+            )
     return checked(kind.validate_python, found, path)
 
 
 def write_diarization(path: Path, diarization: Diarization, **details: Any) -> None:
     """Write ``diarization.json``; `details` (engine, options) are added to it."""
-    write_json(path, {**timed_document(diarization, diarization.rate), **details})
+    _write(path, diarization, diarization.rate, details)
 
 
 def read_diarization(path: Path) -> Diarization:
@@ -161,7 +175,7 @@ def read_diarization(path: Path) -> Diarization:
 
 def write_transcript(path: Path, transcript: Transcript, **details: Any) -> None:
     """Write ``transcription.json``."""
-    write_json(path, {**timed_document(transcript, transcript.rate), **details})
+    _write(path, transcript, transcript.rate, details)
 
 
 def read_transcript(path: Path) -> Transcript:
@@ -209,7 +223,7 @@ def read_sound(path: Path) -> SourceSound:
 
 def write_cues(path: Path, cues: SourceCues) -> None:
     """Write ``cues.json``."""
-    write_json(path, timed_document(cues, cues.rate))
+    _write(path, cues, cues.rate, {})
 
 
 def read_cues_document(path: Path) -> SourceCues:
@@ -218,13 +232,18 @@ def read_cues_document(path: Path) -> SourceCues:
     return _read(_CUES, path, {**found, "placement": found.get("placement") or {}})
 
 
-def checked(validate: Callable[[Any], _Value], found: Any, path: Path) -> _Value:
-    """Return what a file holds, validated. Raises `ArtifactError` with the place of a fault."""
+def checked(
+    validate: Callable[[Any], _Value], found: Any, path: Path, place: Sequence[str | int] = ()
+) -> _Value:
+    """Return what a file holds, validated. Raises `ArtifactError` with the place of a fault.
+
+    `place` is where in the file `found` lies.
+    """
     try:
         return validate(found)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, (*place, *first["loc"])))
         raise ArtifactError(
             f"{path} is damaged at {where!r}: {first['msg']}; "
             "delete it, and its stage makes it again"
