@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy
 import sqlalchemy.event
@@ -39,6 +41,10 @@ gc.set_threshold(50_000)
 _ours = str(Path(__file__).parent / "fixtures" / "site")
 _paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([_ours, *_paths]))
+
+# The list of authorities is read for 20 ms, by every client; those of the tests share it.
+_transports = httpx._transports.default
+_transports.create_ssl_context = functools.cache(_transports.create_ssl_context)
 
 
 def _await_no_disk(connection: Any, _: object) -> None:
