@@ -33,6 +33,7 @@ from dubarr_pipeline.defs.stages import CAST, PUBLISHED, STAGE_NAMES
 from dubarr_pipeline.errors import ArtifactError, SettingsError
 from dubarr_pipeline.review.answers.film_answers import GateWish
 from dubarr_pipeline_tests.fixtures.film_shelf import register
+from dubarr_pipeline_tests.fixtures.forked_command import without_server
 
 if TYPE_CHECKING:
     from dagster._core.definitions.repository_definition import RepositoryDefinition
@@ -67,12 +68,15 @@ def test_a_project_of_twenty_lines_dubs_a_film_with_its_own_executor(
     stranger()
     (key,) = register([film], work, None)
     with open_instance(work) as instance:
-        with dg.execute_job(
-            dg.reconstructable(strangers_dub),
-            instance,
-            tags={"dagster/partition": key},
-            raise_on_error=False,
-        ) as ran:
+        with (
+            without_server(),
+            dg.execute_job(
+                dg.reconstructable(strangers_dub),
+                instance,
+                tags={"dagster/partition": key},
+                raise_on_error=False,
+            ) as ran,
+        ):
             assert ran.success
         (run,) = instance.get_runs()
         said = [each.message for each in instance.all_logs(run.run_id)]
