@@ -5,7 +5,7 @@ somewhere downstream.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,7 +17,7 @@ from dubarr_pipeline.files import read_json, write_json
 from dubarr_pipeline.media.container.extract import ExtractedAudio
 from dubarr_pipeline.media.subtitles.parse import Cue
 from dubarr_pipeline.script.fit.placing import ScriptPlacement
-from dubarr_pipeline.script.model import Context, Diarization, Segment, SpeakerProfile, Transcript
+from dubarr_pipeline.script.model import Context, Diarization, SpeakerProfile, Transcript
 from dubarr_pipeline.spans import Span, to_samples, to_seconds
 
 _Value = TypeVar("_Value")
@@ -78,7 +78,6 @@ class _ClockNumbers(BaseModel):
 _CONTEXT = TypeAdapter(Context)
 _CUES = TypeAdapter(SourceCues)
 _DIARIZATION = TypeAdapter(Diarization)
-_SEGMENT = TypeAdapter(Segment)
 _SOUND = TypeAdapter(SourceSound)
 _SPEAKERS = TypeAdapter(dict[str, SpeakerProfile])
 _TRANSCRIPT = TypeAdapter(Transcript)
@@ -153,13 +152,6 @@ def _read(kind: TypeAdapter[_Value], path: Path, found: dict[str, Any]) -> _Valu
     """Return the value that a file holds on its clock; changes `found`. Raises `ArtifactError`."""
     rate = checked(_ClockNumbers.model_validate, found, path).rate
     _set_spans(found, rate)
-    segments = found.get("segments")
-    if kind is _TRANSCRIPT and isinstance(segments, list):
-        # One after another: all tables and all values at once take twice the memory.
-        for number, segment in enumerate(cast("list[Any]", segments)):
-            segments[number] = checked(
-                _SEGMENT.validate_python, segment, path, ("segments", number)
-            )
     return checked(kind.validate_python, found, path)
 
 
@@ -232,18 +224,13 @@ def read_cues_document(path: Path) -> SourceCues:
     return _read(_CUES, path, {**found, "placement": found.get("placement") or {}})
 
 
-def checked(
-    validate: Callable[[Any], _Value], found: Any, path: Path, place: Sequence[str | int] = ()
-) -> _Value:
-    """Return what a file holds, validated. Raises `ArtifactError` with the place of a fault.
-
-    `place` is where in the file `found` lies.
-    """
+def checked(validate: Callable[[Any], _Value], found: Any, path: Path) -> _Value:
+    """Return what a file holds, validated. Raises `ArtifactError` with the place of a fault."""
     try:
         return validate(found)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, (*place, *first["loc"])))
+        where = ".".join(map(str, first["loc"]))
         raise ArtifactError(
             f"{path} is damaged at {where!r}: {first['msg']}; "
             "delete it, and its stage makes it again"
