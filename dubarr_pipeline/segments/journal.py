@@ -75,7 +75,7 @@ class Journal:
             os.ftruncate(self._descriptor, whole)
             flush_to_disk(path.parent)
         if whole == 0:
-            self._append([{"kind": "journal", "schema": SCHEMA}])
+            self._append([_as_text({"kind": "journal", "schema": SCHEMA})])
 
     def __enter__(self) -> Journal:
         return self
@@ -116,13 +116,14 @@ class Journal:
             Cancelled: if the journal was closed meanwhile.
             DiskFull: if there is no room; nothing of them is left behind.
         """
-        self._append(entries)
+        texts = [_as_text(entry) for entry in entries]
+        self._append(texts)
         with self._lock:
-            for entry in entries:
-                self._keep(entry)
+            for entry, text in zip(entries, texts, strict=True):
+                self._keep(entry, text)
 
-    def _append(self, entries: Iterable[Entry]) -> None:
-        data = b"".join(_as_text(entry) + b"\n" for entry in entries)
+    def _append(self, texts: Iterable[bytes]) -> None:
+        data = b"".join(text + b"\n" for text in texts)
         written = threading.Event()
         with self._lock:
             self._pending.append((data, written))
@@ -172,16 +173,17 @@ class Journal:
                 )
             else:
                 try:
-                    self._keep(entry)
+                    self._keep(entry, line.rstrip())
                 except (KeyError, TypeError, ValueError, OverflowError):
                     _log.warning("%s: entry %d is damaged; it is made again", self.path, number)
         return whole
 
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, entry: Entry, text: bytes) -> None:
         for line in entry.get("lines", [entry]):
             if "index" in line:
                 place = self._kept.setdefault((str(entry["kind"]), str(entry["language"])), {})
-                place.setdefault(str(line["key"]), {})[int(line["index"])] = _as_text(line)
+                own = text if line is entry else _as_text(line)
+                place.setdefault(str(line["key"]), {})[int(line["index"])] = own
 
 
 def _as_text(entry: Entry) -> bytes:
