@@ -99,11 +99,7 @@ def extract_audio(
         MediaToolError, DiskFull: if ffmpeg cannot read or write.
     """
     keep_freed_blocks(2 << 20)
-    try:
-        timelines = read_timelines(info.path)
-    except OSError as error:
-        problem = f"{info.path} cannot be read ({error.strerror}): has it been moved or deleted?"
-        raise MediaToolError(problem) from error
+    timelines = read_timelines(info.path)
     with tempfile.TemporaryFile() as first_frame:
         _decode(info, stream, destination, timelines, first_frame, on_mono16k, on_progress)
         start_s = _first_sound_s(info, stream, first_frame)

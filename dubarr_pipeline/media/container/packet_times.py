@@ -20,9 +20,9 @@ def read_timelines(path: Path) -> Timelines:
 
     Of other containers nothing is read. Raises as `ffmpeg.run`.
     """
-    found = path.stat()
     facts = read_facts(path)
     if facts.format_name in BROADCASTS:
+        found = path.stat()
         return _read_clock(path, found.st_size, found.st_mtime_ns)
     return read_edits(facts)
 
