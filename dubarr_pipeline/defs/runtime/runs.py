@@ -111,8 +111,7 @@ def dub_video(
         KeyboardInterrupt: if it was stopped from the keyboard; what is finished is kept.
     """
     wishes = {stage: {"force": force} for stage in STAGE_NAMES}
-    with store_kept_open(instance):
-        return _run(definitions, instance, DUB, video, settings, wishes, names)
+    return _run(definitions, instance, DUB, video, settings, wishes, names)
 
 
 def publish_here(
@@ -128,8 +127,7 @@ def publish_here(
     `asked`: also where a person took it back before.
     """
     wishes = {PUBLISHED: {"asked": asked}}
-    with store_kept_open(instance):
-        return _run(definitions, instance, PUBLISH, video, settings, wishes, names)
+    return _run(definitions, instance, PUBLISH, video, settings, wishes, names)
 
 
 def _run(
@@ -142,29 +140,30 @@ def _run(
     names: LibraryNames | None,
 ) -> RunOutcome:
     """Run a job for a video in this process; `configs` are those of its assets, by name."""
-    bury_dead_runs(instance)
-    names = names or names_of(settings.work_dir)
-    add_video(instance, video.key, names)
-    run_id = str(uuid.uuid4())
-    level = "INFO" if logs_json() else "CRITICAL"
-    where = {"config_file": str(settings.config_file or ""), "work_dir": str(settings.work_dir)}
-    result = definitions.resolve_job_def(names.prefixed(job)).execute_in_process(
-        instance=instance,
-        partition_key=video.key,
-        raise_on_error=False,
-        run_config={
-            "ops": {names.op(name): {"config": dict(each)} for name, each in configs.items()},
-            "resources": {names.resource: {"config": where}},
-            "loggers": {"console": {"config": {"log_level": level}}},
-        },
-        run_id=run_id,
-        tags={
-            **film_tags(video),
-            "dubarr/launcher": "cli",
-            PROCESS_TAG: process_mark(run_id),
-        },
-    )
-    return _outcome(result, instance, video.key, names)
+    with store_kept_open(instance):
+        bury_dead_runs(instance)
+        names = names or names_of(settings.work_dir)
+        add_video(instance, video.key, names)
+        run_id = str(uuid.uuid4())
+        level = "INFO" if logs_json() else "CRITICAL"
+        where = {"config_file": str(settings.config_file or ""), "work_dir": str(settings.work_dir)}
+        result = definitions.resolve_job_def(names.prefixed(job)).execute_in_process(
+            instance=instance,
+            partition_key=video.key,
+            raise_on_error=False,
+            run_config={
+                "ops": {names.op(name): {"config": dict(each)} for name, each in configs.items()},
+                "resources": {names.resource: {"config": where}},
+                "loggers": {"console": {"config": {"log_level": level}}},
+            },
+            run_id=run_id,
+            tags={
+                **film_tags(video),
+                "dubarr/launcher": "cli",
+                PROCESS_TAG: process_mark(run_id),
+            },
+        )
+        return _outcome(result, instance, video.key, names)
 
 
 def _outcome(
