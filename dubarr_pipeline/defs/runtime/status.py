@@ -134,6 +134,7 @@ def failing_once() -> Iterator[None]:
         raise as_failure(error) from error
     except (dg.Failure, dg.RetryRequested):
         raise
+    # A fault of ours, or of a library: it would be the same the next time.
     except Exception as error:
         raise dg.Failure(allow_retries=False) from error
 

@@ -89,6 +89,7 @@ class SetupDesk:
                 self._done.append(step)
         except DubbingError as error:
             self._done.append(SetupChange("the set-up stopped", str(error)))
+        # It is at work behind a page: whoever looks must see that it stopped, by whatever fault.
         except Exception:
             _log.exception("the set-up stopped")
             self._done.append(SetupChange("the set-up stopped", "an error of dubarr: see its log"))
