@@ -305,6 +305,11 @@ class _RunningChild:
         self._output.finish()
 
 
+def _module_path() -> str:
+    """Return where a child finds the modules that this process finds."""
+    return os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100 - '' is here
+
+
 def _start(
     descriptor: int, held: Sequence[int]
 ) -> tuple[subprocess.Popen[bytes], threading.Thread]:
@@ -314,7 +319,7 @@ def _start(
     be a thread of a pool, which ends long before the child.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100 - '' is here
+    path = _module_path()
 
     def start_and_wait() -> None:
         try:
