@@ -20,6 +20,15 @@ def extract(path: Path, destination: Path) -> ExtractedAudio:
     return extract_audio(info, choose_audio(info), destination)
 
 
+def late(path: Path, codec: str, start_s: float, length_s: float) -> Path:
+    """Make a film of 30 s whose only sound starts late."""
+    picture = ("-f", "lavfi", "-i", "color=s=64x48:r=10:d=30")
+    sound = ("-itsoffset", str(start_s), "-f", "lavfi", "-i", f"sine=d={length_s}:r=48000")
+    encoded = ("-c:v", "mpeg4", "-c:a", codec)
+    ffmpeg.run([*picture, *sound, "-map", "0", "-map", "1", *encoded, ffmpeg.file_url(path)])
+    return path
+
+
 @pytest.mark.parametrize(
     ("suffix", "codec", "late_s"),
     [
@@ -29,11 +38,7 @@ def extract(path: Path, destination: Path) -> ExtractedAudio:
     ],
 )
 def test_the_first_sample_has_the_time_that_ffprobe_tells(tmp_path, suffix, codec, late_s) -> None:
-    path = tmp_path / f"a.{suffix}"
-    picture = ("-f", "lavfi", "-i", "color=s=64x48:r=10:d=30")
-    sound = ("-itsoffset", str(late_s), "-f", "lavfi", "-i", "sine=d=1:r=48000")
-    encoded = ("-c:v", "mpeg4", "-c:a", codec)
-    ffmpeg.run([*picture, *sound, "-map", "0", "-map", "1", *encoded, ffmpeg.file_url(path)])
+    path = late(tmp_path / f"a.{suffix}", codec, late_s, 1)
     found = extract(path, tmp_path / "x.wav")
     arguments = ("-select_streams", "a", "-show_entries", "frame=best_effort_timestamp_time")
     shown = ffmpeg.run([*arguments, "-of", "csv=p=0", path], tool="ffprobe").stdout.split()
@@ -43,11 +48,7 @@ def test_the_first_sample_has_the_time_that_ffprobe_tells(tmp_path, suffix, code
 
 @pytest.mark.parametrize("remuxed", [False, True])
 def test_sound_after_all_that_ffprobe_looks_at_may_end_before_the_film(tmp_path, remuxed) -> None:
-    path = tmp_path / "a.mkv"
-    picture = ("-f", "lavfi", "-i", "color=s=64x48:r=10:d=30")
-    sound = ("-itsoffset", "24", "-f", "lavfi", "-i", "sine=d=2:r=48000")
-    encoded = ("-c:v", "mpeg4", "-c:a", "flac")
-    ffmpeg.run([*picture, *sound, "-map", "0", "-map", "1", *encoded, ffmpeg.file_url(path)])
+    path = late(tmp_path / "a.mkv", "flac", 24, 2)
     if remuxed:
         # Its DURATION tag is the sound's length, not its end.
         path = tmp_path / "b.mkv"
@@ -57,11 +58,7 @@ def test_sound_after_all_that_ffprobe_looks_at_may_end_before_the_film(tmp_path,
 
 
 def test_late_sound_that_ends_before_its_tag_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    picture = ("-f", "lavfi", "-i", "color=s=64x48:r=10:d=30")
-    sound = ("-itsoffset", "20", "-f", "lavfi", "-i", "sine=d=3:r=48000")
-    encoded = ("-c:v", "mpeg4", "-c:a", "flac")
-    ffmpeg.run([*picture, *sound, "-map", "0", "-map", "1", *encoded, ffmpeg.file_url(path)])
+    path = late(tmp_path / "a.mkv", "flac", 20, 3)
     written = path.read_bytes()
     assert written.count(b"00:00:23.000000000") == 1
     path.write_bytes(written.replace(b"00:00:23.000000000", b"00:00:29.000000000"))
