@@ -33,10 +33,7 @@ from dubarr_pipeline.segments.cast import Cast, CastFilm, FilmToCast, narrator_p
 from dubarr_pipeline.segments.lengths import VoiceLengthStore, stock_voices
 from dubarr_pipeline.segments.series_cast import cast_film, recalled_film
 from dubarr_pipeline.segments.tasks import SegmentsRequest
-from dubarr_pipeline.workdir.artifacts import (
-    read_cues_document,
-    read_sound,
-)
+from dubarr_pipeline.workdir.artifacts import read_cues_document, read_sound
 from dubarr_pipeline.workdir.corrections import (
     edited_context,
     edited_speakers,
