@@ -91,6 +91,8 @@ def test_its_restart_in_the_middle_of_a_backfill_loses_nothing(
 def test_a_dumped_and_restored_store_knows_all_and_a_newer_one_is_refused(
     server: Server, postgres: Postgres, films: list[Path]
 ):
+    # As the manual says: a daemon at work writes into the tables that are being restored.
+    server.kill()
     with _store(server) as store:
         known = len(store.get_run_records())
     assert known
@@ -101,7 +103,7 @@ def test_a_dumped_and_restored_store_knows_all_and_a_newer_one_is_refused(
     drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
     postgres.ask(password, "psql", "--quiet", name, f"--command={drop}")
     restored = str(server.work_dir / "store.dump")
-    postgres.ask(password, "pg_restore", "--no-owner", "--clean", "--if-exists", name, restored)
+    postgres.ask(password, "pg_restore", "--no-owner", name, restored)
     status = [DUBARR, "dub", "--to", "es", films[0]]
     again = subprocess.run(status, env=server.environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
