@@ -50,7 +50,8 @@ _FRONT_SHARE = 0.125
 """Share of left and right, -18 dB: a voice there alone is still detected (the detector levels its
 input), and music there does not mask the centre. Measured in test_surround.py."""
 _STEADY_CLOCKS = ("matroska", "mp4")
-_ONE_FRAME: graph.Options = {"frames:a": 1, "f": "framecrc"}
+_ONE_FRAME: graph.Options = {"af": "atrim=end_sample=1", "frames:a": 1, "f": "framecrc"}
+"""The filter ends with the first frame: by ``-frames`` alone, ffmpeg would filter all of them."""
 _BLOCK_SAMPLES = SPEECH_RATE * 4
 _METERED_VALUES = 1 << 18
 
@@ -270,8 +271,9 @@ def _speech_mix(stream: Stream) -> str:
     """
     layout = stream.layout or usual_layout(stream.channels)
     places = positions(stream.channels, layout)
-    if layout is None:
-        # ffmpeg does not mix channels without known places: their plain mean, then.
+    if layout is None or layout == "stereo":
+        # ffmpeg does not mix channels without known places: their plain mean, then. Stereo it
+        # would mix so by itself, but only after it has resampled both channels.
         gains = dict.fromkeys(range(stream.channels), f"{1 / stream.channels:.6f}")
     elif stream.channels >= _MIN_SURROUND_CHANNELS and "FC" in places:
         shares = {"FC": "1", **dict.fromkeys(("FL", "FR"), f"{_FRONT_SHARE}")}
