@@ -1,8 +1,8 @@
 # dubarr: `make demo` dubs a video; `make test` runs every test. Both install what they need.
 
 PYTHON ?= python3
-# Four more than there are cores: the longest tests mostly wait.
-WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 4)
+# Two more than there are cores: the longest tests wait much, and what waits for others costs, too.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 VENV   := .venv
 WORK   ?= $(CURDIR)/work
 export DUBARR_WORK_DIR ?= $(WORK)

@@ -60,8 +60,8 @@ def test_a_probed_film_is_extracted_by_one_process(tmp_path, monkeypatch) -> Non
     assert started == ["ffmpeg"]
 
 
-def plain_decode(path: Path, channels: int) -> NDArray[np.float32]:
-    arguments = ["-i", ffmpeg.file_url(path), "-map", "0:a:0", "-f", "f32le", "pipe:1"]
+def plain_decode(path: Path, channels: int, *options: str) -> NDArray[np.float32]:
+    arguments = ["-i", ffmpeg.file_url(path), "-map", "0:a:0", *options, "-f", "f32le", "pipe:1"]
     return np.frombuffer(ffmpeg.run(arguments).stdout, np.float32).reshape(-1, channels).T
 
 
@@ -130,6 +130,18 @@ def test_speech_detection_hears_the_same_sound_at_16_khz(tmp_path: Path, rate: i
     assert onset == pytest.approx(2 * SPEECH_RATE, abs=SPEECH_RATE * 0.002)
     spectrum = np.abs(np.fft.rfft(mono[3 * SPEECH_RATE : 4 * SPEECH_RATE]))
     assert int(np.argmax(spectrum)) == 440
+
+
+def test_stereo_is_heard_as_ffmpeg_mixes_it(tmp_path: Path):
+    sound = tone(440, 3.0)
+    sound[1] = 0.1 * noise(1, sound.shape[1])
+    film = make_film(tmp_path / "a.mkv", sound, Film(codec="pcm_f32le"))
+    blocks: list[NDArray[np.float32]] = []
+    extract(film, on_mono16k=blocks.append)
+    rate = f"aresample={SPEECH_RATE}:resampler=soxr:precision=24"
+    heard = np.concatenate(blocks)
+    mixed = plain_decode(film, 1, "-af", f"{rate},aformat=flt:channel_layouts=mono")[0]
+    assert np.sqrt(np.mean((heard - mixed) ** 2)) < 1e-6 * np.sqrt(np.mean(mixed**2))
 
 
 def test_loudness_is_that_of_the_standards_own_test_tone(tmp_path: Path):
