@@ -271,9 +271,11 @@ def _speech_mix(stream: Stream) -> str:
     """
     layout = stream.layout or usual_layout(stream.channels)
     places = positions(stream.channels, layout)
-    if layout is None or layout == "stereo":
-        # ffmpeg does not mix channels without known places: their plain mean, then. Stereo it
-        # would mix so by itself, but only after it has resampled both channels.
+    if layout == "stereo":
+        # As ffmpeg mixes floating point; by itself it would resample both channels before.
+        gains = dict.fromkeys(range(2), f"{0.5**0.5:.9f}")
+    elif layout is None:
+        # ffmpeg does not mix channels without known places: their plain mean, then.
         gains = dict.fromkeys(range(stream.channels), f"{1 / stream.channels:.6f}")
     elif stream.channels >= _MIN_SURROUND_CHANNELS and "FC" in places:
         shares = {"FC": "1", **dict.fromkeys(("FL", "FR"), f"{_FRONT_SHARE}")}
