@@ -1,7 +1,8 @@
 # dubarr: `make demo` dubs a video; `make test` runs every test. Both install what they need.
 
 PYTHON ?= python3
-# Two more than there are cores: the longest tests wait much, and what waits for others costs, too.
+# Two more than there are cores: the longest tests often wait. With four more no core is ever idle,
+# and the suite takes longer.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 VENV   := .venv
 WORK   ?= $(CURDIR)/work
