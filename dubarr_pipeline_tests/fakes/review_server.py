@@ -43,6 +43,8 @@ class MadeUpFilm:
         sounds: bytes of sound that were sent, for each request for sound.
         tried: bodies of the requests to speak a line.
         gone: whether the server behaves as if it were not there.
+        quick: whether the end of a run is told before the answer to the call that started it.
+        deaf: whether the events can be heard only once a run is over.
     """
 
     count: int
@@ -52,6 +54,9 @@ class MadeUpFilm:
     tried: list[Json] = field(default_factory=list[Json])
     output_revision: int = 0
     gone: bool = False
+    quick: bool = False
+    deaf: bool = False
+    told_revision: int = 0
     orphans: list[Json] = field(default_factory=list[Json])
     corrections: list[Json] = field(default_factory=list[Json])
 
@@ -253,6 +258,8 @@ class Calls:
 
     async def render(self, _: Request) -> Response:
         self.film.output_revision = self.film.revision(DUB) + self.film.revision(SOURCE)
+        while self.film.quick and self.film.told_revision != self.film.output_revision:
+            await asyncio.sleep(0.05)
         return JSONResponse({"accepted": True}, 202)
 
     async def imported(self, request: Request) -> Response:
@@ -276,8 +283,11 @@ class Calls:
                 if self.film.output_revision != rendered:
                     rendered = self.film.output_revision
                     yield f"data: {json.dumps({'type': 'finished'})}\n\n"
+                    self.film.told_revision = rendered
                 await asyncio.sleep(0.2)
 
+        while self.film.deaf and not self.film.output_revision:
+            await asyncio.sleep(0.05)
         return StreamingResponse(told(), media_type="text/event-stream")
 
 

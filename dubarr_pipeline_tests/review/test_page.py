@@ -43,7 +43,8 @@ class Desk:
         for facts in self.film.documents.values():
             facts.clear()
         self.film.output_revision = 0
-        self.film.gone = False
+        self.film.gone = self.film.quick = self.film.deaf = False
+        self.film.told_revision = 0
         self.film.orphans.clear()
         self.page.go(self.address, "window.review?.grid.active")
         self.film.asked.clear()
@@ -409,7 +410,11 @@ def test_a_server_that_is_away_loses_nothing(desk: Desk):
     desk.page.browser.errors.clear()
 
 
-def test_render_says_what_is_stale_and_when_it_is_not(desk: Desk):
+@pytest.mark.parametrize("way", ["slow", "quick", "deaf"])
+def test_render_says_what_is_stale_and_when_it_is_not(desk: Desk, way: str):
+    """A run may be over before the call that started it is answered, or before anyone listens."""
+    desk.film.quick, desk.film.deaf = way == "quick", way == "deaf"
+    desk.page.go(desk.address, "window.review?.grid.active")
     desk.page.press("o")
     desk.facts()
     desk.page.wait("document.querySelector('.runs .main')?.innerText === 'Render'")

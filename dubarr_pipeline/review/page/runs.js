@@ -8,6 +8,7 @@ export class Runs {
     this.store = store;
     this.finished = finished;
     this.running = store.film.running;
+    this.asked = null;
     this.element = h("span", { class: "runs" });
   }
 
@@ -23,16 +24,18 @@ export class Runs {
     return fill(this.element, h("span", { class: "soft" }, stage ? `${stage} ${total ? `${done}/${total}` : ""}` : "Rendering …"), bar);
   }
 
+  /** Start a run. Its end may be told before the answer to this call. */
   async render() {
     if (this.running) return say("A run is at work already.");
-    try {
-      await call(`${this.store.address.film}/render`, { method: "POST", json: {} });
-      this.running = true;
-      this.progress = null;
-    } catch (problem) {
+    this.running = true;
+    this.progress = null;
+    this.show();
+    this.asked = call(`${this.store.address.film}/render`, { method: "POST", json: {} }).catch((problem) => {
+      this.running = false;
       say(problem.message, "bad");
-    }
-    return this.show();
+      return this.show();
+    });
+    return this.asked;
   }
 
   /** Listen while the page is seen: a browser has six connections to a server, for all its tabs. */
@@ -46,7 +49,7 @@ export class Runs {
         events.onmessage = ({ data }) => this.hear(JSON.parse(data));
         events.onerror = () => { missed = true; };
         events.onopen = () => {
-          if (missed) this.catchUp().catch((problem) => say(problem.message, "bad"));
+          if (missed || this.running) this.catchUp().catch((problem) => say(problem.message, "bad"));
           missed = false;
         };
       } else if (!seen && events) {
@@ -63,6 +66,7 @@ export class Runs {
   /** Ask for what was told while the server could not be heard. */
   async catchUp() {
     const { store } = this;
+    await this.asked;
     await store.loadFilm();
     const { film, language } = store;
     await store.hearOf(language.language, language.revision);
