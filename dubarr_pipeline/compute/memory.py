@@ -1,7 +1,6 @@
 """Memory: free, held by this process, and not given back by a stage."""
 
 import contextlib
-import ctypes
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dubarr_pipeline.compute.devices import Device, devices
 from dubarr_pipeline.compute.oom_fallback import StepDown, recording_steps
+from dubarr_pipeline.compute.reserves import give_back_reserve, share_reserve
 from dubarr_pipeline.compute.subreaper import descendants
 
 RSS_TOLERANCE_BYTES = 256 << 20
@@ -24,8 +24,6 @@ VRAM_TOLERANCE_BYTES = 256 << 20
 """Less than a CUDA context takes that is left behind (300 MiB and more); displays vary a little."""
 _COLLECTED_BYTES = 8 << 20
 """Growth from which a stage's garbage is worth looking for: in three hours of film, 20 MB of it."""
-_M_ARENA_MAX = -8
-"""Of ``malloc.h``."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -157,25 +155,21 @@ def measured(work: Callable[[], _T]) -> tuple[_T, MemoryNote]:
     The C library's reserves go back to the system, so that stages' peaks do not add up. Garbage is
     collected only if memory seems kept: to look at all takes longer than many a stage.
     """
-    libc = ctypes.CDLL(None)
-    trim: Callable[[int], int] = getattr(libc, "malloc_trim", lambda _: 0)
-    # Threads share two reserves. Each would have one of its own, and what lies scattered in sixteen
-    # of them does not go back: 20 MB more after `segments`, and 30 at its peak.
-    getattr(libc, "mallopt", lambda *_: 0)(_M_ARENA_MAX, 2)
-    trim(0)
+    share_reserve()
+    give_back_reserve()
     before = read_memory()
     with recording_steps() as steps:
         result = work()
-    trim(0)
+    give_back_reserve()
     # Garbage of this stage alone: what was here before is of an older generation after the first.
     if rss_of(os.getpid()) - before.rss_bytes > _COLLECTED_BYTES:
         gc.collect(0)
-        trim(0)
+        give_back_reserve()
     after = read_memory()
     growth = kept(before, after)
     if growth.faults:
         gc.collect()
-        trim(0)
+        give_back_reserve()
         after = read_memory()
         growth = kept(before, after)
     note = MemoryNote(

@@ -114,12 +114,15 @@ class VoiceComparison:
         for part in _parts(self._places, Span(start, start + heard.shape[1])):
             here = samples_in(part, start)
             voice, under = original[:, here], bed[:, here]
-            rest = heard[:, here] - self._gain * under
-            frames = np.arange(part.start, part.end) // self.hop
-            products = (rest * voice, voice * voice, under * under)
-            for row, product in zip(self.sums, products, strict=True):
-                values = product.sum(axis=0, dtype=np.float64)
-                row[frames[0] : frames[-1] + 1] += np.bincount(frames - frames[0], values)
+            rest = self._gain * under
+            np.subtract(heard[:, here], rest, out=rest)
+            frames = np.arange(part.start // self.hop, (part.end - 1) // self.hop + 1)
+            edges = np.maximum(frames * self.hop - part.start, 0)
+            for row, one, other in zip(
+                self.sums, (rest, voice, under), (voice, voice, under), strict=True
+            ):
+                values = np.einsum("cs,cs->s", one, other, dtype=np.float64)
+                row[frames] += np.add.reduceat(values, edges)
 
     def missing(self) -> list[Span]:
         """Return where a voice that could be heard is not there, of 0.2 s and more."""
