@@ -12,6 +12,7 @@ from dubarr_pipeline import errors
 from dubarr_pipeline.api.planning import find_key
 from dubarr_pipeline.api.profiles import Fetch, fetch_all, make_ready, read_settings
 from dubarr_pipeline.api.tasks import list_tasks
+from dubarr_pipeline.compute.reserves import share_reserve
 from dubarr_pipeline.config.profile_engines import translates_by_pair, try_services
 from dubarr_pipeline.config.settings import Settings
 from dubarr_pipeline.defs.library_names import names_of
@@ -216,6 +217,7 @@ def dub_each(
     force: bool = False,
 ) -> Iterator[Attempt]:
     """Pass every video through the pipeline; `find` returns the video of a source."""
+    share_reserve()
     with open_instance(settings.work_dir) as instance:
         for source in sources:
             try:

@@ -23,7 +23,6 @@ from dubarr_pipeline.cli import (
     videos,
 )
 from dubarr_pipeline.cli.terminal import EXIT_CODES, complain, exit_code
-from dubarr_pipeline.compute.reserves import share_reserve
 from dubarr_pipeline.errors import DubbingError
 
 
@@ -52,7 +51,6 @@ def main() -> None:
     gc.set_threshold(1_000_000)
     # Nor is there at the end, where Python looks through all of them again before it goes.
     atexit.register(gc.freeze)
-    share_reserve()
     # Matrices are small here: numpy's second thread mostly waits, and does so at full speed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
