@@ -12,6 +12,7 @@ import numpy as np
 from dubarr_pipeline.engines.interfaces import Samples, Speech, SpeechRequest, Synthesizer
 from dubarr_pipeline.engines.synthesis.espeak_voices import speaker_number, speaking_pitch_hz
 from dubarr_pipeline.errors import LanguageError, LineError
+from dubarr_pipeline.media.audio.harmonics import sum_harmonics
 
 RATE = 24000
 SYLLABLE_S = 0.18
@@ -69,7 +70,8 @@ def _hum(request: SpeechRequest, samples: int) -> Samples:
     time_s = np.arange(samples) / RATE
     base_hz = speaking_pitch_hz(profile)
     brightness = 1.2 + speaker_number(profile.speaker) % 5 * 0.3
-    tone = sum(np.sin(2 * np.pi * base_hz * k * time_s) / k**brightness for k in range(1, 9))
+    weights = [k**-brightness for k in range(1, 9)]
+    tone = sum_harmonics(2 * np.pi * base_hz * time_s, weights)
     swells = syllables(request.text)
     envelope = 0.6 + 0.4 * np.sin(np.pi * swells * np.arange(samples) / max(samples, 1)) ** 2
     fade = np.minimum(1.0, np.minimum(time_s, time_s[::-1]) / FADE_S + 1e-2)
