@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from uvicorn.config import LOGGING_CONFIG
 
 from dubarr_pipeline.compute.json_lines import JsonLines, log_as_asked, logs_json
+from dubarr_pipeline.compute.loading import QuickLoading
 from dubarr_pipeline.config.settings import user_settings
 from dubarr_pipeline.defs.runtime.records import report_address
 from dubarr_pipeline.errors import DubbingError
@@ -49,8 +50,9 @@ def report_route(work_dir: Path) -> BaseRoute:
 def main() -> None:
     """Run ``dagster-webserver`` with its own arguments."""
     log_as_asked()
-    from dagster_webserver import app, cli
-    from dagster_webserver.webserver import DagsterWebserver
+    with QuickLoading():
+        from dagster_webserver import app, cli
+        from dagster_webserver.webserver import DagsterWebserver
 
     class ReportingWebserver(DagsterWebserver):
         """Dagster's own, with one page more."""
