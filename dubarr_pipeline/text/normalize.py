@@ -74,7 +74,8 @@ def _in_readable_letters(text: str, language: str) -> str:
             return match.group()
         from anyascii import anyascii
 
-        return anyascii(match.group())
+        # A number in brackets is one character, and its transliteration has brackets.
+        return _PAUSES.sub(", ", _UNSAID.sub(" ", anyascii(match.group()).translate(_QUOTES)))
 
     return re.sub(r"[^\W\d_]+", readable, text)
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dubarr_pipeline.segments.takes import clauses
@@ -66,6 +66,7 @@ def test_what_no_voice_can_say_is_taken_out(text: str, said: str) -> None:
 
 
 @given(st.text(max_size=80), st.sampled_from(["en", "es", "ca", "fr", "de", "zh", "xx"]))
+@example("㈠ one, \u0980 and \u02ad", "en")
 def test_any_text_comes_out_clean(text: str, language: str) -> None:
     said = speakable(text, language)
     assert said == " ".join(said.split())
