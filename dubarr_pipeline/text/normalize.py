@@ -41,8 +41,7 @@ def speakable(text: str, language: str) -> str:
     """Return a translated line as a voice should say it; empty if there is nothing to say."""
     known = reading(language)
     # Markup, quotes, emoji and control characters go; dashes and brackets are pauses.
-    said = _MARKUP.sub(" ", unicodedata.normalize("NFC", text)).translate(_QUOTES)
-    said = "".join(c for c in _UNSAID.sub(" ", said) if not _is_unsaid(c))
+    said = _without_marks(_MARKUP.sub(" ", unicodedata.normalize("NFC", text)))
     said = _PAUSES.sub(", ", re.sub(r"^\s*[-—–](?!\d)\s*", "", said))
     if known is not None:
         said = plain_forms(said, language, known)
@@ -75,7 +74,7 @@ def _in_readable_letters(text: str, language: str) -> str:
         from anyascii import anyascii
 
         # A number in brackets is one character, and its transliteration has brackets.
-        return _PAUSES.sub(", ", _UNSAID.sub(" ", anyascii(match.group()).translate(_QUOTES)))
+        return _PAUSES.sub(", ", _without_marks(anyascii(match.group())))
 
     return re.sub(r"[^\W\d_]+", readable, text)
 
@@ -89,6 +88,12 @@ def _letters_of(language: str) -> Sequence[str]:
     known = _LETTERS.get(str(script.script))
     # langcodes' names take 27 MB.
     return (script.script_name().upper(),) if known is None else known
+
+
+def _without_marks(text: str) -> str:
+    """Take out quotes, and what is never said."""
+    said = _UNSAID.sub(" ", text.translate(_QUOTES))
+    return "".join(character for character in said if not _is_unsaid(character))
 
 
 def _is_unsaid(character: str) -> bool:
