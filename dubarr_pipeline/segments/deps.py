@@ -1,5 +1,6 @@
 """Dependencies shared by all worker threads: engines behind their queues, answers, lengths."""
 
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,17 +24,20 @@ class RewordingGain:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._tries: Counter[str] = Counter()
         self._gains: Counter[str] = Counter()
 
     def note(self, language: str, *, is_gain: bool) -> None:
         """Count a rewording."""
-        self._tries[language] += 1
-        self._gains[language] += is_gain
+        with self._lock:
+            self._tries[language] += 1
+            self._gains[language] += is_gain
 
     def is_none(self, language: str) -> bool:
         """Return whether fewer than one in twelve gained anything: no more are asked for."""
-        return self._tries[language] >= _TRIES * (self._gains[language] + 1)
+        with self._lock:
+            return self._tries[language] >= _TRIES * (self._gains[language] + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,19 +169,25 @@ class Wordings:
         facts = (text, request.measured_s, request.wanted_s, change, request.tried)
         priority = Priority(REFINEMENT, task.position)
 
+        def rewrite() -> str:
+            # Others may have found while this waited for its turn that nothing is to be gained.
+            if deps.gain.is_none(task.language):
+                raise LineError("no_other_wording", f"{task.name}: rewordings gain nothing here")
+            try:
+                return deps.translator.rewrite(request)
+            except LineError:
+                deps.gain.note(task.language, is_gain=False)
+                raise
+
         def ask() -> str:
             started = time.monotonic()
             try:
-                return deps.llm.call(priority, lambda: deps.translator.rewrite(request))
+                return deps.llm.call(priority, rewrite)
             finally:
                 self.rewrite_s += time.monotonic() - started
 
         self.asking = "llm"
-        try:
-            text = deps.cache.text("rewrite", task, digest(task.draft_key, *facts), ask)
-        except LineError:
-            deps.gain.note(task.language, is_gain=False)
-            raise
+        text = deps.cache.text("rewrite", task, digest(task.draft_key, *facts), ask)
         self.asking = ""
         wording = self.wording(text)
         fits = needed_tempo(self.fit(wording.natural_s), deps.options.tempo) == 1
