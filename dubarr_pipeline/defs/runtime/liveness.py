@@ -16,13 +16,26 @@ from pathlib import Path
 from typing import IO
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.tags import (
+    AUTO_RETRY_RUN_ID_TAG,
+    RUN_FAILURE_REASON_TAG,
+    WILL_RETRY_TAG,
+)
+
+from dubarr_pipeline.defs.runtime.records import PARTITION_TAG
 
 PROCESS_TAG = "dubarr/process"
 _KILLED = "its process was killed; what it finished is kept"
 _held: dict[str, IO[str]] = {}
 """Locks of the runs that this process works at, by run id."""
 LIVE = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING)
+_LOOKED_AT = 1000
+"""Newest runs that are looked at when a server starts."""
+_SEEN_ENDS = f"EVENT_LOG_CONSUMER_CURSOR-{dg.DagsterEventType.RUN_FAILURE.value}"
+"""Name of the daemon's cursor: the last end of a run that it has looked at."""
 ON_ITS_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, *LIVE]
 
 
@@ -105,6 +118,48 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             dead.append(run.run_id)
     return dead
+
+
+def take_up_lost_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Have Dagster's daemon retry lost runs, those that it passed over too; return their ids.
+
+    Call it while no daemon runs. The daemon looks at the end of a run once. If the code server is
+    away just then, or the end is noticed before it is recorded in full, or the daemon began later,
+    it never looks again. What a person has launched since for the same film, a stage that failed by
+    name, and a run that was retried often enough are left alone.
+    """
+    bury_dead_runs(instance)
+    newest: dict[tuple[str, str], dg.DagsterRun] = {}
+    for run in instance.get_runs(limit=_LOOKED_AT):
+        newest.setdefault((run.job_name, run.tags.get(PARTITION_TAG, run.run_id)), run)
+    lost = {run.run_id for run in newest.values() if _should_go_on(run, instance)}
+    if not lost:
+        return []
+    ends = instance.event_log_storage.get_logs_for_all_runs_by_log_id(
+        dagster_event_type=dg.DagsterEventType.RUN_FAILURE
+    )
+    # The daemon passes over what it has retried, so it may look at later ends once more.
+    before = min((number for number, end in ends.items() if end.run_id in lost), default=1) - 1
+    cursors = instance.daemon_cursor_storage
+    seen = cursors.get_cursor_values({_SEEN_ENDS}).get(_SEEN_ENDS)
+    if seen is None or int(seen) > before:
+        cursors.set_cursor_values({_SEEN_ENDS: str(before)})
+    for run_id in lost:
+        instance.add_run_tags(run_id, {WILL_RETRY_TAG: "true"})
+    return sorted(lost)
+
+
+def _should_go_on(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+    """Return whether a run lost its process, and Dagster would retry it if it looked again."""
+    # A run of the terminal has no code server; one that was retried has the mark of that.
+    if run.status != dg.DagsterRunStatus.FAILURE or not run.remote_job_origin:
+        return False
+    if AUTO_RETRY_RUN_ID_TAG in run.tags:
+        return False
+    reason = run.tags.get(RUN_FAILURE_REASON_TAG)
+    return auto_reexecution_should_retry_run(
+        instance, run, RunFailureReason(reason) if reason else None
+    )
 
 
 def _lock(instance: dg.DagsterInstance, run_id: str) -> Path:

@@ -108,10 +108,13 @@ def serve_library(settings: Settings, address: WebAddress) -> None:
         _check_port(address)
         # Here, because the supervisor, which this module is as well, does without Dagster.
         from dubarr_pipeline.defs.operations.store_version import bring_tables_up_to_date
+        from dubarr_pipeline.defs.runtime.liveness import take_up_lost_runs
         from dubarr_pipeline.defs.runtime.runs import open_instance
 
         with open_instance(settings.work_dir) as instance:
             bring_tables_up_to_date(instance, home)
+            if lost := take_up_lost_runs(instance):
+                _print(f"runs that lost their process go on: {', '.join(lost)}")
         others = dict(_other_addresses(settings))
         if REVIEW in others and others[REVIEW].port:
             environment[RUNNING_REVIEW] = settings.review.address or others[REVIEW].url
